@@ -1,0 +1,35 @@
+# make study   set up and run the quick study      make test    set up and run the tests
+# make setup   set up only                         make check   lint and types
+# make clean   remove what these made (a full study's results stay)
+
+PYTHON ?= python3
+VENV   := .venv
+RUN    := $(VENV)/bin/python
+STAMP  := $(VENV)/.installed
+
+.PHONY: setup study test check clean
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; use make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $(STAMP)
+
+study: setup
+	$(RUN) launch/study.py studies/smnist_ablation.yaml --profile quick
+
+test: setup
+	$(RUN) -m pytest
+
+check: setup
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
+
+clean:
+	rm -rf $(VENV) *.egg-info build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf results/smnist_ablation/quick
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	-rmdir results/smnist_ablation results 2>/dev/null || true

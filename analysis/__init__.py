@@ -1,0 +1,16 @@
+"""Tables, figures and the report of a study, from its results folder alone: no Ray, W&B, torch or network."""
+
+from analysis.load import Results, load
+from analysis.report import ReportPaths, make_report, write_report
+from analysis.summary import as_text, summarise, summary_table
+
+__all__ = [
+    "ReportPaths",
+    "Results",
+    "as_text",
+    "load",
+    "make_report",
+    "summarise",
+    "summary_table",
+    "write_report",
+]

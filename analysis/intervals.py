@@ -1,0 +1,45 @@
+"""Intervals of a mean over networks. Each is guarded: what cannot be computed says why instead of giving a number."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+LEVEL = 0.95
+SHOWN_FROM = 5  # below, figures show the dots and their range only: three dots say more than a bar over them
+
+
+@dataclass(frozen=True)
+class MeanInterval:
+    """Mean, standard deviation and t interval of n independent networks; NaN where not computable, with the reason."""
+
+    n: int
+    mean: float
+    sd: float
+    low: float
+    high: float
+    reason: str = ""
+
+
+def t_interval(values: Sequence[float] | np.ndarray, level: float = LEVEL) -> MeanInterval:
+    """The t interval of the mean of independent values [n].
+
+    Covers its nominal level also at n = 3, where a percentile bootstrap covers 76 % instead of 95 %.
+    """
+    x = np.sort(np.asarray(values, dtype=np.float64))
+    nan = float("nan")
+    if not np.isfinite(x).all():
+        return MeanInterval(len(x), nan, nan, nan, nan, "a value is missing or not finite")
+    if len(x) == 0:
+        return MeanInterval(0, nan, nan, nan, nan, "no finished network")
+    mean = float(x.mean())
+    if len(x) == 1:
+        return MeanInterval(1, mean, nan, nan, nan, "one network has no spread")
+    if x[0] == x[-1]:
+        return MeanInterval(len(x), mean, 0.0, nan, nan, "all values are equal")
+    sd = float(x.std(ddof=1))
+    half = float(stats.t.ppf((1 + level) / 2, len(x) - 1)) * sd / np.sqrt(len(x))
+    return MeanInterval(len(x), mean, sd, mean - half, mean + half)

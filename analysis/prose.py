@@ -1,0 +1,156 @@
+"""The report's sentences, generated from the study and its counts: nothing is said that was not planned or run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from analysis.comparisons import DRAWS, EXACT_UP_TO
+from analysis.intervals import SHOWN_FROM
+from analysis.load import Results
+from analysis.study import Measure, StudyInfo
+from analysis.text import count, listed
+from glifr.records import STAGES
+
+QUICK = "Quick profile: this run shows that the system works; its numbers are no evidence."
+_STAGE_WORDS = {"search": "trial", "confirm": "confirm run", "final": "final network", "silencing": "silencing run"}
+
+
+def how_many(value: Any) -> int:
+    """The number behind a study's `seeds`: a count, or a list of them."""
+    return len(value) if isinstance(value, list | tuple) else int(value or 0)
+
+
+def design(info: StudyInfo) -> str:
+    """One paragraph: what is compared, on what, and how."""
+    task, training = info.task, info.section("training")
+    others = len(info.conditions) - 1
+    against = f"with {info.reference} as the reference" if others > 0 else "alone"
+    splits = ", ".join(f"{n:,} {name}" for name, n in task.splits.items())
+    parts = [
+        f"{count(len(info.conditions), 'condition')} on {task.title}, {against}. "
+        f"Data: {task.source} ({splits} samples; {task.steps} steps of {task.time_step_ms:g} ms); "
+        f"trained on {'training and validation data' if task.train_on != 'train' else 'the training data'}"
+        f"{_training_words(training)}.",
+        *_search_words(info),
+        _final_words(info),
+        *_silencing_words(info),
+    ]
+    return " ".join(parts)
+
+
+def _training_words(training: Mapping[str, Any]) -> str:
+    if not training.get("epochs"):
+        return ""
+    batch = f", batches of {training['batch_size']:,}" if training.get("batch_size") else ""
+    return f" for {count(training['epochs'], 'epoch')} with Adam{batch}"
+
+
+def _search_words(info: StudyInfo) -> list[str]:
+    search, confirm = info.section("search"), info.section("confirm")
+    if not info.planned("search"):
+        return ["Hyperparameters were fixed in the study file; nothing was searched."]
+    budgets = sorted({c.planned["search"] for c in info.conditions})
+    budget = count(budgets[0], "trial") if len(budgets) == 1 else f"{budgets[0]} to {budgets[-1]} trials"
+    seeds = how_many(search.get("seeds_per_trial"))
+    each = f" of {count(seeds, 'seed')}" if seeds else ""
+    short = f" and {count(search['epochs'], 'epoch')}" if search.get("epochs") else ""
+    sampler = {"tpe": " (TPE)", "random": " (random search)"}.get(
+        str(info.section("search", "sampler").get("name")), ""
+    )
+    pruned = info.section("search", "pruner").get("name") not in (None, "none")
+    stopping = ", with early stopping within the condition" if pruned else ""
+    words = [f"Each condition searched its own settings in {budget}{each}{short}{sampler}{stopping}."]
+    if info.planned("confirm"):
+        top, fresh = info.conditions[0].planned["confirm"], how_many(confirm.get("seeds"))
+        on = f" on {count(fresh, 'fresh seed')}" if fresh else ""
+        words.append(f"The best {top} were trained again{on}; the best mean won.")
+    return words
+
+
+def _final_words(info: StudyInfo) -> str:
+    n = max(c.planned["final"] for c in info.conditions)
+    winner = "the winner" if info.planned("search") else "each condition"
+    return (
+        f"For the result {winner} was trained on {count(n, 'fresh seed')}, the same for every condition; the test data "
+        "were read only after a network's last epoch."
+    )
+
+
+def _silencing_words(info: StudyInfo) -> list[str]:
+    silencing = info.section("silencing")
+    if not info.planned("silencing") or not silencing:
+        return []
+    fractions = [f"{100 * f:g}" for f in silencing.get("fractions", [])]
+    return [f"Then {listed(fractions)} % of the neurons were silenced, {silencing.get('masks')} random choices each."]
+
+
+def standing(results: Results) -> str:
+    """One sentence: what is done of what was planned; and what failed or is missing."""
+    parts = []
+    for stage in STAGES:
+        planned = results.info.planned(stage)
+        if planned:
+            done = results.count("complete", stage) + results.count("pruned", stage)
+            parts.append(f"{done:,} of {count(planned, _STAGE_WORDS[stage])}")
+    return f"Done: {listed(parts)}." if parts else "Nothing was planned."
+
+
+def incidents(results: Results) -> str:
+    """What did not go as planned: pruned, failed, unfinished, not started and diverged."""
+    states = ("pruned", "failed", "unfinished", "not started")
+    found = [f"{n:,} {what}" for what in states if (n := results.count(what))]
+    diverged = results.count("diverged", "final")
+    found += [f"{count(diverged, 'final network')} diverged"] if diverged else []
+    if not found:
+        return "No unit was pruned, failed or is missing; no final network diverged."
+    return f"{listed(found)}."
+
+
+def methods(results: Results) -> list[tuple[str, str]]:
+    """How the numbers were made: (topic, paragraph) pairs."""
+    measure = results.info.task.measure
+    counts = listed([f"{name} {int(n)}" for name, n in results.final_values().notna().sum().items()])
+    chance = measure.chance_words
+    chance = f" ({chance})" if chance else ""
+    return [
+        (
+            "Unit",
+            "One trained network, that is one seed of one condition, is one observation. Epochs and random choices of "
+            "silenced neurons are nested in their network and are averaged within it before any statistics. What "
+            "varies between the networks of a condition is the seed: initial weights, order of the data, dropout.",
+        ),
+        ("Networks compared", f"{counts}. {incidents(results)} {_diverged_rule(measure, chance)}"),
+        (
+            "Intervals",
+            "95 % t intervals of the mean over networks. They hold their level from three networks on where values are "
+            "near normal, and cover less where some networks diverged. With few networks an interval may reach beyond "
+            f"what a network can score. Below {SHOWN_FROM}, figures show dots and their range only.",
+        ),
+        (
+            "Differences",
+            "Paired by seed, from the reference: 95 % paired t interval; two-sided sign-flip permutation test of the "
+            f"mean difference (all sign patterns up to {EXACT_UP_TO} pairs, else {DRAWS:,} random ones), Holm-adjusted "
+            "over the comparisons with the reference. With n pairs no exact p can be smaller than 2^(1 − n).",
+        ),
+        ("Selection", _selection(results)),
+    ]
+
+
+def _diverged_rule(measure: Measure, chance: str) -> str:
+    return (
+        f"A network that diverged (loss or a parameter not finite) is kept and counts with the {measure.label} of "
+        f"chance{chance}; as a score it has twice the loss of chance."
+    )
+
+
+def _selection(results: Results) -> str:
+    if not results.info.planned("search"):
+        return "None: hyperparameters were fixed in the study file."
+    data = "validation data" if results.info.task.train_on == "train" else "training data, as nothing is held out"
+    seeds = results.tables["seeds"]
+    final = seeds["stage"] == "final"
+    shared = sorted(set(seeds.loc[final, "seed"]) & set(seeds.loc[~final, "seed"]))
+    if shared:
+        return f"By the score on {data}. Tuning and final networks share seeds: {listed(shared)}."
+    return f"By the score on {data}; no seed of the search or the confirmation is a seed of a final network."

@@ -1,0 +1,192 @@
+"""The study as the analysis needs it: the body of study.json, checked once, as frozen types."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from analysis.text import significant
+from glifr.conditions import CONDITIONS, Condition
+from glifr.records import InputError, Problem, Stage
+
+_FEATURES = ("network", "after-spike currents", "start", "neuron parameters")
+_SPLITS = ("train", "validation", "test")
+_Value = TypeVar("_Value")
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What networks are compared by.
+
+    column: of the seeds and silencing tables. scale: shown = scale x recorded. unit: of the shown number.
+    difference_unit: of a difference of shown numbers. chance: recorded value of a network that learned nothing.
+    """
+
+    column: str
+    label: str
+    scale: float
+    unit: str
+    difference_unit: str
+    decimals: int
+    higher_is_better: bool
+    chance: float | None
+
+    @property
+    def axis(self) -> str:
+        """The label of an axis of this measure."""
+        return f"{self.label} ({self.unit})" if self.unit else self.label
+
+    @property
+    def chance_words(self) -> str:
+        """'10 %'; '' where chance is not known."""
+        return "" if self.chance is None else f"{significant(self.chance * self.scale)} {self.unit}".strip()
+
+    @property
+    def direction(self) -> str:
+        return "higher is better" if self.higher_is_better else "lower is better"
+
+
+@dataclass(frozen=True)
+class TaskInfo:
+    """The task of a study; see `task` in docs/results-folder.md."""
+
+    title: str
+    primary: str
+    chance_loss: float
+    chance_accuracy: float | None
+    source: str
+    splits: Mapping[str, int]
+    train_on: str
+    time_step_ms: float
+    steps: int
+
+    @property
+    def measure(self) -> Measure:
+        """The primary measure on test data."""
+        if self.primary == "accuracy":
+            return Measure("test_accuracy", "test accuracy", 100.0, "%", "points", 2, True, self.chance_accuracy)
+        return Measure("test_loss", "test loss", 1.0, "", "", 4, False, self.chance_loss)
+
+    @property
+    def worst_score(self) -> float:
+        """The score of a diverged seed and the cap of all others: twice the loss of chance."""
+        return 2 * self.chance_loss
+
+
+@dataclass(frozen=True)
+class ConditionInfo:
+    """One condition of a study, in the study's order. style: its colour and marker."""
+
+    name: str
+    hidden_size: int
+    trained_parameters: int
+    delay_steps: int | None
+    features: Mapping[str, str]
+    difference: str
+    planned: Mapping[Stage, int]
+    space: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def style(self) -> Condition:
+        """Colour and marker; grey crosses for a condition that this version does not know."""
+        return CONDITIONS.get(self.name) or Condition(self.name, "GLIFR", color="#999999", marker="X")
+
+
+@dataclass(frozen=True)
+class StudyInfo:
+    """What was planned. spec: the resolved study file."""
+
+    name: str
+    profile: str
+    hash: str
+    evidence: bool
+    reference: str
+    conditions: tuple[ConditionInfo, ...]
+    task: TaskInfo
+    spec: Mapping[str, Any]
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the conditions in the study's order."""
+        return [c.name for c in self.conditions]
+
+    def planned(self, stage: Stage) -> int:
+        """Units of a stage over all conditions."""
+        return sum(c.planned[stage] for c in self.conditions)
+
+    def section(self, *keys: str) -> dict[str, Any]:
+        """A section of the study file; {} where the study has none."""
+        found: Any = self.spec
+        for key in keys:
+            found = found.get(key) if isinstance(found, Mapping) else None
+        return dict(found) if isinstance(found, Mapping) else {}
+
+
+def read_study(body: dict[str, Any], place: str) -> StudyInfo:
+    """The body of study.json as `StudyInfo`. Raises InputError if it is of another version of the records."""
+    try:
+        return StudyInfo(
+            name=body["name"],
+            profile=body["profile"],
+            hash=body["hash"],
+            evidence=body["evidence"],
+            reference=body["reference"],
+            conditions=tuple(_condition(body, name) for name in _order(body)),
+            task=_task(body["task"]),
+            spec=body["spec"],
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            Problem(
+                "study.json is not what this version writes",
+                place,
+                f"{type(error).__name__}: {error}",
+                allowed="the keys that docs/results-folder.md lists",
+                todo="make the report with the version of this project that made the results",
+            )
+        ) from None
+
+
+def _order(body: dict[str, Any]) -> list[str]:
+    """The study's order; without one (sealed JSON sorts its keys) that of `CONDITIONS`, unknown names last."""
+    known = [name for name in body.get("order", CONDITIONS) if name in body["conditions"]]
+    return [*known, *(name for name in body["conditions"] if name not in known)]
+
+
+def _condition(body: dict[str, Any], name: str) -> ConditionInfo:
+    own, planned = body["conditions"][name], body["planned"][name]
+    return ConditionInfo(
+        name=name,
+        hidden_size=own["hidden_size"],
+        trained_parameters=own["trained_parameters"],
+        delay_steps=own["delay_steps"],
+        features=_sorted(own["features"], _FEATURES),
+        difference=own["difference"],
+        planned={
+            "search": planned["search"],
+            "confirm": planned["confirm"],
+            "final": planned["final"],
+            "silencing": planned["silencing"],
+        },
+        space=body["spaces"].get(name, {}),
+    )
+
+
+def _task(body: dict[str, Any]) -> TaskInfo:
+    return TaskInfo(
+        title=body["title"],
+        primary=body["primary"],
+        chance_loss=body["chance_loss"],
+        chance_accuracy=body["chance_accuracy"],
+        source=body["source"],
+        splits=_sorted(body["splits"], _SPLITS),
+        train_on=body["train_on"],
+        time_step_ms=body["time_step_ms"],
+        steps=body["steps"],
+    )
+
+
+def _sorted(found: Mapping[str, _Value], order: tuple[str, ...]) -> dict[str, _Value]:
+    """`found` with the keys of `order` first: sealed JSON sorts its keys by name."""
+    return {key: found[key] for key in (*(k for k in order if k in found), *(k for k in found if k not in order))}

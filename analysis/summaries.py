@@ -1,0 +1,143 @@
+"""One row a condition: what its final networks reached, and what its search cost and found."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from analysis.intervals import MeanInterval, t_interval
+from analysis.load import Results
+from glifr.conditions import HYPERPARAMETERS
+
+EDGE = 0.05  # of a range: a best value nearer to its end than this asks for a wider range
+
+
+@dataclass(frozen=True)
+class Performance:
+    """Final networks of one condition, as recorded (not scaled). `without_diverged` only where some diverged."""
+
+    condition: str
+    planned: int
+    diverged: int
+    interval: MeanInterval
+    median: float
+    minimum: float
+    maximum: float
+    seconds: float
+    missing_seeds: tuple[int, ...]
+    without_diverged: MeanInterval | None
+
+
+def performances(results: Results) -> list[Performance]:
+    """One `Performance` a condition, in the study's order."""
+    wide, finals = results.final_values(), results.finals
+    rows = []
+    for condition in results.info.conditions:
+        own = finals[finals["condition"] == condition.name]
+        values = wide[condition.name].dropna()
+        diverged = own["diverged"].fillna(False).astype(bool)
+        kept = own.loc[~diverged, results.info.task.measure.column]
+        rows.append(
+            Performance(
+                condition=condition.name,
+                planned=condition.planned["final"],
+                diverged=int(diverged.sum()),
+                interval=t_interval(values.to_numpy()),
+                median=float(values.median()),
+                minimum=float(values.min()),
+                maximum=float(values.max()),
+                seconds=float(own["seconds"].mean()),
+                missing_seeds=tuple(int(s) for s in wide.index[wide[condition.name].isna()]),
+                without_diverged=t_interval(kept.to_numpy()) if diverged.any() else None,
+            )
+        )
+    return rows
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """The search of one condition.
+
+    best: value of the best trial that ran to its end. chosen: hyperparameters of the final networks (of the best
+    trial while none is chosen; of the study file without search). settled: whether they are those of the final
+    networks. confirmed: mean scores on fresh tuning seeds, best first. final_score: mean score of the final networks.
+    edges: hyperparameters whose chosen value lies within 5 % of the lower or upper end of its range.
+    """
+
+    condition: str
+    trials: int
+    complete: int
+    pruned: int
+    failed: int
+    diverged: int
+    best: float
+    chosen: Mapping[str, float]
+    settled: bool
+    chosen_value: float
+    confirmed: tuple[float, ...]
+    final_score: float
+    seconds: float
+    edges: Mapping[str, str]
+
+    @property
+    def gap(self) -> float:
+        """Final minus search score of the chosen configuration: how much the search flattered it."""
+        return self.final_score - self.chosen_value
+
+
+def tunings(results: Results) -> list[Tuning]:
+    """One `Tuning` a condition, in the study's order."""
+    return [_tuning(results, c.name, c.space, c.planned["search"]) for c in results.info.conditions]
+
+
+def _tuning(results: Results, name: str, space: Mapping[str, Mapping[str, Any]], planned: int) -> Tuning:
+    trials, seeds = results.tables["trials"], results.tables["seeds"]
+    own = trials[trials["condition"] == name]
+    search, confirm = own[own["stage"] == "search"], own[own["stage"] == "confirm"]
+    final = seeds[(seeds["condition"] == name) & (seeds["stage"] == "final")]
+    ended = search[search["status"] == "complete"].sort_values(["value", "number"])
+    picked = search[search["chosen"]]
+    row = picked if len(picked) else ended
+    chosen = _hyperparameters(final if len(final) else row)
+    diverged = search["diverged_seeds"].fillna(0) > 0
+    return Tuning(
+        condition=name,
+        trials=planned,
+        complete=len(ended),
+        pruned=int((search["status"] == "pruned").sum()),
+        failed=int((search["status"] == "failed").sum()),
+        diverged=int(diverged.sum()),
+        best=float(ended["value"].min()),
+        chosen=chosen,
+        settled=len(final) > 0,
+        chosen_value=float(row["value"].iloc[0]) if len(row) else math.nan,
+        confirmed=tuple(sorted(float(v) for v in confirm["value"].dropna())),
+        final_score=float(final["score"].mean()),
+        seconds=float(own["seconds"].sum()),
+        edges=_edges(chosen, space),
+    )
+
+
+def _hyperparameters(rows: pd.DataFrame) -> dict[str, float]:
+    if not len(rows):
+        return {}
+    return {n: float(v) for n in HYPERPARAMETERS if not math.isnan(v := rows[n].iloc[0])}
+
+
+def _edges(chosen: Mapping[str, float], space: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    places = {name: position(value, space[name]) for name, value in chosen.items() if name in space}
+    return {
+        name: "lower" if where < EDGE else "upper" for name, where in places.items() if not EDGE <= where <= 1 - EDGE
+    }
+
+
+def position(value: float, dimension: Mapping[str, Any]) -> float:
+    """Where `value` lies in its range: 0 at the low end, 1 at the high end, on the range's own scale."""
+    low, high = float(dimension["low"]), float(dimension["high"])
+    if dimension["log"]:
+        value, low, high = math.log(value), math.log(low), math.log(high)
+    return (value - low) / (high - low)

@@ -1,0 +1,67 @@
+"""The table of conditions for the terminal: every cell a ready text."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pandas as pd
+
+from analysis import text
+from analysis.comparisons import Difference, differences_from
+from analysis.load import Results, load
+from analysis.study import Measure
+from analysis.summaries import performances, tunings
+
+
+def summary_table(root: Path) -> pd.DataFrame:
+    """The conditions of the results folder `root`, a row each, all cells text. Raises InputError as `load` does."""
+    return summarise(load(root))
+
+
+def summarise(results: Results) -> pd.DataFrame:
+    """As `summary_table`, of results in memory.
+
+    Columns: condition; hidden size; parameters; final (finished/planned); the primary measure's mean and 95 % interval;
+    difference from the reference with its interval; best learning rate ('so far' until final networks have it).
+    """
+    info, measure = results.info, results.info.task.measure
+    differences = {d.condition: d for d in differences_from(results.final_values(), info.reference)}
+    rows = []
+    for condition, reached, tuned in zip(info.conditions, performances(results), tunings(results), strict=True):
+        t = reached.interval
+        rate = tuned.chosen.get("learning_rate", math.nan)
+        rows.append(
+            {
+                "condition": condition.name,
+                "hidden size": str(condition.hidden_size),
+                "parameters": f"{condition.trained_parameters:,}",
+                "final": f"{t.n}/{reached.planned}",
+                measure.axis: text.number(t.mean * measure.scale, measure.decimals),
+                "95 % interval": text.interval(t.low * measure.scale, t.high * measure.scale, measure.decimals),
+                f"difference from {info.reference}": _difference(
+                    differences.get(condition.name), condition.name == info.reference, measure
+                ),
+                "learning rate": text.significant(rate) + ("" if tuned.settled or math.isnan(rate) else " so far"),
+            }
+        )
+    return pd.DataFrame(rows).astype("string")
+
+
+def _difference(found: Difference | None, is_reference: bool, measure: Measure) -> str:
+    if is_reference or found is None:
+        return "reference" if is_reference else text.NOTHING
+    t, scale = found.interval, measure.scale
+    mean = text.number(t.mean * scale, measure.decimals, sign=True)
+    between = text.interval(t.low * scale, t.high * scale, measure.decimals, sign=True)
+    return mean if between == text.NOTHING else f"{mean} ({between})"
+
+
+def as_text(table: pd.DataFrame) -> str:
+    """The table with aligned columns, for a terminal."""
+    widths = {c: max(len(c), *table[c].str.len()) for c in table.columns}
+    left = {table.columns[0]}
+    lines = [[c.ljust(w) if c in left else c.rjust(w) for c, w in widths.items()]]
+    for row in table.itertuples(index=False):
+        lines.append([v.ljust(w) if c in left else v.rjust(w) for v, (c, w) in zip(row, widths.items(), strict=True)])
+    return "\n".join("  ".join(line).rstrip() for line in lines)

@@ -1,0 +1,47 @@
+"""What training made of a network's neurons, in natural units."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from glifr.networks import Network
+from glifr.records import ParameterSummary
+
+_QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+
+
+def _summary(name: str, index: int, when: Literal["start", "end"], values: Tensor) -> ParameterSummary:
+    v = values.detach().to("cpu", torch.float64).flatten()
+    q05, q25, median, q75, q95 = torch.quantile(v, torch.tensor(_QUANTILES, dtype=torch.float64)).tolist()
+    return ParameterSummary(
+        parameter=name,
+        index=index,
+        when=when,
+        mean=v.mean().item(),
+        sd=v.std(correction=1).item() if len(v) > 1 else 0.0,
+        minimum=v.min().item(),
+        q05=q05,
+        q25=q25,
+        median=median,
+        q75=q75,
+        q95=q95,
+        maximum=v.max().item(),
+    )
+
+
+def summarise(network: Network, when: Literal["start", "end"]) -> tuple[ParameterSummary, ...]:
+    """The distribution of each neuron parameter over the H neurons; one row per after-spike current; () for RNN, LSTM.
+
+    A network with a non-finite parameter gives ().
+    """
+    parameters = network.neuron_parameters()
+    if not all(torch.isfinite(p).all() for p in parameters.values()):
+        return ()
+    rows = []
+    for name, values in parameters.items():
+        for index, row in enumerate(values.reshape(-1, values.shape[-1])):
+            rows.append(_summary(name, index, when, row))
+    return tuple(rows)

@@ -1,0 +1,63 @@
+"""Files of tensors: written whole or not at all, with their SHA-256 beside them, read without unpickling code."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+
+class CheckpointError(Exception):
+    """A file that cannot be trusted: absent, cut short or altered. Names the file and why."""
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Puts `content` at `path` atomically: a reader sees the old file or the new one, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with temporary.open("wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
+    temporary.replace(path)
+
+
+def _sum_file(path: Path) -> Path:
+    return path.with_name(path.name + ".sha256")
+
+
+def save(path: Path, content: Any) -> str:
+    """Writes tensors and plain values (dicts, lists, numbers, strings) to `path`; returns the SHA-256."""
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    raw = buffer.getvalue()
+    total = hashlib.sha256(raw).hexdigest()
+    # The sum goes first: a file without a fitting sum is never trusted, a sum without its file is only litter.
+    write_whole(_sum_file(path), f"{total}\n".encode())
+    write_whole(path, raw)
+    return total
+
+
+def load(path: Path, sha256: str | None = None) -> Any:
+    """What `save` wrote, on the CPU. `sha256`: the sum on record, by default the one beside the file.
+
+    Raises CheckpointError if file or sum is absent, or they do not fit.
+    """
+    try:
+        raw = path.read_bytes()
+        expected = sha256 or _sum_file(path).read_text().strip()
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{error.filename}: no such file") from None
+    if hashlib.sha256(raw).hexdigest() != expected:
+        raise CheckpointError(f"{path}: checksum does not fit its content")
+    return torch.load(io.BytesIO(raw), map_location="cpu", weights_only=True)
+
+
+def remove(path: Path) -> None:
+    """Deletes a file and its sum, if there."""
+    path.unlink(missing_ok=True)
+    _sum_file(path).unlink(missing_ok=True)

@@ -1,0 +1,60 @@
+"""The one kind of error that is the user's to mend: shown without a stack trace, exit code 2.
+
+Everything else that is raised is a bug of ours and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any
+
+_MISSING = object()
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong with what the user gave.
+
+    rule: what must hold.  place: file and key path.  value: what was found there.
+    allowed: what may stand there.  todo: what to do next.
+    """
+
+    rule: str
+    place: str
+    value: Any = field(default=_MISSING)
+    allowed: str = ""
+    todo: str = ""
+
+    def __str__(self) -> str:
+        lines = [self.rule, f"  where:   {self.place}"]
+        if self.value is not _MISSING:
+            lines.append(f"  found:   {shorten(self.value)}")
+        if self.allowed:
+            lines.append(f"  allowed: {self.allowed}")
+        if self.todo:
+            lines.append(f"  do:      {self.todo}")
+        return "\n".join(lines)
+
+
+class InputError(ValueError):
+    """One or more problems with the user's input; `str()` is the whole message for the terminal."""
+
+    def __init__(self, *problems: Problem) -> None:
+        self.problems = problems
+        super().__init__("\n".join(str(p) for p in problems))
+
+    def __reduce__(self) -> tuple[type[InputError], tuple[Problem, ...]]:
+        return (type(self), self.problems)
+
+
+def shorten(value: Any, limit: int = 120) -> str:
+    """`repr(value)`, cut in the middle when it is longer than `limit` characters."""
+    text = repr(value)
+    return text if len(text) <= limit else f"{text[: limit - 20]} ... {text[-15:]}"
+
+
+def nearest(name: str, known: list[str]) -> str:
+    """A sentence that names the nearest known name, or '' when none is near."""
+    found = get_close_matches(str(name), known, n=1, cutoff=0.5)
+    return f"did you mean {found[0]!r}?" if found else ""

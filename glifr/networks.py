@@ -1,0 +1,215 @@
+"""Whole networks: BNNFC of GLIFR neurons, RNNFC of tanh units, LSTMFC; and a network from a condition.
+
+Each draws its start from `generator` in the order readout weight, readout bias, recurrent layer's weights, neuron
+parameters. So one seed gives one start, and networks of one size share their weights whatever their neurons are.
+Shapes: R replicas, B batch, T steps, I inputs, H neurons, J after-spike currents, O outputs. Times in ms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from glifr import checks
+from glifr.conditions import Condition
+from glifr.errors import InputError, Problem
+from glifr.kernels import RUN, SequenceInput, choose_backend
+from glifr.kernels.reference import trace
+from glifr.neurons import GLIFR, LSTMC, RNNC, stack_glifr, stack_lstm, stack_rnn
+from glifr.recurrent import run_lstm, run_rnn
+from glifr.replicas import Hidden, Network, forward_replicas
+from glifr.sizes import hidden_size_for_budget, trained_parameters
+
+
+def _steps(delay: float, dt: float) -> int:
+    """D, the delay in steps; at least one."""
+    return max(1, round(delay / dt))
+
+
+class BNNFC(Network):
+    """GLIFR neurons with delayed lateral connections, and a readout.
+
+    delay: synaptic delay, D = max(1, round(delay / dt)) steps. backend: one of `glifr.kernels.BACKENDS`. The rest as in
+    `GLIFR` (sigma_v, R, I0, v_reset and the three spreads by name) and `Network`. Raises InputError for what cannot be
+    meant.
+    """
+
+    neuron_layer: GLIFR
+
+    def __init__(  # noqa: PLR0913 - the signature of the model's own documentation
+        self,
+        in_size: int,
+        hid_size: int,
+        out_size: int,
+        dt: float = 0.05,
+        hetinit: bool = False,
+        ascs: bool = True,
+        learnparams: bool = True,
+        *,
+        num_ascs: int = 2,
+        tau: float | None = None,
+        output_weight: bool = True,
+        dropout_prob: float = 0.0,
+        delay: float = 1.0,
+        backend: str = "auto",
+        generator: torch.Generator | None = None,
+        **layer: float,
+    ) -> None:
+        super().__init__((in_size, hid_size, out_size), dropout_prob, backend, output_weight, generator)
+        self.delay = checks.time("delay", delay, zero=True)
+        self.neuron_layer = GLIFR(
+            in_size, hid_size, num_ascs, hetinit, ascs, learnparams, dt=dt, tau=tau, generator=generator, **layer
+        )
+
+    @property
+    def delay_steps(self) -> int:
+        return _steps(self.delay, self.neuron_layer.dt)
+
+    def settings(self) -> tuple[Hashable, ...]:
+        layer = self.neuron_layer
+        return (layer.num_ascs, layer.dt, layer.constants, self.delay_steps)
+
+    def run_hidden(self, networks: Sequence[BNNFC], x: Tensor, mask: Tensor | None, track: bool) -> Hidden:
+        layer = self.neuron_layer
+        parameters = stack_glifr([n.neuron_layer for n in networks])
+        sequence = SequenceInput(x, parameters, layer.constants, self.delay_steps, mask)
+        if track:
+            kept = trace(sequence)
+            return Hidden((kept.firing,), kept.firing[:, :, -1], (kept.voltage, kept.ascurrents, kept.synaptic))
+        result = RUN[choose_backend(self.backend, x.device)](sequence)
+        return Hidden(result.tiles, result.final.firing)
+
+    def neuron_parameters(self) -> dict[str, Tensor]:
+        layer = self.neuron_layer
+        found = {"thresh": layer.thresh, "k_m": layer.k_m}
+        if layer.num_ascs:
+            found |= {"k_j": layer.k_j, "r_j": layer.r_j, "a_j": layer.a_j}
+        return {name: values.detach().clone() for name, values in found.items()}
+
+
+class RNNFC(Network):
+    """Tanh units with delayed lateral connections, and a readout.
+
+    dt: time step [ms]. delay: synaptic delay [ms], None for one step. weight_spread: as in `RNNC`. It is computed by
+    autograd over delay blocks; `backend` is taken as all networks take it. Raises InputError for what cannot be meant.
+    """
+
+    neuron_layer: RNNC
+
+    def __init__(  # noqa: PLR0913 - the sizes and settings that all networks take
+        self,
+        in_size: int,
+        hid_size: int,
+        out_size: int,
+        dt: float = 0.05,
+        *,
+        output_weight: bool = True,
+        dropout_prob: float = 0.0,
+        delay: float | None = None,
+        weight_spread: float = 1.0,
+        backend: str = "auto",
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__((in_size, hid_size, out_size), dropout_prob, backend, output_weight, generator)
+        self.dt = checks.time("dt", dt)
+        self.delay = self.dt if delay is None else checks.time("delay", delay, zero=True)
+        self.neuron_layer = RNNC(in_size, hid_size, weight_spread=weight_spread, generator=generator)
+
+    @property
+    def delay_steps(self) -> int:
+        return _steps(self.delay, self.dt)
+
+    def settings(self) -> tuple[Hashable, ...]:
+        return (self.delay_steps,)
+
+    def run_hidden(self, networks: Sequence[RNNFC], x: Tensor, mask: Tensor | None, track: bool) -> Hidden:
+        hidden, preactivations = run_rnn(x, stack_rnn([n.neuron_layer for n in networks]), self.delay_steps, mask)
+        return Hidden((hidden,), hidden[:, :, -1], (preactivations,) if track else ())
+
+
+class LSTMFC(Network):
+    """An LSTM layer in torch's parametrisation, without delay, and a readout.
+
+    dt: time step [ms]; it has no part in the equations. weight_spread: as in `LSTMC`. `backend` is taken as all
+    networks take it. Raises InputError for what cannot be meant.
+    """
+
+    neuron_layer: LSTMC
+
+    def __init__(  # noqa: PLR0913 - the sizes and settings that all networks take
+        self,
+        in_size: int,
+        hid_size: int,
+        out_size: int,
+        dt: float = 0.05,
+        *,
+        output_weight: bool = True,
+        dropout_prob: float = 0.0,
+        weight_spread: float = 1.0,
+        backend: str = "auto",
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__((in_size, hid_size, out_size), dropout_prob, backend, output_weight, generator)
+        self.dt = checks.time("dt", dt)
+        self.neuron_layer = LSTMC(in_size, hid_size, weight_spread=weight_spread, generator=generator)
+
+    def settings(self) -> tuple[Hashable, ...]:
+        return ()
+
+    def run_hidden(self, networks: Sequence[LSTMFC], x: Tensor, mask: Tensor | None, track: bool) -> Hidden:
+        hidden, cell = run_lstm(x, stack_lstm([n.neuron_layer for n in networks]), mask)
+        return Hidden((hidden,), hidden[:, :, -1], (hidden, cell) if track else ())
+
+
+def build_network(  # noqa: PLR0913 - each is a fact of the study
+    condition: Condition,
+    *,
+    in_size: int,
+    out_size: int,
+    hidden_size: int,
+    dt: float,
+    delay_steps: int | None,
+    hyperparameters: Mapping[str, float],
+    dropout_prob: float = 0.0,
+    backend: str = "auto",
+    generator: torch.Generator | None = None,
+) -> Network:
+    """A network of `condition` at its start.
+
+    dt [ms]. delay_steps: D, None for the LSTM. hyperparameters: spreads, 1 where absent; others are not for the start.
+    Raises InputError for what cannot be meant.
+    """
+    sizes = (in_size, hidden_size, out_size, dt)
+    common: dict[str, Any] = {"dropout_prob": dropout_prob, "backend": backend, "generator": generator}
+    common["weight_spread"] = hyperparameters.get("weight_spread", 1.0)
+    if condition.architecture == "LSTM":
+        if delay_steps is not None:
+            raise InputError(Problem("the LSTM has no delay", "delay_steps", delay_steps, "none"))
+        return LSTMFC(*sizes, **common)
+    common["delay"] = checks.size("delay_steps", delay_steps) * dt
+    if condition.architecture == "RNN":
+        return RNNFC(*sizes, **common)
+    return BNNFC(
+        *sizes,
+        hetinit=condition.start == "heterogeneous",
+        learnparams=condition.learned,
+        num_ascs=condition.num_ascs,
+        neuron_spread=hyperparameters.get("neuron_spread", 1.0),
+        after_spike_spread=hyperparameters.get("after_spike_spread", 1.0),
+        **common,
+    )
+
+
+__all__ = [
+    "BNNFC",
+    "LSTMFC",
+    "RNNFC",
+    "Network",
+    "build_network",
+    "forward_replicas",
+    "hidden_size_for_budget",
+    "trained_parameters",
+]

@@ -1,0 +1,266 @@
+"""One layer, one step, as modules: parameters and settings here, the equations in glifr/equations.py.
+
+Shapes: B batch, I inputs, H neurons, J after-spike currents, R replicas. Times in ms, rates in 1/ms; voltage, current
+and threshold are dimensionless. Source: Winston et al., Neural Computation 35(4), 2023.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from glifr import checks
+from glifr.equations import (
+    Constants,
+    GLIFRParameters,
+    GLIFRState,
+    LSTMParameters,
+    RNNParameters,
+    glifr_step,
+    rnn_step,
+    synaptic_input,
+)
+from glifr.parameters import (
+    HETEROGENEOUS,
+    HOMOGENEOUS,
+    read_decay,
+    read_multiplier,
+    start_neurons,
+    start_weights,
+)
+
+
+class _Setting:
+    """A number of a layer that may be set later and is checked each time."""
+
+    def __init__(self, check: Callable[[str, Any], float]) -> None:
+        self.check = check
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, layer: nn.Module, owner: type | None = None) -> float:
+        value: float = layer.__dict__[f"_{self.name}"]
+        return value
+
+    def __set__(self, layer: nn.Module, value: Any) -> None:
+        layer.__dict__[f"_{self.name}"] = self.check(self.name, value)
+
+
+def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+    """torch.stack, without a copy where there is one tensor."""
+    return tensors[0].unsqueeze(dim) if len(tensors) == 1 else torch.stack(list(tensors), dim)
+
+
+class GLIFR(nn.Module):
+    """A layer of GLIFR neurons.
+
+    hetinit: neuron parameters start heterogeneous (from the prior) instead of homogeneous. ascs=False is num_ascs=0.
+    learnparams: neuron parameters are trained; if not, they are still in the state dict, without gradient.
+    dt, tau [ms]; tau None follows dt. Stored are logit(dt k): setting dt later keeps these, so rates k change as 1/dt.
+    weight_spread: gain on sqrt(1/H). neuron_spread, after_spike_spread: see `glifr.parameters.start_neurons`.
+
+    Draws from `generator` (torch's global one by default) in the order weight_iv, weight_lat, then neuron parameters:
+    one seed gives one start, and the same weights whatever the neuron parameters.
+
+    Attributes, trained: weight_iv [I,H], weight_lat [H,H], thresh [1,H], trans_k_m [1,H], trans_k_j, trans_r_j, a_j
+    [J,1,H]. Raises InputError for sizes, times and numbers that cannot be meant, and for dt k outside (0, 1).
+    """
+
+    dt = _Setting(checks.time)
+    sigma_v = _Setting(lambda name, value: checks.number(name, value, above=0.0))
+    R = _Setting(checks.number)
+    I0 = _Setting(checks.number)
+    v_reset = _Setting(checks.number)
+
+    def __init__(  # noqa: PLR0913 - the signature of the model's own documentation
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_ascs: int = 2,
+        hetinit: bool = False,
+        ascs: bool = True,
+        learnparams: bool = True,
+        *,
+        dt: float = 0.05,
+        tau: float | None = None,
+        sigma_v: float = 1.0,
+        R: float = 0.1,
+        I0: float = 0.0,
+        v_reset: float = 0.0,
+        weight_spread: float = 1.0,
+        neuron_spread: float = 1.0,
+        after_spike_spread: float = 1.0,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        self.input_size = checks.size("input_size", input_size)
+        self.hidden_size = checks.size("hidden_size", hidden_size)
+        self.num_ascs = checks.size("num_ascs", num_ascs, least=0) if ascs else 0
+        self.learnparams = learnparams
+        self.dt, self.tau = dt, tau
+        self.sigma_v, self.R, self.I0, self.v_reset = sigma_v, R, I0, v_reset
+        spread = checks.number("weight_spread", weight_spread, least=0.0)
+        self.weight_iv = nn.Parameter(start_weights((input_size, hidden_size), hidden_size, spread, generator))
+        self.weight_lat = nn.Parameter(start_weights((hidden_size, hidden_size), hidden_size, spread, generator))
+        start = start_neurons(
+            self.hidden_size,
+            self.num_ascs,
+            self.dt,
+            HETEROGENEOUS if hetinit else HOMOGENEOUS,
+            checks.number("neuron_spread", neuron_spread, least=0.0),
+            checks.number("after_spike_spread", after_spike_spread, least=0.0),
+            generator,
+        )
+        self.thresh = nn.Parameter(start.thresh, learnparams)
+        self.trans_k_m = nn.Parameter(start.trans_k_m, learnparams)
+        self.trans_k_j = nn.Parameter(start.trans_k_j, learnparams)
+        self.trans_r_j = nn.Parameter(start.trans_r_j, learnparams)
+        self.a_j = nn.Parameter(start.a_j, learnparams)
+
+    @property
+    def tau(self) -> float:
+        """Time constant of spiking [ms]; that of dt where none was given."""
+        return self.dt if self._tau is None else self._tau
+
+    @tau.setter
+    def tau(self, value: float | None) -> None:
+        self._tau = None if value is None else checks.time("tau", value)
+
+    @property
+    def k_m(self) -> Tensor:
+        """Membrane decay rate [1/ms], [1,H]."""
+        return read_decay(self.trans_k_m) / self.dt
+
+    @property
+    def k_j(self) -> Tensor:
+        """Decay rates of the after-spike currents [1/ms], [J,1,H]."""
+        return read_decay(self.trans_k_j) / self.dt
+
+    @property
+    def r_j(self) -> Tensor:
+        """Multipliers of the after-spike currents, [J,1,H]."""
+        return read_multiplier(self.trans_r_j)
+
+    @property
+    def constants(self) -> Constants:
+        return Constants(self.dt / self.tau, self.sigma_v, self.R, self.I0, self.v_reset)
+
+    def read(self) -> GLIFRParameters:
+        """The parameters as the equations take them, without replica dimension; differentiable."""
+        return _read(
+            self.weight_iv, self.weight_lat, self.thresh, self.trans_k_m, self.trans_k_j, self.trans_r_j, self.a_j
+        )
+
+    def forward(
+        self,
+        x: Tensor,
+        firing: Tensor,
+        voltage: Tensor,
+        ascurrents: Tensor,
+        syncurrent: Tensor,
+        firing_delayed: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """One step from x [B,I] and the state before it: firing, voltage, syncurrent [B,H], ascurrents [J,B,H].
+
+        firing_delayed: f_{t-D} [B,H], by default `firing`, that is one step. Returns the new (firing, voltage,
+        ascurrents, syncurrent); the old synaptic current has no part in the equations. InputError if shapes do not fit.
+        """
+        checks.shape("x", x, ("B", self.input_size))
+        batch, hidden = x.shape[0], self.hidden_size
+        delayed = firing if firing_delayed is None else firing_delayed
+        named = {"firing": firing, "voltage": voltage, "syncurrent": syncurrent, "firing_delayed": delayed}
+        for name, tensor in named.items():
+            checks.shape(name, tensor, (batch, hidden))
+        checks.shape("ascurrents", ascurrents, (self.num_ascs, batch, hidden))
+        p = self.read()
+        synaptic = synaptic_input(x, delayed, p.weight_in, p.weight_lat)
+        new = glifr_step(synaptic, GLIFRState(firing, voltage, ascurrents), p, self.constants)
+        return new.firing, new.voltage, new.ascurrents, synaptic
+
+
+def _read(weight_iv: Tensor, weight_lat: Tensor, thresh: Tensor, *stored: Tensor) -> GLIFRParameters:
+    k_m, k_j, r_j, a_j = stored
+    return GLIFRParameters(weight_iv, weight_lat, thresh, read_decay(k_m), read_decay(k_j), read_multiplier(r_j), a_j)
+
+
+def stack_glifr(layers: Sequence[GLIFR]) -> GLIFRParameters:
+    """The parameters of R layers of one shape, with replica dimension R; each layer gets its own gradients."""
+    return _read(
+        *(stack([getattr(n, name) for n in layers]) for name in ("weight_iv", "weight_lat", "thresh", "trans_k_m")),
+        *(stack([getattr(n, name) for n in layers], dim=1) for name in ("trans_k_j", "trans_r_j", "a_j")),
+    )
+
+
+class RNNC(nn.Module):
+    """A layer of tanh units with lateral delay.
+
+    Attributes, trained: weight_ih [I,H], weight_lat [H,H], bias [1,H], drawn in this order from `generator`, uniform in
+    +-weight_spread sqrt(1/H). Raises InputError for sizes and spreads that cannot be meant.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        *,
+        weight_spread: float = 1.0,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        self.input_size = checks.size("input_size", input_size)
+        self.hidden_size = checks.size("hidden_size", hidden_size)
+        spread = checks.number("weight_spread", weight_spread, least=0.0)
+        shapes = ((input_size, hidden_size), (hidden_size, hidden_size), (1, hidden_size))
+        weights = [nn.Parameter(start_weights(shape, hidden_size, spread, generator)) for shape in shapes]
+        self.weight_ih, self.weight_lat, self.bias = weights
+
+    def forward(self, x: Tensor, hidden: Tensor, hidden_delayed: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """One step from x [B,I] and the hidden state before it [B,H]; hidden_delayed: h_{t-D}, by default `hidden`.
+
+        Returns the new hidden state and its pre-activation [B,H]. InputError if shapes do not fit.
+        """
+        checks.shape("x", x, ("B", self.input_size))
+        delayed = hidden if hidden_delayed is None else hidden_delayed
+        checks.shape("hidden", hidden, (x.shape[0], self.hidden_size))
+        checks.shape("hidden_delayed", delayed, (x.shape[0], self.hidden_size))
+        preactivation = synaptic_input(x, delayed, self.weight_ih, self.weight_lat) + self.bias
+        return rnn_step(preactivation), preactivation
+
+
+def stack_rnn(layers: Sequence[RNNC]) -> RNNParameters:
+    """The parameters of R layers of one shape, with replica dimension R; each layer gets its own gradients."""
+    return RNNParameters(*(stack([getattr(n, name) for n in layers]) for name in ("weight_ih", "weight_lat", "bias")))
+
+
+class LSTMC(nn.Module):
+    """The parameters of an LSTM layer in torch's parametrisation; the step is `glifr.equations.lstm_step`.
+
+    Attributes, trained: weight_ih [4H,I], weight_hh [4H,H], bias_ih, bias_hh [4H], drawn in this order from
+    `generator`, uniform in +-weight_spread sqrt(1/H). Raises InputError for sizes and spreads that cannot be meant.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        *,
+        weight_spread: float = 1.0,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        self.input_size = checks.size("input_size", input_size)
+        self.hidden_size = checks.size("hidden_size", hidden_size)
+        spread = checks.number("weight_spread", weight_spread, least=0.0)
+        rows = 4 * hidden_size
+        shapes: tuple[tuple[int, ...], ...] = ((rows, input_size), (rows, hidden_size), (rows,), (rows,))
+        weights = [nn.Parameter(start_weights(shape, hidden_size, spread, generator)) for shape in shapes]
+        self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh = weights
+
+
+def stack_lstm(layers: Sequence[LSTMC]) -> LSTMParameters:
+    """The parameters of R layers of one shape, with replica dimension R; each layer gets its own gradients."""
+    return LSTMParameters(*(stack([getattr(n, name) for n in layers]) for name in LSTMParameters._fields))

@@ -1,0 +1,75 @@
+"""Where each file lies in a results folder `results/<study>/<profile>/`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from glifr.records.schema import UnitId
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Paths below one results folder. Nothing is created here."""
+
+    root: Path
+
+    @property
+    def study(self) -> Path:
+        """The resolved study, sealed; its keys are listed in docs/results-folder.md."""
+        return self.root / "study.json"
+
+    @property
+    def provenance(self) -> Path:
+        """Sealed list of sessions: versions, commit, hardware, device."""
+        return self.root / "provenance.json"
+
+    @property
+    def lock(self) -> Path:
+        return self.root / "driver.lock"
+
+    @property
+    def events(self) -> Path:
+        """What the driver did and warned of, a JSON object a line."""
+        return self.root / "events.jsonl"
+
+    @property
+    def units(self) -> Path:
+        return self.root / "units"
+
+    @property
+    def scratch(self) -> Path:
+        """Ray Tune's own storage; of no use after the run."""
+        return self.root / ".tune"
+
+    @property
+    def wandb(self) -> Path:
+        return self.root / "wandb"
+
+    @property
+    def tables(self) -> Path:
+        return self.root / "tables"
+
+    @property
+    def figures(self) -> Path:
+        return self.root / "figures"
+
+    @property
+    def report(self) -> Path:
+        return self.root / "report.html"
+
+    def unit(self, unit: UnitId) -> Path:
+        return self.units / unit.stage / unit.condition / str(unit.number)
+
+    def proposal(self, unit: UnitId) -> Path:
+        return self.unit(unit) / "proposal.json"
+
+    def result(self, unit: UnitId) -> Path:
+        return self.unit(unit) / "result.json"
+
+    def attempts(self, unit: UnitId) -> Path:
+        """One folder an attempt, named by its lease token, with lease.json, epochs.jsonl, checkpoints, failure.json."""
+        return self.unit(unit) / "attempts"
+
+    def attempt(self, unit: UnitId, token: str) -> Path:
+        return self.attempts(unit) / token

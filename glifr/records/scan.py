@@ -1,0 +1,130 @@
+"""Reads a results folder back: every unit with its proposal, result, epochs and failures."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from glifr.errors import InputError, Problem
+from glifr.records.envelope import RecordError, read_sealed
+from glifr.records.layout import Layout
+from glifr.records.schema import STAGES, EpochRecord, Proposal, UnitId, UnitResult
+
+
+@dataclass(frozen=True)
+class UnitRecords:
+    """Everything on disk about one unit. `failures` has one dict (kind, message, at) per failed attempt."""
+
+    unit: UnitId
+    proposal: Proposal
+    result: UnitResult | None
+    epochs: tuple[EpochRecord, ...]
+    attempts: int
+    failures: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class StudyRecords:
+    """One results folder. `study` is the body of study.json; `problems` names each file that could not be trusted."""
+
+    layout: Layout
+    study: dict[str, Any]
+    sessions: list[dict[str, Any]]
+    units: tuple[UnitRecords, ...]
+    problems: tuple[str, ...] = field(default_factory=tuple)
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The JSON objects of a file of lines; a torn last line is left out, an absent file is empty."""
+    if not path.exists():
+        return []
+    rows = []
+    for number, line in enumerate((lines := path.read_bytes().split(b"\n")), 1):
+        if not line.strip():
+            continue
+        try:
+            rows.append(json.loads(line))
+        except ValueError:
+            if number == len(lines):
+                break
+            raise RecordError(f"{path}: line {number} is not JSON") from None
+    return rows
+
+
+def read_epochs(path: Path) -> tuple[EpochRecord, ...]:
+    """An attempt's epoch records; RecordError if a line other than a torn last one cannot be read."""
+    try:
+        return tuple(EpochRecord.from_json(row) for row in read_lines(path))
+    except TypeError as error:
+        raise RecordError(f"{path}: {error}") from None
+
+
+def _unit(layout: Layout, unit: UnitId, problems: list[str]) -> UnitRecords | None:
+    try:
+        proposal = Proposal.from_json(read_sealed(layout.proposal(unit)))
+    except (FileNotFoundError, RecordError, KeyError, TypeError) as error:
+        problems.append(f"{unit}: no usable proposal ({error})")
+        return None
+    result = None
+    try:
+        result = UnitResult.from_json(read_sealed(layout.result(unit)))
+    except FileNotFoundError:
+        pass
+    except (RecordError, KeyError, TypeError) as error:
+        problems.append(f"{unit}: result not used ({error})")
+    folders = sorted(p for p in layout.attempts(unit).glob("*") if p.is_dir())
+    epochs: dict[tuple[int, int], EpochRecord] = {}
+    failures: list[dict[str, Any]] = []
+    # the publishing attempt last: where two attempts ran the same epoch, its records are the ones that count
+    folders.sort(key=lambda p: (result is not None and p.name == result.attempt, p.stat().st_mtime))
+    for folder in folders:
+        try:
+            epochs.update({(e.seed, e.epoch): e for e in read_epochs(folder / "epochs.jsonl")})
+            failures += [read_sealed(folder / "failure.json")] if (folder / "failure.json").exists() else []
+        except RecordError as error:
+            problems.append(f"{unit}: {error}")
+    ordered = tuple(epochs[key] for key in sorted(epochs))
+    return UnitRecords(unit, proposal, result, ordered, len(folders), tuple(failures))
+
+
+def scan(root: Path) -> StudyRecords:
+    """Reads the results folder `root`.
+
+    Raises InputError if it is not one, or its study.json cannot be trusted. Single units that cannot be read are
+    named in `problems` and left out.
+    """
+    layout = Layout(root)
+    try:
+        study = read_sealed(layout.study)
+    except (FileNotFoundError, NotADirectoryError):
+        raise InputError(
+            Problem(
+                "this is not a results folder",
+                str(root),
+                allowed="a folder with a study.json, as results/<study>/<profile>/",
+                todo="give the folder that `python launch/study.py` printed",
+            )
+        ) from None
+    except RecordError as error:
+        raise InputError(Problem("the results folder's study.json cannot be trusted", str(error))) from None
+    problems: list[str] = []
+    try:
+        sessions = read_sealed(layout.provenance)
+    except (FileNotFoundError, RecordError) as error:
+        sessions = []
+        problems.append(f"provenance not used ({error})")
+    units = []
+    for stage in STAGES:
+        for path in sorted((layout.units / stage).glob("*/*"), key=lambda p: (p.parent.name, _number(p))):
+            if _number(path) < 0:
+                problems.append(f"{path.relative_to(root)}: not a unit's folder, left out")
+                continue
+            found = _unit(layout, UnitId(stage, path.parent.name, _number(path)), problems)
+            units += [found] if found else []
+    return StudyRecords(layout, study, sessions, tuple(units), tuple(problems))
+
+
+def _number(path: Path) -> int:
+    return int(path.name) if path.name.isdigit() else -1

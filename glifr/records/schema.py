@@ -1,0 +1,200 @@
+"""The records of a study. Losses are mean cross entropy (nats) or mean squared error, as the task says."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, Self
+
+Stage = Literal["search", "confirm", "final", "silencing"]
+STAGES: tuple[Stage, ...] = ("search", "confirm", "final", "silencing")
+
+# complete: ran to its last epoch. pruned: stopped early by its condition's pruner.
+Status = Literal["complete", "pruned"]
+
+
+@dataclass(frozen=True, order=True)
+class UnitId:
+    """One unit of work. `number` counts proposals in search and confirm, and is the seed in final and silencing."""
+
+    stage: Stage
+    condition: str
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.stage}/{self.condition}/{self.number}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The inverse of `str`; ValueError if `text` is not stage/condition/number."""
+        stage, condition, number = text.split("/")
+        if stage not in STAGES:
+            raise ValueError(f"no stage {stage!r}; stages are {', '.join(STAGES)}")
+        return cls(stage, condition, int(number))
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What a unit will run, written before it starts.
+
+    identity: hash of what decides the result (hyperparameters, seeds, size, delay, task, training, source network).
+    source: for a confirm or final unit the unit whose hyperparameters it takes; for silencing its network's unit.
+    start_from: the unit whose trained network a `learned` start resamples, or None.
+    """
+
+    unit: UnitId
+    identity: str
+    hyperparameters: dict[str, float]
+    seeds: tuple[int, ...]
+    hidden_size: int
+    trained_parameters: int
+    delay_steps: int | None
+    source: str | None
+    start_from: str | None
+    code_version: str
+    proposed_at: str
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "unit": str(self.unit), "seeds": list(self.seeds)}
+
+    @classmethod
+    def from_json(cls, body: dict[str, Any]) -> Self:
+        return cls(**{**body, "unit": UnitId.parse(body["unit"]), "seeds": tuple(body["seeds"])})
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """One epoch of one seed, epochs counted from 1. Validation and accuracies are None where the task has none.
+
+    diverged: the seed's loss had become non-finite, or above twice the loss of chance, by this epoch.
+    seconds: wall time of the epoch divided by the seeds trained in it.
+    """
+
+    seed: int
+    epoch: int
+    train_loss: float | None
+    train_accuracy: float | None
+    validation_loss: float | None
+    validation_accuracy: float | None
+    diverged: bool
+    seconds: float
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, body: dict[str, Any]) -> Self:
+        return cls(**body)
+
+
+@dataclass(frozen=True)
+class NetworkFile:
+    """A trained network's file, relative to the results folder, with its SHA-256."""
+
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class ParameterSummary:
+    """One neuron parameter of one network over its H neurons, in natural units (rates in 1/ms).
+
+    parameter: thresh, k_m, k_j, r_j, a_j. index: the after-spike current j, 0 for thresh and k_m.
+    when: 'start' or 'end' of training.
+    """
+
+    parameter: str
+    index: int
+    when: Literal["start", "end"]
+    mean: float
+    sd: float
+    minimum: float
+    q05: float
+    q25: float
+    median: float
+    q75: float
+    q95: float
+    maximum: float
+
+
+@dataclass(frozen=True)
+class SeedOutcome:
+    """How one seed ended.
+
+    score: what the search minimises - the validation loss after the last epoch (training loss where the task has no
+    split), capped at twice the loss of chance, which is also the score of a diverged seed.
+    test_loss, test_accuracy: final stage only; a diverged seed has chance here.
+    """
+
+    seed: int
+    epochs: int
+    diverged: bool
+    score: float
+    train_loss: float | None
+    train_accuracy: float | None
+    validation_loss: float | None
+    validation_accuracy: float | None
+    test_loss: float | None = None
+    test_accuracy: float | None = None
+    network: NetworkFile | None = None
+    parameters: tuple[ParameterSummary, ...] = ()
+
+    @classmethod
+    def from_json(cls, body: dict[str, Any]) -> Self:
+        network = body.get("network")
+        return cls(
+            **{
+                **body,
+                "network": NetworkFile(**network) if network else None,
+                "parameters": tuple(ParameterSummary(**p) for p in body.get("parameters", ())),
+            }
+        )
+
+
+@dataclass(frozen=True)
+class SilencingRow:
+    """Test performance of one network with one random set of its neurons silenced."""
+
+    fraction: float
+    mask: int
+    silenced: int
+    test_loss: float
+    test_accuracy: float | None
+
+
+@dataclass(frozen=True)
+class UnitResult:
+    """What a finished unit found; published once.
+
+    value: mean score over the seeds (None for silencing). attempt: the lease token of the attempt that published.
+    backend, device, threads: what computed it. seconds: wall time of the publishing attempt's share.
+    """
+
+    unit: UnitId
+    identity: str
+    attempt: str
+    status: Status
+    value: float | None
+    seeds: tuple[SeedOutcome, ...]
+    silencing: tuple[SilencingRow, ...]
+    started_at: str
+    finished_at: str
+    seconds: float
+    backend: str
+    device: str
+    threads: int
+    seeds_in_batch: int
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "unit": str(self.unit)}
+
+    @classmethod
+    def from_json(cls, body: dict[str, Any]) -> Self:
+        return cls(
+            **{
+                **body,
+                "unit": UnitId.parse(body["unit"]),
+                "seeds": tuple(SeedOutcome.from_json(s) for s in body["seeds"]),
+                "silencing": tuple(SilencingRow(**r) for r in body["silencing"]),
+            }
+        )

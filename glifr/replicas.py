@@ -1,0 +1,218 @@
+"""What all networks are: a recurrent layer, a readout, dropout and silencing; and R of them as one computation.
+
+y_t = h_t W_out + b_out, with h the firing (GLIFR) or hidden state (RNN, LSTM) after dropout and silencing.
+Shapes: R replicas, B batch, T steps, I inputs, H neurons, O outputs.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Hashable, Sequence
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from glifr import checks
+from glifr.errors import InputError, Problem
+from glifr.kernels import check_backend
+from glifr.neurons import stack
+from glifr.parameters import start_weights
+
+
+class Hidden(NamedTuple):
+    """What the readout reads, in consecutive parts of the batch [R,b,T,H], and its last step [R,B,H].
+
+    tracked: the states that were asked for, each [...,R,B,T,H].
+    """
+
+    tiles: tuple[Tensor, ...]
+    last: Tensor
+    tracked: tuple[Tensor, ...] = ()
+
+
+class Network(nn.Module):
+    """A recurrent layer from zero state, and a linear readout of every step.
+
+    neuron_layer, output_linear: the two layers; without `output_weight`, output_linear is None and the outputs are the
+    H neurons themselves. dropout_generator: what dropout draws from in training mode, None for torch's global one.
+    """
+
+    neuron_layer: nn.Module
+    neuron_mask: Tensor | None
+
+    def __init__(
+        self,
+        sizes: tuple[int, int, int],
+        dropout_prob: float,
+        backend: str,
+        output_weight: bool,
+        generator: torch.Generator | None,
+    ) -> None:
+        super().__init__()
+        names = ("in_size", "hid_size", "out_size")
+        sizes = tuple(checks.size(name, n) for name, n in zip(names, sizes, strict=True))  # type: ignore[assignment]
+        self.in_size, self.hidden_size, self.out_size = sizes
+        self.dropout_prob = checks.probability("dropout_prob", dropout_prob)
+        self.backend = check_backend(backend)
+        self.dropout_generator: torch.Generator | None = None
+        self.register_buffer("neuron_mask", None, persistent=False)
+        self.output_linear = _readout(self.hidden_size, self.out_size, generator) if output_weight else None
+        if not output_weight and self.out_size != self.hidden_size:
+            raise InputError(
+                Problem(
+                    "without output weights the outputs are the neurons themselves",
+                    "out_size",
+                    self.out_size,
+                    f"out_size = hid_size = {self.hidden_size}",
+                )
+            )
+
+    @abstractmethod
+    def settings(self) -> tuple[Hashable, ...]:
+        """What networks must have in common, beside class and sizes, to be computed as one."""
+
+    @abstractmethod
+    def run_hidden(self, networks: Sequence[Any], x: Tensor, mask: Tensor | None, track: bool) -> Hidden:
+        """The recurrent layers of `networks` on x [R or 1,B,T,I]; mask broadcastable to [R,B,T,H]."""
+
+    def neuron_parameters(self) -> dict[str, Tensor]:
+        """thresh, k_m [1,H] and k_j, r_j, a_j [J,1,H] in natural units (rates in 1/ms); {} for RNN and LSTM."""
+        return {}
+
+    def trained_parameters(self) -> int:
+        """How many numbers are trained."""
+        return sum(p.numel() for p in self.parameters() if p.requires_grad)
+
+    def silence(self, idx: Any) -> None:
+        """Silences the neurons `idx` (integers, or booleans for all H) until the next call; none restores all.
+
+        Raises InputError for an index outside 0 .. H-1 and for what is no index.
+        """
+        index = torch.as_tensor(idx).detach().cpu().flatten()
+        if index.numel() == 0:
+            self.neuron_mask = None
+            return
+        problem = Problem("no such neurons", "idx", idx, f"integers from 0 to {self.hidden_size - 1}, or H booleans")
+        if index.dtype == torch.bool:
+            if len(index) != self.hidden_size:
+                raise InputError(problem)
+            index = index.nonzero().flatten()
+        elif index.is_floating_point() or index.is_complex() or index.min() < 0 or index.max() >= self.hidden_size:
+            raise InputError(problem)
+        like = next(self.neuron_layer.parameters())
+        mask = torch.ones(self.hidden_size, dtype=like.dtype)
+        mask[index.long()] = 0
+        self.neuron_mask = mask.to(like.device)
+
+    def forward(self, inputs: Tensor, track: bool = False) -> Tensor | tuple[Tensor, ...]:
+        """Outputs [B,T,O] of inputs [B,T,I], from zero state.
+
+        track=True returns the outputs and then every state: voltages, after-spike currents [J,B,T,H] and synaptic
+        currents (GLIFR), pre-activations (RNN), h and c (LSTM), each [B,T,H] where not said otherwise. GLIFR states
+        come from the reference backend, which keeps them. InputError if the inputs do not fit.
+        """
+        checks.shape("inputs", inputs, ("B", "T", self.in_size))
+        if not track:
+            return forward_replicas([self], inputs)[0]
+        hidden = self.run_hidden([self], inputs.unsqueeze(0), _mask([self], inputs, None), track=True)
+        outputs = _read_out([self], hidden.tiles)
+        return (outputs[0], *(state.select(-4, 0) for state in hidden.tracked))
+
+    def draw_dropout(self, steps: int, batch: int, like: Tensor) -> Tensor | None:
+        """A mask [T,B,H] of 0 and 1/(1-p), drawn per step, sample and neuron; None where nothing is dropped."""
+        p = self.dropout_prob
+        if not self.training or p == 0:
+            return None
+        shape = (steps, batch, self.hidden_size)
+        if p == 1:
+            return like.new_zeros(shape)
+        generator = self.dropout_generator
+        device = like.device if generator is None else generator.device
+        drawn = torch.rand(shape, generator=generator, device=device, dtype=torch.float32)
+        return (drawn >= p).to(like.device, like.dtype).div_(1 - p)
+
+
+def forward_replicas(
+    networks: Sequence[Network],
+    inputs: Tensor,
+    *,
+    readout: Literal["last", "all"] = "all",
+    neuron_masks: Tensor | None = None,
+) -> Tensor:
+    """Runs R networks of one class, shape and setting as one computation; each gets its own gradients.
+
+    inputs: [R,B,T,I], or [B,T,I] shared by all. readout: 'all' gives [R,B,T,O]; 'last' applies the output layer to the
+    last step alone and gives [R,B,O]. neuron_masks: [R,H], 0 silences a neuron, beside what the network itself has
+    silenced. One network may stand several times in the list. Each draws its dropout from its own generator, so a
+    replica's result does not depend on the others, except for rounding: vectorised arithmetic ends arrays differently.
+
+    Raises InputError if networks, inputs and masks do not fit together.
+    """
+    first = _common(networks)
+    if inputs.ndim == 3:
+        inputs = inputs.unsqueeze(0)
+    elif len(inputs) != len(networks):
+        raise InputError(Problem("one input per network", "inputs", tuple(inputs.shape), f"[{len(networks)}, B, T, I]"))
+    checks.shape("inputs", inputs, (len(inputs), "B", "T", first.in_size))
+    if neuron_masks is not None:
+        checks.shape("neuron_masks", neuron_masks, (len(networks), first.hidden_size))
+    hidden = first.run_hidden(networks, inputs, _mask(networks, inputs[0], neuron_masks), track=False)
+    if readout == "all":
+        return _read_out(networks, hidden.tiles)
+    return _read_out(networks, (hidden.last.unsqueeze(2),)).squeeze(2)
+
+
+def _common(networks: Sequence[Network]) -> Network:
+    def described(n: Network) -> tuple[Hashable, ...]:
+        sizes = (n.in_size, n.hidden_size, n.out_size, n.output_linear is None)
+        return (type(n).__name__, *sizes, n.dropout_prob, n.training, n.backend, *n.settings())
+
+    if not networks:
+        raise InputError(Problem("there is no network to run", "networks", [], "one or more"))
+    first = described(networks[0])
+    for network in networks[1:]:
+        if described(network) != first:
+            raise InputError(
+                Problem("networks computed as one must be alike", "networks", described(network), str(first))
+            )
+    return networks[0]
+
+
+def _mask(networks: Sequence[Network], inputs: Tensor, neuron_masks: Tensor | None) -> Tensor | None:
+    """Silencing times dropout, broadcastable to [R,B,T,H], of inputs [B,T,I]; None where nothing is masked."""
+    batch, steps = inputs.shape[:2]
+    mask = None if neuron_masks is None else neuron_masks.to(inputs)[:, None, None]
+    if any(n.neuron_mask is not None for n in networks):
+        ones = inputs.new_ones(networks[0].hidden_size)
+        own = stack([ones if n.neuron_mask is None else n.neuron_mask.to(inputs) for n in networks])[:, None, None]
+        mask = own if mask is None else mask * own
+    dropped = [d for d in (n.draw_dropout(steps, batch, inputs) for n in networks) if d is not None]
+    if not dropped:
+        return mask
+    dropout = stack(dropped).transpose(1, 2)  # memory stays [R,T,B,H], as the kernels read it
+    return dropout if mask is None else dropout * mask
+
+
+def _read_out(networks: Sequence[Network], tiles: Sequence[Tensor]) -> Tensor:
+    """Outputs [R,B,T,O] of hidden states in parts of the batch [R,b,T,H]."""
+    layers = [n.output_linear for n in networks]
+    weights = [layer.weight for layer in layers if layer is not None]
+    if not weights:
+        return torch.cat(list(tiles), 1)
+    weight = stack(weights).transpose(1, 2)
+    bias = stack([layer.bias for layer in layers if layer is not None]).unsqueeze(1)
+    parts = []
+    for tile in tiles:
+        along_time = tile.transpose(1, 2)
+        flat = torch.baddbmm(bias, along_time.flatten(1, 2), weight)
+        parts.append(flat.view(*along_time.shape[:3], -1).transpose(1, 2))
+    return torch.cat(parts, 1)
+
+
+def _readout(hidden_size: int, out_size: int, generator: torch.Generator | None) -> nn.Linear:
+    """torch's Linear with its default start, uniform in +-sqrt(1/H), drawn from `generator`: weight, then bias."""
+    linear = nn.Linear(hidden_size, out_size, device="meta")  # draws nothing from the global generator
+    linear.weight = nn.Parameter(start_weights((out_size, hidden_size), hidden_size, 1.0, generator))
+    linear.bias = nn.Parameter(start_weights((out_size,), hidden_size, 1.0, generator))
+    return linear

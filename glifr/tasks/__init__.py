@@ -1,0 +1,13 @@
+"""The tasks. To add one: write its file (a `TaskDefinition`) and name it in `TASKS` below."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from glifr.tasks.line_mnist import LINE_MNIST
+from glifr.tasks.task import Split, TaskData, TaskDefinition, TaskSettings, TrainOn
+
+TASKS: Mapping[str, TaskDefinition] = MappingProxyType({task.name: task for task in (LINE_MNIST,)})
+
+__all__ = ["TASKS", "Split", "TaskData", "TaskDefinition", "TaskSettings", "TrainOn"]

@@ -1,0 +1,99 @@
+"""What a task is: sequences with targets, its splits, its loss, and the loss of chance.
+
+Shapes: N samples, T steps, I inputs, O outputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+TrainOn = Literal["train", "train+validation"]
+Readout = Literal["last", "all"]
+SplitName = Literal["train", "validation", "test"]
+
+
+@dataclass(frozen=True)
+class TaskSettings:
+    """What a study says of its task. data_root: where the files are, None for the usual places."""
+
+    name: str
+    source: str
+    data_root: Path | None = None
+    train_on: TrainOn = "train"
+
+
+@dataclass(frozen=True)
+class Split:
+    """Samples held in memory as stored; `batch` gives them as the network takes them.
+
+    stored: [N, ...] as `decode` expects. targets: [N] class indices, or [N,T,O] for regression.
+    decode: stored rows [B, ...] -> float32 inputs [B,T,I].
+    """
+
+    stored: Tensor
+    targets: Tensor
+    decode: Callable[[Tensor], Tensor] = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Inputs [B,T,I] float32 and targets of the samples `index` [B] (int64)."""
+        return self.decode(self.stored.index_select(0, index)), self.targets.index_select(0, index)
+
+    def to(self, device: torch.device) -> Split:
+        return Split(self.stored.to(device), self.targets.to(device), self.decode)
+
+
+@dataclass(frozen=True)
+class TaskData:
+    """What tuning may see. The test split is not here: only `TaskDefinition.load_test` gives it.
+
+    validation is None where everything is trained on (`train_on: train+validation`) or the task has no splits.
+    """
+
+    train: Split
+    validation: Split | None
+
+
+@dataclass(frozen=True)
+class TaskDefinition:
+    """A task as data.
+
+    time_step_ms: dt of the network, in ms. steps: T. sources: where the data can come from, the first is the default.
+    load: settings -> what tuning may see; load_test: settings -> the test split (None where the task has none).
+    sizes: source -> samples in each split. fingerprint: settings -> SHA-256 of the data, part of each unit's identity.
+    chance_loss, chance_accuracy: of a network that knows only how often each target occurs.
+    """
+
+    name: str
+    title: str
+    inputs: int
+    outputs: int
+    steps: int
+    time_step_ms: float
+    loss: Literal["cross_entropy", "mean_squared_error"]
+    readout: Readout
+    primary: Literal["accuracy", "loss"]
+    chance_loss: float
+    chance_accuracy: float | None
+    sources: tuple[str, ...]
+    sizes: Callable[[str], dict[SplitName, int]]
+    load: Callable[[TaskSettings], TaskData]
+    load_test: Callable[[TaskSettings], Split]
+    fingerprint: Callable[[TaskSettings], str]
+
+    @property
+    def classes(self) -> int | None:
+        return self.outputs if self.loss == "cross_entropy" else None
+
+    def samples_trained_on(self, settings: TaskSettings) -> int:
+        """How many samples one epoch has."""
+        sizes = self.sizes(settings.source)
+        return sizes["train"] + (sizes["validation"] if settings.train_on == "train+validation" else 0)

@@ -1,0 +1,1 @@
+"""From a study file to a finished results folder: reads the study, plans it, searches, confirms, trains, records."""

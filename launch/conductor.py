@@ -1,0 +1,158 @@
+"""Decides what runs next over all conditions. Deciding is here, executing in `executors`, recording in `ledger`.
+
+There is no barrier: trials of all conditions are interleaved, and a condition goes on to its next stage as soon as its
+own units allow. A searcher's or a ledger's error ends the condition it hit, never the study.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from glifr.records import STAGES, Stage
+from launch.condition_run import ConditionRun, RunOptions, State
+from launch.executors import Job
+from launch.ledger import Ledger
+from launch.plan import StudyPlan
+from launch.trial import Step
+
+
+@dataclass(frozen=True)
+class StageCount:
+    """Units of one condition and stage. planned 0: the study has no such stage."""
+
+    planned: int
+    running: int
+    complete: int
+    pruned: int
+    failed: int
+
+    @property
+    def ended(self) -> int:
+        return self.complete + self.pruned + self.failed
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Where the study stands. best: lowest search or confirm score so far. error: why a condition cannot go on."""
+
+    counts: dict[str, dict[Stage, StageCount]]
+    best: dict[str, float | None]
+    errors: dict[str, str]
+
+
+@dataclass
+class _Running:
+    job: Job
+    condition: str
+    stopped_early: bool = False
+    since: float = field(default_factory=time.monotonic)
+
+
+class Conductor:
+    """A `Decider`. Its methods may be called from the executor's thread while another asks for a snapshot.
+
+    on_job: called with condition, stage, units and wall seconds of each job that ended (for the time left).
+    """
+
+    def __init__(
+        self,
+        plan: StudyPlan,
+        ledger: Ledger,
+        options: RunOptions,
+        may_publish: Callable[[], None],
+        on_job: Callable[[str, Stage, int, float], None] = lambda *_: None,
+    ) -> None:
+        self._ledger, self._on_job = ledger, on_job
+        self._runs = {name: ConditionRun(plan, name, ledger, options, may_publish) for name in plan.conditions}
+        self._running: dict[str, _Running] = {}
+        self._lock = threading.RLock()
+
+    @property
+    def finished(self) -> bool:
+        with self._lock:
+            return all(run.finished for run in self._runs.values())
+
+    @property
+    def complete(self) -> bool:
+        """Whether every condition has all its final networks and their silencing."""
+        with self._lock:
+            return all(run.complete for run in self._runs.values())
+
+    def next_job(self) -> Job | None:
+        """The job of the condition that is furthest on, and among equals of the one with least running."""
+        with self._lock:
+            while (run := self._choose()) is not None:
+                job: Job | None = None
+                try:
+                    job = run.next_job()
+                except Exception:
+                    self._give_up(run)
+                if job is not None:
+                    self._running[job.key] = _Running(job, run.name)
+                    return job
+            return None
+
+    def step(self, key: str, step: Step) -> bool:
+        with self._lock:
+            running = self._running[key]
+            run = self._runs[running.condition]
+            try:
+                running.stopped_early = run.step(running.job, step)
+                return running.stopped_early
+            except Exception:
+                self._give_up(run)
+                return False
+
+    def ended(self, key: str, step: Step | None) -> None:
+        with self._lock:
+            running = self._running.pop(key)
+            run = self._runs[running.condition]
+            first = running.job.units[0]
+            try:
+                run.ended(running.job, step, running.stopped_early)
+            except Exception:
+                self._give_up(run)
+                run.states.update({u: State.FAILED for u in running.job.units if run.states[u] is State.RUNNING})
+            if step is not None and step.failure is None:
+                seconds = time.monotonic() - running.since
+                self._on_job(running.condition, first.stage, len(running.job.units), seconds)
+
+    def snapshot(self) -> Snapshot:
+        with self._lock:
+            return Snapshot(
+                counts={name: {s: _count(run, s) for s in STAGES} for name, run in self._runs.items()},
+                best={name: _best(run) for name, run in self._runs.items()},
+                errors={name: run.error for name, run in self._runs.items() if run.error is not None},
+            )
+
+    def _choose(self) -> ConditionRun | None:
+        ready = [run for run in self._runs.values() if run.ready]
+        return min(ready, key=self._urgency, default=None)
+
+    def _urgency(self, run: ConditionRun) -> tuple[int, int, int]:
+        running = sum(r.condition == run.name for r in self._running.values())
+        return (-STAGES.index(run.stage), running, len(run.states))
+
+    def _give_up(self, run: ConditionRun) -> None:
+        trace = traceback.format_exc()
+        run.error = trace.strip().splitlines()[-1]
+        self._ledger.event("error", f"{run.name}: cannot go on\n{trace}")
+
+
+def _count(run: ConditionRun, stage: Stage) -> StageCount:
+    return StageCount(
+        planned=run.own.planned[stage],
+        running=run.count(stage, State.RUNNING),
+        complete=run.count(stage, State.COMPLETE),
+        pruned=run.count(stage, State.PRUNED),
+        failed=run.count(stage, State.FAILED),
+    )
+
+
+def _best(run: ConditionRun) -> float | None:
+    values = [r.value for u, r in run.results.items() if u.stage in ("search", "confirm") and r.status == "complete"]
+    return min((v for v in values if v is not None), default=None)

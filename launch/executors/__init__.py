@@ -1,0 +1,7 @@
+"""Where jobs run: on Ray, whose Tune schedules them over a cluster, or one after another in this process."""
+
+from launch.executors.in_process import InProcessExecutor
+from launch.executors.ray_tune import RayExecutor
+from launch.executors.roles import Decider, Job, Resources, StopRequest
+
+__all__ = ["Decider", "InProcessExecutor", "Job", "RayExecutor", "Resources", "StopRequest"]

@@ -1,0 +1,34 @@
+"""Runs jobs one after another in this process: for tests, under the same contract as Ray's."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+from launch.executors.roles import Decider, Job, StopRequest
+from launch.trial import run_job
+
+
+class InProcessExecutor:
+    """An executor without workers."""
+
+    slots = 1
+
+    def __init__(self, root: Path, tracking_mode: str = "disabled") -> None:
+        self._root, self._mode = root, tracking_mode
+
+    def run(self, decider: Decider, stop: StopRequest) -> None:
+        """Runs until the decider has finished or a stop is requested."""
+        while not (decider.finished or stop.requested):
+            job = decider.next_job()
+            if job is None:
+                raise RuntimeError("nothing runs and nothing can start")
+            self._run(job, decider, stop)
+
+    def _run(self, job: Job, decider: Decider, stop: StopRequest) -> None:
+        with closing(run_job(self._root, job.units, self._mode)) as steps:
+            for step in steps:
+                if step.done or decider.step(job.key, step):
+                    return decider.ended(job.key, step)
+                if stop.requested:
+                    return None

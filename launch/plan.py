@@ -1,0 +1,167 @@
+"""The complete list of what a study will run, before anything starts. `make_plan` is pure; `estimate.py` measures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from glifr.conditions import CONDITIONS, Condition
+from glifr.networks import hidden_size_for_budget, trained_parameters
+from glifr.records import STAGES, Stage, digest
+from glifr.tasks import TASKS, TaskDefinition
+from launch.spec import Dimension, Study
+
+
+@dataclass(frozen=True)
+class ConditionPlan:
+    """What one condition runs. delay_steps: None for the LSTM. planned: units per stage."""
+
+    condition: Condition
+    hidden_size: int
+    trained_parameters: int
+    delay_steps: int | None
+    space: Mapping[str, Dimension]
+    fixed: Mapping[str, float]
+    planned: Mapping[Stage, int]
+
+    @property
+    def name(self) -> str:
+        return self.condition.name
+
+
+@dataclass(frozen=True)
+class StudyPlan:
+    """What a study runs. fingerprint: SHA-256 of the task's data."""
+
+    study: Study
+    task: TaskDefinition
+    fingerprint: str
+    conditions: Mapping[str, ConditionPlan]
+
+    @property
+    def reference(self) -> Condition:
+        return CONDITIONS[self.study.spec.reference]
+
+    def planned(self, stage: Stage) -> int:
+        """Units of a stage over all conditions."""
+        return sum(c.planned[stage] for c in self.conditions.values())
+
+    def work(self, stage: Stage) -> float:
+        """Samples passed through a network in one unit of a stage; a training step counts three (forward, backward)."""
+        spec = self.study.spec
+        if stage == "silencing":
+            if spec.silencing is None:
+                return 0.0
+            inner = sum(0 < fraction < 1 for fraction in spec.silencing.fractions)
+            ends = len(spec.silencing.fractions) - inner
+            return (inner * spec.silencing.masks + ends) * self.task.sizes(spec.task.source)["test"]
+        seeds = {"search": len(spec.search_seeds()), "confirm": len(spec.confirm_seeds()), "final": 1}[stage]
+        return 3.0 * seeds * spec.epochs(stage) * self.task.samples_trained_on(spec.task.settings())
+
+    def training_identity(self, stage: Stage) -> dict[str, Any]:
+        """What decides a trained unit's result beside its configuration and seeds: task, data, training."""
+        spec = self.study.spec
+        return {
+            "task": [self.task.name, spec.task.source, spec.task.train_on, self.fingerprint],
+            "epochs": spec.epochs(stage),
+            "batch_size": spec.training.batch_size,
+            "adam": [spec.training.adam.beta1, spec.training.adam.beta2, spec.training.adam.epsilon],
+            "dropout": spec.training.dropout,
+        }
+
+    def identity(
+        self, stage: Stage, condition: str, hyperparameters: Mapping[str, float], seeds: tuple[int, ...]
+    ) -> str:
+        """Hash of what decides a unit's result. How it is executed (batching, device, stopping) is left out."""
+        plan = self.conditions[condition]
+        content: dict[str, Any] = {
+            "stage": "training" if stage != "silencing" else stage,
+            "condition": [plan.condition.architecture, plan.condition.num_ascs, plan.condition.start],
+            "learned": plan.condition.learned,
+            "hidden_size": plan.hidden_size,
+            "delay_steps": plan.delay_steps,
+            "hyperparameters": dict(hyperparameters),
+            "seeds": list(seeds),
+            "start_from": None,
+            "training": self.training_identity("final" if stage == "silencing" else stage),
+        }
+        silencing = self.study.spec.silencing
+        if stage == "silencing" and silencing is not None:
+            content["silencing"] = [list(silencing.fractions), silencing.masks]
+        return digest(content)
+
+    def summary(self) -> dict[str, Any]:
+        """The body of study.json: what readers of the results need to know of the plan."""
+        spec, task = self.study.spec, self.task
+        return {
+            "name": spec.name,
+            "profile": self.study.profile,
+            "hash": self.study.hash,
+            "evidence": spec.evidence,
+            "reference": spec.reference,
+            "conditions": {name: self._condition_summary(c) for name, c in self.conditions.items()},
+            "planned": {name: dict(c.planned) for name, c in self.conditions.items()},
+            "task": {
+                "name": task.name,
+                "title": task.title,
+                "primary": task.primary,
+                "classes": task.classes,
+                "chance_loss": task.chance_loss,
+                "chance_accuracy": task.chance_accuracy,
+                "source": spec.task.source,
+                "fingerprint": self.fingerprint,
+                "splits": task.sizes(spec.task.source),
+                "train_on": spec.task.train_on,
+                "time_step_ms": task.time_step_ms,
+                "steps": task.steps,
+            },
+            "spaces": {
+                name: {d: {"low": x.low, "high": x.high, "log": x.log} for d, x in c.space.items()}
+                for name, c in self.conditions.items()
+            },
+            "spec": self.study.resolved,
+        }
+
+    def _condition_summary(self, plan: ConditionPlan) -> dict[str, Any]:
+        return {
+            "hidden_size": plan.hidden_size,
+            "trained_parameters": plan.trained_parameters,
+            "delay_steps": plan.delay_steps,
+            "features": plan.condition.describe(),
+            "difference": plan.condition.difference_from(self.reference),
+        }
+
+
+def make_plan(study: Study, fingerprint: str) -> StudyPlan:
+    """Resolves sizes and counts. The hidden size `matched` is the largest that keeps within the yardstick's count."""
+    spec = study.spec
+    task = TASKS[spec.task.name]
+    shape = {"in_size": task.inputs, "out_size": task.outputs}
+    budget = trained_parameters(CONDITIONS[spec.yardstick.condition], hidden_size=spec.yardstick.hidden_size, **shape)
+    conditions = {}
+    for name, wanted in spec.conditions.items():
+        condition = CONDITIONS[name]
+        size = wanted.hidden_size
+        hidden = hidden_size_for_budget(condition, budget=budget, **shape) if size == "matched" else size
+        conditions[name] = ConditionPlan(
+            condition=condition,
+            hidden_size=hidden,
+            trained_parameters=trained_parameters(condition, hidden_size=hidden, **shape),
+            delay_steps=spec.delay_steps(name),
+            space=spec.space_for(name),
+            fixed=wanted.fixed or {},
+            planned=_planned(study),
+        )
+    return StudyPlan(study, task, fingerprint, conditions)
+
+
+def _planned(study: Study) -> dict[Stage, int]:
+    spec = study.spec
+    counts = {
+        "search": spec.search.trials if spec.search else 0,
+        "confirm": spec.confirm.top if spec.confirm else 0,
+        "final": len(spec.final_seeds()),
+        "silencing": len(spec.final_seeds()) if spec.silencing else 0,
+    }
+    return {stage: counts[stage] for stage in STAGES}

@@ -1,0 +1,102 @@
+"""What produced the numbers: versions, commit, hardware. No host name, user or path."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import subprocess
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import glifr
+from glifr.checkpoints import write_whole
+from glifr.records import Layout, RecordError, read_sealed, seal
+from launch.ledger import now
+
+_PACKAGES = ("torch", "torchvision", "ray", "optuna", "wandb", "pandas", "numpy", "scipy", "matplotlib", "pydantic")
+
+
+def code_version() -> str:
+    """SHA-256 over the sources of `glifr`: what a result depends on beside its settings."""
+    total = hashlib.sha256()
+    folder = Path(glifr.__file__).parent
+    for path in sorted(folder.rglob("*.py")):
+        total.update(path.relative_to(folder).as_posix().encode())
+        total.update(path.read_bytes())
+    return total.hexdigest()
+
+
+def _git(*words: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", *words], cwd=Path(glifr.__file__).parent, capture_output=True, text=True, timeout=10, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def session(command: str) -> dict[str, Any]:
+    """A session that starts now."""
+    status = _git("status", "--porcelain", "--", "glifr")
+    return {
+        "started_at": now(),
+        "finished_at": None,
+        "command": command,
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "packages": {name: version for name in _PACKAGES if (version := _version(name))},
+        "commit": _git("rev-parse", "HEAD"),
+        "dirty": None if status is None else bool(status),
+        "code_version": code_version(),
+        "cpu": _cpu(),
+        "cores": os.cpu_count(),
+        "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
+        "exit_code": None,
+    }
+
+
+class Sessions:
+    """The sessions in provenance.json; the last one is this driver's."""
+
+    def __init__(self, layout: Layout, command: str) -> None:
+        self._path = layout.provenance
+        try:
+            earlier = read_sealed(self._path)
+        except (FileNotFoundError, RecordError):
+            earlier = []
+        self._all = [*earlier, session(command)]
+        self._write()
+
+    @property
+    def code_changed(self) -> bool:
+        """Whether an earlier session ran other code."""
+        return len({s["code_version"] for s in self._all}) > 1
+
+    def finish(self, exit_code: int) -> None:
+        """Notes when and how this session ended."""
+        self._all[-1] |= {"finished_at": now(), "exit_code": exit_code}
+        self._write()
+
+    def _write(self) -> None:
+        write_whole(self._path, seal(self._all))

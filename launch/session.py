@@ -1,0 +1,97 @@
+"""One session of a study: from an accepted plan to the report."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from analysis import as_text, load, summarise, write_report
+from launch.condition_run import RunOptions
+from launch.conductor import Conductor, Snapshot
+from launch.executors import RayExecutor, Resources
+from launch.folder import create, refuse_foreign, write_study
+from launch.ledger import Ledger
+from launch.lock import DriverLock
+from launch.plan import StudyPlan
+from launch.progress import Progress, TimeLeft, totals
+from launch.provenance import Sessions, code_version
+from launch.signals import StopSignals
+from launch.tracking import decide_mode
+
+COMPLETE, INCOMPLETE = 0, 1
+_SEEDS_PER_GPU_JOB = 8
+
+
+def run_study(plan: StudyPlan, root: Path, address: str | None, console: Console, given: Sequence[str]) -> int:
+    """Runs, or continues, the study in `root`; returns the exit code."""
+    spec = plan.study.spec
+    mode = decide_mode(spec.tracking.wandb.mode)
+    resources = Resources(spec.resources.cpus, spec.resources.gpus, spec.resources.max_concurrent)
+    console.print(f"{spec.name} ({plan.study.profile}): results in {_short(root)}, W&B {mode}; starting Ray ...")
+    with RayExecutor(root, mode, resources, address) as executor:
+        layout = create(root)
+        with DriverLock(layout.lock) as lock:
+            refuse_foreign(layout, plan)
+            time_left = TimeLeft(plan, executor.slots)
+            options = RunOptions(_seeds_per_job(plan), spec.resources.retries, code_version())
+            conductor = Conductor(plan, Ledger(root), options, lock.check, time_left.job_ended)
+            write_study(layout, plan)
+            sessions = Sessions(layout, _command(given))
+            _note_history(console, Ledger(root), lock, sessions)
+            with (
+                StopSignals(lambda name: console.print(f"{name}: stopping at the last checkpoints ...")) as stop,
+                Progress(console, conductor.snapshot, time_left),
+            ):
+                executor.run(conductor, stop)
+            code = stop.exit_code if stop.requested else COMPLETE if conductor.complete else INCOMPLETE
+            sessions.finish(code)
+    _tell_end(console, conductor.snapshot(), stop.requested, given)
+    if not stop.requested:
+        results = load(root)
+        report = write_report(results).report
+        console.print(f"\n{as_text(summarise(results))}\n\nReport: {_short(report)}")
+    return code
+
+
+def _seeds_per_job(plan: StudyPlan) -> int:
+    """How many final seeds one worker takes at a time: on the CPU one, since there seeds gain nothing by company."""
+    wanted = plan.study.spec.training.seeds_per_batch
+    if wanted != "auto":
+        return wanted
+    return _SEEDS_PER_GPU_JOB if plan.study.spec.resources.gpus > 0 else 1
+
+
+def _note_history(console: Console, ledger: Ledger, lock: DriverLock, sessions: Sessions) -> None:
+    if lock.took_over:
+        ledger.event("warning", f"took the study over from {lock.took_over}")
+    if sessions.code_changed:
+        ledger.event("warning", "the code of glifr changed since an earlier session; finished units are kept")
+        console.print("Note: the code of glifr changed since an earlier session; finished units are kept.")
+
+
+def _tell_end(console: Console, snapshot: Snapshot, interrupted: bool, given: Sequence[str]) -> None:
+    for name, error in snapshot.errors.items():
+        console.print(f"{name} could not go on: {error}", style="red")
+    ended, planned = totals(snapshot)
+    if interrupted:
+        console.print(f"Stopped with {ended} of {planned} units done; nothing is lost. To go on:\n  {_continue(given)}")
+    else:
+        console.print(f"{ended} of {planned} units done.")
+
+
+def _continue(given: Sequence[str]) -> str:
+    return shlex.join(["python", "launch/study.py", *given])
+
+
+def _command(given: Sequence[str]) -> str:
+    """The command for the record: absolute paths, which tell of the machine, are cut to their last part."""
+    words = [Path(word).name if Path(word).is_absolute() else word for word in given]
+    return shlex.join(["python", "launch/study.py", *words])
+
+
+def _short(path: Path) -> str:
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)

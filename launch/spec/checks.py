@@ -1,0 +1,201 @@
+"""The rules that join fields or sections of a study.
+
+Each check names the sections it reads and runs when they are good, whatever is wrong in the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from glifr.conditions import CONDITIONS, HYPERPARAMETERS
+from glifr.errors import nearest
+from glifr.tasks import TASKS
+from launch.spec.models import ConditionSpec, Dimension, StudySpec
+from launch.spec.tree import NOTHING, Fault
+from launch.spec.values import listed
+
+Check = Callable[[StudySpec], Iterator[Fault]]
+_CHECKS: list[tuple[frozenset[str], Check]] = []
+
+
+def _reads(*sections: str) -> Callable[[Check], Check]:
+    def register(check: Check) -> Check:
+        _CHECKS.append((frozenset(sections), check))
+        return check
+
+    return register
+
+
+def cross_faults(sections: dict[str, Any]) -> list[Fault]:
+    """The faults between sections, from those that are good: section name -> its validated value."""
+    spec = StudySpec.model_construct(**sections)
+    return [fault for needed, check in _CHECKS if needed <= sections.keys() for fault in check(spec)]
+
+
+@_reads("conditions", "reference")
+def _reference(spec: StudySpec) -> Iterator[Fault]:
+    if spec.conditions and spec.reference not in spec.conditions:
+        allowed = "one of " + ", ".join(spec.conditions)
+        yield Fault(("reference",), "the reference is not among the study's conditions", spec.reference, allowed)
+
+
+@_reads("conditions")
+def _delays(spec: StudySpec) -> Iterator[Fault]:
+    if not spec.conditions:
+        yield Fault(("conditions",), "a study needs at least one condition", {}, "one or more of " + _all_conditions())
+    for name, condition in spec.conditions.items():
+        path = ("conditions", name, "delay")
+        if CONDITIONS[name].architecture == "LSTM" and condition.delay != "none":
+            rule = "an LSTM has no delay: its cell takes the state of the step before"
+            yield Fault(path, rule, condition.delay, "none", "write `delay: none`")
+        elif CONDITIONS[name].architecture != "LSTM" and condition.delay == "none":
+            rule = f"a {CONDITIONS[name].architecture} network needs a delay: its lateral input is earlier output"
+            yield Fault(path, rule, condition.delay, "one_step, or milliseconds above 0", "write `delay: one_step`")
+
+
+def _all_conditions() -> str:
+    return ", ".join(CONDITIONS)
+
+
+@_reads("conditions", "task")
+def _delays_within_sequence(spec: StudySpec) -> Iterator[Fault]:
+    task = TASKS[spec.task.name]
+    for name, condition in spec.conditions.items():
+        steps = spec.delay_steps(name)
+        if steps is not None and steps >= task.steps:
+            yield Fault(
+                ("conditions", name, "delay"),
+                f"the delay is {steps} steps and a sequence has {task.steps}: lateral input would never arrive",
+                condition.delay,
+                f"less than {task.steps * task.time_step_ms:g} ms",
+                f"give the delay in ms, not in steps (one step of {task.name} is {task.time_step_ms:g} ms)",
+            )
+
+
+@_reads("conditions", "search")
+def _fixed(spec: StudySpec) -> Iterator[Fault]:
+    for name, condition in spec.conditions.items():
+        path = ("conditions", name, "fixed")
+        if spec.search is not None and condition.fixed is not None:
+            rule = "fixed hyperparameters and a search exclude each other"
+            yield Fault(path, rule, condition.fixed, todo="remove `fixed`, or set `search: null` and `confirm: null`")
+        elif spec.search is None:
+            yield from _fixed_values(name, condition)
+
+
+def _fixed_values(name: str, condition: ConditionSpec) -> Iterator[Fault]:
+    path, fixed = ("conditions", name, "fixed"), condition.fixed or {}
+    if "learning_rate" not in fixed:
+        rule = f"a study without search needs a learning rate for {name}"
+        yield Fault((*path, "learning_rate"), rule, NOTHING, "a number above 0", "add `fixed: {learning_rate: 1e-3}`")
+    elif fixed["learning_rate"] <= 0:
+        rule = "the learning rate must be above 0"
+        yield Fault((*path, "learning_rate"), rule, fixed["learning_rate"], "a number above 0")
+    known = CONDITIONS[name].hyperparameters
+    for key in fixed:
+        if key not in known:
+            rule = f"{name} has no {key}: nothing in it that this would scale ({HYPERPARAMETERS[key]})"
+            yield Fault((*path, key), rule, fixed[key], ", ".join(known), "remove it")
+
+
+@_reads("task", "search")
+def _task(spec: StudySpec) -> Iterator[Fault]:
+    if spec.search is not None and spec.task.train_on == "train+validation":
+        rule = "a search needs validation data to choose by, and these would be trained on"
+        todo = "write `train_on: train`, or set `search: null` and `confirm: null` and give `fixed` hyperparameters"
+        yield Fault(("task", "train_on"), rule, spec.task.train_on, "train", todo)
+
+
+@_reads("task")
+def _source(spec: StudySpec) -> Iterator[Fault]:
+    sources = TASKS[spec.task.name].sources
+    if spec.task.source not in sources:
+        rule, allowed = f"the task {spec.task.name} has no source {spec.task.source!r}", "one of " + ", ".join(sources)
+        yield Fault(("task", "source"), rule, spec.task.source, allowed, nearest(spec.task.source, list(sources)))
+
+
+@_reads("task", "training")
+def _batch(spec: StudySpec) -> Iterator[Fault]:
+    task = TASKS[spec.task.name]
+    if spec.task.source not in task.sources:
+        return
+    samples, batch = task.samples_trained_on(spec.task.settings()), spec.training.batch_size
+    if batch > samples:
+        rule = f"a batch is larger than the training set of {samples} samples"
+        yield Fault(("training", "batch_size"), rule, batch, f"a whole number from 1 to {samples}")
+
+
+@_reads("search", "confirm")
+def _confirm(spec: StudySpec) -> Iterator[Fault]:
+    if spec.search is not None and spec.confirm is None:
+        todo = "add `confirm: {top: 3, seeds: 3}`"
+        yield Fault(("confirm",), "a study with a search needs the section `confirm`", NOTHING, todo=todo)
+    elif spec.search is None and spec.confirm is not None:
+        rule = "there is nothing to confirm without a search"
+        yield Fault(("confirm",), rule, NOTHING, "null", "remove `confirm`, or add a search")
+    elif spec.search and spec.confirm and spec.confirm.top > spec.search.trials:
+        rule = "more configurations would be confirmed than are tried"
+        yield Fault(("confirm", "top"), rule, spec.confirm.top, f"1 to {spec.search.trials} (search.trials)")
+
+
+@_reads("search")
+def _ranges(spec: StudySpec) -> Iterator[Fault]:
+    for family, space in spec.search.spaces.items() if spec.search else ():
+        for name, dimension in space.items():
+            yield from _range(("search", "spaces", family, name), name, dimension)
+
+
+def _range(path: tuple[str, ...], name: str, dimension: Dimension) -> Iterator[Fault]:
+    low, high = dimension.low, dimension.high
+    if low >= high:
+        rule = "low must be below high"
+        yield Fault(path, rule, {"low": low, "high": high}, todo="swap them" if low > high else "widen the range")
+    if dimension.log and low <= 0:
+        rule = "a range on a log scale must lie above 0"
+        todo = "raise low" if name == "learning_rate" else "raise low, or write `scale: linear`"
+        yield Fault((*path, "low"), rule, low, "a number above 0", todo)
+    elif name == "learning_rate" and low <= 0:
+        yield Fault((*path, "low"), "the learning rate must be above 0", low, "a number above 0")
+    elif low < 0:
+        yield Fault((*path, "low"), "a spread scales a width and cannot be negative", low, "a number from 0")
+
+
+@_reads("conditions", "search")
+def _spaces(spec: StudySpec) -> Iterator[Fault]:
+    spaces = spec.search.spaces if spec.search else {}
+    families = dict.fromkeys(CONDITIONS[name].family for name in spec.conditions) if spec.search else {}
+    for family in families:
+        path, users = ("search", "spaces", family), [n for n in spec.conditions if CONDITIONS[n].family == family]
+        if family not in spaces:
+            rule = f"no search space for {', '.join(users)}"
+            todo = f"add `{family}: ../search_spaces/{family}.yaml` to search.spaces"
+            yield Fault(path, rule, NOTHING, "a space file, or the space itself", todo)
+        elif not spaces[family]:
+            rule = f"the search space of {', '.join(users)} is empty"
+            yield Fault(path, rule, {}, "one or more of " + ", ".join(HYPERPARAMETERS), _ADD_LEARNING_RATE)
+        elif "learning_rate" not in spaces[family]:
+            rule = f"the search space of {', '.join(users)} has no learning rate"
+            yield Fault(path, rule, list(spaces[family]), "learning_rate is required", _ADD_LEARNING_RATE)
+
+
+_ADD_LEARNING_RATE = "add `learning_rate: {low: 1e-4, high: 1e-2, scale: log}`"
+
+
+@_reads("seed", "search", "confirm", "final")
+def _seeds(spec: StudySpec) -> Iterator[Fault]:
+    stages = (
+        (("search", "seeds_per_trial"), spec.search_seeds()),
+        (("confirm", "seeds"), spec.confirm_seeds()),
+        (("final", "seeds"), spec.final_seeds()),
+    )
+    for index, (path, seeds) in enumerate(stages):
+        for other, others in stages[:index]:
+            yield from _overlap(path, seeds, ".".join(other), others)
+
+
+def _overlap(path: tuple[str, ...], seeds: Iterable[int], other: str, others: Iterable[int]) -> Iterator[Fault]:
+    shared = sorted(set(seeds) & set(others))
+    if shared:
+        rule = f"seeds used here and in {other}: each stage needs fresh seeds, or its numbers flatter the winner"
+        yield Fault(path, rule, listed(shared), "seeds that no other stage uses", "change one of the two lists")

@@ -1,0 +1,285 @@
+"""One job in a worker process: units that are computed together, epoch by epoch, published to the ledger from here.
+
+The worker is told only which units of which results folder to run; what they are it reads from the ledger.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from glifr import checkpoints
+from glifr.conditions import CONDITIONS
+from glifr.errors import InputError
+from glifr.kernels import choose_backend
+from glifr.networks import build_network
+from glifr.records import EpochRecord, Layout, Proposal, SeedOutcome, SilencingRow, UnitId, UnitResult, read_sealed
+from glifr.silencing import silence
+from glifr.streams import stream
+from glifr.tasks import TASKS, TaskData, TaskDefinition, TaskSettings
+from glifr.training import Configuration, SeedRun, Training, TrainingSettings, score
+from launch.ledger import Failure, FailureKind, Lease, Ledger, now
+from launch.spec import StudySpec, read_resolved
+from launch.tracking import Tracker
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a worker reports after each epoch.
+
+    scores: unit -> (epoch, mean score over its seeds). done: the job has ended; failure: why, if without results.
+    """
+
+    scores: dict[str, tuple[int, float]]
+    seconds: float
+    done: bool = False
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True)
+class Context:
+    """What every unit of a study shares, read from study.json. bookkeeping: fields of the summary that W&B gets."""
+
+    spec: StudySpec
+    task: TaskDefinition
+    settings: TaskSettings
+    study_hash: str
+    profile: str
+    tracking_mode: str
+
+
+def read_context(root: Path, tracking_mode: str) -> Context:
+    """The context of the results folder `root`."""
+    body = read_sealed(Layout(root).study)
+    spec = read_resolved(body["spec"])
+    return Context(spec, TASKS[spec.task.name], spec.task.settings(), body["hash"], body["profile"], tracking_mode)
+
+
+@cache
+def _data(task: str, settings: TaskSettings) -> TaskData:
+    """Read once per process: a reused worker trains many units on the same tensors."""
+    return TASKS[task].load(settings)
+
+
+def device_for(spec: StudySpec) -> torch.device:
+    """CUDA where the study gives its trials a GPU, else the CPU."""
+    return torch.device("cuda" if spec.resources.gpus > 0 else "cpu")
+
+
+def training_settings(spec: StudySpec, epochs: int) -> TrainingSettings:
+    """The training section of a study as `glifr` takes it."""
+    training = spec.training
+    return TrainingSettings(
+        epochs=epochs,
+        batch_size=training.batch_size,
+        beta1=training.adam.beta1,
+        beta2=training.adam.beta2,
+        epsilon=training.adam.epsilon,
+        dropout=training.dropout,
+        backend=training.backend,
+        seeds_per_batch=None if training.seeds_per_batch == "auto" else training.seeds_per_batch,
+    )
+
+
+def run_job(root: Path, units: Sequence[UnitId], tracking_mode: str) -> Generator[Step, None, None]:
+    """Runs the units to their end and publishes their results; yields after every epoch.
+
+    Whatever goes wrong inside becomes a typed failure in the last step, recorded in the attempts' folders.
+    """
+    leases: list[Lease] = []
+    job: Iterator[Step] | None = None
+    try:
+        context = read_context(root, tracking_mode)
+        torch.set_num_threads(max(1, int(context.spec.resources.cpus)))
+        ledger = Ledger(root)
+        proposals = [_proposal(ledger, unit) for unit in units]
+        leases += [ledger.lease(unit) for unit in units]
+        silencing = units[0].stage == "silencing"
+        job = _silence(context, ledger, proposals, leases) if silencing else _train(context, ledger, proposals, leases)
+        yield from job
+    except Exception as error:
+        kind = _kind_of(error)
+        for lease in leases:
+            lease.fail(kind, error)
+        yield Step({}, 0.0, done=True, failure=Failure(kind, f"{type(error).__name__}: {error}"))
+
+
+def _kind_of(error: Exception) -> FailureKind:
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return "out of memory"
+    return "bad input" if isinstance(error, InputError) else "bug"
+
+
+def _proposal(ledger: Ledger, unit: UnitId) -> Proposal:
+    found = ledger.proposal(unit)
+    if found is None:
+        raise FileNotFoundError(f"{unit} has no proposal")
+    return found
+
+
+def _configuration(proposal: Proposal) -> Configuration:
+    return Configuration(
+        CONDITIONS[proposal.unit.condition], proposal.hidden_size, proposal.delay_steps, proposal.hyperparameters
+    )
+
+
+def _train(context: Context, ledger: Ledger, proposals: Sequence[Proposal], leases: Sequence[Lease]) -> Iterator[Step]:
+    spec, stage = context.spec, proposals[0].unit.stage
+    settings = training_settings(spec, spec.epochs(stage))
+    started = time.perf_counter()
+    seeds = [seed for proposal in proposals for seed in proposal.seeds]
+    data = _data(context.task.name, context.settings)
+    training = Training(context.task, data, _configuration(proposals[0]), settings, seeds, device_for(spec))
+    runs = {p.unit: [r for r in training.runs if r.seed in p.seeds] for p in proposals}
+    earlier = _resume(ledger, runs)
+    with Tracker(ledger.layout, spec, context.study_hash, context.tracking_mode, proposals, leases) as tracker:
+        tracker.epochs(earlier)
+        while not training.finished:
+            began = time.perf_counter()
+            records = _by_unit(training.run_epoch(), proposals)
+            for lease, proposal in zip(leases, proposals, strict=True):
+                if records[proposal.unit]:
+                    lease.append_epochs(records[proposal.unit])
+                    _checkpoint(spec, lease, runs[proposal.unit], settings.epochs)
+            tracker.epochs(records)
+            if not training.finished:
+                yield Step(_scores(context.task, records), time.perf_counter() - began)
+        test = context.task.load_test(context.settings) if stage == "final" else None
+        lease_of = {seed: lease for p, lease in zip(proposals, leases, strict=True) for seed in p.seeds}
+        outcomes = training.outcomes(
+            test, (lambda run: _keep(run, proposals[0], lease_of[run.seed])) if stage == "final" else None
+        )
+        for proposal, lease in zip(proposals, leases, strict=True):
+            own = tuple(o for o in outcomes if o.seed in proposal.seeds)
+            value = sum(o.score for o in own) / len(own)
+            seconds = (time.perf_counter() - started) * len(own) / len(outcomes)
+            lease.publish(_result(context, proposal, lease, value, own, (), seconds, training.replicas))
+            tracker.summary(proposal.unit, own)
+    last = {p.unit: tuple(r.last for r in runs[p.unit] if r.last is not None) for p in proposals}
+    yield Step(_scores(context.task, last), 0.0, done=True)
+
+
+def _resume(ledger: Ledger, runs: dict[UnitId, list[SeedRun]]) -> dict[UnitId, tuple[EpochRecord, ...]]:
+    """Restores each unit from its last good checkpoint; the epochs that are thereby done."""
+    done: dict[UnitId, tuple[EpochRecord, ...]] = {}
+    for unit, own in runs.items():
+        found = ledger.last_checkpoint(unit)
+        if found is None:
+            continue
+        state, done[unit] = found
+        for run, saved in zip(own, state["seeds"], strict=True):
+            run.restore(saved)
+    return done
+
+
+def _checkpoint(spec: StudySpec, lease: Lease, runs: Sequence[SeedRun], epochs: int) -> None:
+    epoch = runs[0].epoch
+    if epoch % spec.training.checkpoint_every == 0 and epoch < epochs:
+        lease.checkpoint(epoch, {"seeds": [run.checkpoint() for run in runs]})
+
+
+def _by_unit(records: Sequence[EpochRecord], proposals: Sequence[Proposal]) -> dict[UnitId, tuple[EpochRecord, ...]]:
+    return {p.unit: tuple(r for r in records if r.seed in p.seeds) for p in proposals}
+
+
+def _scores(task: TaskDefinition, records: dict[UnitId, tuple[EpochRecord, ...]]) -> dict[str, tuple[int, float]]:
+    found = {}
+    for unit, own in records.items():
+        if own:
+            found[str(unit)] = (own[0].epoch, sum(score(task, r) for r in own) / len(own))
+    return found
+
+
+def _keep(run: SeedRun, proposal: Proposal, lease: Lease) -> Any:
+    """Stores the network with what is needed to build it again."""
+    return lease.keep_network(
+        {
+            "condition": proposal.unit.condition,
+            "hidden_size": proposal.hidden_size,
+            "delay_steps": proposal.delay_steps,
+            "hyperparameters": dict(proposal.hyperparameters),
+            "seed": run.seed,
+            "diverged": run.diverged,
+            "network": {name: value.cpu() for name, value in run.network.state_dict().items()},
+        }
+    )
+
+
+def _result(
+    context: Context,
+    proposal: Proposal,
+    lease: Lease,
+    value: float | None,
+    seeds: tuple[SeedOutcome, ...],
+    silencing: tuple[SilencingRow, ...],
+    seconds: float,
+    seeds_in_batch: int,
+) -> UnitResult:
+    device = device_for(context.spec)
+    return UnitResult(
+        unit=proposal.unit,
+        identity=proposal.identity,
+        attempt=lease.token,
+        status="complete",
+        value=value,
+        seeds=seeds,
+        silencing=silencing,
+        started_at=lease.started_at,
+        finished_at=now(),
+        seconds=seconds,
+        backend=choose_backend(context.spec.training.backend, device),
+        device=torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
+        threads=torch.get_num_threads(),
+        seeds_in_batch=seeds_in_batch,
+    )
+
+
+def _silence(
+    context: Context, ledger: Ledger, proposals: Sequence[Proposal], leases: Sequence[Lease]
+) -> Iterator[Step]:
+    spec, task = context.spec, context.task
+    if spec.silencing is None:
+        raise ValueError("the study has no silencing stage")
+    test = task.load_test(context.settings).to(device_for(spec))
+    for number, (proposal, lease) in enumerate(zip(proposals, leases, strict=True), 1):
+        began = time.perf_counter()
+        saved = _network_of(ledger, proposal)
+        network = build_network(
+            CONDITIONS[proposal.unit.condition],
+            in_size=task.inputs,
+            out_size=task.outputs,
+            hidden_size=proposal.hidden_size,
+            dt=task.time_step_ms,
+            delay_steps=proposal.delay_steps,
+            hyperparameters=proposal.hyperparameters,
+            backend=spec.training.backend,
+            generator=stream(proposal.seeds[0], "initialisation"),
+        ).to(device_for(spec))
+        network.load_state_dict(saved["network"])
+        rows = silence(
+            network,
+            task,
+            test,
+            seed=proposal.seeds[0],
+            fractions=spec.silencing.fractions,
+            masks=spec.silencing.masks,
+            diverged=saved["diverged"],
+        )
+        seconds = time.perf_counter() - began
+        lease.publish(_result(context, proposal, lease, None, (), rows, seconds, 1))
+        yield Step({}, seconds, done=number == len(proposals))
+
+
+def _network_of(ledger: Ledger, proposal: Proposal) -> dict[str, Any]:
+    source = ledger.result(UnitId.parse(str(proposal.source)))
+    file = source.seeds[0].network if source else None
+    if file is None:
+        raise FileNotFoundError(f"{proposal.unit}: {proposal.source} has no network")
+    found: dict[str, Any] = checkpoints.load(ledger.layout.root / file.path, file.sha256)
+    return found

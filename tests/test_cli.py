@@ -1,0 +1,209 @@
+"""The command as a user gives it: refusals (exit code 2, nothing left behind), the plan, interruption, exit codes."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from small_study import STUDY, published
+
+from analysis import load
+from launch import cli
+
+ROOT = Path(__file__).resolve().parent.parent
+COMMAND = [sys.executable, "launch/study.py"]
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    path = tmp_path / "small.yaml"
+    path.write_text(STUDY)
+    return path
+
+
+def changed(old: str, new: str) -> str:
+    assert old in STUDY
+    return STUDY.replace(old, new)
+
+
+FILES: dict[str, tuple[str | bytes, str]] = {
+    "unknown key": (changed("epochs: 2, batch_size", "epoch: 2, batch_size"), "did you mean 'training.epochs'"),
+    "wrong type": (changed("batch_size: 300", "batch_size: many"), "training.batch_size"),
+    "unknown condition": (changed("  LHetA: {delay: 1.0}", "  LHetB: {delay: 1.0}"), "did you mean 'LHet'"),
+    "unknown task": (changed("name: line_mnist", "name: lime_mnist"), "did you mean 'line_mnist'"),
+    "empty file": ("", "empty"),
+    "empty search space": (changed("    lstm: *space", "    lstm: {}"), "search.spaces.lstm"),
+    "low >= high": (changed("low: 0.1, high: 10", "low: 10, high: 10"), "after_spike_spread"),
+    "log-uniform low <= 0": (changed("low: 0.1, high: 10", "low: 0, high: 10"), "after_spike_spread"),
+    "no seeds": (changed("final: {seeds: 2}", "final: {seeds: 0}"), "final.seeds"),
+    "duplicated seeds": (changed("final: {seeds: 2}", "final: {seeds: [4, 5, 4]}"), "final.seeds"),
+    "fraction outside 0..1": (changed("[0, 0.5, 1]", "[0, 0.5, 1.5]"), "silencing.fractions"),
+    "malformed": (changed("final: {seeds: 2}", "final: {seeds: 2"), "small.yaml"),
+    "key given twice": (STUDY + "\nname: other\n", "name"),
+    "not UTF-8": (STUDY.encode() + b"# \xff\xfe", "UTF-8"),
+    "python object": (changed("name: small", "name: !!python/object:os.system {}"), "python/object"),
+    "name that leaves the folder": (changed("name: small", "name: ../small"), "name"),
+    "GPU where none is": (STUDY + "\nresources: {gpus: 0.5}\n", "resources.gpus"),
+}
+
+
+def refused(arguments: Sequence[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """The message of a refusal."""
+    assert cli.main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert "Traceback" not in out + err
+    assert err.startswith("Nothing was started.")
+    assert "where:" in err
+    return err
+
+
+@pytest.mark.parametrize("case", FILES)
+def test_a_bad_study_is_refused_and_leaves_nothing(
+    case: str, tmp_path: Path, study: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 0)
+    content, expected = FILES[case]
+    study.write_bytes(content if isinstance(content, bytes) else content.encode())
+    message = refused([str(study), "--results", str(tmp_path / "results")], capsys)
+    assert expected in message
+    assert [p.name for p in tmp_path.iterdir()] == ["small.yaml"]
+
+
+ARGUMENTS: dict[str, tuple[list[str], str]] = {
+    "missing file": (["nowhere.yaml"], "nowhere.yaml"),
+    "unknown profile": (["STUDY", "--profile", "quik"], "--profile"),
+    "--set path that does not exist": (["STUDY", "--set", "trainig.epochs=3"], "did you mean 'training.epochs'"),
+    "--set without a value": (["STUDY", "--set", "training.epochs"], "--set"),
+    "nobody at the address": (["STUDY", "--address", "127.0.0.1:1"], "127.0.0.1:1"),
+    "no address": (["STUDY", "--address", "somewhere"], "HOST:PORT"),
+    "Ray client address": (["STUDY", "--address", "ray://127.0.0.1:10001"], "ray:// is not supported"),
+    "results below a file": (["STUDY", "--results", "STUDY/below"], "is a file, not a folder"),
+}
+
+
+@pytest.mark.parametrize("case", ARGUMENTS)
+def test_a_bad_argument_is_refused_and_leaves_nothing(
+    case: str, tmp_path: Path, study: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    given, expected = ARGUMENTS[case]
+    message = refused([word.replace("STUDY", str(study)) for word in given], capsys)
+    assert expected in message
+    assert [p.name for p in tmp_path.iterdir()] == ["small.yaml"]
+
+
+def test_truncated_mnist_is_refused(tmp_path: Path, study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    for part in ("train", "t10k"):
+        for kind in ("images-idx3-ubyte", "labels-idx1-ubyte"):
+            (data / f"{part}-{kind}.gz").write_bytes(gzip.compress(b"\0\0\x08\x03" + bytes(100))[:-9])
+    given = ["--set", "task.source=mnist", "--set", f"task.data_root={data}", "--results", str(tmp_path / "results")]
+    message = refused([str(study), *given], capsys)
+    assert "truncated" in message
+    assert "train-images-idx3-ubyte.gz" in message
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_folder_of_something_else_is_left_alone(
+    tmp_path: Path, study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine = tmp_path / "results" / "small" / "full"
+    mine.mkdir(parents=True)
+    (mine / "thesis.tex").write_text("years of work")
+    message = refused([str(study), "--results", str(tmp_path / "results")], capsys)
+    assert "not a results folder" in message
+    assert [p.name for p in mine.iterdir()] == ["thesis.tex"]
+
+
+def test_1e_3_is_the_number_it_is(tmp_path: Path, study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    study.write_text(changed("low: 1.0e-3", "low: 1e-3"))
+    assert cli.main([str(study), "--plan", "--results", str(tmp_path / "results")]) == 0
+    capsys.readouterr()
+
+
+def test_the_plan_says_what_would_run_and_starts_nothing(
+    tmp_path: Path, study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main([str(study), "--plan", "--results", str(tmp_path / "results")]) == 0
+    out = capsys.readouterr().out
+    for words in ("LHetA", "reference", "network RNN instead of GLIFR", "3 x 2", "2 x 1", "0.5", "out of reach"):
+        assert words in out
+    assert re.search(r"estimated time: .*min.*s", out)
+    assert not (tmp_path / "results").exists()
+
+
+def run(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*COMMAND, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=240, **options)  # type: ignore[call-overload,no-any-return]
+
+
+@pytest.mark.ray
+def test_interrupted_and_continued_by_the_same_command_it_is_the_same_study(tmp_path: Path, study: Path) -> None:
+    """The real command in a process of its own: Ctrl-C in the middle, then the same command, then again."""
+    given = [str(study), "--results", str(tmp_path / "a")]
+    process = subprocess.Popen(
+        [*COMMAND, *given], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    root = tmp_path / "a" / "small" / "full"
+    deadline = time.monotonic() + 120
+    while len(list(root.glob("units/*/*/*/result.json"))) < 4 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    asked = time.monotonic()
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, out
+    assert time.monotonic() - asked < 30
+    assert "To go on:" in out
+    assert "Traceback" not in out
+    done = {p: p.stat().st_mtime_ns for p in root.glob("units/*/*/*/result.json")}
+    assert 4 <= len(done) < 27
+    assert not (root / "driver.lock").exists()
+
+    second = run(*given)
+    assert second.returncode == 0, second.stdout + second.stderr
+    assert "Report: " in second.stdout
+    after = {p: p.stat().st_mtime_ns for p in root.glob("units/*/*/*/result.json")}
+    assert len(after) == 27
+    assert done.items() <= after.items()
+
+    fresh = run(str(study), "--results", str(tmp_path / "b"))
+    assert fresh.returncode == 0
+    assert published(root) == published(tmp_path / "b" / "small" / "full")
+    for name in ("tables/seeds.csv", "tables/epochs.csv", "tables/silencing.parquet", "report.html"):
+        assert (root / name).stat().st_size > 0
+
+    # the report can be made again from the folder alone, elsewhere, and is the same
+    moved = tmp_path / "moved"
+    shutil.copytree(tmp_path / "b" / "small" / "full", moved)
+    before = (moved / "report.html").read_bytes()
+    again = subprocess.run([sys.executable, "-m", "analysis", str(moved)], cwd=ROOT, capture_output=True, text=True)
+    assert again.returncode == 0, again.stderr
+    assert (moved / "report.html").read_bytes() == before
+    assert load(moved).study.name == "small"
+
+
+@pytest.mark.ray
+def test_a_killed_driver_is_continued_by_the_same_command(tmp_path: Path, study: Path) -> None:
+    given = [str(study), "--results", str(tmp_path / "a"), "--set", "silencing=null"]
+    process = subprocess.Popen([*COMMAND, *given], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    root = tmp_path / "a" / "small" / "full"
+    deadline = time.monotonic() + 120
+    while len(list(root.glob("units/*/*/*/result.json"))) < 3 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    done = {p: p.read_bytes() for p in root.glob("units/*/*/*/result.json")}
+    assert done
+    second = run(*given)
+    assert second.returncode == 0, second.stdout + second.stderr
+    assert all(path.read_bytes() == content for path, content in done.items())
+    assert len(list(root.glob("units/*/*/*/result.json"))) == 21
