@@ -22,8 +22,8 @@ def summary_table(root: Path) -> pd.DataFrame:
 def summarise(results: Results) -> pd.DataFrame:
     """As `summary_table`, of results in memory.
 
-    Columns: condition; hidden size; parameters; final (finished/planned); the primary measure's mean and 95 % interval;
-    difference from the reference with its interval; best learning rate ('so far' until final networks have it).
+    Columns: condition; neurons; final (finished/planned); the primary measure's mean and 95 % interval; difference from
+    the reference with its interval; best learning rate ('so far' until final networks have it).
     """
     info, measure = results.info, results.info.task.measure
     differences = {d.condition: d for d in differences_from(results.final_values(), info.reference)}
@@ -34,12 +34,11 @@ def summarise(results: Results) -> pd.DataFrame:
         rows.append(
             {
                 "condition": condition.name,
-                "hidden size": str(condition.hidden_size),
-                "parameters": f"{condition.trained_parameters:,}",
+                "neurons": str(condition.hidden_size),
                 "final": f"{t.n}/{reached.planned}",
                 measure.axis: text.number(t.mean * measure.scale, measure.decimals),
                 "95 % interval": text.interval(t.low * measure.scale, t.high * measure.scale, measure.decimals),
-                f"difference from {info.reference}": _difference(
+                f"minus {info.reference}": _difference(
                     differences.get(condition.name), condition.name == info.reference, measure
                 ),
                 "learning rate": text.significant(rate) + ("" if tuned.settled or math.isnan(rate) else " so far"),

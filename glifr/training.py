@@ -101,6 +101,22 @@ def evaluate(
     return [Performance(loss / n, None if hit is None else hit / n) for loss, hit in zip(losses, hits, strict=True)]
 
 
+def new_network(seed: int, task: TaskDefinition, configuration: Configuration, settings: TrainingSettings) -> Network:
+    """The network of a configuration as `seed` starts it."""
+    return build_network(
+        configuration.condition,
+        in_size=task.inputs,
+        out_size=task.outputs,
+        hidden_size=configuration.hidden_size,
+        dt=task.time_step_ms,
+        delay_steps=configuration.delay_steps,
+        hyperparameters=configuration.hyperparameters,
+        dropout_prob=settings.dropout,
+        backend=settings.backend,
+        generator=stream(seed, "initialisation"),
+    )
+
+
 class SeedRun:
     """One seed on its way: network, optimiser, epochs done, whether it has diverged (non-finite loss or parameter)."""
 
@@ -114,18 +130,7 @@ class SeedRun:
     ) -> None:
         self.seed, self.epoch, self.diverged = seed, 0, False
         self.last: EpochRecord | None = None
-        self.network = build_network(
-            configuration.condition,
-            in_size=task.inputs,
-            out_size=task.outputs,
-            hidden_size=configuration.hidden_size,
-            dt=task.time_step_ms,
-            delay_steps=configuration.delay_steps,
-            hyperparameters=configuration.hyperparameters,
-            dropout_prob=settings.dropout,
-            backend=settings.backend,
-            generator=stream(seed, "initialisation"),
-        ).to(device)
+        self.network = new_network(seed, task, configuration, settings).to(device)
         self.start = summarise(self.network, "start")
         self.optimizer = torch.optim.Adam(
             [p for p in self.network.parameters() if p.requires_grad],

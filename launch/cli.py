@@ -18,7 +18,7 @@ from glifr.errors import InputError
 if TYPE_CHECKING:
     from launch.plan import StudyPlan
 
-COMPLETE, REFUSED = 0, 2
+COMPLETE, REFUSED, INTERRUPTED = 0, 2, 130
 _WIDTH_OF_A_FILE = 160
 
 
@@ -54,6 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(f"Nothing was started.\n\n{error}", file=sys.stderr)
         return REFUSED
+    except KeyboardInterrupt:
+        print("Interrupted before anything was started.", file=sys.stderr)
+        return INTERRUPTED
 
 
 def _run(options: argparse.Namespace, given: Sequence[str]) -> int:

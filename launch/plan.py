@@ -100,6 +100,7 @@ class StudyPlan:
             "hash": self.study.hash,
             "evidence": spec.evidence,
             "reference": spec.reference,
+            "order": list(self.conditions),
             "conditions": {name: self._condition_summary(c) for name, c in self.conditions.items()},
             "planned": {name: dict(c.planned) for name, c in self.conditions.items()},
             "task": {

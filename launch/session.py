@@ -9,6 +9,8 @@ from pathlib import Path
 from rich.console import Console
 
 from analysis import as_text, load, summarise, write_report
+from glifr.errors import InputError, Problem
+from glifr.records import RecordError
 from launch.condition_run import RunOptions
 from launch.conductor import Conductor, Snapshot
 from launch.executors import RayExecutor, Resources
@@ -36,8 +38,7 @@ def run_study(plan: StudyPlan, root: Path, address: str | None, console: Console
         with DriverLock(layout.lock) as lock:
             refuse_foreign(layout, plan)
             time_left = TimeLeft(plan, executor.slots)
-            options = RunOptions(_seeds_per_job(plan), spec.resources.retries, code_version())
-            conductor = Conductor(plan, Ledger(root), options, lock.check, time_left.job_ended)
+            conductor = _conductor(plan, root, lock, time_left)
             write_study(layout, plan)
             sessions = Sessions(layout, _command(given))
             _note_history(console, Ledger(root), lock, sessions)
@@ -54,6 +55,15 @@ def run_study(plan: StudyPlan, root: Path, address: str | None, console: Console
         report = write_report(results).report
         console.print(f"\n{as_text(summarise(results))}\n\nReport: {_short(report)}")
     return code
+
+
+def _conductor(plan: StudyPlan, root: Path, lock: DriverLock, time_left: TimeLeft) -> Conductor:
+    options = RunOptions(_seeds_per_job(plan), plan.study.spec.resources.retries, code_version())
+    try:
+        return Conductor(plan, Ledger(root), options, lock.check, time_left.job_ended)
+    except RecordError as error:
+        todo = "move that unit's folder away and give the same command: it runs that unit again, and only that"
+        raise InputError(Problem("a record of this study cannot be trusted", str(error), todo=todo)) from None
 
 
 def _seeds_per_job(plan: StudyPlan) -> int:

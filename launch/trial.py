@@ -18,12 +18,10 @@ from glifr import checkpoints
 from glifr.conditions import CONDITIONS
 from glifr.errors import InputError
 from glifr.kernels import choose_backend
-from glifr.networks import build_network
 from glifr.records import EpochRecord, Layout, Proposal, SeedOutcome, SilencingRow, UnitId, UnitResult, read_sealed
 from glifr.silencing import silence
-from glifr.streams import stream
 from glifr.tasks import TASKS, TaskData, TaskDefinition, TaskSettings
-from glifr.training import Configuration, SeedRun, Training, TrainingSettings, score
+from glifr.training import Configuration, SeedRun, Training, TrainingSettings, new_network, score
 from launch.ledger import Failure, FailureKind, Lease, Ledger, now
 from launch.spec import StudySpec, read_resolved
 from launch.tracking import Tracker
@@ -250,17 +248,8 @@ def _silence(
     for number, (proposal, lease) in enumerate(zip(proposals, leases, strict=True), 1):
         began = time.perf_counter()
         saved = _network_of(ledger, proposal)
-        network = build_network(
-            CONDITIONS[proposal.unit.condition],
-            in_size=task.inputs,
-            out_size=task.outputs,
-            hidden_size=proposal.hidden_size,
-            dt=task.time_step_ms,
-            delay_steps=proposal.delay_steps,
-            hyperparameters=proposal.hyperparameters,
-            backend=spec.training.backend,
-            generator=stream(proposal.seeds[0], "initialisation"),
-        ).to(device_for(spec))
+        settings = training_settings(spec, spec.epochs("final"))
+        network = new_network(proposal.seeds[0], task, _configuration(proposal), settings).to(device_for(spec))
         network.load_state_dict(saved["network"])
         rows = silence(
             network,

@@ -14,10 +14,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from small_study import STUDY, published
+from small_study import STUDY, conduct, published, small_plan
 
 from analysis import load
 from launch import cli
+from launch.signals import StopSignals
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMAND = [sys.executable, "launch/study.py"]
@@ -140,6 +141,33 @@ def test_the_plan_says_what_would_run_and_starts_nothing(
         assert words in out
     assert re.search(r"estimated time: .*min.*s", out)
     assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.ray
+def test_a_damaged_record_is_named_and_never_taken_as_done(
+    tmp_path: Path, study: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "results" / "small" / "full"
+    conduct(small_plan(tmp_path), root)
+    path = root / "units" / "final" / "LSTM" / "2" / "result.json"
+    path.write_bytes(path.read_bytes().replace(b'"complete"', b'"complete."'))
+    message = refused([str(study), "--results", str(tmp_path / "results")], capsys)
+    assert str(path) in message
+    assert "checksum" in message
+    assert "move that unit's folder away" in message
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_the_first_signal_asks_to_stop(number: signal.Signals, code: int) -> None:
+    heard: list[str] = []
+    before = signal.getsignal(number)
+    with StopSignals(heard.append) as stop:
+        assert not stop.requested
+        os.kill(os.getpid(), number)
+        assert stop.requested
+        assert stop.exit_code == code
+    assert heard == [number.name]
+    assert signal.getsignal(number) is before
 
 
 def run(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:

@@ -64,7 +64,8 @@ def difference_forest(results: Results) -> Drawing | Empty:
     side = "right" if measure.higher_is_better else "left"
     caption = (
         f"Condition minus {info.reference}, one dot a pair, which is a seed that both have "
-        f"(n = {span(sizes)} a condition); {side} of 0 the condition did better. {interval_words(sizes, 'pairs')}{notes}"
+        f"(n = {span(sizes)} a condition); {side} of 0 the condition did better. "
+        f"{interval_words(sizes, 'pairs')}{notes}"
     )
     alternative = f"Paired differences from {info.reference} of {count(len(others), 'condition')}"
     return Drawing(name, title, alternative, caption, figure, data)

@@ -1,0 +1,94 @@
+"""Progress: the time left, and what is shown."""
+
+from __future__ import annotations
+
+import io
+import time
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from small_study import STUDY, NeverStop, new_conductor, small_plan
+
+from launch import progress
+from launch.conductor import Snapshot
+from launch.estimate import estimate
+from launch.executors import InProcessExecutor
+from launch.ledger import Ledger
+from launch.plan import StudyPlan
+from launch.progress import Progress, TimeLeft, clock, table
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> StudyPlan:
+    return small_plan(tmp_path)
+
+
+def shown(snapshot: Snapshot) -> str:
+    console = Console(file=io.StringIO(), width=120)
+    console.print(table(snapshot))
+    return console.file.getvalue()  # type: ignore[attr-defined,no-any-return]
+
+
+def test_time_left_counts_work_not_units(plan: StudyPlan, tmp_path: Path) -> None:
+    snapshot = new_conductor(plan, tmp_path / "r").snapshot()
+    left = TimeLeft(plan, slots=2)
+    assert left.seconds(snapshot) is None
+    left.job_ended("RNN", "final", 1, seconds=10.0)
+    # search 3 trials x 2 seeds, confirm 2 x 1, final 2 of the same epochs; silencing 4 test passes of 700 images
+    a_condition = 10.0 * (6 + 2 + 2 + 2 * 4 * 700 / (3 * 2 * 3600))
+    assert left.seconds(snapshot) == pytest.approx(3 * a_condition / 2)
+    left.job_ended("LSTM", "final", 1, seconds=20.0)  # LHetA, of which nothing is known, takes the mean of the two
+    assert left.seconds(snapshot) == pytest.approx((1 + 2 + 1.5) * a_condition / 2)
+
+
+def test_the_table_counts_every_stage(tmp_path: Path) -> None:
+    text = STUDY.replace("  RNN:   {delay: one_step}\n  LSTM:  {delay: none}\n", "")
+    conductor = new_conductor(small_plan(tmp_path, text=text), tmp_path / "r")
+    assert "0/3" in shown(conductor.snapshot())
+    job = conductor.next_job()
+    assert job is not None
+    assert "0/3 +1" in shown(conductor.snapshot())
+    conductor.ended(job.key, None)  # lost once: tried again
+    assert "+1" not in shown(conductor.snapshot())
+    assert conductor.next_job() == job
+    conductor.ended(job.key, None)  # lost twice: given up
+    assert "1/3 1 failed" in shown(conductor.snapshot())
+    assert "node lost" in Ledger(tmp_path / "r").layout.events.read_text()
+
+
+def test_without_a_terminal_lines_and_at_the_end_the_table(
+    plan: StudyPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "_LINE_SECONDS", 0.05)
+    conductor = new_conductor(plan, tmp_path / "r")
+    console = Console(file=io.StringIO(), width=160)
+    with Progress(console, conductor.snapshot, TimeLeft(plan, 1)):
+        InProcessExecutor(tmp_path / "r").run(conductor, NeverStop())
+        time.sleep(0.1)
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "search 9/9" in text
+    assert "27/27 units" in text
+    assert "left about 0 s" in text
+    assert "best loss" in text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(None, "--"), (59.6, "1 min 00 s"), (3599, "59 min 59 s"), (7321, "2 h 02 min")]
+)
+def test_durations_in_words(seconds: float | None, text: str) -> None:
+    assert clock(seconds) == text
+
+
+def test_the_estimate_is_of_the_size_of_the_run(plan: StudyPlan, tmp_path: Path) -> None:
+    """In one process there is no overhead of workers: what is left after it is the measured work."""
+    conductor = new_conductor(plan, tmp_path / "r")
+    expected = sum(
+        plan.work(stage) * estimate(plan).steps[name] / (3 * 300) * count
+        for name, own in plan.conditions.items()
+        for stage, count in own.planned.items()
+    )
+    started = time.perf_counter()
+    InProcessExecutor(tmp_path / "r").run(conductor, NeverStop())
+    took = time.perf_counter() - started
+    assert 0.3 * expected < took < 10 * expected + 5  # tiny networks: much of a unit is not training steps
