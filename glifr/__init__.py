@@ -1,6 +1,30 @@
-"""GLIFR networks: generalised leaky integrate-and-fire neurons with firing rates, in PyTorch."""
+"""GLIFR networks: generalised leaky-integrate-and-fire-rate neurons, in PyTorch.
 
-from glifr.networks import BNNFC, LSTMFC, RNNFC
-from glifr.neurons import GLIFR, RNNC
+The networks are imported when first asked for, so that `glifr.records` and `glifr.conditions` can be read where torch
+is not installed, or in a moment.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from glifr.networks import BNNFC, LSTMFC, RNNFC
+    from glifr.neurons import GLIFR, RNNC
 
 __all__ = ["BNNFC", "GLIFR", "LSTMFC", "RNNC", "RNNFC"]
+
+_HOMES = {
+    "BNNFC": "glifr.networks",
+    "GLIFR": "glifr.neurons",
+    "LSTMFC": "glifr.networks",
+    "RNNC": "glifr.neurons",
+    "RNNFC": "glifr.networks",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'glifr' has no attribute {name!r}; it has {', '.join(__all__)}")
+    return getattr(import_module(_HOMES[name]), name)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from glifr.errors import InputError, Problem
-from glifr.records import STAGES, EpochRecord, Proposal, SeedOutcome, Stage, UnitId, UnitResult, seal
+from glifr.records import EpochRecord, Proposal, SeedOutcome, Stage, UnitId, UnitResult, seal
 from glifr.training import score, worst_score
 from launch.executors import Job
 from launch.ledger import Failure, Ledger, now, publish, record_failure
@@ -340,7 +340,7 @@ class ConditionRun:
         if result is None:
             self.states[unit] = State.WAITING
             self._waiting.append(_job([unit]))
-            return PastTrial(proposal.hyperparameters, None, None, {})
+            return PastTrial(proposal.hyperparameters, None, None, scores)
         self.results[unit], self.states[unit] = result, State(result.status)
         return PastTrial(proposal.hyperparameters, result.status, result.value, scores)
 
@@ -356,11 +356,6 @@ class ConditionRun:
                     "give the study another name, another --results folder, or move the old folder away",
                 )
             )
-
-
-def stages_of(run: ConditionRun) -> Iterator[Stage]:
-    """The stages this condition has."""
-    return (stage for stage in STAGES if run.own.planned[stage])
 
 
 def _job(units: list[UnitId]) -> Job:

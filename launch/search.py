@@ -92,9 +92,13 @@ class ConditionSearch:
         return number, dict(trial.params)
 
     def report(self, number: int, epoch: int, score: float) -> bool:
-        """Records a trial's score after an epoch; whether the pruner would stop it now."""
+        """Records a trial's score after an epoch; whether the pruner would stop it now.
+
+        An epoch that was on record before a resume is not recorded again.
+        """
         trial = self._open[number]
-        trial.report(score, epoch)
+        if epoch not in self._study.get_trials(deepcopy=False)[number].intermediate_values:
+            trial.report(score, epoch)
         return bool(trial.should_prune())
 
     def tell(self, number: int, outcome: Outcome, value: float | None) -> None:

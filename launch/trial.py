@@ -18,7 +18,17 @@ from glifr import checkpoints
 from glifr.conditions import CONDITIONS
 from glifr.errors import InputError
 from glifr.kernels import choose_backend
-from glifr.records import EpochRecord, Layout, Proposal, SeedOutcome, SilencingRow, UnitId, UnitResult, read_sealed
+from glifr.records import (
+    EpochRecord,
+    Layout,
+    NetworkFile,
+    Proposal,
+    SeedOutcome,
+    SilencingRow,
+    UnitId,
+    UnitResult,
+    read_sealed,
+)
 from glifr.silencing import silence
 from glifr.tasks import TASKS, TaskData, TaskDefinition, TaskSettings
 from glifr.training import Configuration, SeedRun, Training, TrainingSettings, new_network, score
@@ -35,20 +45,18 @@ class Step:
     """
 
     scores: dict[str, tuple[int, float]]
-    seconds: float
     done: bool = False
     failure: Failure | None = None
 
 
 @dataclass(frozen=True)
 class Context:
-    """What every unit of a study shares, read from study.json. bookkeeping: fields of the summary that W&B gets."""
+    """What every unit of a study shares, read from study.json."""
 
     spec: StudySpec
     task: TaskDefinition
     settings: TaskSettings
     study_hash: str
-    profile: str
     tracking_mode: str
 
 
@@ -56,7 +64,7 @@ def read_context(root: Path, tracking_mode: str) -> Context:
     """The context of the results folder `root`."""
     body = read_sealed(Layout(root).study)
     spec = read_resolved(body["spec"])
-    return Context(spec, TASKS[spec.task.name], spec.task.settings(), body["hash"], body["profile"], tracking_mode)
+    return Context(spec, TASKS[spec.task.name], spec.task.settings(), body["hash"], tracking_mode)
 
 
 @cache
@@ -105,7 +113,7 @@ def run_job(root: Path, units: Sequence[UnitId], tracking_mode: str) -> Generato
         kind = _kind_of(error)
         for lease in leases:
             lease.fail(kind, error)
-        yield Step({}, 0.0, done=True, failure=Failure(kind, f"{type(error).__name__}: {error}"))
+        yield Step({}, done=True, failure=Failure(kind, f"{type(error).__name__}: {error}"))
 
 
 def _kind_of(error: Exception) -> FailureKind:
@@ -139,28 +147,41 @@ def _train(context: Context, ledger: Ledger, proposals: Sequence[Proposal], leas
     with Tracker(ledger.layout, spec, context.study_hash, context.tracking_mode, proposals, leases) as tracker:
         tracker.epochs(earlier)
         while not training.finished:
-            began = time.perf_counter()
             records = _by_unit(training.run_epoch(), proposals)
-            for lease, proposal in zip(leases, proposals, strict=True):
-                if records[proposal.unit]:
-                    lease.append_epochs(records[proposal.unit])
-                    _checkpoint(spec, lease, runs[proposal.unit], settings.epochs)
+            for lease in leases:
+                if records[lease.unit]:
+                    lease.append_epochs(records[lease.unit])
+                    _checkpoint(spec, lease, runs[lease.unit], settings.epochs)
             tracker.epochs(records)
             if not training.finished:
-                yield Step(_scores(context.task, records), time.perf_counter() - began)
-        test = context.task.load_test(context.settings) if stage == "final" else None
-        lease_of = {seed: lease for p, lease in zip(proposals, leases, strict=True) for seed in p.seeds}
-        outcomes = training.outcomes(
-            test, (lambda run: _keep(run, proposals[0], lease_of[run.seed])) if stage == "final" else None
-        )
+                yield Step(_scores(context.task, records))
+        outcomes = _outcomes(context, training, proposals[0], {lease.unit: lease for lease in leases}, runs)
+        seconds = (time.perf_counter() - started) / len(seeds)
         for proposal, lease in zip(proposals, leases, strict=True):
-            own = tuple(o for o in outcomes if o.seed in proposal.seeds)
+            own = outcomes[proposal.unit]
             value = sum(o.score for o in own) / len(own)
-            seconds = (time.perf_counter() - started) * len(own) / len(outcomes)
-            lease.publish(_result(context, proposal, lease, value, own, (), seconds, training.replicas))
+            lease.publish(_result(context, proposal, lease, value, own, (), seconds * len(own), training.replicas))
             tracker.summary(proposal.unit, own)
-    last = {p.unit: tuple(r.last for r in runs[p.unit] if r.last is not None) for p in proposals}
-    yield Step(_scores(context.task, last), 0.0, done=True)
+    last = {unit: tuple(r.last for r in own if r.last is not None) for unit, own in runs.items()}
+    yield Step(_scores(context.task, last), done=True)
+
+
+def _outcomes(
+    context: Context,
+    training: Training,
+    proposal: Proposal,
+    leases: dict[UnitId, Lease],
+    runs: dict[UnitId, list[SeedRun]],
+) -> dict[UnitId, tuple[SeedOutcome, ...]]:
+    """How each unit's seeds ended. The test set is loaded here, in the final stage alone, and networks are kept."""
+    if proposal.unit.stage != "final":
+        found = training.outcomes()
+    else:
+        lease_of = {run.seed: leases[unit] for unit, own in runs.items() for run in own}
+        test = context.task.load_test(context.settings)
+        found = training.outcomes(test, lambda run: _keep(run, proposal, lease_of[run.seed]))
+    by_seed = {outcome.seed: outcome for outcome in found}
+    return {unit: tuple(by_seed[run.seed] for run in own) for unit, own in runs.items()}
 
 
 def _resume(ledger: Ledger, runs: dict[UnitId, list[SeedRun]]) -> dict[UnitId, tuple[EpochRecord, ...]]:
@@ -194,7 +215,7 @@ def _scores(task: TaskDefinition, records: dict[UnitId, tuple[EpochRecord, ...]]
     return found
 
 
-def _keep(run: SeedRun, proposal: Proposal, lease: Lease) -> Any:
+def _keep(run: SeedRun, proposal: Proposal, lease: Lease) -> NetworkFile:
     """Stores the network with what is needed to build it again."""
     return lease.keep_network(
         {
@@ -262,7 +283,7 @@ def _silence(
         )
         seconds = time.perf_counter() - began
         lease.publish(_result(context, proposal, lease, None, (), rows, seconds, 1))
-        yield Step({}, seconds, done=number == len(proposals))
+        yield Step({}, done=number == len(proposals))
 
 
 def _network_of(ledger: Ledger, proposal: Proposal) -> dict[str, Any]:

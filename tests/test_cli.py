@@ -216,7 +216,7 @@ def test_interrupted_and_continued_by_the_same_command_it_is_the_same_study(tmp_
     again = subprocess.run([sys.executable, "-m", "analysis", str(moved)], cwd=ROOT, capture_output=True, text=True)
     assert again.returncode == 0, again.stderr
     assert (moved / "report.html").read_bytes() == before
-    assert load(moved).study.name == "small"
+    assert load(moved).info.name == "small"
 
 
 @pytest.mark.ray

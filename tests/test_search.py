@@ -95,3 +95,17 @@ def test_the_pruner_compares_within_the_condition(rebuild: bool) -> None:
     other = search("Hom", pruner=settings)  # another condition has a study, and a median, of its own
     number, _ = other.ask()
     assert not other.report(number, 2, 9.0)
+
+
+def test_a_resumed_trial_is_judged_by_all_its_epochs() -> None:
+    settings = Pruner(name="median", startup_trials=1, warmup_epochs=0, min_trials=1)
+    space = {"learning_rate": 1e-3, "neuron_spread": 1.0}
+    model = search(pruner=settings)
+    done = PastTrial(space, "complete", 2.0, {1: 2.0, 2: 2.0, 3: 2.0})
+    model.replay([done, PastTrial(space, None, None, {1: 1.0, 2: 9.0})])
+    # its best epoch, which is on record, beats the median; reporting it again changes nothing
+    assert not model.report(1, 2, 5.0)
+    assert not model.report(1, 3, 9.0)
+    fresh = search(pruner=settings)
+    fresh.replay([done, PastTrial(space, None, None, {})])
+    assert fresh.report(1, 3, 9.0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +22,6 @@ def canonical(body: Any) -> bytes:
 def digest(body: Any) -> str:
     """SHA-256 of `canonical(body)`, hexadecimal."""
     return hashlib.sha256(canonical(body)).hexdigest()
-
-
-def finite(value: float) -> float | None:
-    """JSON has no NaN: a non-finite number is recorded as null."""
-    return value if math.isfinite(value) else None
 
 
 def seal(body: Any) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
 
 Stage = Literal["search", "confirm", "final", "silencing"]
@@ -183,7 +183,6 @@ class UnitResult:
     device: str
     threads: int
     seeds_in_batch: int
-    extra: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "unit": str(self.unit)}

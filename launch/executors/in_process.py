@@ -12,8 +12,6 @@ from launch.trial import run_job
 class InProcessExecutor:
     """An executor without workers."""
 
-    slots = 1
-
     def __init__(self, root: Path, tracking_mode: str = "disabled") -> None:
         self._root, self._mode = root, tracking_mode
 

@@ -142,12 +142,6 @@ class _Worker(tune.Trainable):
         if self._steps is not None:
             self._steps.close()
 
-    def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Nothing: checkpoints are the ledger's."""
-
-    def load_checkpoint(self, checkpoint: Any) -> None:
-        """Nothing: checkpoints are the ledger's."""
-
 
 def _step_of(result: dict[str, Any] | None) -> Step | None:
     """The step in a Tune result; None if the trial reported nothing (its worker died)."""
@@ -156,7 +150,7 @@ def _step_of(result: dict[str, Any] | None) -> Step | None:
         return None
     found = json.loads(text)
     failure = Failure(**found["failure"]) if found["failure"] else None
-    return Step({u: (e, s) for u, (e, s) in found["scores"].items()}, found["seconds"], found["done"], failure)
+    return Step({u: (e, s) for u, (e, s) in found["scores"].items()}, found["done"], failure)
 
 
 class _Searcher(Searcher):
