@@ -57,7 +57,7 @@ def test_the_analysis_knows_only_records_and_conditions_of_the_science() -> None
 @pytest.mark.parametrize(
     ("module", "home"),
     [
-        ("ray", "launch/executors/ray_tune.py"),
+        ("ray", "launch/executors/ray_"),
         ("optuna", "launch/search.py"),
         ("wandb", "launch/tracking.py"),
         ("yaml", "launch/spec/"),

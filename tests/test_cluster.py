@@ -1,19 +1,29 @@
-"""A real Ray cluster of two nodes on this machine, joined by its address."""
+"""Real Ray clusters on this machine, joined by their address."""
 
 from __future__ import annotations
 
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from ray.cluster_utils import Cluster
-from small_study import NeverStop, new_conductor, small_plan
+from small_study import STUDY, NeverStop, new_conductor, small_plan
 
 from glifr.errors import InputError
 from glifr.records import UnitResult, scan
 from launch.executors import RayExecutor, Resources
 
 pytestmark = pytest.mark.ray
+
+ROOT = Path(__file__).resolve().parent.parent
+RAY = str(Path(sys.executable).parent / "ray")
 
 
 @pytest.fixture(scope="module")
@@ -54,3 +64,51 @@ def test_more_than_any_node_has_is_refused(cluster: Cluster, tmp_path: Path, wan
         RayExecutor(tmp_path, "disabled", wanted, cluster.address),
     ):
         pytest.fail("started")
+
+
+def test_a_cluster_started_by_hand_that_asks_for_a_token_is_joined(tmp_path: Path) -> None:
+    """`ray start`, then the real command with its address: Ray leaves its token out there if it is not told."""
+    (tmp_path / "small.yaml").write_text(STUDY.replace("  LSTM:  {delay: none}\n", ""))
+    (tmp_path / "token").write_text("f" * 64)
+    tools = {**os.environ, "RAY_AUTH_TOKEN_PATH": str(tmp_path / "token"), "PYTHONUNBUFFERED": "1"}
+    tools.pop("RAY_AUTH_MODE", None)
+    address = f"127.0.0.1:{free_port()}"
+    head = [RAY, "start", "--head", "--port", address.rpartition(":")[2], "--num-cpus=2", "--include-dashboard=false"]
+    started = subprocess.Popen(
+        [*head, "--block", "--temp-dir", tempfile.mkdtemp(prefix="ray")],
+        env={**tools, "RAY_AUTH_MODE": "token"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        wait_until_listening(address)
+        given = [str(tmp_path / "small.yaml"), "--results", str(tmp_path / "results"), "--address", address]
+        done = subprocess.run(
+            [sys.executable, "launch/study.py", *given],
+            cwd=ROOT,
+            env=tools,
+            capture_output=True,
+            text=True,
+            timeout=200,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    finally:
+        os.killpg(started.pid, signal.SIGTERM)
+        started.wait(timeout=60)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until_listening(address: str) -> None:
+    host, _, port = address.rpartition(":")
+    for _ in range(300):
+        try:
+            return socket.create_connection((host, int(port)), timeout=1).close()
+        except OSError:
+            time.sleep(0.2)
+    pytest.fail(f"nothing listens at {address}")

@@ -24,6 +24,7 @@ from ray.tune.search import Searcher
 
 from glifr.errors import InputError, Problem
 from glifr.records import Layout, UnitId
+from launch.executors.ray_auth import switch_to_token
 from launch.executors.roles import Decider, Resources, StopRequest
 from launch.ledger import Failure
 from launch.trial import Step, run_job
@@ -249,6 +250,15 @@ def _connect(address: str | None, env_vars: dict[str, str]) -> None:
     if address != "auto":
         _refuse_unreachable(address)
     try:
+        _join(address, common)
+    except InputError:
+        if not switch_to_token():
+            raise
+        _join(address, common)
+
+
+def _join(address: str, common: dict[str, Any]) -> None:
+    try:
         ray.init(address=address, **common)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise _unreachable(address, next(iter(str(error).splitlines()), type(error).__name__)) from None
@@ -279,6 +289,7 @@ def _unreachable(address: str, reason: str) -> InputError:
             "--address",
             address,
             "auto, or HOST:PORT of a running head node",
-            "start one with `ray start --head`, or leave --address out to run on this machine alone",
+            "start one with `ray start --head`; if it is there and asks for a token, put that into ~/.ray/auth_token "
+            "and set RAY_AUTH_MODE=token; or leave --address out to run on this machine alone",
         )
     )
