@@ -30,18 +30,18 @@ _MEASURES = ("train_loss", "train_accuracy", "validation_loss", "validation_accu
 
 
 def decide_mode(wanted: str) -> Mode:
-    """`auto` is online where this machine is logged in to W&B, else offline: decided once, before any run starts."""
-    return MODES.get(wanted) or ("online" if _logged_in() else "offline")
+    """What `auto` means here, decided once, before any run starts: $WANDB_MODE, else online where logged in to W&B."""
+    return MODES.get(wanted) or MODES.get(os.environ.get("WANDB_MODE", "")) or _by_login()
 
 
-def _logged_in() -> bool:
-    """Whether `wandb login` has left credentials here. A key in the environment does not count: Ray would log it."""
+def _by_login() -> Mode:
+    """Online if `wandb login` has left credentials here. A key in the environment does not count: Ray would log it."""
     host = urlparse(os.environ.get("WANDB_BASE_URL", "")).hostname or "api.wandb.ai"
     path = Path(os.environ.get("NETRC") or "~/.netrc").expanduser()
     try:
-        return netrc.netrc(path).authenticators(host) is not None
+        return "online" if netrc.netrc(path).authenticators(host) else "offline"
     except (OSError, netrc.NetrcParseError):
-        return False
+        return "offline"
 
 
 def run_id(study_hash: str, unit: UnitId, token: str) -> str:

@@ -73,29 +73,31 @@ def test_a_cluster_started_by_hand_that_asks_for_a_token_is_joined(tmp_path: Pat
     tools = {**os.environ, "RAY_AUTH_TOKEN_PATH": str(tmp_path / "token"), "PYTHONUNBUFFERED": "1"}
     tools.pop("RAY_AUTH_MODE", None)
     address = f"127.0.0.1:{free_port()}"
-    head = [RAY, "start", "--head", "--port", address.rpartition(":")[2], "--num-cpus=2", "--include-dashboard=false"]
-    started = subprocess.Popen(
-        [*head, "--block", "--temp-dir", tempfile.mkdtemp(prefix="ray")],
-        env={**tools, "RAY_AUTH_MODE": "token"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        wait_until_listening(address)
-        given = [str(tmp_path / "small.yaml"), "--results", str(tmp_path / "results"), "--address", address]
-        done = subprocess.run(
-            [sys.executable, "launch/study.py", *given],
-            cwd=ROOT,
-            env=tools,
-            capture_output=True,
-            text=True,
-            timeout=200,
+    given = [str(tmp_path / "small.yaml"), "--results", str(tmp_path / "results"), "--address", address]
+    # a short path of its own: Ray puts sockets there, whose names must not be long
+    with tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as place:
+        head = [RAY, "start", "--head", "--block", "--temp-dir", place, "--num-cpus=2", "--include-dashboard=false"]
+        started = subprocess.Popen(
+            [*head, "--port", address.rpartition(":")[2]],
+            env={**tools, "RAY_AUTH_MODE": "token"},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
         )
-        assert done.returncode == 0, done.stdout + done.stderr
-    finally:
-        os.killpg(started.pid, signal.SIGTERM)
-        started.wait(timeout=60)
+        try:
+            wait_until_listening(address)
+            done = subprocess.run(
+                [sys.executable, "launch/study.py", *given],
+                cwd=ROOT,
+                env=tools,
+                capture_output=True,
+                text=True,
+                timeout=200,
+            )
+            assert done.returncode == 0, done.stdout + done.stderr
+        finally:
+            os.killpg(started.pid, signal.SIGTERM)
+            started.wait(timeout=60)
 
 
 def free_port() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -260,6 +261,29 @@ def test_a_condition_whose_trials_all_fail_ends_alone(tmp_path: Path, monkeypatc
     assert list(conductor.snapshot().errors) == ["LSTM"]
     assert conductor.snapshot().counts["LSTM"]["search"].failed == 3
     assert conductor.snapshot().counts["RNN"]["final"].complete == 2
+
+
+def test_a_condition_that_always_diverges_is_scored_not_dropped(tmp_path: Path) -> None:
+    root = tmp_path / "results"
+    rnn = "    rnn: &space\n      learning_rate: {low: 1.0e-3, high: 3.0e-2, scale: log}\n"
+    wild = "    rnn:\n      learning_rate: {low: 1.0e+36, high: 1.0e+37, scale: log}\n"
+    calm = "    lstm:\n      learning_rate: {low: 1.0e-3, high: 3.0e-2, scale: log}\n"
+    assert rnn in STUDY
+    conductor = conduct(small_plan(tmp_path, text=STUDY.replace(rnn, wild).replace("    lstm: *space\n", calm)), root)
+    assert conductor.complete
+    ledger = Ledger(root)
+    for stage in ("search", "confirm", "final"):
+        for unit in ledger.units(stage, "RNN"):
+            result = ledger.result(unit)
+            assert result is not None
+            assert all(seed.diverged for seed in result.seeds)
+            assert result.value == pytest.approx(2 * math.log(10))
+            if stage == "final":
+                assert (result.seeds[0].test_accuracy, result.seeds[0].test_loss) == (0.1, pytest.approx(math.log(10)))
+    for unit in ledger.units("silencing", "RNN"):
+        rows = ledger.result(unit).silencing  # type: ignore[union-attr]
+        assert {row.test_accuracy for row in rows} == {0.1}
+    assert not any(s.diverged for u in ledger.units("final", "LHetA") for s in ledger.result(u).seeds)  # type: ignore[union-attr]
 
 
 def test_a_searchers_error_ends_its_condition_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -119,9 +119,13 @@ def test_auto_is_online_only_where_the_machine_is_logged_in(tmp_path: Path, monk
     credentials = tmp_path / "netrc"
     monkeypatch.setenv("NETRC", str(credentials))
     monkeypatch.setenv("WANDB_BASE_URL", "https://wandb.example.org")
+    monkeypatch.delenv("WANDB_MODE", raising=False)
     assert tracking.decide_mode("auto") == "offline"
     credentials.write_text("machine wandb.example.org login user password secret\n")
     credentials.chmod(0o600)
     assert tracking.decide_mode("auto") == "online"
     assert tracking.decide_mode("offline") == "offline"
     assert tracking.decide_mode("disabled") == "disabled"
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    assert tracking.decide_mode("auto") == "disabled"
+    assert tracking.decide_mode("offline") == "offline"
