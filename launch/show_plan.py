@@ -66,13 +66,22 @@ def _units(plan: StudyPlan, own: ConditionPlan) -> list[str]:
     ]
 
 
+def _seeds(plan: StudyPlan) -> str:
+    spec = plan.study.spec
+    stages = [f"final {len(spec.final_seeds())}, fresh and the same in every condition"]
+    if spec.confirm is not None:
+        stages.insert(0, f"confirm {len(spec.confirm_seeds())}, fresh")
+    if spec.search is not None:
+        stages.insert(0, f"search {len(spec.search_seeds())} a trial of {spec.epochs('search')} epochs")
+    return f"seeds: {'; '.join(stages)}"
+
+
 def _notes(plan: StudyPlan, measured: Estimate) -> list[str]:
     spec, n = plan.study.spec, len(plan.study.spec.final_seeds())
     slots = max(1, int((os.cpu_count() or 1) / spec.resources.cpus))
     slots = min(slots, spec.resources.max_concurrent or slots)
-    search = f"seeds per trial {len(spec.search_seeds())}, epochs {spec.epochs('search')}" if spec.search else "none"
     return [
-        f"search: {search}; confirm: fresh tuning seeds {len(spec.confirm_seeds())}; final: fresh seeds {n}, paired",
+        _seeds(plan),
         f"estimated time: {clock(measured.slot_seconds)} of one slot on this machine's CPU; "
         f"about {clock(measured.slot_seconds / slots)} with {slots} at once (no early stopping assumed)",
         f"smallest two-sided p that {n} paired seeds can reach in an exact test: {2.0 ** (1 - n):.2g}"

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from study_texts import GOOD, load, spoilt, write_study
 
 from glifr.conditions import CONDITIONS
+from launch.plan import make_plan
 from launch.spec import StudySpec, load_study, read_resolved
 
 SHIPPED = Path(__file__).parent.parent / "studies" / "smnist_ablation.yaml"
@@ -226,3 +227,17 @@ def test_reading_leaves_nothing_behind(tmp_path: Path) -> None:
     load_study(path, profile="quick", overrides=["name=other"])
     assert sorted(p.name for p in tmp_path.rglob("*")) == ["plain.yaml", "spaces", "study.yaml"]
     assert isinstance(load_study(path).spec, StudySpec)
+
+
+@pytest.mark.parametrize("path", sorted(SHIPPED.parent.glob("*.yaml")), ids=lambda path: path.name)
+def test_every_shipped_study_is_good_in_every_profile(path: Path) -> None:
+    study = load_study(path)
+    assert study.spec.name == path.stem
+    assert set(study.spec.conditions) <= set(CONDITIONS)
+
+
+def test_the_published_sizes_are_those_of_equal_parameters() -> None:
+    """The explicit sizes of the published runs are what `hidden_size: matched` computes."""
+    published = load_study(SHIPPED.parent / "published_line_mnist.yaml").spec.conditions
+    matched = make_plan(load_study(SHIPPED), fingerprint="").conditions
+    assert {name: own.hidden_size for name, own in published.items()} == {n: matched[n].hidden_size for n in published}
