@@ -37,9 +37,14 @@ class StageCount:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Where the study stands. best: lowest search or confirm score so far. error: why a condition cannot go on."""
+    """Where the study stands.
+
+    under_way: units' worth of epochs that running jobs have done. best: lowest search or confirm score so far. errors:
+    why a condition cannot go on.
+    """
 
     counts: dict[str, dict[Stage, StageCount]]
+    under_way: dict[str, dict[Stage, float]]
     best: dict[str, float | None]
     errors: dict[str, str]
 
@@ -49,13 +54,14 @@ class _Running:
     job: Job
     condition: str
     stopped_early: bool = False
-    since: float = field(default_factory=time.monotonic)
+    done: float = 0.0  # units' worth of epochs
+    since: float = field(default_factory=time.monotonic)  # the last step
 
 
 class Conductor:
     """A `Decider`. Its methods may be called from the executor's thread while another asks for a snapshot.
 
-    on_job: called with condition, stage, units and wall seconds of each job that ended (for the time left).
+    on_work: called after each step with condition, stage, units' worth of work and wall seconds (for the time left).
     """
 
     def __init__(
@@ -64,9 +70,9 @@ class Conductor:
         ledger: Ledger,
         options: RunOptions,
         may_publish: Callable[[], None],
-        on_job: Callable[[str, Stage, int, float], None] = lambda *_: None,
+        on_work: Callable[[str, Stage, float, float], None] = lambda *_: None,
     ) -> None:
-        self._ledger, self._on_job = ledger, on_job
+        self._plan, self._ledger, self._on_work = plan, ledger, on_work
         self._runs = {name: ConditionRun(plan, name, ledger, options, may_publish) for name in plan.conditions}
         self._running: dict[str, _Running] = {}
         self._lock = threading.RLock()
@@ -100,6 +106,7 @@ class Conductor:
         with self._lock:
             running = self._running[key]
             run = self._runs[running.condition]
+            self._note_work(running)
             try:
                 running.stopped_early = run.step(running.job, step)
                 return running.stopped_early
@@ -111,20 +118,31 @@ class Conductor:
         with self._lock:
             running = self._running.pop(key)
             run = self._runs[running.condition]
-            first = running.job.units[0]
             try:
                 run.ended(running.job, step, running.stopped_early)
             except Exception:
                 self._give_up(run)
                 run.states.update({u: State.FAILED for u in running.job.units if run.states[u] is State.RUNNING})
-            if step is not None and step.failure is None:
-                seconds = time.monotonic() - running.since
-                self._on_job(running.condition, first.stage, len(running.job.units), seconds)
+            if step is not None and step.done and step.failure is None:
+                self._note_work(running)
+
+    def _note_work(self, running: _Running) -> None:
+        """One more step of a job: an epoch of all its units, or the silencing of one."""
+        stage, units = running.job.units[0].stage, len(running.job.units)
+        work = 1.0 if stage == "silencing" else units / self._plan.study.spec.epochs(stage)
+        running.done += work
+        started, running.since = running.since, time.monotonic()
+        self._on_work(running.condition, stage, work, running.since - started)
+
+    def _under_way(self, condition: str, stage: Stage) -> float:
+        jobs = [r for r in self._running.values() if r.condition == condition and r.job.units[0].stage == stage]
+        return sum(running.done for running in jobs)
 
     def snapshot(self) -> Snapshot:
         with self._lock:
             return Snapshot(
                 counts={name: {s: _count(run, s) for s in STAGES} for name, run in self._runs.items()},
+                under_way={name: {s: self._under_way(name, s) for s in STAGES} for name in self._runs},
                 best={name: _best(run) for name, run in self._runs.items()},
                 errors={name: run.error for name, run in self._runs.items() if run.error is not None},
             )

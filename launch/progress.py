@@ -24,10 +24,10 @@ _LINES_A_TABLE = 6
 
 
 class TimeLeft:
-    """Estimates the time left from the jobs that have ended in this run.
+    """Estimates the time left from the epochs that were run in this session.
 
-    Work is what `StudyPlan.work` counts; the rate of a condition comes from its own ended jobs, before there are any
-    from those of the others.
+    Work is what `StudyPlan.work` counts; the rate of a condition comes from its own epochs, before there are any from
+    those of the others.
     """
 
     def __init__(self, plan: StudyPlan, slots: int) -> None:
@@ -36,21 +36,23 @@ class TimeLeft:
         self._work: dict[str, float] = defaultdict(float)
         self._lock = threading.Lock()
 
-    def job_ended(self, condition: str, stage: Stage, units: int, seconds: float) -> None:
-        """Hears of a job that ended without failure."""
+    def worked(self, condition: str, stage: Stage, units: float, seconds: float) -> None:
+        """Hears of units' worth of work done in so many seconds."""
         with self._lock:
             self._seconds[condition] += seconds
             self._work[condition] += units * self._plan.work(stage)
 
     def seconds(self, snapshot: Snapshot) -> float | None:
-        """Wall seconds left; None before the first job has ended."""
+        """Wall seconds left; None before the first epoch has ended."""
         with self._lock:
             rates = {c: self._seconds[c] / self._work[c] for c in self._work if self._work[c]}
         if not rates:
             return None
         usual = sum(rates.values()) / len(rates)
         left = sum(
-            (count.planned - count.ended) * self._plan.work(stage) * rates.get(name, usual)
+            (count.planned - count.ended - snapshot.under_way[name][stage])
+            * self._plan.work(stage)
+            * rates.get(name, usual)
             for name, stages in snapshot.counts.items()
             if name not in snapshot.errors
             for stage, count in stages.items()

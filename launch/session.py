@@ -60,7 +60,7 @@ def run_study(plan: StudyPlan, root: Path, address: str | None, console: Console
 def _conductor(plan: StudyPlan, root: Path, lock: DriverLock, time_left: TimeLeft) -> Conductor:
     options = RunOptions(_seeds_per_job(plan), plan.study.spec.resources.retries, code_version())
     try:
-        return Conductor(plan, Ledger(root), options, lock.check, time_left.job_ended)
+        return Conductor(plan, Ledger(root), options, lock.check, time_left.worked)
     except RecordError as error:
         todo = "move that unit's folder away and give the same command: it runs that unit again, and only that"
         raise InputError(Problem("a record of this study cannot be trusted", str(error), todo=todo)) from None

@@ -11,12 +11,17 @@ from rich.console import Console
 from small_study import STUDY, NeverStop, new_conductor, small_plan
 
 from launch import progress
-from launch.conductor import Snapshot
+from launch.condition_run import RunOptions
+from launch.conductor import Conductor, Snapshot
 from launch.estimate import estimate
 from launch.executors import InProcessExecutor
+from launch.folder import write_study
 from launch.ledger import Ledger
 from launch.plan import StudyPlan
 from launch.progress import Progress, TimeLeft, clock, table
+from launch.trial import Step
+
+ONE = STUDY.replace("  RNN:   {delay: one_step}\n  LSTM:  {delay: none}\n", "")  # with one condition
 
 
 @pytest.fixture
@@ -34,17 +39,35 @@ def test_time_left_counts_work_not_units(plan: StudyPlan, tmp_path: Path) -> Non
     snapshot = new_conductor(plan, tmp_path / "r").snapshot()
     left = TimeLeft(plan, slots=2)
     assert left.seconds(snapshot) is None
-    left.job_ended("RNN", "final", 1, seconds=10.0)
+    left.worked("RNN", "final", 1, seconds=10.0)
     # search 3 trials x 2 seeds, confirm 2 x 1, final 2 of the same epochs; silencing 4 test passes of 700 images
     a_condition = 10.0 * (6 + 2 + 2 + 2 * 4 * 700 / (3 * 2 * 3600))
     assert left.seconds(snapshot) == pytest.approx(3 * a_condition / 2)
-    left.job_ended("LSTM", "final", 1, seconds=20.0)  # LHetA, of which nothing is known, takes the mean of the two
+    left.worked("LSTM", "final", 1, seconds=20.0)  # LHetA, of which nothing is known, takes the mean of the two
     assert left.seconds(snapshot) == pytest.approx((1 + 2 + 1.5) * a_condition / 2)
 
 
+def test_epochs_of_running_jobs_count(tmp_path: Path) -> None:
+    """A job of many minutes must not leave the user without an estimate until it ends."""
+    plan = small_plan(tmp_path, "search.epochs=4", text=ONE)
+    left = TimeLeft(plan, slots=1)
+    (tmp_path / "r").mkdir()
+    write_study(Ledger(tmp_path / "r").layout, plan)
+    conductor = Conductor(plan, Ledger(tmp_path / "r"), RunOptions(1, 0, ""), lambda: None, left.worked)
+    job = conductor.next_job()
+    assert job is not None
+    assert left.seconds(conductor.snapshot()) is None
+    conductor.step(job.key, Step({job.key: (1, 2.0)}))
+    first = left.seconds(conductor.snapshot())
+    conductor.step(job.key, Step({job.key: (2, 2.0)}))
+    assert first is not None
+    assert conductor.snapshot().under_way["LHetA"] == {"search": 0.5, "confirm": 0.0, "final": 0.0, "silencing": 0.0}
+    conductor.ended(job.key, None)
+    assert conductor.snapshot().under_way["LHetA"]["search"] == 0
+
+
 def test_the_table_counts_every_stage(tmp_path: Path) -> None:
-    text = STUDY.replace("  RNN:   {delay: one_step}\n  LSTM:  {delay: none}\n", "")
-    conductor = new_conductor(small_plan(tmp_path, text=text), tmp_path / "r")
+    conductor = new_conductor(small_plan(tmp_path, text=ONE), tmp_path / "r")
     assert "0/3" in shown(conductor.snapshot())
     job = conductor.next_job()
     assert job is not None
