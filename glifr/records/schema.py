@@ -65,7 +65,7 @@ class Proposal:
 class EpochRecord:
     """One epoch of one seed, epochs counted from 1. Validation and accuracies are None where the task has none.
 
-    diverged: the seed's loss had become non-finite, or above twice the loss of chance, by this epoch.
+    diverged: the seed's loss had become non-finite by this epoch.
     seconds: wall time of the epoch divided by the seeds trained in it.
     """
 
