@@ -32,7 +32,8 @@ def run_study(plan: StudyPlan, root: Path, address: str | None, console: Console
     spec = plan.study.spec
     mode = decide_mode(spec.tracking.wandb.mode)
     resources = Resources(spec.resources.cpus, spec.resources.gpus, spec.resources.max_concurrent)
-    console.print(f"{spec.name} ({plan.study.profile}): results in {_short(root)}, W&B {mode}; starting Ray ...")
+    ray = f"joining Ray at {address}" if address else "starting Ray"
+    console.print(f"{spec.name} ({plan.study.profile}): results in {_short(root)}, W&B {mode}; {ray} ...")
     with RayExecutor(root, mode, resources, address) as executor:
         layout = create(root)
         with DriverLock(layout.lock) as lock:
