@@ -19,7 +19,7 @@ from glifr.errors import InputError, Problem
 from glifr.kernels import RUN, SequenceInput, choose_backend
 from glifr.kernels.reference import trace
 from glifr.neurons import GLIFR, LSTMC, RNNC, stack_glifr, stack_lstm, stack_rnn
-from glifr.recurrent import run_lstm, run_rnn
+from glifr.recurrent import run_lstm, run_rnn, trace_lstm, trace_rnn
 from glifr.replicas import Hidden, Network, forward_replicas
 from glifr.sizes import hidden_size_for_budget, trained_parameters
 
@@ -79,7 +79,7 @@ class BNNFC(Network):
         if track:
             kept = trace(sequence)
             return Hidden((kept.firing,), kept.firing[:, :, -1], (kept.voltage, kept.ascurrents, kept.synaptic))
-        result = RUN[choose_backend(self.backend, x.device)](sequence)
+        result = RUN[choose_backend(self.backend, x.device, x.dtype)](sequence)
         return Hidden(result.tiles, result.final.firing)
 
     def neuron_parameters(self) -> dict[str, Tensor]:
@@ -93,8 +93,8 @@ class BNNFC(Network):
 class RNNFC(Network):
     """Tanh units with delayed lateral connections, and a readout.
 
-    dt: time step [ms]. delay: synaptic delay [ms], None for one step. weight_spread: as in `RNNC`. It is computed by
-    autograd over delay blocks; `backend` is taken as all networks take it. Raises InputError for what cannot be meant.
+    dt: time step [ms]. delay: synaptic delay [ms], None for one step. weight_spread: as in `RNNC`. backend: one of
+    `glifr.kernels.BACKENDS`, see `glifr.recurrent`. Raises InputError for what cannot be meant.
     """
 
     neuron_layer: RNNC
@@ -126,15 +126,19 @@ class RNNFC(Network):
         return (self.delay_steps,)
 
     def run_hidden(self, networks: Sequence[RNNFC], x: Tensor, mask: Tensor | None, track: bool) -> Hidden:
-        hidden, preactivations = run_rnn(x, stack_rnn([n.neuron_layer for n in networks]), self.delay_steps, mask)
+        parameters = stack_rnn([n.neuron_layer for n in networks])
+        backend = choose_backend(self.backend, x.device, x.dtype)
+        if not track and backend != "reference":
+            return Hidden(*run_rnn(x, parameters, self.delay_steps, mask, backend))
+        hidden, preactivations = trace_rnn(x, parameters, self.delay_steps, mask)
         return Hidden((hidden,), hidden[:, :, -1], (preactivations,) if track else ())
 
 
 class LSTMFC(Network):
     """An LSTM layer in torch's parametrisation, without delay, and a readout.
 
-    dt: time step [ms]; it has no part in the equations. weight_spread: as in `LSTMC`. `backend` is taken as all
-    networks take it. Raises InputError for what cannot be meant.
+    dt: time step [ms]; it has no part in the equations. weight_spread: as in `LSTMC`. backend: one of
+    `glifr.kernels.BACKENDS`, see `glifr.recurrent`. Raises InputError for what cannot be meant.
     """
 
     neuron_layer: LSTMC
@@ -160,7 +164,11 @@ class LSTMFC(Network):
         return ()
 
     def run_hidden(self, networks: Sequence[LSTMFC], x: Tensor, mask: Tensor | None, track: bool) -> Hidden:
-        hidden, cell = run_lstm(x, stack_lstm([n.neuron_layer for n in networks]), mask)
+        parameters = stack_lstm([n.neuron_layer for n in networks])
+        backend = choose_backend(self.backend, x.device, x.dtype)
+        if not track and backend != "reference":
+            return Hidden(*run_lstm(x, parameters, mask, backend))
+        hidden, cell = trace_lstm(x, parameters, mask)
         return Hidden((hidden,), hidden[:, :, -1], (hidden, cell) if track else ())
 
 

@@ -188,7 +188,15 @@ def _read(weight_iv: Tensor, weight_lat: Tensor, thresh: Tensor, *stored: Tensor
 
 
 def stack_glifr(layers: Sequence[GLIFR]) -> GLIFRParameters:
-    """The parameters of R layers of one shape, with replica dimension R; each layer gets its own gradients."""
+    """The parameters of R layers of one shape, with replica dimension R; each layer gets its own gradients.
+
+    On the CPU each layer is read by itself: vectorised functions round the ends of an array differently, and a
+    replica's bits are to be its own.
+    """
+    if layers[0].weight_iv.device.type == "cpu":
+        each = [layer.read() for layer in layers]
+        parts = zip(*each, strict=True)
+        return GLIFRParameters(*(stack(part, dim=int(part[0].ndim == 3)) for part in parts))
     return _read(
         *(stack([getattr(n, name) for n in layers]) for name in ("weight_iv", "weight_lat", "thresh", "trans_k_m")),
         *(stack([getattr(n, name) for n in layers], dim=1) for name in ("trans_k_j", "trans_r_j", "a_j")),

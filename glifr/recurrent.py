@@ -1,4 +1,9 @@
-"""Whole sequences of the tanh network and the LSTM, R replicas at once, by autograd.
+"""Whole sequences of the tanh network and the LSTM, R replicas at once.
+
+`trace_rnn` and `trace_lstm` are the loops: backend "reference", differentiated by autograd, every state kept. `run_rnn`
+and `run_lstm` are the others: delay blocks with a hand-written backward, over the scans of `kernels/tanh.py` and
+`kernels/lstm.py`, with the products and buffers of the backend. In "cpu" a replica's bits are its own, whatever is
+computed beside it and on however many threads. On CUDA one LSTM without masks is computed by cuDNN.
 
 Shapes: R replicas, B batch, T steps, I inputs, H units, D delay in steps. The state is zero at the start.
 """
@@ -6,15 +11,81 @@ Shapes: R replicas, B batch, T steps, I inputs, H units, D delay in steps. The s
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from glifr.equations import LSTMParameters, LSTMState, RNNParameters, lstm_step, rnn_step
+from glifr.kernels import blocked, cpu, lstm, tanh
+from glifr.kernels.passes import Engine, Layer
 from glifr.kernels.sequence import mask_at
 
+_TILE = 64  # samples of the tanh network computed together on the CPU
 
-def run_rnn(x: Tensor, p: RNNParameters, delay: int, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+
+class Units(NamedTuple):
+    """h in consecutive parts of the batch [R,b,T,H], and its last step [R,B,H]."""
+
+    tiles: tuple[Tensor, ...]
+    last: Tensor
+
+
+class _Weights(NamedTuple):
+    """As the scans take them: the bias is the last row of weight_in."""
+
+    weight_in: Tensor
+    weight_lat: Tensor
+
+
+class _ZeroStart(NamedTuple):
+    """No tensors: both networks start at zero."""
+
+
+def run_rnn(x: Tensor, p: RNNParameters, delay: int, mask: Tensor | None, backend: str) -> Units:
+    """x [R or 1,B,T,I]; mask broadcastable to [R,B,T,H]; backend: a concrete one, not "reference"."""
+    plain = blocked.PLAIN._replace(forward_scan=tanh.ForwardScan, backward_scan=tanh.BackwardScan)
+    layer = Layer(_Weights, _ZeroStart, None, delay, overwrites=True)
+    weights = _Weights(torch.cat([p.weight_in, p.bias], 1), p.weight_lat)
+    return _run(layer, cpu.engine("tanh") if backend == "cpu" else plain, x, weights, mask)
+
+
+def run_lstm(x: Tensor, p: LSTMParameters, mask: Tensor | None, backend: str) -> Units:
+    """x [R or 1,B,T,I]; mask broadcastable to [R,B,T,H]; backend: a concrete one, not "reference"."""
+    if len(p.weight_ih) == 1 and mask is None and _cudnn_takes(x):
+        return lstm_of_torch(x, p)
+    plain = blocked.PLAIN._replace(forward_scan=lstm.ForwardScan, backward_scan=lstm.BackwardScan)
+    layer = Layer(_Weights, _ZeroStart, None, 1)
+    return _run(layer, cpu.engine("lstm") if backend == "cpu" else plain, x, _Weights(*lstm.pack(p)), mask)
+
+
+def _run(layer: Layer, engine: Engine, x: Tensor, weights: _Weights, mask: Tensor | None) -> Units:
+    tiles, (last,) = blocked.run_layer(layer, engine, _TILE, (None, _with_ones(x), *weights), mask)
+    return Units(tiles, last)
+
+
+def _with_ones(x: Tensor) -> Tensor:
+    """[R,B,T,I+1] in memory [R,T,B,I+1]: what the bias multiplies."""
+    along_time = x.transpose(1, 2)
+    ones = x.new_ones(()).expand(*along_time.shape[:3], 1)
+    return torch.cat([along_time, ones], 3).transpose(1, 2)
+
+
+def _cudnn_takes(x: Tensor) -> bool:
+    return x.is_cuda and torch.backends.cudnn.is_acceptable(x)  # type: ignore[no-untyped-call]
+
+
+def lstm_of_torch(x: Tensor, p: LSTMParameters) -> Units:
+    """One LSTM (R = 1) by torch's own kernels, which on CUDA are cuDNN's."""
+    zeros = x.new_zeros(1, x.shape[1], p.weight_hh.shape[2])
+    weights = [weight[0] for weight in p]
+    along_time = x[0].transpose(0, 1)
+    # has_biases, layers, dropout, training (as backward may follow), bidirectional, batch_first
+    hidden, last, _ = torch._VF.lstm(along_time, (zeros, zeros), weights, True, 1, 0.0, True, False, False)
+    return Units((hidden.transpose(0, 1).unsqueeze(0),), last)
+
+
+def trace_rnn(x: Tensor, p: RNNParameters, delay: int, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Hidden states and pre-activations [R,B,T,H] of x [R or 1,B,T,I]; mask broadcastable to [R,B,T,H].
 
     The D steps of a block do not depend on each other, so they are one matrix product and one tanh.
@@ -32,7 +103,7 @@ def run_rnn(x: Tensor, p: RNNParameters, delay: int, mask: Tensor | None = None)
     return torch.cat(hidden, 1).transpose(1, 2), torch.cat(preactivations, 1).transpose(1, 2)
 
 
-def run_lstm(x: Tensor, p: LSTMParameters, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+def trace_lstm(x: Tensor, p: LSTMParameters, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Hidden and cell states [R,B,T,H] of x [R or 1,B,T,I]; mask broadcastable to [R,B,T,H], on h alone."""
     projected = _project(x, p.weight_ih.transpose(1, 2), (p.bias_ih + p.bias_hh).unsqueeze(1))
     weight = p.weight_hh.transpose(1, 2)

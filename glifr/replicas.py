@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from glifr import checks
 from glifr.errors import InputError, Problem
-from glifr.kernels import check_backend
+from glifr.kernels import check_backend, choose_backend
+from glifr.kernels.readout import affine
 from glifr.neurons import stack
 from glifr.parameters import start_weights
 
@@ -146,6 +147,7 @@ def forward_replicas(
     last step alone and gives [R,B,O]. neuron_masks: [R,H], 0 silences a neuron, beside what the network itself has
     silenced. One network may stand several times in the list. Each draws its dropout from its own generator, so a
     replica's result does not depend on the others, except for rounding: vectorised arithmetic ends arrays differently.
+    Backend "cpu" is exact in this too, whatever the number of threads.
 
     Raises InputError if networks, inputs and masks do not fit together.
     """
@@ -196,18 +198,26 @@ def _mask(networks: Sequence[Network], inputs: Tensor, neuron_masks: Tensor | No
 
 def _read_out(networks: Sequence[Network], tiles: Sequence[Tensor]) -> Tensor:
     """Outputs [R,B,T,O] of hidden states in parts of the batch [R,b,T,H]."""
-    layers = [n.output_linear for n in networks]
-    weights = [layer.weight for layer in layers if layer is not None]
-    if not weights:
-        return torch.cat(list(tiles), 1)
-    weight = stack(weights).transpose(1, 2)
-    bias = stack([layer.bias for layer in layers if layer is not None]).unsqueeze(1)
+    layers = [n.output_linear for n in networks if n.output_linear is not None]
+    if not layers:
+        return _join(tiles)
+    weight, bias = stack([layer.weight for layer in layers]), stack([layer.bias for layer in layers])
+    backend = choose_backend(networks[0].backend, tiles[0].device, tiles[0].dtype)
     parts = []
     for tile in tiles:
         along_time = tile.transpose(1, 2)
-        flat = torch.baddbmm(bias, along_time.flatten(1, 2), weight)
+        rows = along_time.flatten(1, 2)
+        if backend == "cpu":
+            flat = affine(rows, weight, bias)
+        else:
+            flat = torch.baddbmm(bias.unsqueeze(1), rows, weight.transpose(1, 2))
         parts.append(flat.view(*along_time.shape[:3], -1).transpose(1, 2))
-    return torch.cat(parts, 1)
+    return _join(parts)
+
+
+def _join(tiles: Sequence[Tensor]) -> Tensor:
+    """Parts of the batch [R,b,...] as one."""
+    return tiles[0] if len(tiles) == 1 else torch.cat(list(tiles), 1)
 
 
 def _readout(hidden_size: int, out_size: int, generator: torch.Generator | None) -> nn.Linear:

@@ -12,13 +12,17 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from glifr.evaluation import EVALUATION_BATCH, evaluate
+from glifr.exactness import batches_exactly
 from glifr.networks import Network
 from glifr.records import SilencingRow
 from glifr.streams import stream
 from glifr.tasks import Split, TaskDefinition
-from glifr.training import evaluate
 
-_MASKS_AT_ONCE = 8  # 8 x 500 samples x 28 steps x 252 neurons in float32 are 113 MB an array
+_ALWAYS = 8  # masks at once where a mask's bits depend on how many there are: a fixed number
+_CPU_BYTES = 2**30  # that the states of all masks at once may take
+_GPU_SHARE = 0.5  # of the memory that is free
+_ARRAYS = 6  # of [B,T,H] that a forward pass holds at its peak for each mask: input, states, gates of the LSTM
 
 
 def neuron_masks(hidden_size: int, seed: int, fraction: float, masks: int) -> Tensor:
@@ -33,6 +37,15 @@ def neuron_masks(hidden_size: int, seed: int, fraction: float, masks: int) -> Te
         generator = stream(seed, "silencing", round(fraction * 1_000_000) * 1_000 + row)
         result[row, torch.randperm(hidden_size, generator=generator)[:silenced]] = 0.0
     return result
+
+
+def masks_at_once(network: Network, task: TaskDefinition, device: torch.device) -> int:
+    """How many masks one forward pass takes: as many as memory holds, if that leaves their bits alone on the CPU."""
+    if device.type == "cpu" and not batches_exactly(network.backend, device):
+        return _ALWAYS
+    room = _CPU_BYTES if device.type == "cpu" else _GPU_SHARE * torch.cuda.mem_get_info(device)[0]
+    one = 4 * _ARRAYS * EVALUATION_BATCH * task.steps * network.hidden_size
+    return max(1, int(room) // one)
 
 
 def silence(
@@ -50,8 +63,9 @@ def silence(
     hidden_size = network.hidden_size
     drawn = [(f, m, row) for f in fractions for m, row in enumerate(neuron_masks(hidden_size, seed, f, masks))]
     results = []
-    for begin in range(0, len(drawn), _MASKS_AT_ONCE):
-        part = drawn[begin : begin + _MASKS_AT_ONCE]
+    size = masks_at_once(network, task, device)
+    for begin in range(0, len(drawn), size):
+        part = drawn[begin : begin + size]
         rows = torch.stack([row for _, _, row in part]).to(device)
         found = None if diverged else evaluate([network] * len(part), task, test, rows)
         for i, (fraction, mask, row) in enumerate(part):

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
+from itertools import groupby
 
 from glifr.errors import InputError, Problem
 from glifr.records import EpochRecord, Proposal, SeedOutcome, Stage, UnitId, UnitResult, seal
@@ -17,6 +18,7 @@ from launch.executors import Job
 from launch.ledger import Failure, Ledger, now, publish, record_failure
 from launch.plan import StudyPlan
 from launch.search import ConditionSearch, PastTrial
+from launch.seed_batches import SeedBatches
 from launch.trial import Step
 
 
@@ -38,7 +40,7 @@ class State(Enum):
 class RunOptions:
     """How units are executed, none of which changes a result."""
 
-    seeds_per_job: int
+    batches: SeedBatches
     retries: int
     code_version: str
 
@@ -189,7 +191,7 @@ class ConditionRun:
             backend=self.plan.study.spec.training.backend,
             device="",
             threads=0,
-            seeds_in_batch=len(outcomes),
+            seeds_in_batch=min(len(outcomes), self._options.batches.of(proposal)),
         )
         self._may_publish()
         publish(self._ledger.layout.result(unit), seal(result.to_json()))
@@ -260,12 +262,13 @@ class ConditionRun:
             source = self._ledger.proposal(final)
             assert source is not None
             unit = UnitId("silencing", self.name, final.number)
-            due.append(self._proposal(unit, source.hyperparameters, source.seeds, str(final)))
+            wanted = self._proposal(unit, source.hyperparameters, source.seeds, str(final))
+            due.append(replace(wanted, seeds_per_batch=source.seeds_per_batch))
         self._due(*due)
 
     def _due(self, *proposals: Proposal) -> None:
         """Takes units up that are not yet known: done ones with their results, the others as jobs."""
-        to_run = []
+        to_run: list[Proposal] = []
         for proposal in proposals:
             unit = proposal.unit
             if unit in self.states:
@@ -275,11 +278,14 @@ class ConditionRun:
             if result is not None:
                 self.results[unit], self.states[unit] = result, State(result.status)
                 continue
-            self._ledger.propose(proposal)
+            to_run.append(self._ledger.propose(proposal))
             self.states[unit] = State.WAITING
-            to_run.append(unit)
-        size = self._options.seeds_per_job if to_run and to_run[0].stage != "confirm" else 1
-        self._waiting.extend(_job(group) for group in _groups(to_run, size))
+        for size, alike in groupby(to_run, key=self._units_a_job):
+            self._waiting.extend(_job(group) for group in _groups([p.unit for p in alike], size))
+
+    def _units_a_job(self, proposal: Proposal) -> int:
+        """A confirm unit has several seeds, so it is a job by itself; the others have one."""
+        return 1 if proposal.unit.stage == "confirm" else self._options.batches.of(proposal)
 
     def _propose_search(self) -> Job:
         assert self._search is not None
@@ -303,6 +309,7 @@ class ConditionRun:
             start_from=None,
             code_version=self._options.code_version,
             proposed_at=now(),
+            seeds_per_batch=self._options.batches.choose(self.name, unit.stage, len(seeds)),
         )
 
     def _rank(self, unit: UnitId) -> tuple[float, int]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 
 from glifr.records import STAGES, Stage
-from glifr.tasks import Split, TaskData
+from glifr.seed_batches import random_data
 from glifr.training import Configuration, Training, TrainingSettings
 from launch.plan import ConditionPlan, StudyPlan
 
@@ -30,23 +30,12 @@ class Estimate:
         return sum(sum(stages.values()) for stages in self.seconds.values())
 
 
-def _random_data(plan: StudyPlan, samples: int) -> TaskData:
-    task = plan.task
-    inputs = torch.randn(samples, task.steps, task.inputs)
-    targets = (
-        torch.randint(task.outputs, (samples,))
-        if task.loss == "cross_entropy"
-        else torch.randn(samples, task.steps, task.outputs)
-    )
-    return TaskData(Split(inputs, targets, lambda rows: rows), None)
-
-
 def seconds_per_step(plan: StudyPlan, condition: ConditionPlan) -> float:
     """Median wall seconds of a training step at the study's batch size, on one CPU slot, after a warm-up."""
     training = plan.study.spec.training
     run = Training(
         plan.task,
-        _random_data(plan, training.batch_size),
+        random_data(plan.task, training.batch_size),
         Configuration(condition.condition, condition.hidden_size, condition.delay_steps, {"learning_rate": 1e-3}),
         TrainingSettings(epochs=_STEPS + 1, batch_size=training.batch_size, dropout=training.dropout),
         seeds=[0],

@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 from glifr import checkpoints
 from glifr.records import (
+    STAGES,
     EpochRecord,
     Layout,
     NetworkFile,
@@ -130,13 +131,21 @@ class Ledger:
     def __init__(self, root: Path) -> None:
         self.layout = Layout(root)
 
-    def propose(self, proposal: Proposal) -> None:
-        """Writes the proposal durably, before its unit starts; RecordError if another stands under the same name."""
+    def propose(self, proposal: Proposal) -> Proposal:
+        """Writes the proposal durably, before its unit starts; returns the one that stands, this or an earlier one.
+
+        RecordError if another stands under the same name.
+        """
         if publish(self.layout.proposal(proposal.unit), seal(proposal.to_json())):
-            return
+            return proposal
         standing = self.proposal(proposal.unit)
         if standing is None or standing.identity != proposal.identity:
             raise RecordError(f"{proposal.unit}: another proposal stands under this name")
+        return standing
+
+    def proposed(self, condition: str) -> int:
+        """How many units of a condition have a proposal."""
+        return sum(self.layout.proposal(unit).exists() for stage in STAGES for unit in self.units(stage, condition))
 
     def proposal(self, unit: UnitId) -> Proposal | None:
         """The unit's proposal; None if there is none. RecordError if it cannot be trusted."""

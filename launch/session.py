@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -11,6 +11,7 @@ from rich.console import Console
 from analysis import as_text, load, summarise, write_report
 from glifr.errors import InputError, Problem
 from glifr.records import RecordError
+from glifr.seed_batches import Seconds
 from launch.condition_run import RunOptions
 from launch.conductor import Conductor, Snapshot
 from launch.executors import RayExecutor, Resources
@@ -20,11 +21,11 @@ from launch.lock import DriverLock
 from launch.plan import StudyPlan
 from launch.progress import Progress, TimeLeft, totals
 from launch.provenance import Sessions, code_version
+from launch.seed_batches import Measurement, SeedBatches, decide
 from launch.signals import StopSignals
 from launch.tracking import decide_mode
 
 COMPLETE, INCOMPLETE = 0, 1
-_SEEDS_PER_GPU_JOB = 8
 
 
 def run_study(plan: StudyPlan, root: Path, address: str | None, console: Console, given: Sequence[str]) -> int:
@@ -39,7 +40,8 @@ def run_study(plan: StudyPlan, root: Path, address: str | None, console: Console
         with DriverLock(layout.lock) as lock:
             refuse_foreign(layout, plan)
             time_left = TimeLeft(plan, executor.slots)
-            conductor = _conductor(plan, root, lock, time_left)
+            batches = seed_batches(plan, Ledger(root), executor, console)
+            conductor = _conductor(plan, root, lock, time_left, batches)
             write_study(layout, plan)
             sessions = Sessions(layout, _command(given))
             _note_history(console, Ledger(root), lock, sessions)
@@ -58,8 +60,8 @@ def run_study(plan: StudyPlan, root: Path, address: str | None, console: Console
     return code
 
 
-def _conductor(plan: StudyPlan, root: Path, lock: DriverLock, time_left: TimeLeft) -> Conductor:
-    options = RunOptions(_seeds_per_job(plan), plan.study.spec.resources.retries, code_version())
+def _conductor(plan: StudyPlan, root: Path, lock: DriverLock, time_left: TimeLeft, batches: SeedBatches) -> Conductor:
+    options = RunOptions(batches, plan.study.spec.resources.retries, code_version())
     try:
         return Conductor(plan, Ledger(root), options, lock.check, time_left.worked)
     except RecordError as error:
@@ -67,12 +69,22 @@ def _conductor(plan: StudyPlan, root: Path, lock: DriverLock, time_left: TimeLef
         raise InputError(Problem("a record of this study cannot be trusted", str(error), todo=todo)) from None
 
 
-def _seeds_per_job(plan: StudyPlan) -> int:
-    """How many final seeds one worker takes at a time: on the CPU one, since there seeds gain nothing by company."""
-    wanted = plan.study.spec.training.seeds_per_batch
-    if wanted != "auto":
-        return wanted
-    return _SEEDS_PER_GPU_JOB if plan.study.spec.resources.gpus > 0 else 1
+def seed_batches(plan: StudyPlan, ledger: Ledger, executor: RayExecutor, console: Console) -> SeedBatches:
+    """How many seeds are trained at once; one where that cannot be measured, which ends no study."""
+
+    def call(measurement: Measurement) -> Mapping[str, Seconds]:
+        console.print("timing a few training steps: how many seeds to train at once ...")
+        try:
+            # For a GPU on a worker: this machine may have none. A CPU is here, and a worker takes seconds to start.
+            return executor.call(measurement.run) if measurement.gpus > 0 else measurement.run()
+        except Exception as error:
+            cause = getattr(error, "cause", None) or error  # Ray wraps what a worker raised
+            first_line = next(iter(str(cause).splitlines()), "")
+            text = f"{type(cause).__name__}: {first_line}; seeds are trained one by one"
+            ledger.event("warning", f"how many seeds to train at once could not be measured: {text}")
+            return {}
+
+    return decide(plan, executor.slots, ledger.proposed, call)
 
 
 def _note_history(console: Console, ledger: Ledger, lock: DriverLock, sessions: Sessions) -> None:

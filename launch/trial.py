@@ -31,8 +31,9 @@ from glifr.records import (
 )
 from glifr.silencing import silence
 from glifr.tasks import TASKS, TaskData, TaskDefinition, TaskSettings
-from glifr.training import Configuration, SeedRun, Training, TrainingSettings, new_network, score
+from glifr.training import Configuration, SeedRun, Training, new_network, score
 from launch.ledger import Failure, FailureKind, Lease, Ledger, now
+from launch.seed_batches import seeds_per_batch, training_settings
 from launch.spec import StudySpec, read_resolved
 from launch.tracking import Tracker
 
@@ -76,21 +77,6 @@ def _data(task: str, settings: TaskSettings) -> TaskData:
 def device_for(spec: StudySpec) -> torch.device:
     """CUDA where the study gives its trials a GPU, else the CPU."""
     return torch.device("cuda" if spec.resources.gpus > 0 else "cpu")
-
-
-def training_settings(spec: StudySpec, epochs: int) -> TrainingSettings:
-    """The training section of a study as `glifr` takes it."""
-    training = spec.training
-    return TrainingSettings(
-        epochs=epochs,
-        batch_size=training.batch_size,
-        beta1=training.adam.beta1,
-        beta2=training.adam.beta2,
-        epsilon=training.adam.epsilon,
-        dropout=training.dropout,
-        backend=training.backend,
-        seeds_per_batch=None if training.seeds_per_batch == "auto" else training.seeds_per_batch,
-    )
 
 
 def run_job(root: Path, units: Sequence[UnitId], tracking_mode: str) -> Generator[Step, None, None]:
@@ -137,7 +123,8 @@ def _configuration(proposal: Proposal) -> Configuration:
 
 def _train(context: Context, ledger: Ledger, proposals: Sequence[Proposal], leases: Sequence[Lease]) -> Iterator[Step]:
     spec, stage = context.spec, proposals[0].unit.stage
-    settings = training_settings(spec, spec.epochs(stage))
+    together = seeds_per_batch(spec.training.seeds_per_batch, proposals)
+    settings = training_settings(spec, spec.epochs(stage), together)
     started = time.perf_counter()
     seeds = [seed for proposal in proposals for seed in proposal.seeds]
     data = _data(context.task.name, context.settings)
@@ -153,6 +140,8 @@ def _train(context: Context, ledger: Ledger, proposals: Sequence[Proposal], leas
                     lease.append_epochs(records[lease.unit])
                     _checkpoint(spec, lease, runs[lease.unit], settings.epochs)
             tracker.epochs(records)
+            while training.notes:
+                ledger.event("warning", f"{proposals[0].unit}: {training.notes.pop(0)}")
             if not training.finished:
                 yield Step(_scores(context.task, records))
         outcomes = _outcomes(context, training, proposals[0], {lease.unit: lease for lease in leases}, runs)

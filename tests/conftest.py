@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("WANDB_MODE", "offline")
@@ -30,3 +32,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def shared() -> Path:
     return SHARED
+
+
+@pytest.fixture(scope="module")
+def unwritten_memory_is_nan() -> Iterator[None]:
+    """What the kernel leaves unwritten must not pass by luck."""
+    patch = pytest.MonkeyPatch()
+    new_empty, empty_like, empty = torch.Tensor.new_empty, torch.empty_like, torch.empty
+
+    def filled(make: Any) -> Any:
+        def made(*args: Any, **kwargs: Any) -> torch.Tensor:
+            tensor: torch.Tensor = make(*args, **kwargs)
+            return tensor.fill_(torch.nan) if tensor.is_floating_point() else tensor
+
+        return made
+
+    patch.setattr(torch.Tensor, "new_empty", filled(new_empty))
+    patch.setattr(torch, "empty_like", filled(empty_like))
+    patch.setattr(torch, "empty", filled(empty))
+    yield
+    patch.undo()

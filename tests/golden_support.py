@@ -59,10 +59,10 @@ def empty_network(config: dict[str, Any], backend: str, generator: torch.Generat
     sizes = (config["I"], config["H"], config["O"])
     kind = config.get("network", "GLIFR")
     if kind == "LSTM":
-        return LSTMFC(*sizes, generator=generator)
+        return LSTMFC(*sizes, backend=backend, generator=generator)
     dt = config["dt"]
     if kind == "RNN":
-        return RNNFC(*sizes, dt, delay=config["delay_steps"] * dt, generator=generator)
+        return RNNFC(*sizes, dt, delay=config["delay_steps"] * dt, backend=backend, generator=generator)
     constants = {name: config[name] for name in ("tau", "sigma_v", "R", "I0", "v_reset")}
     return BNNFC(
         *sizes,

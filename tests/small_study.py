@@ -13,6 +13,7 @@ from launch.executors import Decider, InProcessExecutor, StopRequest
 from launch.folder import write_study
 from launch.ledger import Ledger
 from launch.plan import StudyPlan, make_plan
+from launch.seed_batches import SeedBatches
 from launch.spec import load_study
 
 STUDY = """
@@ -47,6 +48,9 @@ profiles: {}
 """
 
 
+ONE_BY_ONE = SeedBatches("auto")
+
+
 class NeverStop:
     requested = False
 
@@ -72,18 +76,23 @@ def small_plan(folder: Path, *overrides: str, text: str = STUDY) -> StudyPlan:
 
 
 def conduct(
-    plan: StudyPlan, root: Path, stop: StopRequest | None = None, mode: str = "disabled", seeds_per_job: int = 1
+    plan: StudyPlan,
+    root: Path,
+    stop: StopRequest | None = None,
+    mode: str = "disabled",
+    batches: SeedBatches = ONE_BY_ONE,
 ) -> Conductor:
     """Runs the plan in this process until it ends or stops."""
-    conductor = new_conductor(plan, root, seeds_per_job)
+    conductor = new_conductor(plan, root, batches)
     InProcessExecutor(root, mode).run(conductor, stop or NeverStop())
     return conductor
 
 
-def new_conductor(plan: StudyPlan, root: Path, seeds_per_job: int = 1) -> Conductor:
+def new_conductor(plan: StudyPlan, root: Path, batches: SeedBatches = ONE_BY_ONE) -> Conductor:
     root.mkdir(parents=True, exist_ok=True)
     write_study(Ledger(root).layout, plan)
-    return Conductor(plan, Ledger(root), RunOptions(seeds_per_job, retries=1, code_version="test"), lambda: None)
+    options = RunOptions(batches, retries=1, code_version="test")
+    return Conductor(plan, Ledger(root), options, lambda: None)
 
 
 def published(root: Path, conditions: Sequence[str] = ("RNN", "LSTM", "LHetA")) -> dict[UnitId, tuple[object, ...]]:
@@ -100,4 +109,14 @@ def published(root: Path, conditions: Sequence[str] = ("RNN", "LSTM", "LHetA")) 
     return found
 
 
-__all__ = ["STUDY", "Decider", "NeverStop", "StopAfter", "conduct", "new_conductor", "published", "small_plan"]
+__all__ = [
+    "ONE_BY_ONE",
+    "STUDY",
+    "Decider",
+    "NeverStop",
+    "StopAfter",
+    "conduct",
+    "new_conductor",
+    "published",
+    "small_plan",
+]

@@ -67,9 +67,11 @@ def test_the_analysis_knows_only_records_and_conditions_of_the_science() -> None
         ("scipy", "analysis/"),
         ("torchvision", "glifr/tasks/"),
         ("mlxtend", "glifr/tasks/"),
+        ("numba", ("glifr/kernels/jobs.py", "glifr/kernels/vectors.py")),
+        ("triton", "glifr/kernels/scan_triton.py"),
     ],
 )
-def test_each_third_party_has_one_home(module: str, home: str) -> None:
+def test_each_third_party_has_one_home(module: str, home: str | tuple[str, ...]) -> None:
     found = importers(module)
     assert found, f"nothing imports {module}: is the table out of date?"
     assert all(path.startswith(home) for path in found), found

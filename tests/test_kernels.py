@@ -2,41 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kernel_cases import BIASED, CASES, Case, make, outputs_and_gradients
 from torch import Tensor
 
 from glifr.equations import Constants, GLIFRParameters, GLIFRState
 from glifr.errors import InputError
-from glifr.kernels import BACKENDS, SequenceInput, blocked, choose_backend, reference, scan
+from glifr.kernels import BACKENDS, SequenceInput, blocked, choose_backend, cuda, passes, reference, scan
+from glifr.kernels.sequence import SequenceResult
 from glifr.networks import BNNFC, forward_replicas
 
-PLAIN, BIASED = Constants(), Constants(reset_rate=0.4, sigma_v=0.3, R=0.5, I0=0.7, v_reset=-0.3)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def unwritten_memory_is_nan() -> Iterator[None]:
-    """What the kernel leaves unwritten must not pass by luck."""
-    patch = pytest.MonkeyPatch()
-    new_empty, empty_like, empty = torch.Tensor.new_empty, torch.empty_like, torch.empty
-
-    def filled(make: Any) -> Any:
-        def made(*args: Any, **kwargs: Any) -> Tensor:
-            tensor: Tensor = make(*args, **kwargs)
-            return tensor.fill_(torch.nan) if tensor.is_floating_point() else tensor
-
-        return made
-
-    patch.setattr(torch.Tensor, "new_empty", filled(new_empty))
-    patch.setattr(torch, "empty_like", filled(empty_like))
-    patch.setattr(torch, "empty", filled(empty))
-    yield
-    patch.undo()
+pytestmark = pytest.mark.usefixtures("unwritten_memory_is_nan")
 
 
 def test_the_fixture_fills_what_the_kernel_allocates() -> None:
@@ -44,86 +25,16 @@ def test_the_fixture_fills_what_the_kernel_allocates() -> None:
     assert torch.zeros(2).new_empty(2).isnan().all()
 
 
-class Case(NamedTuple):
-    """Sizes and features of one sequence."""
-
-    steps: int = 7
-    delay: int = 3
-    ascs: int = 2
-    replicas: int = 1
-    batch: int = 3
-    constants: Constants = PLAIN
-    mask: str = "none"
-    initial: bool = False
-    history: bool = False
-    shared_input: bool = False
-    inputs: int = 2
-    hidden: int = 4
+def padded(sequence: SequenceInput) -> SequenceResult:
+    """The blocked backend with scans of 16 lanes."""
+    return blocked.run(sequence, blocked.PLAIN._replace(lanes=16))
 
 
-def make(case: Case, seed: int = 0, dtype: torch.dtype = torch.float64) -> tuple[SequenceInput, list[Tensor]]:
-    """The sequence, and the leaves whose gradients are compared."""
-    generator = torch.Generator().manual_seed(seed)
-    R, B, T, I, H, J = case.replicas, case.batch, case.steps, case.inputs, case.hidden, case.ascs  # noqa: E741
-
-    def draw(*shape: int, low: float = -1.0, high: float = 1.0) -> Tensor:
-        unit = torch.rand(shape, generator=generator, dtype=torch.float64)
-        return (low + (high - low) * unit).to(dtype).requires_grad_()
-
-    parameters = GLIFRParameters(
-        draw(R, I, H),
-        draw(R, H, H),
-        draw(R, 1, H),
-        draw(R, 1, H, low=0.1, high=0.9),
-        draw(J, R, 1, H, low=0.1, high=0.9),
-        draw(J, R, 1, H),
-        draw(J, R, 1, H),
-    )
-    x = draw(1 if case.shared_input else R, B, T, I)
-    initial = GLIFRState(draw(R, B, H, low=0.0), draw(R, B, H), draw(J, R, B, H)) if case.initial else None
-    history = draw(R, B, case.delay, H, low=0.0) if case.history else None
-    mask = None
-    if case.mask == "neurons":
-        mask = (torch.rand(R, 1, 1, H, generator=generator) > 0.4).to(dtype)
-    elif case.mask == "dropout":
-        mask = (torch.rand(R, B, T, H, generator=generator) > 0.4).to(dtype) / 0.6
-    leaves = [x, *parameters, *(initial or ()), *([history] if history is not None else [])]
-    return SequenceInput(x, parameters, case.constants, case.delay, mask, initial, history), leaves
-
-
-def outputs_and_gradients(run: Any, case: Case, seed: int = 0, dtype: torch.dtype = torch.float64) -> list[Tensor]:
-    sequence, leaves = make(case, seed, dtype)
-    result = run(sequence)
-    outputs = [result.firing, *result.final]
-    generator = torch.Generator().manual_seed(seed + 1)
-    weights = [torch.randn(o.shape, generator=generator, dtype=torch.float64).to(dtype) for o in outputs]
-    loss = torch.stack([(w * o).sum() for w, o in zip(weights, outputs, strict=True)]).sum()
-    gradients = torch.autograd.grad(loss, leaves, allow_unused=True, materialize_grads=True)
-    return [*(o.detach() for o in outputs), *gradients]
-
-
-def agree(case: Case, seed: int = 0) -> None:
+def agree(case: Case, seed: int = 0, run: Any = blocked.run) -> None:
     wanted = outputs_and_gradients(reference.run, case, seed)
-    found = outputs_and_gradients(blocked.run, case, seed)
+    found = outputs_and_gradients(run, case, seed)
     for w, f in zip(wanted, found, strict=True):
         torch.testing.assert_close(f, w, rtol=1e-10, atol=1e-11)
-
-
-CASES = st.builds(
-    Case,
-    steps=st.integers(1, 13),
-    delay=st.integers(1, 15),
-    ascs=st.integers(0, 3),
-    replicas=st.integers(1, 3),
-    batch=st.integers(1, 4),
-    constants=st.sampled_from([PLAIN, BIASED]),
-    mask=st.sampled_from(["none", "neurons", "dropout"]),
-    initial=st.booleans(),
-    history=st.booleans(),
-    shared_input=st.booleans(),
-    inputs=st.integers(1, 3),
-    hidden=st.integers(1, 5),
-)
 
 
 @settings(max_examples=150, deadline=None, derandomize=True)
@@ -132,7 +43,25 @@ def test_blocked_agrees_with_the_loop_at_any_size(case: Case) -> None:
     agree(case)
 
 
-@pytest.mark.parametrize(
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(CASES, st.sampled_from([1, 5, 15, 16, 17]))
+def test_padding_to_lanes_changes_nothing(case: Case, hidden: int) -> None:
+    agree(case._replace(hidden=hidden), run=padded)
+
+
+def test_padded_neurons_stay_silent_where_resets_are_steep() -> None:
+    """With dt / tau beyond 4 a neuron that fires without input would grow without bound."""
+    steep = Constants(reset_rate=9.0, v_reset=-0.7, sigma_v=30.0, I0=0.4, R=0.5)
+    sequence, _ = make(Case(steps=300, delay=5, hidden=3, constants=steep))
+    silent = sequence._replace(mask=torch.zeros(1, 1, 1, 3, dtype=torch.float64))
+    result = padded(silent)
+    whole = result.firing._base
+    assert whole is not None
+    assert torch.count_nonzero(whole) == 0
+    assert result.final.voltage.isfinite().all()
+
+
+EDGES = pytest.mark.parametrize(
     "case",
     [
         pytest.param(Case(steps=63, delay=500), id="delay far longer than the sequence"),
@@ -143,8 +72,16 @@ def test_blocked_agrees_with_the_loop_at_any_size(case: Case) -> None:
         pytest.param(Case(steps=9, delay=4, replicas=3, shared_input=True, mask="neurons"), id="one input, masks"),
     ],
 )
+
+
+@EDGES
 def test_blocked_agrees_with_the_loop_at_the_edges(case: Case) -> None:
     agree(case, seed=5)
+
+
+@EDGES
+def test_padded_to_lanes_it_agrees_at_the_edges(case: Case) -> None:
+    agree(case, seed=5, run=padded)
 
 
 @pytest.mark.parametrize("mask", ["none", "neurons", "dropout"])
@@ -154,6 +91,7 @@ def test_tiles_of_the_batch_join_to_the_whole(mask: str, monkeypatch: pytest.Mon
     case = Case(steps=11, delay=4, batch=8, replicas=2, mask=mask, initial=True, history=True, constants=BIASED)
     assert len(blocked.run(make(case)[0]).tiles) == 3
     agree(case)
+    agree(case, run=padded)
 
 
 @pytest.mark.parametrize("case", [Case(steps=5, delay=2, initial=True, history=True, batch=2, constants=BIASED)])
@@ -232,7 +170,7 @@ def test_nothing_is_kept_where_no_gradient_is_needed(monkeypatch: pytest.MonkeyP
 
     def watched(self: Any, *args: Any) -> None:
         original(self, *args)
-        kept.append(len(self.ascurrents))
+        kept.append(len(self.kept[0]))
 
     monkeypatch.setattr(scan.ForwardScan, "__init__", watched)
     sequence, _ = make(Case(steps=6))
@@ -244,7 +182,7 @@ def test_nothing_is_kept_where_no_gradient_is_needed(monkeypatch: pytest.MonkeyP
 
 def test_input_gradient_only_where_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     sequence, leaves = make(Case())
-    monkeypatch.setattr(blocked, "_input_gradient", lambda *_: pytest.fail("computed"))
+    monkeypatch.setattr(passes, "_input_gradient", lambda *_: pytest.fail("computed"))
     blocked.run(sequence._replace(x=sequence.x.detach())).firing.sum().backward()
     assert leaves[1].grad is not None
     assert leaves[0].grad is None
@@ -271,7 +209,8 @@ def test_float32_gradients_are_as_exact_as_the_loops() -> None:
     for name, backend, dtype in (
         ("exact", "reference", torch.float64),
         ("loop", "reference", torch.float32),
-        ("blocked", "torch", torch.float32),
+        ("torch", "torch", torch.float32),
+        ("cpu", "cpu", torch.float32),
     ):
         network = BNNFC(28, 40, 10, hetinit=True, backend=backend, generator=torch.Generator().manual_seed(0))
         networks[name] = network.to(dtype)
@@ -285,19 +224,23 @@ def test_float32_gradients_are_as_exact_as_the_loops() -> None:
         pairs = zip(networks[name].parameters(), networks["exact"].parameters(), strict=True)
         return max(float((p.grad.double() - e.grad).norm() / e.grad.norm()) for p, e in pairs)  # type: ignore[union-attr]
 
-    assert error("blocked") <= max(3 * error("loop"), 2e-6)
+    for name in ("torch", "cpu"):
+        assert error(name) <= max(3 * error("loop"), 2e-6)
 
 
 def test_auto_names_a_concrete_backend() -> None:
-    assert choose_backend("auto", "cpu") == "torch"
-    assert [choose_backend(name, "cpu") for name in BACKENDS[1:]] == ["reference", "torch"]
+    assert choose_backend("auto", "cpu") == "cpu"
+    assert choose_backend("auto", "cpu", torch.float64) == "torch"
+    assert choose_backend("auto", "cuda") == ("triton" if cuda.available() else "torch")
+    assert choose_backend("auto", "cuda", torch.float64) == "torch"
+    assert [choose_backend(name, "cpu") for name in BACKENDS[1:4]] == ["reference", "torch", "cpu"]
 
 
-@pytest.mark.parametrize("name", ["Torch", "", "triton"])
+@pytest.mark.parametrize("name", ["Torch", "", "cudnn"])
 def test_unknown_backend_is_refused(name: str) -> None:
-    with pytest.raises(InputError, match=r"auto, reference, torch"):
+    with pytest.raises(InputError, match=r"auto, reference, torch, cpu"):
         choose_backend(name)
-    with pytest.raises(InputError, match=r"auto, reference, torch"):
+    with pytest.raises(InputError, match=r"auto, reference, torch, cpu"):
         BNNFC(2, 3, 2, backend=name)
 
 

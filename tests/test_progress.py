@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
-from small_study import STUDY, NeverStop, new_conductor, small_plan
+from small_study import ONE_BY_ONE, STUDY, NeverStop, new_conductor, small_plan
 
 from launch import progress
 from launch.condition_run import RunOptions
@@ -53,7 +53,7 @@ def test_epochs_of_running_jobs_count(tmp_path: Path) -> None:
     left = TimeLeft(plan, slots=1)
     (tmp_path / "r").mkdir()
     write_study(Ledger(tmp_path / "r").layout, plan)
-    conductor = Conductor(plan, Ledger(tmp_path / "r"), RunOptions(1, 0, ""), lambda: None, left.worked)
+    conductor = Conductor(plan, Ledger(tmp_path / "r"), RunOptions(ONE_BY_ONE, 0, ""), lambda: None, left.worked)
     job = conductor.next_job()
     assert job is not None
     assert left.seconds(conductor.snapshot()) is None

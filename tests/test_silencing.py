@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
+from glifr import silencing
 from glifr.conditions import CONDITIONS
 from glifr.networks import build_network
+from glifr.records import SilencingRow
 from glifr.silencing import neuron_masks, silence
 from glifr.streams import stream
 from glifr.tasks import TASKS, Split, TaskSettings
@@ -72,3 +76,28 @@ def test_a_diverged_network_is_at_chance_everywhere(test_split: Split) -> None:
     rows = silence(network(), TASK, test_split, seed=5, fractions=FRACTIONS, masks=2, diverged=True)
     assert {r.test_accuracy for r in rows} == {TASK.chance_accuracy}
     assert {r.test_loss for r in rows} == {TASK.chance_loss}
+
+
+@pytest.mark.parametrize("name", ["RNN", "LSTM", "LHetA"])
+def test_masks_have_the_same_bits_however_many_are_computed_at_once(
+    test_split: Split, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rows() -> tuple[SilencingRow, ...]:
+        return silence(network(name), TASK, test_split, seed=5, fractions=FRACTIONS, masks=3)
+
+    assert silencing.masks_at_once(network(name), TASK, torch.device("cpu")) >= len(rows())
+    together = rows()
+    for size in (1, 3):
+        monkeypatch.setattr(silencing, "masks_at_once", lambda *_, size=size: size)
+        assert rows() == together
+
+
+def test_fewer_masks_are_computed_at_once_where_they_are_large_or_their_bits_would_change() -> None:
+    cpu = torch.device("cpu")
+    small, large = network(), network()
+    large.hidden_size = 4096
+    assert 1 <= silencing.masks_at_once(large, TASK, cpu) < silencing.masks_at_once(small, TASK, cpu)
+    endless = replace(TASK, steps=10**6)
+    assert silencing.masks_at_once(small, endless, cpu) == 1
+    small.backend = large.backend = "torch"
+    assert silencing.masks_at_once(small, TASK, cpu) == silencing.masks_at_once(large, TASK, cpu)

@@ -78,6 +78,7 @@ HARMLESS = (
     "resources.retries=5",
     "training.checkpoint_every=2",
     "training.seeds_per_batch=4",
+    "training.cuda_graphs=false",
     "task.data_root=/somewhere",
     "search.spaces.rnn.learning_rate.description=words",
     "training.dropout=0.0",

@@ -20,9 +20,11 @@ from launch import condition_run, trial
 from launch.conductor import Conductor
 from launch.executors import InProcessExecutor, Job, RayExecutor, Resources
 from launch.ledger import Failure, Ledger
+from launch.seed_batches import SeedBatches, decide
 from launch.trial import Step
 
 Names = dict[UnitId, tuple[object, ...]]
+TWO_PAY = SeedBatches("auto", most=2, seconds={name: {1: 1.0, 2: 0.1} for name in ("RNN", "LSTM", "LHetA")})
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +82,14 @@ class TestExecutorContract:
             runs.run(heard, NeverStop())
         assert heard.end is not None
         assert heard.end.failure == Failure("bug", "FileNotFoundError: search/RNN/77 has no proposal")
+
+    @pytest.mark.parametrize("kind", EXECUTORS)
+    def test_a_measurement_is_made_where_the_trials_run(self, kind: str, tmp_path: Path) -> None:
+        root = tmp_path / "results"
+        with executor(kind, root) as runs:
+            batches = decide(small_plan(tmp_path, "final.seeds=4"), 2, lambda _: 0, lambda m: runs.call(m.run))
+        assert set(batches.seconds) == {"RNN", "LSTM", "LHetA"}
+        assert all({1, 2} <= set(seconds) <= {1, 2, 4} for seconds in batches.seconds.values())
 
 
 class Scripted:
@@ -200,8 +210,12 @@ def test_a_finished_study_runs_nothing_again(tmp_path: Path, undisturbed: Path) 
 
 def test_seeds_in_one_job_give_what_seeds_in_jobs_of_their_own_give(tmp_path: Path, undisturbed: Path) -> None:
     root = tmp_path / "results"
-    conduct(small_plan(tmp_path), root, seeds_per_job=2)
+    conduct(small_plan(tmp_path), root, batches=TWO_PAY)
     assert published(root) == published(undisturbed)
+    finals = [u for u in scan(root).units if u.unit.stage == "final"]
+    assert {(u.proposal.seeds_per_batch, u.result.seeds_in_batch) for u in finals if u.result} == {(2, 2)}
+    alone = [u for u in scan(undisturbed).units if u.unit.stage == "final"]
+    assert {(u.proposal.seeds_per_batch, u.result.seeds_in_batch) for u in alone if u.result} == {(1, 1)}
 
 
 def test_an_extended_study_runs_only_what_is_missing(tmp_path: Path) -> None:

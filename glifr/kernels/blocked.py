@@ -1,18 +1,17 @@
-"""The sequence in blocks of D steps, with a hand-written backward: the fast plain-torch backend.
+"""The sequence in blocks of D steps with a hand-written backward, as one autograd function over interchangeable scans.
 
-Lateral input at t needs firing only at t - D. So inside a block of D steps every synaptic input is known before the
-block starts, from one matrix product; what is left per neuron and sample is a scalar recurrence (`scan.py`). Backward
-runs the blocks from the last to the first; the gradient that lateral input sends into a block is again one product.
-Weight gradients are one product each over all steps, at the end. For t < D the lateral product is zero and skipped.
+What a pass computes: `passes.py`. Here a batch becomes tiles whose states fit the CPU's caches, and H neurons become W,
+the next multiple of the scan's vector lanes: what comes in is padded, what goes out is narrowed, nothing is copied
+where W = H. All tiles are one node of the graph, so that what they share is prepared once and their weight gradients
+are added here. Nothing is kept where no gradient is needed.
 
-Memory is laid out [R,T,B,H], so that a block is one matrix [D*B,H] per replica without a copy. Kept for backward are
-firing, voltage (written over s) and after-spike currents, nothing where no gradient is needed. On the CPU the batch is
-computed in tiles whose states fit the caches.
+Shapes: R replicas, B batch, b a tile of it, T steps, I inputs, H neurons, W width, D delay in steps.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -20,146 +19,189 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from glifr.equations import GLIFRParameters, GLIFRState
-from glifr.kernels.scan import BackwardScan, ForwardScan, Saved
-from glifr.kernels.sequence import SequenceInput, SequenceResult, mask_at, start_of
+from glifr.kernels.padding import (
+    fill_of_glifr,
+    narrow,
+    narrow_parameters,
+    widen,
+    widen_mask,
+    widen_parameters,
+    width_for,
+)
+from glifr.kernels.passes import Engine, Layer, Passed, Tile, Wanted, backward, forward
+from glifr.kernels.scan import BackwardScan, ForwardScan
+from glifr.kernels.sequence import SequenceInput, SequenceResult, start_of
 
-_TILE = 2**17  # bytes per thread of one array [R,b,H]: a step works on some ten of them
+__all__ = ["PLAIN", "Engine", "cached_tile", "run", "run_layer"]
+
+_TILE = 2**17  # bytes per thread of one array [R,b,H]: a step of the plain-torch scan works on some ten of them
 _LEAST_TILE = 32  # samples; with fewer, calls cost more than caches save
 _LEAST_TILED_DELAY = 4  # blocks of few steps need the whole batch for their matrix products to be efficient
 
 
-def run(sequence: SequenceInput) -> SequenceResult:
-    """Runs the sequence; differentiable once."""
-    results = [_run(tile) for tile in _tiles(sequence)]
-    if len(results) == 1:
-        return results[0]
-    final = zip(*(r.final for r in results), strict=True)
-    return SequenceResult(tuple(r.tiles[0] for r in results), GLIFRState(*(torch.cat(part, -2) for part in final)))
+def run(sequence: SequenceInput, engine: Engine | None = None) -> SequenceResult:
+    """Runs a GLIFR sequence, by default in plain torch; differentiable once."""
+    engine = PLAIN if engine is None else engine
+    layer = Layer(GLIFRParameters, GLIFRState, sequence.constants, sequence.delay, fill_of_glifr(sequence.constants))
+    width = width_for(sequence.parameters.weight_lat.shape[-1], engine.lanes)
+    start = sequence.initial or start_of(sequence, width)
+    tiles, final = run_layer(
+        layer,
+        engine,
+        engine.tile(sequence),
+        (sequence.history, sequence.x, *sequence.parameters, *start),
+        sequence.mask,
+    )
+    return SequenceResult(tiles, GLIFRState(*final))
 
 
-def _tiles(sequence: SequenceInput) -> list[SequenceInput]:
-    """Parts of the batch whose states fit the CPU's caches; on other devices the batch is whole."""
-    x, parameters, _, _, mask, initial, history = sequence
-    batch, (replicas, _, hidden) = x.shape[1], parameters.weight_lat.shape
-    tile = max(_TILE * torch.get_num_threads() // (replicas * hidden * x.element_size()), _LEAST_TILE)
-    if x.device.type != "cpu" or batch <= tile or sequence.delay < _LEAST_TILED_DELAY:
-        return [sequence]
+def run_layer(
+    layer: Layer, engine: Engine, tile: int, tensors: Sequence[Tensor | None], mask: Tensor | None
+) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+    """Firing of consecutive parts of the batch, each [R,b,T,H] in memory [R,T,b,W], and the final state.
 
-    def part(tensor: Tensor, dim: int, begin: int) -> Tensor:
-        return tensor if tensor.shape[dim] == 1 else tensor.narrow(dim, begin, min(tile, batch - begin))
-
-    return [
-        sequence._replace(
-            x=part(x, 1, b),
-            mask=None if mask is None else part(mask, 1, b),
-            initial=initial and GLIFRState(*(part(state, -2, b) for state in initial)),
-            history=None if history is None else part(history, 1, b),
-        )
-        for b in range(0, batch, tile)
-    ]
-
-
-def _run(sequence: SequenceInput) -> SequenceResult:
-    start = start_of(sequence)
-    history = None if sequence.history is None else sequence.history.transpose(1, 2).contiguous()
-    arguments = (sequence.x, *sequence.parameters, *start, history)
+    tile: samples in a part, on the CPU. tensors: history [R,B,D,H] or None, x [R or 1,B,T,I], the parameters, and the
+    start, at width H or W.
+    """
     # Within a Function grad mode is off and needs_input_grad ignores no_grad, so what to keep is decided here.
-    keep = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in arguments)
-    firing, *final = _Blocked.apply(*arguments, sequence.mask, sequence.constants, sequence.delay, keep)
-    return SequenceResult((firing.transpose(1, 2),), GLIFRState(*final))
+    keep = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors)
+    batch, delay = tensors[1].shape[1], layer.delay  # type: ignore[union-attr]
+    on_cpu = tensors[1].device.type == "cpu"  # type: ignore[union-attr]
+    tile = tile if on_cpu and delay >= _LEAST_TILED_DELAY else batch
+    results = _Blocked.apply(_Plan(layer, engine, tile, keep), mask, *tensors)
+    parts = -(-batch // tile)
+    return results[:parts], results[parts:]
 
 
-def _rows(block: Tensor) -> Tensor:
-    """[R,t,B,K] -> [R,t*B,K] without a copy (a slice of steps stays contiguous within its replica)."""
-    return block.flatten(1, 2)
+def _product(left: Tensor, right: Tensor, out: Tensor | None = None) -> Tensor:
+    if len(right) == 1 and out is None:
+        return torch.mm(left[0], right[0]).unsqueeze(0)
+    return torch.matmul(left, right) if out is None else torch.matmul(left, right, out=out)
+
+
+def _empty(shape: Sequence[int], like: Tensor) -> Tensor:
+    return torch.empty(tuple(shape), dtype=like.dtype, device=like.device)
+
+
+def cached_tile(sequence: SequenceInput) -> int:
+    """As many samples as the threads' caches hold."""
+    replicas, _, hidden = sequence.parameters.weight_lat.shape
+    return max(_TILE * torch.get_num_threads() // (replicas * hidden * sequence.x.element_size()), _LEAST_TILE)
+
+
+PLAIN = Engine(ForwardScan, BackwardScan, _product, _empty, cached_tile)
+
+
+class _Plan(NamedTuple):
+    """All that is no tensor. tile: samples computed together."""
+
+    layer: Layer
+    engine: Engine
+    tile: int
+    keep: bool
 
 
 class _Blocked(Function):
+    """Gradients flow to history, x, parameters and start; none to the mask."""
+
     @staticmethod
-    def forward(ctx: Any, x: Tensor, *arguments: Any) -> tuple[Tensor, ...]:
-        parameters = GLIFRParameters(*arguments[:7])
-        start = GLIFRState(*arguments[7:10])
-        history, mask, constants, delay, keep = arguments[10:]
-        inputs = x.transpose(1, 2).contiguous()  # [R,T,B,I]
-        steps = inputs.shape[1]
-        replicas = parameters.weight_in.shape[0]
-        product = torch.matmul(_rows(inputs), parameters.weight_in)  # [R,T*B,H]
-        voltage = product.view(replicas, steps, inputs.shape[2], -1)  # holds s until the scan turns it into v
-        firing = torch.empty_like(voltage)
-        scan = ForwardScan(parameters, constants, start, steps, keep)
-        masks = mask_at(mask, steps)
-        for begin in range(0, steps, delay):
-            end = min(begin + delay, steps)
-            delayed = firing[:, begin - delay : end - delay] if begin else history
-            if delayed is not None:
-                lateral = torch.bmm(_rows(delayed[:, : end - begin]), parameters.weight_lat)
-                _rows(voltage[:, begin:end]).add_(lateral)  # faster than baddbmm_
-            scan.advance(voltage[:, begin:end], firing[:, begin:end], masks[begin:end])
-        if keep:
-            ctx.save_for_backward(inputs, firing, voltage, scan.ascurrents, history, mask, *parameters, *start)
-            ctx.constants, ctx.delay = constants, delay
+    def forward(
+        ctx: Any, plan: _Plan, mask: Tensor | None, history: Tensor | None, x: Tensor, *tensors: Tensor
+    ) -> tuple[Tensor, ...]:
+        layer, count = plan.layer, len(plan.layer.parameters._fields)
+        hidden = tensors[1].shape[1]
+        width = width_for(hidden, plan.engine.lanes)
+        parameters = layer.parameters(*widen_parameters(tensors[:count], width, layer.fill))
+        start = layer.start(*(widen(state, width) for state in tensors[count:]))
+        before = None if history is None else widen(history.transpose(1, 2), width)
+        whole = Tile(x.transpose(1, 2), before, widen_mask(mask, hidden, width), start)
+        tiles = _tiles(whole, plan.tile)
+        passed, final = zip(*(forward(plan.engine, layer, parameters, t, plan.keep) for t in tiles), strict=True)
+        if plan.keep:
+            each = [_flat(*pair) for pair in zip(tiles, passed, strict=True)]
+            ctx.save_for_backward(*parameters, *(tensor for tile in each for tensor in tile))
+            ctx.plan, ctx.hidden, ctx.tiles = plan, hidden, len(tiles)
             ctx.set_materialize_grads(False)
-        return firing, firing[:, -1].clone(), voltage[:, -1].clone(), scan.ascurrents[-1].clone()
+        return (
+            *(narrow(p.firing, hidden, width).transpose(1, 2) for p in passed),
+            *(narrow(_join(state, -2), hidden, width) for state in zip(*final, strict=True)),
+        )
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
-        inputs, firing, voltage, ascurrents, history, mask = ctx.saved_tensors[:6]
-        parameters, start = GLIFRParameters(*ctx.saved_tensors[6:13]), GLIFRState(*ctx.saved_tensors[13:])
-        needs, delay = ctx.needs_input_grad, ctx.delay
-        steps = firing.shape[1]
-        saved = Saved(start, firing, voltage, ascurrents, mask_at(mask, steps))
-        synaptic = torch.empty_like(voltage)
-        scan = BackwardScan(
-            parameters, ctx.constants, saved, synaptic, gradients[0], gradients[1:], learned=any(needs[3:8])
-        )
-        weight_back = parameters.weight_lat.transpose(1, 2)
-        for begin in reversed(range(0, steps, delay)):
-            end = min(begin + delay, steps)
-            lateral_end = max(min(end, steps - delay), begin)  # later steps of the block fire into nothing
-            if lateral_end > begin:
-                later = synaptic[:, begin + delay : lateral_end + delay]
-                torch.bmm(_rows(later), weight_back, out=_rows(synaptic[:, begin:lateral_end]))
-            scan.retreat(begin, end, lateral_end)
+        layer, (_, _, *needs) = ctx.plan.layer, ctx.needs_input_grad
+        count = len(layer.parameters._fields)
+        parameters, saved = layer.parameters(*ctx.saved_tensors[:count]), ctx.saved_tensors[count:]
+        width, size = parameters.weight_lat.shape[1], len(saved) // ctx.tiles
+        wanted = Wanted(needs[0], needs[1], needs[2], needs[3], any(needs[4 : 2 + count]))
+        begin, found = 0, []
+        for i in range(ctx.tiles):
+            tile, passed = _unflat(layer, saved[i * size : (i + 1) * size])
+            end = begin + passed.firing.shape[2]
+            upstream = _transposed(gradients[i])
+            upstream = None if upstream is None else widen(upstream, width).contiguous()
+            final = [g if g is None else widen(_part(g, -2, begin, end), width) for g in gradients[ctx.tiles :]]
+            found.append(backward(ctx.plan.engine, layer, parameters, tile, passed, upstream, final, wanted))
+            begin = end
+        history, x, *others = zip(*found, strict=True)
+        totals = [_total(each) for each in others[:count]]
         return (
-            _input_gradient(synaptic, parameters.weight_in, inputs) if needs[0] else None,
-            _summed_product(inputs, synaptic) if needs[1] else None,
-            _lateral_weight_gradient(firing, synaptic, history, delay) if needs[2] else None,
-            *(scan.parameter_gradients() or (None,) * 5),
-            scan.g_firing,
-            scan.g_voltage,
-            scan.g_ascurrents,
-            _history_gradient(synaptic, weight_back, history) if needs[11] else None,
-            *(None,) * 4,
+            None,
+            None,
+            narrow(_transposed(_join(history, 2)), ctx.hidden, width),
+            _transposed(_join(x, 2)),
+            *narrow_parameters(totals, ctx.hidden, width),
+            *(narrow(_join(each, -2), ctx.hidden, width) for each in others[count:]),
         )
 
 
-def _summed_product(left: Tensor, right: Tensor) -> Tensor:
-    """sum over steps and samples of left [R,t,B,K] times right [R,t,B,H]: [R,K,H]."""
-    return torch.matmul(_rows(left).transpose(1, 2), _rows(right))
+def _part(tensor: Tensor, dim: int, begin: int, end: int) -> Tensor:
+    """Samples begin .. end-1, of a tensor that may be the same for all."""
+    whole = tensor.shape[dim] == 1 or (begin == 0 and end >= tensor.shape[dim])
+    return tensor if whole else tensor.narrow(dim, begin, end - begin)
 
 
-def _lateral_weight_gradient(firing: Tensor, synaptic: Tensor, history: Tensor | None, delay: int) -> Tensor:
-    steps = firing.shape[1]
-    gradient = torch.zeros_like(firing[:, 0, :1]).expand(-1, firing.shape[3], -1)
-    if steps > delay:
-        gradient = _summed_product(firing[:, :-delay], synaptic[:, delay:])
-    if history is not None:
-        first = min(delay, steps)
-        gradient = gradient + _summed_product(history[:, :first], synaptic[:, :first])
-    return gradient
+def _tiles(whole: Tile, size: int) -> list[Tile]:
+    """The batch in parts of `size` samples, inputs and history of each contiguous."""
+    batch = whole.inputs.shape[2]
+    tiles = []
+    for begin in range(0, batch, size):
+        end = min(begin + size, batch)
+        history = None if whole.history is None else _part(whole.history, 2, begin, end).contiguous()
+        mask = None if whole.mask is None else _part(whole.mask, 1, begin, end)
+        start = type(whole.start)(*(_part(state, -2, begin, end) for state in whole.start))
+        tiles.append(Tile(_part(whole.inputs, 2, begin, end).contiguous(), history, mask, start))
+    return tiles
 
 
-def _input_gradient(synaptic: Tensor, weight_in: Tensor, inputs: Tensor) -> Tensor:
-    """[R,B,T,I], or its sum over replicas [1,B,T,I] where they shared the input."""
-    flat = torch.matmul(_rows(synaptic), weight_in.transpose(1, 2))
-    gradient = flat.view(*synaptic.shape[:3], -1).transpose(1, 2)
-    return gradient if len(inputs) == len(synaptic) else gradient.sum(0, keepdim=True)
+def _flat(tile: Tile, passed: Passed) -> tuple[Tensor | None, ...]:
+    return (tile.inputs, tile.history, tile.mask, *tile.start, passed.firing, passed.voltage, *passed.kept)
 
 
-def _history_gradient(synaptic: Tensor, weight_back: Tensor, history: Tensor) -> Tensor:
-    """[R,D,B,H]; zero where the sequence is shorter than the delay."""
-    gradient = torch.zeros_like(history)
-    first = min(history.shape[1], synaptic.shape[1])
-    gradient[:, :first] = torch.matmul(synaptic[:, :first], weight_back.unsqueeze(1))
-    return gradient
+def _unflat(layer: Layer, tensors: Sequence[Any]) -> tuple[Tile, Passed]:
+    states = len(layer.start._fields)
+    inputs, history, mask, *rest = tensors
+    tile = Tile(inputs, history, mask, layer.start(*rest[:states]))
+    return tile, Passed(rest[states], rest[states + 1], tuple(rest[states + 2 :]))
+
+
+def _join(parts: Sequence[Tensor | None], dim: int) -> Any:
+    """What was computed for each tile, as one; None where nothing was."""
+    return parts[0] if len(parts) == 1 or parts[0] is None else torch.cat([p for p in parts if p is not None], dim)
+
+
+def _total(parts: Sequence[Tensor | None]) -> Any:
+    """The sum over tiles, in their order."""
+    first, *rest = parts
+    if first is None or not rest:
+        return first
+    total = first.clone()
+    for part in rest:
+        assert part is not None
+        total += part
+    return total
+
+
+def _transposed(tensor: Tensor | None) -> Any:
+    return None if tensor is None else tensor.transpose(1, 2)

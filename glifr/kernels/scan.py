@@ -26,6 +26,7 @@ import torch
 from torch import Tensor
 
 from glifr.equations import Constants, GLIFRParameters, GLIFRState
+from glifr.kernels.sequence import mask_at
 
 _sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
 
@@ -47,12 +48,24 @@ class _Coefficients(NamedTuple):
 class ForwardScan:
     """Turns synaptic input into voltage and firing, block by block.
 
-    ascurrents: [T,J,R,B,H], of every step where `keep`; else [1,J,R,B,H], of the last step done.
+    mask: broadcastable to [R,B,T,H] or None. sequence: voltage, which holds s until it gets v, and firing, which is
+    written; each [R,T,B,H]. delay: steps in a block. keep: whether a backward will follow; `kept` is what it needs
+    beside voltage and firing: currents [T,J,R,B,H].
     """
 
     def __init__(
-        self, parameters: GLIFRParameters, constants: Constants, start: GLIFRState, steps: int, keep: bool
+        self,
+        parameters: GLIFRParameters,
+        constants: Constants,
+        start: GLIFRState,
+        mask: Tensor | None,
+        sequence: Sequence[Tensor],
+        delay: int,
+        keep: bool,
     ) -> None:
+        self._voltage, self._firing = sequence
+        steps = self._voltage.shape[1]
+        self._masks = mask_at(mask, steps)
         self.thresh, self.constants = parameters.thresh, constants
         self.coefficients = _Coefficients.of(parameters, constants)
         self.state = start
@@ -61,8 +74,20 @@ class ForwardScan:
         self._places = iter(places if keep else places * steps)
         self._work, self._factor = torch.empty_like(start.voltage), torch.empty_like(start.ascurrents)
 
-    def advance(self, voltage: Tensor, firing: Tensor, masks: Sequence[Tensor | None]) -> None:
-        """One block: `voltage` [R,t,B,H] holds s and gets v; `firing` [R,t,B,H] is written."""
+    @property
+    def kept(self) -> tuple[Tensor, ...]:
+        return (self.ascurrents,)
+
+    @property
+    def final(self) -> GLIFRState:
+        """After the last step."""
+        return GLIFRState(self._firing[:, -1].clone(), self._voltage[:, -1].clone(), self.ascurrents[-1].clone())
+
+    def advance(self, begin: int, end: int, lateral: Tensor | None) -> None:
+        """The block of steps begin .. end-1. lateral: its lateral input [R,t,B,H], None for zeros."""
+        voltage, firing, masks = self._voltage[:, begin:end], self._firing[:, begin:end], self._masks[begin:end]
+        if lateral is not None:
+            voltage.add_(lateral)
         if self.constants.I0 != 0:
             voltage.add_((self.coefficients.drive * self.constants.I0).unsqueeze(1))
         for v, f, m in zip(voltage.unbind(1), firing.unbind(1), masks, strict=True):
@@ -107,14 +132,16 @@ class _Sums:
 class Saved(NamedTuple):
     """What a forward left for its backward, of one tile of samples.
 
-    firing, voltage: [R,T,B,H]. ascurrents: [T,J,R,B,H]. masks: of each step, broadcastable to [R,B,H].
+    firing, voltage: [R,T,B,H]. kept: what the forward scan has kept beside. mask: broadcastable to [R,B,T,H], or None.
+    delay: steps in a block.
     """
 
     start: GLIFRState
     firing: Tensor
     voltage: Tensor
-    ascurrents: Tensor
-    masks: Sequence[Tensor | None]
+    kept: Sequence[Tensor]
+    mask: Tensor | None
+    delay: int
 
 
 class BackwardScan:
@@ -138,11 +165,12 @@ class BackwardScan:
     ) -> None:
         start = saved.start
         self.thresh, self.decay_m = parameters.thresh, parameters.decay_m
-        self.constants, self.saved = constants, saved
+        self.constants = constants
         self.coefficients = _Coefficients.of(parameters, constants)
         self.fired = [start.firing, *saved.firing.unbind(1)]  # fired[t] is f_{t-1}
         self.volts = [start.voltage, *saved.voltage.unbind(1)]
-        self.currents = [start.ascurrents, *saved.ascurrents.unbind(0)]
+        self.currents = [start.ascurrents, *saved.kept[0].unbind(0)]
+        self.masks = mask_at(saved.mask, synaptic.shape[1])
         self.synaptic = synaptic.unbind(1)
         self.upstream = upstream.unbind(1) if upstream is not None else None
         like = (start.firing, start.voltage, start.ascurrents)
@@ -153,22 +181,23 @@ class BackwardScan:
         self._g_each, self._work_each = self.g_ascurrents.unbind(0), self._work_j.unbind(0)
         self._add_each, self._multiply_each = self.coefficients.add.unbind(0), self.coefficients.multiply.unbind(0)
 
-    def retreat(self, begin: int, end: int, lateral_end: int) -> None:
-        """Steps end-1 .. begin. Of them, those before `lateral_end` find a lateral gradient in `synaptic`."""
+    def retreat(self, begin: int, end: int, lateral: Tensor | None) -> None:
+        """Steps end-1 .. begin. lateral: gradient that lateral input sends to the first n, [R,n,B,H]."""
+        each = () if lateral is None else lateral.unbind(1)
         for t in reversed(range(begin, end)):
-            self._through_firing(t, self._gather(t, t < lateral_end))
+            self._through_firing(t, self._gather(t, each[t - begin] if t - begin < len(each) else None))
             self._through_state(t)
 
-    def _gather(self, t: int, lateral: bool) -> Tensor:
+    def _gather(self, t: int, lateral: Tensor | None) -> Tensor:
         """All that reaches f_t; uses the place of synaptic[t]."""
         g, total = self.synaptic[t], self.g_firing
-        if lateral:
-            total = g.add_(total)
+        if lateral is not None:
+            total = torch.add(lateral, total, out=g)
         return total if self.upstream is None else torch.add(total, self.upstream[t], out=g)
 
     def _through_firing(self, t: int, g_firing: Tensor) -> None:
         """d_t, then g_t, into synaptic[t]."""
-        g, mask, sigma_v = self.synaptic[t], self.saved.masks[t], self.constants.sigma_v
+        g, mask, sigma_v = self.synaptic[t], self.masks[t], self.constants.sigma_v
         unmasked = self.fired[t + 1]
         if mask is not None:
             unmasked = self._work

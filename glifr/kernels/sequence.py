@@ -45,14 +45,14 @@ class SequenceResult(NamedTuple):
         return self.tiles[0] if len(self.tiles) == 1 else torch.cat(self.tiles, 1)
 
 
-def start_of(sequence: SequenceInput) -> GLIFRState:
-    """The state before the first step: what was given, or zeros."""
+def start_of(sequence: SequenceInput, width: int | None = None) -> GLIFRState:
+    """The state before the first step: what was given, or zeros of so many neurons, by default H."""
     if sequence.initial is not None:
         return sequence.initial
     weight, after_spike = sequence.parameters.weight_lat, sequence.parameters.a
-    replicas, batch, hidden = weight.shape[0], sequence.x.shape[1], weight.shape[-1]
-    zeros = weight.new_zeros(replicas, batch, hidden)
-    return GLIFRState(zeros, zeros, weight.new_zeros(after_spike.shape[0], replicas, batch, hidden))
+    shape = (weight.shape[0], sequence.x.shape[1], weight.shape[-1] if width is None else width)
+    zeros = weight.new_zeros(shape)
+    return GLIFRState(zeros, zeros, weight.new_zeros(after_spike.shape[0], *shape))
 
 
 def mask_at(mask: Tensor | None, steps: int) -> list[Tensor | None]:

@@ -39,6 +39,8 @@ class Proposal:
     identity: hash of what decides the result (hyperparameters, seeds, size, delay, task, training, source network).
     source: for a confirm or final unit the unit whose hyperparameters it takes; for silencing its network's unit.
     start_from: the unit whose trained network a `learned` start resamples, or None.
+    seeds_per_batch: seeds trained as one computation, of this unit or, in the final stage, with other units of its job;
+    for silencing that of its network's training; None in records from before it was kept. No part of the identity.
     """
 
     unit: UnitId
@@ -52,6 +54,7 @@ class Proposal:
     start_from: str | None
     code_version: str
     proposed_at: str
+    seeds_per_batch: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "unit": str(self.unit), "seeds": list(self.seeds)}
@@ -167,6 +170,7 @@ class UnitResult:
 
     value: mean score over the seeds (None for silencing). attempt: the lease token of the attempt that published.
     backend, device, threads: what computed it. seconds: wall time of the publishing attempt's share.
+    seeds_in_batch: seeds that were in fact trained as one computation in the publishing attempt.
     """
 
     unit: UnitId

@@ -32,8 +32,9 @@ class TaskSettings:
 class Split:
     """Samples held in memory as stored; `batch` gives them as the network takes them.
 
-    stored: [N, ...] as `decode` expects. targets: [N] class indices, or [N,T,O] for regression.
-    decode: stored rows [B, ...] -> float32 inputs [B,T,I].
+    stored: [N, ...] as `decode` expects, kept small (bytes, where the source has bytes) and whole on the device.
+    targets: [N] class indices, or [N,T,O] for regression. decode: stored rows [B, ...] -> float32 inputs [B,T,I], each
+    row by itself; on the rows' device.
     """
 
     stored: Tensor
@@ -44,8 +45,12 @@ class Split:
         return len(self.targets)
 
     def batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Inputs [B,T,I] float32 and targets of the samples `index` [B] (int64)."""
-        return self.decode(self.stored.index_select(0, index)), self.targets.index_select(0, index)
+        """Inputs [...,T,I] float32 and targets of the samples `index` [...] (int64), as [B] or [R,B]."""
+        flat = index.flatten()
+        inputs, targets = self.decode(self.stored.index_select(0, flat)), self.targets.index_select(0, flat)
+        if index.ndim == 1:
+            return inputs, targets
+        return inputs.view(*index.shape, *inputs.shape[1:]), targets.view(*index.shape, *targets.shape[1:])
 
     def to(self, device: torch.device) -> Split:
         return Split(self.stored.to(device), self.targets.to(device), self.decode)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from launch.executors.roles import Decider, Job, StopRequest
+from launch.executors.roles import Decider, Job, Result, StopRequest
 from launch.trial import run_job
 
 
@@ -14,6 +15,10 @@ class InProcessExecutor:
 
     def __init__(self, root: Path, tracking_mode: str = "disabled") -> None:
         self._root, self._mode = root, tracking_mode
+
+    def call(self, function: Callable[[], Result]) -> Result:
+        """What `function` returns."""
+        return function()
 
     def run(self, decider: Decider, stop: StopRequest) -> None:
         """Runs until the decider has finished or a stop is requested."""

@@ -12,7 +12,7 @@ import logging
 import os
 import shutil
 import socket
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any, Self
 
@@ -25,7 +25,7 @@ from ray.tune.search import Searcher
 from glifr.errors import InputError, Problem
 from glifr.records import Layout, UnitId
 from launch.executors.ray_auth import switch_to_token
-from launch.executors.roles import Decider, Resources, StopRequest
+from launch.executors.roles import Decider, Resources, Result, StopRequest
 from launch.ledger import Failure
 from launch.trial import Step, run_job
 
@@ -88,6 +88,12 @@ class RayExecutor:
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 
+    def call(self, function: Callable[[], Result]) -> Result:
+        """What `function` returns in a process with the resources of one trial."""
+        remote: Any = ray.remote(num_cpus=self._resources.cpus, num_gpus=self._resources.gpus, max_retries=0)(_called)
+        result: Result = ray.get(remote.remote(function))
+        return result
+
     def _refuse_what_cannot_fit(self) -> None:
         for name, key in (("CPU", "cpus"), ("GPU", "gpus")):
             wanted = getattr(self._resources, key)
@@ -142,6 +148,10 @@ class _Worker(tune.Trainable):
         """Ends a stopped job: closes its W&B runs."""
         if self._steps is not None:
             self._steps.close()
+
+
+def _called(function: Callable[[], Result]) -> Result:
+    return function()
 
 
 def _step_of(result: dict[str, Any] | None) -> Step | None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from glifr.records import UnitId
 from launch.trial import Step
+
+Result = TypeVar("Result")  # of a function that an executor calls
 
 
 @dataclass(frozen=True)

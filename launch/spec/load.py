@@ -22,6 +22,7 @@ _NOT_HASHED = (
     ("resources",),
     ("training", "checkpoint_every"),
     ("training", "seeds_per_batch"),
+    ("training", "cuda_graphs"),
     ("task", "data_root"),
 )
 
@@ -79,7 +80,8 @@ def read_resolved(resolved: dict[str, Any]) -> StudySpec:
 def study_hash(resolved: dict[str, Any]) -> str:
     """SHA-256 of a resolved study without what cannot change its results.
 
-    Left out: descriptions, tracking, resources, training.checkpoint_every, training.seeds_per_batch, task.data_root.
+    Left out: descriptions, tracking, resources, task.data_root, and of training checkpoint_every, seeds_per_batch and
+    cuda_graphs.
     """
     return digest(_hashed(resolved, ()))
 

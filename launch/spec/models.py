@@ -71,15 +71,22 @@ class Adam(Section):
 
 
 class Training(Section):
-    """epochs: passes over the training data. checkpoint_every: in epochs. dropout: of neurons, per step and sample."""
+    """epochs: passes over the training data. checkpoint_every: in epochs. dropout: of neurons, per step and sample.
+
+    seeds_per_batch: seeds trained as one computation, auto for a measured number. cuda_graphs: replay recorded steps.
+    """
 
     epochs: v.Count
     batch_size: v.Count
     adam: Adam = Adam()
     dropout: v.Fraction = 0.0
     checkpoint_every: v.Count = 1
-    backend: Annotated[Literal["auto", "reference", "torch"], Field(description="auto, reference or torch")] = "auto"
+    backend: Annotated[
+        Literal["auto", "reference", "torch", "cpu", "triton"],
+        Field(description="auto, reference, torch, cpu or triton"),
+    ] = "auto"
     seeds_per_batch: v.SeedsPerBatch = "auto"
+    cuda_graphs: v.Flag = True
 
 
 class Dimension(Section):

@@ -1,0 +1,41 @@
+"""What is trained, and how: plain data that training takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from glifr.conditions import Condition
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How long and by which steps: epochs, batch size, Adam's constants, dropout probability, kernel backend.
+
+    seeds_per_batch: replicas computed at once; None for all of them. On the CPU it has an effect only where the backend
+    keeps each seed's bits (`glifr.exactness`); elsewhere there, seeds are computed one by one.
+    cuda_graphs: on CUDA, record the training step once and replay it. Neither changes what is computed.
+    """
+
+    epochs: int
+    batch_size: int
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+    dropout: float = 0.0
+    backend: str = "auto"
+    seeds_per_batch: int | None = None
+    cuda_graphs: bool = True
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What is trained. delay_steps: D of the lateral input in steps, None for the LSTM.
+
+    hyperparameters: learning_rate, and spreads (1 where absent).
+    """
+
+    condition: Condition
+    hidden_size: int
+    delay_steps: int | None
+    hyperparameters: Mapping[str, float]

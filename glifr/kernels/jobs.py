@@ -1,0 +1,80 @@
+"""Runs compiled code over tasks, on as many threads as torch has: what all numba kernels of backend "cpu" share.
+
+Compiled code is one C function of one address: of a job, 64-bit integers in the order of a named tuple of places,
+counts and addresses of contiguous arrays (bytes). The first three are the counters that threads draw tasks and their
+own number from, and how many tasks there are. Which thread does a task has no part in the result.
+
+Threads are those of torch's own pool, where that is GNU OpenMP's, so that no second pool competes for the cores;
+elsewhere one thread does all.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numba
+import numpy as np
+import torch
+from numba import types
+from torch import Tensor
+
+from glifr.kernels.vectors import OPTIONS
+
+
+@cache
+def compiled(build: Callable[..., Any], *facts: Any) -> Any:
+    """The C function that `build` describes; from numba's cache on disk where it is there."""
+    function = build(*facts)
+    try:
+        return numba.cfunc(types.void(types.int64), cache=True, **OPTIONS)(function)
+    except RuntimeError:  # no folder to cache in
+        return numba.cfunc(types.void(types.int64), **OPTIONS)(function)
+
+
+@cache
+def pool() -> Any:
+    """GOMP_parallel of the OpenMP library that torch uses, None where that is not GNU's: no public one."""
+    try:
+        call = ctypes.CDLL(None).GOMP_parallel
+    except (AttributeError, OSError, TypeError):
+        return None
+    call.argtypes, call.restype = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint], None
+    return call
+
+
+class Runner:
+    """Compiled code and its job. places: the named tuple's field names, `next_task`, `next_thread`, `tasks` first."""
+
+    def __init__(self, code: Any, places: tuple[str, ...]) -> None:
+        self._code, self._used = code, list[Tensor]()
+        self._place = {name: place for place, name in enumerate(places)}
+        self._job = np.zeros(len(places), dtype=np.int64)
+        self._address = self._job.ctypes.data
+
+    def set(self, **values: int) -> None:
+        for name, value in values.items():
+            self._job[self._place[name]] = value
+
+    def point(self, **tensors: Tensor | None) -> None:
+        """Sets addresses of tensors, which stay alive as long as this does."""
+        for name, tensor in tensors.items():
+            if tensor is not None:
+                whole = tensor.contiguous()
+                self._used.append(whole)
+                self._job[self._place[name]] = whole.data_ptr()
+
+    def run(self, threads: int) -> None:
+        """Does all tasks."""
+        self._job[0] = self._job[1] = 0
+        if threads > 1:
+            pool()(self._code.address, self._address, threads, 0)
+        else:
+            self._code.ctypes(self._address)
+
+
+def threads_for(tasks: int) -> int:
+    """How many threads so many tasks are given to."""
+    return min(torch.get_num_threads(), tasks) if pool() is not None else 1

@@ -1,0 +1,40 @@
+"""Large float32 buffers that are used again, so that no step pays for fresh pages of memory.
+
+A buffer is handed out as a tensor, and comes back by itself once nothing refers to its memory any more: neither the
+tensor, nor a view, nor a graph that has saved it. So a result may lie in one, and any number of forwards may precede a
+backward. Sizes that are no longer asked for are let go as soon as another size is missing.
+"""
+
+from __future__ import annotations
+
+import math
+import weakref
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+_LEAST = 2**16  # numbers; fewer are cheap to allocate
+
+_free: defaultdict[int, list[np.ndarray]] = defaultdict(list)
+
+
+def empty(shape: Sequence[int], like: Tensor) -> Tensor:
+    """An uninitialised contiguous tensor of that shape; from the free buffers where it is large, float32, on a CPU."""
+    count = math.prod(shape)
+    if count < _LEAST or like.dtype != torch.float32 or like.device.type != "cpu":
+        return torch.empty(tuple(shape), dtype=like.dtype, device=like.device)
+    try:
+        buffer = _free[count].pop()
+    except IndexError:
+        _free.clear()
+        buffer = np.empty(count, dtype=np.float32)
+    lease = buffer.view()  # dies with the last tensor on it
+    weakref.finalize(lease, _give_back, buffer).atexit = False
+    return torch.from_numpy(lease).view(tuple(shape))
+
+
+def _give_back(buffer: np.ndarray) -> None:
+    _free[buffer.size].append(buffer)

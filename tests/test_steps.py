@@ -1,0 +1,176 @@
+"""A training step, eager or recorded: the same numbers, and what is done where nothing can be recorded."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from glifr import training as training_module
+from glifr.conditions import CONDITIONS
+from glifr.configuration import Configuration, TrainingSettings
+from glifr.seed_batches import random_data
+from glifr.seed_run import SeedRun
+from glifr.steps import EagerSteps, RecordedSteps, recorder_for
+from glifr.tasks import TASKS
+from glifr.training import Training
+
+TASK = TASKS["line_mnist"]
+SETTINGS = TrainingSettings(epochs=2, batch_size=8)
+CONFIGURATION = Configuration(CONDITIONS["LHetA"], 9, 20, {"learning_rate": 3e-3})
+CPU = torch.device("cpu")
+DATA = random_data(TASK, 60)
+
+
+class Tape:
+    """A recorder without a device: what it records it keeps as a function. It says what it was asked for."""
+
+    def __init__(self, able: bool = True) -> None:
+        self.able = able
+        self.heard: list[str] = []
+
+    def warm_up(self, step: Callable[[], None]) -> None:
+        self.heard.append("warm up")
+        step()
+
+    def record(self, step: Callable[[], None]) -> Callable[[], None]:
+        self.heard.append("record")
+        if not self.able:
+            raise RuntimeError("operation not permitted when stream is capturing\nand more lines")
+
+        def replay() -> None:
+            self.heard.append("replay")
+            step()
+
+        return replay
+
+
+def batches() -> list[Tensor]:
+    """Seven batches of two seeds; the fourth and the last are smaller."""
+    order = torch.stack([torch.randperm(60, generator=torch.Generator().manual_seed(s)) for s in (1, 2)])
+    return list(torch.split(order, [8, 8, 8, 3, 8, 8, 8, 8, 1], 1))
+
+
+def runs() -> list[SeedRun]:
+    found = [SeedRun(seed, TASK, CONFIGURATION, SETTINGS, CPU) for seed in (3, 4)]
+    for run in found:
+        run.begin_epoch(CPU)
+    return found
+
+
+def stepped(tape: Tape | None) -> tuple[list[SeedRun], list[object], list[str]]:
+    group, notes = runs(), []
+    eager = EagerSteps(TASK, DATA.train, group)
+    steps = eager if tape is None else RecordedSteps(eager, 8, tape, notes.append)
+    for index in batches():
+        buffer = index.clone()
+        steps.run(buffer)
+        buffer.fill_(0)  # what was recorded must not look at the caller's memory
+    return group, list(steps.tally.read(60)), notes
+
+
+def assert_same(mine: list[SeedRun], theirs: list[SeedRun]) -> None:
+    for a, b in zip(mine, theirs, strict=True):
+        for name, value in a.network.state_dict().items():
+            assert torch.equal(value, b.network.state_dict()[name]), name
+
+
+def test_a_recorded_step_is_the_eager_one_also_round_smaller_batches() -> None:
+    tape = Tape()
+    recorded, tally, notes = stepped(tape)
+    eager, expected, _ = stepped(None)
+    assert tape.heard == ["warm up"] * 3 + ["record"] + ["replay"] * 4
+    assert_same(recorded, eager)
+    assert tally == expected
+    assert notes == []
+
+
+def test_where_nothing_can_be_recorded_steps_are_eager_and_it_is_said_once() -> None:
+    tape = Tape(able=False)
+    recorded, tally, notes = stepped(tape)
+    eager, expected, _ = stepped(None)
+    assert tape.heard == ["warm up"] * 3 + ["record"]
+    assert_same(recorded, eager)
+    assert tally == expected
+    assert len(notes) == 1
+    assert notes[0].endswith("runs eagerly: operation not permitted when stream is capturing")
+
+
+def test_no_step_is_recorded_on_the_cpu_with_dropout_or_where_it_is_not_wanted() -> None:
+    """Dropout draws anew at each step; a recorded step would draw the same."""
+    assert recorder_for(SETTINGS, CPU) is None
+    assert recorder_for(replace(SETTINGS, dropout=0.1), torch.device("cuda")) is None
+    assert recorder_for(replace(SETTINGS, cuda_graphs=False), torch.device("cuda")) is None
+
+
+def trained(seeds: list[int], diverging: int | None = None) -> Training:
+    training = Training(TASK, DATA, CONFIGURATION, replace(SETTINGS, epochs=3, backend="cpu"), seeds)
+    for run in training.runs:
+        if run.seed == diverging:
+            run.network.neuron_layer.weight_iv.data[0, 0] = torch.nan
+    while not training.finished:
+        training.run_epoch()
+    return training
+
+
+def test_training_keeps_a_recorded_step_over_epochs_and_makes_a_new_one_for_another_group(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    eager = trained([3, 4, 5])
+    tape = Tape()
+    monkeypatch.setattr(training_module, "recorder_for", lambda settings, device: tape)
+    recorded = trained([3, 4, 5])
+    assert_same(recorded.runs, eager.runs)
+    assert recorded.outcomes() == eager.outcomes()
+    assert tape.heard.count("record") == 1
+
+    tape.heard.clear()
+    left = trained([3, 4, 5], diverging=4)  # after the first epoch two are left
+    assert_same([left.runs[0], left.runs[2]], [eager.runs[0], eager.runs[2]])
+    assert tape.heard.count("record") == 2
+
+
+def test_a_step_is_recorded_anew_after_a_checkpoint_was_restored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The optimiser's state is in other memory then."""
+    tape = Tape()
+    monkeypatch.setattr(training_module, "recorder_for", lambda settings, device: tape)
+    again, whole = (Training(TASK, DATA, CONFIGURATION, SETTINGS, [3]) for _ in range(2))
+    again.run_epoch()
+    saved = copy.deepcopy(again.runs[0].checkpoint())
+    again.run_epoch()
+    assert tape.heard.count("record") == 1
+    again.runs[0].restore(saved)
+    again.run_epoch()
+    assert tape.heard.count("record") == 2
+    whole.run_epoch()
+    whole.run_epoch()
+    assert_same(again.runs, whole.runs)
+
+
+def test_training_notes_that_it_could_not_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    eager = trained([3, 4])
+    monkeypatch.setattr(training_module, "recorder_for", lambda settings, device: Tape(able=False))
+    with pytest.warns(RuntimeWarning, match="runs eagerly"):
+        noted = trained([3, 4])
+    assert len(noted.notes) == 1
+    assert noted.outcomes() == eager.outcomes()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+@pytest.mark.parametrize("name", ["LHetA", "RNN", "LSTM"])
+def test_on_cuda_a_graph_gives_what_eager_steps_give(name: str) -> None:
+    delay = {"LSTM": None, "RNN": 1}.get(name, 20)
+    configuration = Configuration(CONDITIONS[name], 33, delay, {"learning_rate": 1e-3})
+
+    def losses(graphs: bool) -> list[float | None]:
+        settings = replace(SETTINGS, epochs=3, cuda_graphs=graphs)
+        training = Training(TASK, DATA, configuration, settings, [3, 4], "cuda")
+        found = [record.train_loss for _ in range(3) for record in training.run_epoch()]
+        assert training.notes == []
+        return found
+
+    assert losses(True) == pytest.approx(losses(False), rel=1e-4)
