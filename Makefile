@@ -1,5 +1,6 @@
 # make study   set up and run the quick study      make test    set up and run the tests
 # make setup   set up only                         make check   lint and types
+# make bench   set up and time every backend (a quarter of an hour on two quiet cores), then write docs/performance.md
 # make clean   remove what these made (a full study's results stay)
 
 PYTHON ?= python3
@@ -7,7 +8,7 @@ VENV   := .venv
 RUN    := $(VENV)/bin/python
 STAMP  := $(VENV)/.installed
 
-.PHONY: setup study test check clean
+.PHONY: setup study test check bench clean
 
 setup: $(STAMP)
 
@@ -27,6 +28,10 @@ check: setup
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
+
+bench: setup
+	$(RUN) -m benchmarks
+	$(RUN) -m benchmarks --write-docs
 
 clean:
 	rm -rf $(VENV) *.egg-info build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,175 @@
+"""What is timed: the candidates, and one training step (forward, loss, backward, Adam) of each.
+
+The plain loop and every GLIFR backend compute the same network; RNNFC and LSTMFC are this project's other networks;
+peers are other libraries' recurrent layers of the same B, T, H, with the same readout, loss and optimiser call.
+Shapes: R replicas, B batch, T steps, I inputs, H neurons, O outputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from benchmarks.graphs import recorded
+from benchmarks.peers import PEERS, peer, why_absent
+from benchmarks.shapes import Shape
+from glifr.configuration import TrainingSettings
+from glifr.errors import InputError
+from glifr.kernels import BACKENDS, choose_backend
+from glifr.networks import BNNFC, LSTMFC, RNNFC, Network, forward_replicas
+from glifr.optimizer import make_adam
+
+LOOP = "reference"
+Step = Callable[[], object]
+Kind = Literal["GLIFR", "RNN", "LSTM"]
+
+
+class Candidate(NamedTuple):
+    """One way to compute a training step. name: unique. group: how it is shown. graph: replayed as a CUDA graph."""
+
+    name: str
+    group: Literal["loop", "backend", "network", "peer"]
+    backend: str = ""
+    kind: Kind = "GLIFR"
+    graph: bool = False
+
+    def delay(self, shape: Shape) -> int:
+        """D in steps; peers and the LSTM have one step whatever the shape says."""
+        return 1 if self.group == "peer" or self.kind == "LSTM" else shape.delay
+
+
+class Absent(NamedTuple):
+    """What is not measured, and why."""
+
+    what: str
+    why: str
+
+
+def backends(device: torch.device) -> tuple[list[str], list[Absent]]:
+    """The concrete backends that compute float32 on `device`, the loop first; and those that do not."""
+    able, absent = [], []
+    for name in BACKENDS:
+        if name == "auto":
+            continue
+        try:
+            choose_backend(name, device)
+        except InputError as error:
+            absent.append(Absent(f"backend {name}", error.problems[0].rule))
+            continue
+        if name == "triton" and device.type == "cpu":
+            absent.append(
+                Absent(f"backend {name}", "on this device it is interpreted, which proves it but times nothing")
+            )
+            continue
+        able.append(name)
+    return able, absent
+
+
+def candidates(device: torch.device) -> tuple[list[Candidate], list[Absent]]:
+    """What can be timed on `device`, the loop first; and what cannot."""
+    able, absent = backends(device)
+    found = [Candidate(name, "loop" if name == LOOP else "backend", name) for name in able]
+    if device.type == "cuda":
+        auto = choose_backend("auto", device)
+        found.append(Candidate(f"{auto}, CUDA graph", "backend", auto, graph=True))
+    found += [Candidate("RNNFC", "network", "auto", "RNN"), Candidate("LSTMFC", "network", "auto", "LSTM")]
+    for name in PEERS:
+        why = why_absent(name)
+        if why:
+            absent.append(Absent(name, why))
+        else:
+            found.append(Candidate(name, "peer"))
+    return found, absent
+
+
+def fastest(device: torch.device) -> str:
+    """The name of the candidate that training takes on `device`."""
+    auto = choose_backend("auto", device)
+    return f"{auto}, CUDA graph" if device.type == "cuda" else auto
+
+
+def training_step(shape: Shape, candidate: Candidate, device: torch.device) -> Step:
+    """One training step of a candidate on random data, ready to be called."""
+    if candidate.group == "peer":
+        model: nn.Module = _seeded(lambda: peer(candidate.name, shape)).to(device)
+    else:
+        model = network(shape, candidate.backend, candidate.kind).to(device)
+    x, y = batch(shape, device)
+    optimizer = adam(model.parameters(), device)
+
+    def step() -> None:
+        optimizer.zero_grad(set_to_none=True)
+        loss_of(shape, outputs_of(shape, model, x), y).backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+
+    return recorded(step) if candidate.graph else step
+
+
+def seeds_step(shape: Shape, seeds: int, device: torch.device, graph: bool = False) -> Step:
+    """One training step of R networks as one computation, each on data of its own."""
+    models = [network(shape, "auto", seed=seed) for seed in range(seeds)]
+    for model in models:
+        model.to(device)
+    drawn = [batch(shape, device, seed) for seed in range(seeds)]
+    x, y = torch.stack([d[0] for d in drawn]), torch.stack([d[1] for d in drawn])
+    optimizer = adam((p for model in models for p in model.parameters()), device)
+
+    def step() -> None:
+        optimizer.zero_grad(set_to_none=True)
+        outputs = forward_replicas(models, x, readout=shape.readout)
+        losses = [loss_of(shape, outputs[r], y[r]) for r in range(seeds)]
+        torch.stack(losses).sum().backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+
+    return recorded(step) if graph else step
+
+
+def network(shape: Shape, backend: str, kind: Kind = "GLIFR", ascs: int = 2, seed: int = 0) -> Network:
+    """The network of a shape; GLIFR with heterogeneous start, all parameters learned."""
+    sizes = (shape.inputs, shape.hidden, shape.outputs, shape.dt)
+    generator, delay = torch.Generator().manual_seed(seed), shape.delay * shape.dt
+    if kind == "RNN":
+        return RNNFC(*sizes, delay=delay, backend=backend, generator=generator)
+    if kind == "LSTM":
+        return LSTMFC(*sizes, backend=backend, generator=generator)
+    return BNNFC(*sizes, hetinit=True, num_ascs=ascs, delay=delay, backend=backend, generator=generator)
+
+
+def batch(shape: Shape, device: torch.device, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """Inputs [B,T,I] and targets: classes [B] where the last step is read, else [B,T,O]."""
+    generator = torch.Generator().manual_seed(1000 + seed)
+    x = torch.randn(shape.batch, shape.steps, shape.inputs, generator=generator)
+    if shape.readout == "last":
+        return x.to(device), torch.randint(shape.outputs, (shape.batch,), generator=generator).to(device)
+    return x.to(device), torch.randn(shape.batch, shape.steps, shape.outputs, generator=generator).to(device)
+
+
+def outputs_of(shape: Shape, model: nn.Module, x: Tensor) -> Tensor:
+    """[B,O] or [B,T,O], as the readout says."""
+    if isinstance(model, Network):
+        return forward_replicas([model], x, readout=shape.readout)[0]
+    outputs: Tensor = model(x)
+    return outputs
+
+
+def loss_of(shape: Shape, outputs: Tensor, y: Tensor) -> Tensor:
+    return functional.cross_entropy(outputs, y) if shape.readout == "last" else functional.mse_loss(outputs, y)
+
+
+def adam(parameters: Iterable[nn.Parameter], device: torch.device) -> torch.optim.Adam:
+    """The optimiser of every candidate alike: as training makes it."""
+    return make_adam(list(parameters), 1e-3, TrainingSettings(epochs=1, batch_size=1), device)
+
+
+def _seeded(build: Callable[[], nn.Module]) -> nn.Module:
+    """Other libraries draw from torch's global generator."""
+    state = torch.get_rng_state()
+    torch.manual_seed(0)
+    try:
+        return build()
+    finally:
+        torch.set_rng_state(state)
