@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from benchmarks import summary
+from benchmarks.cases import LOOP
 from benchmarks.figure import NAME
 from benchmarks.machine_words import machine_words
 from benchmarks.results import Results
@@ -89,7 +90,7 @@ def _of_device(device: str, results: Results, picture: str | None) -> list[str]:
     parts = [machine_words(gate.iloc[0])]
     if picture:
         parts.append(f"![Ratios to the plain loop, by shape]({picture})")
-    sections = (_steps, _epochs, _seeds, _memory, _growth, _ceilings)
+    sections = (_steps, _floors, _epochs, _seeds, _memory, _growth, _ceilings)
     for section in sections:
         parts += section(results)
     return [*parts, *_gate(gate), *_notes(results)]
@@ -111,6 +112,26 @@ def _steps(results: Results) -> list[str]:
         columns = ["", "D", "median ms", "least to most", "times the loop's speed", "least to most"]
         parts += [head, markdown_table(columns, rows)]
     return parts if len(found) else []
+
+
+def _floors(results: Results) -> list[str]:
+    table = results.read("floors")
+    if not len(table):
+        return []
+    steps = summary.ratios(results.read("steps"))
+    loops: dict[str, float] = dict(steps.loc[steps["candidate"] == LOOP, ["shape", "ms"]].itertuples(index=False))
+    rows = []
+    for _, row in table.iterrows():
+        floor = 1000 * row["operations"] / row["operations_per_second"]
+        bound = _ratio(loops[row["shape"]] / floor) if row["shape"] in loops else ""
+        rows.append([row["title"], amount(row["operations"] / 1e9), amount(floor), bound])
+    rate = amount(table["operations_per_second"].iloc[0] / 1e9)
+    words = (
+        f"The matrix products of a step alone, at the {rate} GFLOP/s that this device reached in this run with nothing "
+        "else to do: no way to compute the step is faster than this bound."
+    )
+    columns = ["", "GFLOP a step", "ms at least", "the loop's median against it"]
+    return ["### The floor", words, markdown_table(columns, rows)]
 
 
 def _ratio(value: float) -> str:

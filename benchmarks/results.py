@@ -20,6 +20,7 @@ TABLES: Mapping[str, tuple[str, ...]] = {
     "seeds": ("shape", "title", "R", "graph", "round", "steps", "seconds"),
     "memory": ("shape", "title", "B", "T", "H", "candidate", "group", "D", "bytes"),
     "growth": ("axis", "value", "B", "T", "R", "round", "steps", "seconds"),
+    "floors": ("shape", "title", "operations", "operations_per_second"),
     "ceilings": ("what", "unit", "achieved", "ceiling"),
     "notes": ("what", "why"),
 }

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import torch
 
-from benchmarks import ceilings, epoch, gate, growth, memory, seeds, steps
+from benchmarks import ceilings, epoch, floors, gate, growth, memory, seeds, steps
 from benchmarks.cases import LOOP, Absent, Candidate, candidates, fastest
 from benchmarks.context import Context
 from benchmarks.figure import save_figure
@@ -24,7 +24,7 @@ from glifr.kernels import choose_backend
 ROUNDS, QUICK_ROUNDS = 15, 3
 _SAMPLE_SECONDS, _QUICK_SAMPLE_SECONDS = 0.15, 0.05
 # guesses, for two cores, that the shown time left starts from
-_GATE_SECONDS, _EPOCH_SECONDS, _QUICK_EPOCH_SECONDS, _CEILING_SECONDS = 10, 60, 5, 10
+_GATE_SECONDS, _EPOCH_SECONDS, _QUICK_EPOCH_SECONDS, _CEILING_SECONDS, _FLOOR_SECONDS = 10, 60, 5, 10, 2
 _SLOW_SECONDS, _PROCESS_SECONDS, _SLOW_PROCESS_SECONDS = 60, 5, 20  # a round of a slow shape; a process
 
 
@@ -109,7 +109,7 @@ def _parts(options: Options, found: Sequence[Candidate]) -> list[Part]:
         candidate for candidate in found if not options.quick or candidate.name in _weighed_quickly(options.device)
     ]
     process_seconds = len(weigh) * sum(_SLOW_PROCESS_SECONDS if s.slow else _PROCESS_SECONDS for s in weighed)
-    parts = [Part("steps", steps_seconds, steps.measure)]
+    parts = [Part("steps", steps_seconds, steps.measure), Part("floors", _FLOOR_SECONDS, floors.measure)]
     if seeded:
         parts.append(Part("seeds", 6 * sample * len(seeded), lambda context: seeds.measure(context, seeded)))
     if not options.keys:

@@ -52,7 +52,8 @@ def widen_parameters(tensors: Sequence[Tensor], width: int, fill: Sequence[float
         return [weight_in.contiguous(), weight_lat.contiguous(), *others]
     by_gate = [weight.view(*weight.shape[:2], -1, hidden) for weight in (weight_in, weight_lat)]
     weights = [pad(by_gate[0], (0, more)), pad(by_gate[1], (0, more, 0, 0, 0, more))]
-    return [*(w.flatten(2).contiguous() for w in weights), *(widen(t, width, v) for t, v in zip(others, fill, strict=True))]
+    weights = [weight.flatten(2).contiguous() for weight in weights]
+    return [*weights, *(widen(t, width, v) for t, v in zip(others, fill, strict=True))]
 
 
 def narrow_parameters(tensors: Sequence[Tensor | None], hidden: int, width: int) -> list[Tensor | None]:

@@ -1,0 +1,41 @@
+"""What a training step takes at least: its matrix products alone, at the rate the device's own library reaches.
+
+The rate is the best of two seconds' repetitions of a product of the size that a delay block has, by every way that the
+backends multiply. What is above the floor is the scan, memory and calls; the plain loop multiplies more, zeros too.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import torch
+
+from benchmarks.ceilings import operations_of_products
+from benchmarks.context import Context
+from benchmarks.timing import seconds_per_step, waiting
+from glifr.kernels.products import looped
+
+_ROWS, _SIDE = 2048, 256  # of a block of line MNIST
+_SECONDS = 2.0
+
+
+def measure(context: Context) -> None:
+    """Writes `floors`: the operations of a step's products, and how many a second the device can do."""
+    rate = product_rate(context.device)
+    rows: list[dict[str, Any]] = [
+        {"shape": s.key, "title": s.title, "operations": operations_of_products(s), "operations_per_second": rate}
+        for s in context.shapes
+    ]
+    context.results.write("floors", rows)
+
+
+def product_rate(device: torch.device) -> float:
+    """Operations a second of [2048,256] times [256,256] in float32."""
+    left, right = torch.randn(_ROWS, _SIDE, device=device), torch.randn(_SIDE, _SIDE, device=device)
+    out, wait = torch.empty(_ROWS, _SIDE, device=device), waiting(device)
+    ways = [lambda: torch.mm(left, right, out=out), lambda: looped(left[None], right[None])]
+    best, end = float("inf"), time.perf_counter() + _SECONDS
+    while time.perf_counter() < end:
+        best = min(best, *(seconds_per_step(way, 10, wait) for way in ways[: 1 if device.type != "cpu" else 2]))
+    return 2 * _ROWS * _SIDE * _SIDE / best
