@@ -1,6 +1,6 @@
 # make study   set up and run the quick study      make test    set up and run the tests
 # make setup   set up only                         make check   lint and types
-# make bench   set up and time every backend (a quarter of an hour on two quiet cores), then write docs/performance.md
+# make bench   set up and time every backend (some ten minutes on two quiet cores), then write docs/performance.md
 # make clean   remove what these made (a full study's results stay)
 
 PYTHON ?= python3
