@@ -13,7 +13,7 @@ class TrainingSettings:
     """How long and by which steps: epochs, batch size, Adam's constants, dropout probability, kernel backend.
 
     seeds_per_batch: replicas computed at once; None for all of them. On the CPU it has an effect only where the backend
-    keeps each seed's bits (`glifr.exactness`); elsewhere there, seeds are computed one by one.
+    keeps each seed's bits (`glifr.kernels.batches_exactly`); elsewhere there, seeds are computed one by one.
     cuda_graphs: on CUDA, record the training step once and replay it. Neither changes what is computed.
     """
 

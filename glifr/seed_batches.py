@@ -17,8 +17,7 @@ from typing import NamedTuple
 import torch
 
 from glifr.configuration import Configuration, TrainingSettings
-from glifr.exactness import batches_exactly
-from glifr.kernels import choose_backend
+from glifr.kernels import batches_exactly, choose_backend
 from glifr.tasks import Split, TaskData, TaskDefinition
 from glifr.training import Training
 

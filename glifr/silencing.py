@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from glifr.evaluation import EVALUATION_BATCH, evaluate
-from glifr.exactness import batches_exactly
+from glifr.kernels import batches_exactly
 from glifr.networks import Network
 from glifr.records import SilencingRow
 from glifr.streams import stream

@@ -2,7 +2,7 @@
 
 A seed batch groups execution and is never identity: each seed has its own network, optimiser and random streams. The
 seeds of a batch are one computation with a leading replica dimension R: on CUDA, and on the CPU where the backend keeps
-each replica's bits (`glifr.exactness`). Elsewhere on the CPU each seed is computed by itself.
+each replica's bits (`glifr.kernels.batches_exactly`). Elsewhere on the CPU each seed is computed by itself.
 Shapes: R replicas (seeds), B batch, N samples.
 """
 
@@ -19,7 +19,7 @@ from torch import Tensor
 from glifr.characterise import summarise
 from glifr.configuration import Configuration, TrainingSettings
 from glifr.evaluation import EVALUATION_BATCH, Performance, evaluate, sample_losses, score, worst_score
-from glifr.exactness import batches_exactly
+from glifr.kernels import batches_exactly
 from glifr.records import EpochRecord, NetworkFile, SeedOutcome
 from glifr.seed_run import SeedRun, new_network
 from glifr.steps import EagerSteps, RecordedSteps, StepRunner, recorder_for

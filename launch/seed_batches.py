@@ -15,7 +15,7 @@ from typing import Literal
 import torch
 
 from glifr.configuration import Configuration, TrainingSettings
-from glifr.exactness import batches_exactly
+from glifr.kernels import batches_exactly
 from glifr.records import Proposal, Stage
 from glifr.seed_batches import Seconds, best, measure
 from glifr.tasks import TASKS

@@ -30,6 +30,7 @@ from glifr.records import (
 )
 
 CHANCE = math.log(10)
+ELSEWHERE = Path("/home", "someone")
 ALL = tuple(CONDITIONS)
 _LEVEL = {"RNN": 0.977, "LSTM": 0.981, "Hom": 0.912, "HomA": 0.934, "LHet": 0.928, "LHetA": 0.943}
 _LEVEL |= {"FHet": 0.917, "FHetA": 0.938, "RHet": 0.929, "RHetA": 0.948}
@@ -153,7 +154,7 @@ class _Writer:
         if fate == "failed":
             body = {
                 "kind": "bug",
-                "message": "RuntimeError: in /home/someone/code/net.py",
+                "message": f"RuntimeError: in {ELSEWHERE}/code/net.py",
                 "traceback": "",
                 "at": self._now(),
             }
@@ -351,7 +352,7 @@ def _session() -> dict[str, Any]:
     return {
         "started_at": "2024-03-01T12:00:00.000+00:00",
         "finished_at": None,
-        "command": "/home/someone/venv/bin/python launch/study.py studies/synthetic.yaml --results /home/someone/out",
+        "command": f"{ELSEWHERE}/venv/bin/python launch/study.py studies/synthetic.yaml --results {ELSEWHERE}/out",
         "python": "3.11.2",
         "platform": "Linux-6.1-x86_64",
         "packages": {"torch": "2.10.0", "optuna": "5.0.0"},

@@ -11,7 +11,7 @@ from glifr import seed_batches
 from glifr.conditions import CONDITIONS
 from glifr.configuration import Configuration, TrainingSettings
 from glifr.errors import InputError
-from glifr.exactness import batches_exactly
+from glifr.kernels import batches_exactly
 from glifr.seed_batches import best, measure, random_data
 from glifr.tasks import TASKS
 from glifr.training import Training

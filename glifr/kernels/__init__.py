@@ -57,6 +57,15 @@ def choose_backend(name: str, device: torch.device | str = "cpu", dtype: torch.d
     return name
 
 
+def batches_exactly(backend: str, device: torch.device | str) -> bool:
+    """Whether a replica computed among others has the bits that it has alone.
+
+    Vectorised kernels round the ends of an array differently, so of the backends on the CPU only "cpu" promises it; on
+    CUDA none does. Raises InputError if `backend` cannot run on `device`.
+    """
+    return torch.device(device).type == "cpu" and choose_backend(backend, device) == "cpu"
+
+
 def _automatic(kind: str, dtype: torch.dtype) -> str:
     """The fastest that can run."""
     fastest = {"cpu": "cpu", "cuda": "triton"}.get(kind)
@@ -75,4 +84,12 @@ def _devices(name: str) -> tuple[str, ...]:
     return ("cpu", *usual) if name == "triton" and cuda.interpreted() else usual
 
 
-__all__ = ["BACKENDS", "RUN", "SequenceInput", "SequenceResult", "check_backend", "choose_backend"]
+__all__ = [
+    "BACKENDS",
+    "RUN",
+    "SequenceInput",
+    "SequenceResult",
+    "batches_exactly",
+    "check_backend",
+    "choose_backend",
+]

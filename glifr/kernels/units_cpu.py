@@ -19,6 +19,7 @@ from glifr.kernels.jobs import Runner, compiled, threads_for
 from glifr.kernels.vectors import BYTES, inlined, integer_at, load, sigmoid, splat, store, take, tanh
 
 CHUNK = 16
+SQUASH, UNSQUASH, OPEN_GATES, CLOSE_GATES = range(4)  # forward and backward of the tanh network, then of the LSTM
 _ONE, _ZERO = np.float32(1), np.float32(0)
 
 
@@ -58,6 +59,7 @@ def _rows_of(job: int, task: int) -> Any:
 
 @inlined
 def _squash(job: int, begin: int, end: int) -> None:
+    """values = tanh(values + lateral)."""
     values, lateral = _get(job, _JOB.values), _get(job, _JOB.lateral)
     for k in range(begin, end, BYTES):
         s = load(values + k)
@@ -68,6 +70,7 @@ def _squash(job: int, begin: int, end: int) -> None:
 
 @inlined
 def _unsquash(job: int, begin: int, end: int) -> None:
+    """found = reaching (1 - values^2)."""
     values, reaching, found = _get(job, _JOB.values), _get(job, _JOB.reaching), _get(job, _JOB.found)
     for k in range(begin, end, BYTES):
         h = load(values + k)
@@ -127,63 +130,31 @@ def _close_gates(job: int, begin: int, end: int) -> None:
             store(carry + at + k, g_cell * f)
 
 
-def build_squash() -> Any:
-    """values = tanh(values + lateral)."""
+def build(operation: int) -> Any:
+    """One of the operations, over the rows of all tasks. It is a constant of the compiled code."""
 
-    def squash(job: int) -> None:
+    def over_tasks(job: int) -> None:
         task = take(job)
         while task < _get(job, _JOB.tasks):
             begin, end = _rows_of(job, task)
-            _squash(job, begin, end)
+            if operation == SQUASH:
+                _squash(job, begin, end)
+            elif operation == UNSQUASH:
+                _unsquash(job, begin, end)
+            elif operation == OPEN_GATES:
+                _open_gates(job, begin, end)
+            else:
+                _close_gates(job, begin, end)
             task = take(job)
 
-    return squash
-
-
-def build_unsquash() -> Any:
-    """found = reaching (1 - values^2)."""
-
-    def unsquash(job: int) -> None:
-        task = take(job)
-        while task < _get(job, _JOB.tasks):
-            begin, end = _rows_of(job, task)
-            _unsquash(job, begin, end)
-            task = take(job)
-
-    return unsquash
-
-
-def build_open_gates() -> Any:
-    """Gates, c and h of a step from the pre-activations and c of the step before."""
-
-    def open_gates(job: int) -> None:
-        task = take(job)
-        while task < _get(job, _JOB.tasks):
-            begin, end = _rows_of(job, task)
-            _open_gates(job, begin, end)
-            task = take(job)
-
-    return open_gates
-
-
-def build_close_gates() -> Any:
-    """Gradients of a step's pre-activations, and the carry of c to the step before."""
-
-    def close_gates(job: int) -> None:
-        task = take(job)
-        while task < _get(job, _JOB.tasks):
-            begin, end = _rows_of(job, task)
-            _close_gates(job, begin, end)
-            task = take(job)
-
-    return close_gates
+    return over_tasks
 
 
 class _Operation:
     """One of the operations above, on tensors [R,...,W] whose memory is contiguous within a replica."""
 
-    def __init__(self, build: Any) -> None:
-        self._runner = Runner(compiled(build), Job._fields)
+    def __init__(self, operation: int) -> None:
+        self._runner = Runner(compiled(build, operation), Job._fields)
 
     def __call__(self, like: Tensor, **tensors: Tensor | None) -> None:
         """like: [R,...,W], one row a sample and step."""
@@ -197,44 +168,44 @@ class _Operation:
 
 
 class TanhForward(tanh_scan.ForwardScan):
-    """As there."""
+    """`tanh.ForwardScan` with its addition and tanh in one pass."""
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        self._operation = _Operation(build_squash)
+        self._operation = _Operation(SQUASH)
 
     def _squash(self, block: Tensor, lateral: Tensor | None) -> None:
         self._operation(block, values=block, lateral=lateral)
 
 
 class TanhBackward(tanh_scan.BackwardScan):
-    """As there."""
+    """`tanh.BackwardScan`, compiled."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._operation = _Operation(build_unsquash)
+        self._operation = _Operation(UNSQUASH)
 
     def _unsquash(self, gradient: Tensor, squashed: Tensor, found: Tensor) -> None:
         self._operation(squashed, reaching=gradient, values=squashed, found=found)
 
 
 class LSTMForward(lstm_scan.ForwardScan):
-    """As there."""
+    """`lstm.ForwardScan` with all of a step in one pass."""
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        self._operation = _Operation(build_open_gates)
+        self._operation = _Operation(OPEN_GATES)
 
     def _open(self, gates: Tensor, lateral: Tensor | None, before: Tensor | None, cell: Tensor, hidden: Tensor) -> None:
         self._operation(cell, values=gates, lateral=lateral, cell_before=before, cell=cell, hidden=hidden)
 
 
 class LSTMBackward(lstm_scan.BackwardScan):
-    """As there."""
+    """`lstm.BackwardScan` with all of a step in one pass."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._operation = _Operation(build_close_gates)
+        self._operation = _Operation(CLOSE_GATES)
 
     def _close(
         self, gates: Tensor, reaching: Tensor, before: Tensor | None, cell: Tensor, carry: Tensor, found: Tensor
