@@ -2,8 +2,8 @@
 
 `trace_rnn` and `trace_lstm` are the loops: backend "reference", differentiated by autograd, every state kept. `run_rnn`
 and `run_lstm` are the others: delay blocks with a hand-written backward, over the scans of `kernels/tanh.py` and
-`kernels/lstm.py`, with the products and buffers of the backend. In "cpu" a replica's bits are its own, whatever is
-computed beside it and on however many threads. On CUDA one LSTM without masks is computed by cuDNN.
+`kernels/lstm.py`, or compiled whole by backend "cpu". There a replica's bits are its own, whatever is computed beside
+it and on however many threads. On CUDA one LSTM without masks is computed by cuDNN.
 
 Shapes: R replicas, B batch, T steps, I inputs, H units, D delay in steps. The state is zero at the start.
 """
@@ -44,19 +44,24 @@ class _ZeroStart(NamedTuple):
 
 def run_rnn(x: Tensor, p: RNNParameters, delay: int, mask: Tensor | None, backend: str) -> Units:
     """x [R or 1,B,T,I]; mask broadcastable to [R,B,T,H]; backend: a concrete one, not "reference"."""
-    plain = blocked.PLAIN._replace(forward_scan=tanh.ForwardScan, backward_scan=tanh.BackwardScan)
-    layer = Layer(_Weights, _ZeroStart, None, delay, overwrites=True)
     weights = _Weights(torch.cat([p.weight_in, p.bias], 1), p.weight_lat)
-    return _run(layer, cpu.engine("tanh") if backend == "cpu" else plain, x, weights, mask)
+    if backend == "cpu":
+        hidden, last = cpu.run_units("tanh", _with_ones(x), *weights, delay, mask)
+        return Units((hidden,), last)
+    engine = blocked.PLAIN._replace(forward_scan=tanh.ForwardScan, backward_scan=tanh.BackwardScan)
+    return _run(Layer(_Weights, _ZeroStart, None, delay, overwrites=True), engine, x, weights, mask)
 
 
 def run_lstm(x: Tensor, p: LSTMParameters, mask: Tensor | None, backend: str) -> Units:
     """x [R or 1,B,T,I]; mask broadcastable to [R,B,T,H]; backend: a concrete one, not "reference"."""
     if len(p.weight_ih) == 1 and mask is None and _cudnn_takes(x):
         return lstm_of_torch(x, p)
-    plain = blocked.PLAIN._replace(forward_scan=lstm.ForwardScan, backward_scan=lstm.BackwardScan)
-    layer = Layer(_Weights, _ZeroStart, None, 1)
-    return _run(layer, cpu.engine("lstm") if backend == "cpu" else plain, x, _Weights(*lstm.pack(p)), mask)
+    weights = _Weights(*lstm.pack(p))
+    if backend == "cpu":
+        hidden, last = cpu.run_units("lstm", _with_ones(x), *weights, 1, mask)
+        return Units((hidden,), last)
+    engine = blocked.PLAIN._replace(forward_scan=lstm.ForwardScan, backward_scan=lstm.BackwardScan)
+    return _run(Layer(_Weights, _ZeroStart, None, 1), engine, x, weights, mask)
 
 
 def _run(layer: Layer, engine: Engine, x: Tensor, weights: _Weights, mask: Tensor | None) -> Units:

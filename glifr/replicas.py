@@ -205,13 +205,16 @@ def _read_out(networks: Sequence[Network], tiles: Sequence[Tensor]) -> Tensor:
     backend = choose_backend(networks[0].backend, tiles[0].device, tiles[0].dtype)
     parts = []
     for tile in tiles:
-        along_time = tile.transpose(1, 2)
-        rows = along_time.flatten(1, 2)
+        by_time = tile.stride(1) < tile.stride(2)  # rows in the order of memory are no copy
+        rows = (tile.transpose(1, 2) if by_time else tile).flatten(1, 2)
         if backend == "cpu":
             flat = affine(rows, weight, bias)
         else:
             flat = torch.baddbmm(bias.unsqueeze(1), rows, weight.transpose(1, 2))
-        parts.append(flat.view(*along_time.shape[:3], -1).transpose(1, 2))
+        replicas, batch, steps, _ = tile.shape
+        sizes = (steps, batch) if by_time else (batch, steps)
+        outputs = flat.reshape(replicas, *sizes, -1)
+        parts.append(outputs.transpose(1, 2) if by_time else outputs)
     return _join(parts)
 
 

@@ -67,7 +67,10 @@ def test_the_analysis_knows_only_records_and_conditions_of_the_science() -> None
         ("scipy", "analysis/"),
         ("torchvision", "glifr/tasks/"),
         ("mlxtend", "glifr/tasks/"),
-        ("numba", ("glifr/kernels/jobs.py", "glifr/kernels/vectors.py")),
+        (
+            "numba",
+            tuple(f"glifr/kernels/{name}.py" for name in ("emit", "jobs", "products_cpu", "retreat_cpu", "vectors")),
+        ),
         ("triton", "glifr/kernels/scan_triton.py"),
     ],
 )

@@ -7,14 +7,12 @@ from typing import Any
 import pytest
 import torch
 from hypothesis import given, settings
-from hypothesis import strategies as st
 from kernel_cases import BIASED, CASES, Case, make, outputs_and_gradients
 from torch import Tensor
 
-from glifr.equations import Constants, GLIFRParameters, GLIFRState
+from glifr.equations import GLIFRParameters, GLIFRState
 from glifr.errors import InputError
 from glifr.kernels import BACKENDS, SequenceInput, blocked, choose_backend, cuda, passes, reference, scan
-from glifr.kernels.sequence import SequenceResult
 from glifr.networks import BNNFC, forward_replicas
 
 pytestmark = pytest.mark.usefixtures("unwritten_memory_is_nan")
@@ -23,11 +21,6 @@ pytestmark = pytest.mark.usefixtures("unwritten_memory_is_nan")
 def test_the_fixture_fills_what_the_kernel_allocates() -> None:
     assert torch.empty_like(torch.zeros(2)).isnan().all()
     assert torch.zeros(2).new_empty(2).isnan().all()
-
-
-def padded(sequence: SequenceInput) -> SequenceResult:
-    """The blocked backend with scans of 16 lanes."""
-    return blocked.run(sequence, blocked.PLAIN._replace(lanes=16))
 
 
 def agree(case: Case, seed: int = 0, run: Any = blocked.run) -> None:
@@ -41,24 +34,6 @@ def agree(case: Case, seed: int = 0, run: Any = blocked.run) -> None:
 @given(CASES)
 def test_blocked_agrees_with_the_loop_at_any_size(case: Case) -> None:
     agree(case)
-
-
-@settings(max_examples=100, deadline=None, derandomize=True)
-@given(CASES, st.sampled_from([1, 5, 15, 16, 17]))
-def test_padding_to_lanes_changes_nothing(case: Case, hidden: int) -> None:
-    agree(case._replace(hidden=hidden), run=padded)
-
-
-def test_padded_neurons_stay_silent_where_resets_are_steep() -> None:
-    """With dt / tau beyond 4 a neuron that fires without input would grow without bound."""
-    steep = Constants(reset_rate=9.0, v_reset=-0.7, sigma_v=30.0, I0=0.4, R=0.5)
-    sequence, _ = make(Case(steps=300, delay=5, hidden=3, constants=steep))
-    silent = sequence._replace(mask=torch.zeros(1, 1, 1, 3, dtype=torch.float64))
-    result = padded(silent)
-    whole = result.firing._base
-    assert whole is not None
-    assert torch.count_nonzero(whole) == 0
-    assert result.final.voltage.isfinite().all()
 
 
 EDGES = pytest.mark.parametrize(
@@ -79,11 +54,6 @@ def test_blocked_agrees_with_the_loop_at_the_edges(case: Case) -> None:
     agree(case, seed=5)
 
 
-@EDGES
-def test_padded_to_lanes_it_agrees_at_the_edges(case: Case) -> None:
-    agree(case, seed=5, run=padded)
-
-
 @pytest.mark.parametrize("mask", ["none", "neurons", "dropout"])
 def test_tiles_of_the_batch_join_to_the_whole(mask: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blocked, "_TILE", 1)
@@ -91,7 +61,6 @@ def test_tiles_of_the_batch_join_to_the_whole(mask: str, monkeypatch: pytest.Mon
     case = Case(steps=11, delay=4, batch=8, replicas=2, mask=mask, initial=True, history=True, constants=BIASED)
     assert len(blocked.run(make(case)[0]).tiles) == 3
     agree(case)
-    agree(case, run=padded)
 
 
 @pytest.mark.parametrize("case", [Case(steps=5, delay=2, initial=True, history=True, batch=2, constants=BIASED)])

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from kernel_cases import BIASED, CASES, Case, make, outputs_and_gradients
 from torch import Tensor
 
-from glifr.equations import GLIFRParameters
+from glifr.equations import Constants, GLIFRParameters
 from glifr.errors import InputError
-from glifr.kernels import choose_backend, cpu, jobs, memory, products, reference, scan_cpu_jobs, vectors
+from glifr.kernels import choose_backend, cpu, jobs, memory, reference, vectors
 from glifr.networks import BNNFC, forward_replicas
 
 pytestmark = pytest.mark.usefixtures("unwritten_memory_is_nan")
@@ -65,11 +65,21 @@ def test_agrees_with_the_loop_at_any_size(case: Case, hidden: int, ascs: int) ->
         pytest.param(Case(steps=1, delay=1, ascs=3, initial=True, history=True, mask="dropout"), id="one step"),
         pytest.param(Case(steps=9, delay=4, replicas=3, shared_input=True, mask="neurons", batch=70), id="two tiles"),
         pytest.param(Case(steps=300, delay=100, batch=17, hidden=9, ascs=1), id="long"),
-        pytest.param(Case(steps=7, delay=5, inputs=70, hidden=260, batch=64), id="products by oneDNN"),
+        pytest.param(Case(steps=7, delay=5, inputs=70, hidden=260, batch=64), id="wide"),
     ],
 )
 def test_agrees_with_the_loop_at_the_edges(case: Case) -> None:
     agree(case, seed=5)
+
+
+def test_padded_neurons_stay_silent_where_resets_are_steep() -> None:
+    """With dt / tau beyond 4 a neuron that fires without input would grow without bound, and spoil all products."""
+    steep = Constants(reset_rate=9.0, v_reset=-0.7, sigma_v=30.0, I0=0.4, R=0.5)
+    sequence, _ = make(Case(steps=300, delay=5, hidden=3, constants=steep), dtype=torch.float32)
+    thresh = torch.full_like(sequence.parameters.thresh, 1e5)
+    result = cpu.run(sequence._replace(parameters=sequence.parameters._replace(thresh=thresh)))
+    assert torch.count_nonzero(result.firing) == 0
+    assert result.final.voltage.isfinite().all()
 
 
 def evaluated(function: Any, x: np.ndarray) -> np.ndarray:
@@ -229,25 +239,6 @@ def test_no_gradient_for_what_needs_none() -> None:
         assert not cpu.run(sequence).firing.requires_grad
 
 
-def test_products_without_onednn_are_the_same_to_rounding(monkeypatch: pytest.MonkeyPatch) -> None:
-    left, right = torch.randn(1, 400, 252), torch.randn(2, 252, 252)
-    fast = products.looped(left, right)
-    monkeypatch.setattr(products, "_onednn_works", lambda: False)
-    torch.testing.assert_close(products.looped(left, right), fast, rtol=1e-4, atol=1e-4)
-    torch.testing.assert_close(fast, left @ right, rtol=1e-4, atol=1e-4)
-
-
-@pytest.mark.parametrize("failure", [AttributeError, RuntimeError, NotImplementedError])
-def test_onednn_is_used_only_where_it_works(failure: type[Exception], monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused(*_: Any) -> Tensor:
-        raise failure
-
-    monkeypatch.setattr(products, "_onednn", refused)
-    assert not products._onednn_works.__wrapped__()
-    monkeypatch.setattr(products, "_onednn", lambda left, right: left @ right + 1)
-    assert not products._onednn_works.__wrapped__()
-
-
 def test_without_a_folder_for_the_cache_it_compiles_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     original = numba.cfunc
 
@@ -280,7 +271,7 @@ def test_where_it_cannot_run_it_is_refused(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_auto_takes_it_for_float32_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scan_cpu_jobs.ForwardScan, "advance", lambda *_: pytest.fail("numba ran"))
+    monkeypatch.setattr(jobs.Runner, "run", lambda *_: pytest.fail("numba ran"))
     BNNFC(3, 5, 2).double()(torch.zeros(2, 4, 3, dtype=torch.float64))
     with pytest.raises(pytest.fail.Exception, match="numba ran"):
         BNNFC(3, 5, 2)(torch.zeros(2, 4, 3))

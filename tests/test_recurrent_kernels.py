@@ -291,6 +291,7 @@ def test_reading_the_last_step_makes_no_gradient_for_the_others(
 
     monkeypatch.setattr(module.BackwardScan, "__init__", watched)
     networks = [make(kind, 0, hidden=7)]
+    networks[0].backend = "torch"
     for readout in ("last", "all"):
         forward_replicas(networks, torch.randn(4, 9, 5), readout=readout).sum().backward()  # type: ignore[arg-type]
     assert upstreams[0] is None

@@ -1,8 +1,8 @@
 """How a GLIFR layer's sequence is computed: one function a backend, all with the same result to rounding.
 
-reference: the plain loop. torch: delay blocks with a hand-written backward. cpu: the same over a scan that numba
-compiles, in float32. triton: the same over a scan that Triton compiles for CUDA, in float32. `auto` chooses by device
-and number type and says which.
+reference: the plain loop. torch: delay blocks with a hand-written backward. cpu: the same with products and scans
+compiled by numba as one function, in float32. triton: the same over a scan that Triton compiles for CUDA, in float32.
+`auto` chooses by device and number type and says which.
 """
 
 from __future__ import annotations

@@ -1,11 +1,10 @@
 """The sequence in blocks of D steps with a hand-written backward, as one autograd function over interchangeable scans.
 
-What a pass computes: `passes.py`. Here a batch becomes tiles whose states fit the CPU's caches, and H neurons become W,
-the next multiple of the scan's vector lanes: what comes in is padded, what goes out is narrowed, nothing is copied
-where W = H. All tiles are one node of the graph, so that what they share is prepared once and their weight gradients
-are added here. Nothing is kept where no gradient is needed.
+What a pass computes: `passes.py`. Here a batch becomes tiles whose states fit the CPU's caches. All tiles are one node
+of the graph, so that what they share is prepared once and their weight gradients are added here. Nothing is kept where
+no gradient is needed. Backend "cpu" has a function of its own (`cpu.py`).
 
-Shapes: R replicas, B batch, b a tile of it, T steps, I inputs, H neurons, W width, D delay in steps.
+Shapes: R replicas, B batch, b a tile of it, T steps, I inputs, H neurons, D delay in steps.
 """
 
 from __future__ import annotations
@@ -19,15 +18,6 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from glifr.equations import GLIFRParameters, GLIFRState
-from glifr.kernels.padding import (
-    fill_of_glifr,
-    narrow,
-    narrow_parameters,
-    widen,
-    widen_mask,
-    widen_parameters,
-    width_for,
-)
 from glifr.kernels.passes import Engine, Layer, Passed, Tile, Wanted, backward, forward
 from glifr.kernels.scan import BackwardScan, ForwardScan
 from glifr.kernels.sequence import SequenceInput, SequenceResult, start_of
@@ -42,9 +32,8 @@ _LEAST_TILED_DELAY = 4  # blocks of few steps need the whole batch for their mat
 def run(sequence: SequenceInput, engine: Engine | None = None) -> SequenceResult:
     """Runs a GLIFR sequence, by default in plain torch; differentiable once."""
     engine = PLAIN if engine is None else engine
-    layer = Layer(GLIFRParameters, GLIFRState, sequence.constants, sequence.delay, fill_of_glifr(sequence.constants))
-    width = width_for(sequence.parameters.weight_lat.shape[-1], engine.lanes)
-    start = sequence.initial or start_of(sequence, width)
+    layer = Layer(GLIFRParameters, GLIFRState, sequence.constants, sequence.delay)
+    start = sequence.initial or start_of(sequence)
     tiles, final = run_layer(
         layer,
         engine,
@@ -58,10 +47,9 @@ def run(sequence: SequenceInput, engine: Engine | None = None) -> SequenceResult
 def run_layer(
     layer: Layer, engine: Engine, tile: int, tensors: Sequence[Tensor | None], mask: Tensor | None
 ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-    """Firing of consecutive parts of the batch, each [R,b,T,H] in memory [R,T,b,W], and the final state.
+    """Firing of consecutive parts of the batch, each [R,b,T,H] in memory [R,T,b,H], and the final state.
 
-    tile: samples in a part, on the CPU. tensors: history [R,B,D,H] or None, x [R or 1,B,T,I], the parameters, and the
-    start, at width H or W.
+    tile: samples in a part, on the CPU. tensors: history [R,B,D,H] or None, x [R or 1,B,T,I], parameters, start.
     """
     # Within a Function grad mode is off and needs_input_grad ignores no_grad, so what to keep is decided here.
     keep = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors)
@@ -109,22 +97,21 @@ class _Blocked(Function):
         ctx: Any, plan: _Plan, mask: Tensor | None, history: Tensor | None, x: Tensor, *tensors: Tensor
     ) -> tuple[Tensor, ...]:
         layer, count = plan.layer, len(plan.layer.parameters._fields)
-        hidden = tensors[1].shape[1]
-        width = width_for(hidden, plan.engine.lanes)
-        parameters = layer.parameters(*widen_parameters(tensors[:count], width, layer.fill))
-        start = layer.start(*(widen(state, width) for state in tensors[count:]))
-        before = None if history is None else widen(history.transpose(1, 2), width)
-        whole = Tile(x.transpose(1, 2), before, widen_mask(mask, hidden, width), start)
+        weight_in, weight_lat, *others = tensors[:count]
+        # contiguous, as products may round by how their operands lie in memory
+        parameters = layer.parameters(weight_in.contiguous(), weight_lat.contiguous(), *others)
+        start = layer.start(*tensors[count:])
+        whole = Tile(x.transpose(1, 2), _transposed(history), mask, start)
         tiles = _tiles(whole, plan.tile)
         passed, final = zip(*(forward(plan.engine, layer, parameters, t, plan.keep) for t in tiles), strict=True)
         if plan.keep:
             each = [_flat(*pair) for pair in zip(tiles, passed, strict=True)]
             ctx.save_for_backward(*parameters, *(tensor for tile in each for tensor in tile))
-            ctx.plan, ctx.hidden, ctx.tiles = plan, hidden, len(tiles)
+            ctx.plan, ctx.tiles = plan, len(tiles)
             ctx.set_materialize_grads(False)
         return (
-            *(narrow(p.firing, hidden, width).transpose(1, 2) for p in passed),
-            *(narrow(_join(state, -2), hidden, width) for state in zip(*final, strict=True)),
+            *(p.firing.transpose(1, 2) for p in passed),
+            *(_join(state, -2) for state in zip(*final, strict=True)),
         )
 
     @staticmethod
@@ -133,15 +120,15 @@ class _Blocked(Function):
         layer, (_, _, *needs) = ctx.plan.layer, ctx.needs_input_grad
         count = len(layer.parameters._fields)
         parameters, saved = layer.parameters(*ctx.saved_tensors[:count]), ctx.saved_tensors[count:]
-        width, size = parameters.weight_lat.shape[1], len(saved) // ctx.tiles
+        size = len(saved) // ctx.tiles
         wanted = Wanted(needs[0], needs[1], needs[2], needs[3], any(needs[4 : 2 + count]))
         begin, found = 0, []
         for i in range(ctx.tiles):
             tile, passed = _unflat(layer, saved[i * size : (i + 1) * size])
             end = begin + passed.firing.shape[2]
             upstream = _transposed(gradients[i])
-            upstream = None if upstream is None else widen(upstream, width).contiguous()
-            final = [g if g is None else widen(_part(g, -2, begin, end), width) for g in gradients[ctx.tiles :]]
+            upstream = None if upstream is None else upstream.contiguous()
+            final = [g if g is None else _part(g, -2, begin, end) for g in gradients[ctx.tiles :]]
             found.append(backward(ctx.plan.engine, layer, parameters, tile, passed, upstream, final, wanted))
             begin = end
         history, x, *others = zip(*found, strict=True)
@@ -149,10 +136,10 @@ class _Blocked(Function):
         return (
             None,
             None,
-            narrow(_transposed(_join(history, 2)), ctx.hidden, width),
+            _transposed(_join(history, 2)),
             _transposed(_join(x, 2)),
-            *narrow_parameters(totals, ctx.hidden, width),
-            *(narrow(_join(each, -2), ctx.hidden, width) for each in others[count:]),
+            *totals,
+            *(_join(each, -2) for each in others[count:]),
         )
 
 

@@ -1,19 +1,31 @@
-"""Backend "cpu": the delay blocks over numba's scans, products one replica at a time, buffers used again.
+"""Backend "cpu": a layer's whole pass as one compiled function, forward and backward, as one autograd function.
 
-Nothing it decides depends on threads or on the number of replicas, so a replica's bits are its own.
+As `blocked.py`, but that products and scans are one piece of code (`passes_cpu.py`, `scan_cpu.py`, `units_cpu.py`),
+which takes a chunk of samples through all steps on one thread. Neurons are padded to whole vectors. Nothing it decides
+depends on threads or on the number of replicas, so a replica's bits are its own.
+
+Shapes: R replicas, B batch, T steps, I inputs, H neurons, W width (the next multiple of 16), G gates per neuron (1 but
+for the LSTM), J after-spike currents, D delay in steps.
 """
 
 from __future__ import annotations
 
 import importlib.util
 from functools import cache
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from glifr.kernels import blocked, memory, products
-from glifr.kernels.passes import Engine
+import torch
+from torch import Tensor
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+
+from glifr.equations import Constants, GLIFRState
+from glifr.kernels.chunks_cpu import divide
+from glifr.kernels.padding import LANES, narrow, narrow_parameters, widen, widen_mask, widen_neurons, width_for
 from glifr.kernels.sequence import SequenceInput, SequenceResult
 
-_TILE, _LONG, _TILE_OF_LONG = 64, 256, 16  # samples in a tile; steps from which it is the smaller one
+if TYPE_CHECKING:
+    from glifr.kernels.jobs_cpu import Gradients
 
 
 @cache
@@ -22,23 +34,115 @@ def available() -> bool:
     return importlib.util.find_spec("numba") is not None
 
 
-@cache
-def engine(layer: Literal["glifr", "tanh", "lstm"]) -> Engine:
-    """The scans of a layer, with what all layers share."""
-    from glifr.kernels import scan_cpu_jobs, units_cpu, vectors  # numba takes a while to import, and may not be there
-
-    forward, backward = {
-        "glifr": (scan_cpu_jobs.ForwardScan, scan_cpu_jobs.BackwardScan),
-        "tanh": (units_cpu.TanhForward, units_cpu.TanhBackward),
-        "lstm": (units_cpu.LSTMForward, units_cpu.LSTMBackward),
-    }[layer]
-    return Engine(forward, backward, products.looped, memory.empty, _tile, vectors.LANES)
-
-
-def _tile(sequence: SequenceInput) -> int:
-    return _TILE if sequence.x.shape[2] < _LONG else _TILE_OF_LONG
-
-
 def run(sequence: SequenceInput) -> SequenceResult:
     """Runs the sequence of a GLIFR layer, float32; differentiable once."""
-    return blocked.run(sequence, engine("glifr"))
+    layer = _Layer("glifr", sequence.delay, sequence.constants)
+    start = sequence.initial or ()
+    firing, *final = _run(layer, sequence.mask, sequence.history, sequence.x, *sequence.parameters, *start)
+    return SequenceResult((firing,), GLIFRState(*final))
+
+
+def run_units(
+    kind: Literal["tanh", "lstm"], x: Tensor, weight_in: Tensor, weight_lat: Tensor, delay: int, mask: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """h of the tanh network or the LSTM [R,B,T,H], and its last step [R,B,H]; float32.
+
+    x: [R or 1,B,T,I]. weight_in [R,I,G*H], weight_lat [R,H,G*H]. mask: broadcastable to [R,B,T,H]. Differentiable once.
+    """
+    hidden, last = _run(_Layer(kind, delay), mask, None, x, weight_in, weight_lat)
+    return hidden, last
+
+
+class _Layer(NamedTuple):
+    """What is no tensor."""
+
+    kind: Literal["glifr", "tanh", "lstm"]
+    delay: int
+    constants: Constants | None = None
+
+    @property
+    def parameters(self) -> int:
+        return 7 if self.kind == "glifr" else 2
+
+
+def _run(layer: _Layer, mask: Tensor | None, *tensors: Tensor | None) -> tuple[Tensor, ...]:
+    # Within a Function grad mode is off and needs_input_grad ignores no_grad, so what to keep is decided here.
+    keep = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors)
+    found: tuple[Tensor, ...] = _Compiled.apply(layer, keep, mask, *tensors)
+    return found
+
+
+class _Compiled(Function):
+    """Gradients flow to history, x, parameters and start; none to the mask."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, layer: _Layer, keep: bool, mask: Tensor | None, history: Tensor | None, x: Tensor, *tensors: Tensor
+    ) -> tuple[Tensor, ...]:
+        from glifr.kernels import jobs_cpu  # numba takes a while to import, and may not be there
+
+        hidden = tensors[1].shape[1]
+        width = width_for(hidden, LANES)
+        weight_in, weight_lat = tensors[:2]
+        work = jobs_cpu.Layer(
+            layer.kind,
+            hidden,
+            divide(*x.shape[1:3], layer.delay),
+            layer.constants,
+            widen_neurons(tensors[2:7], width, layer.constants) if layer.constants is not None else None,
+            x.contiguous(),
+            None if history is None else widen(history, width).contiguous(),
+            widen_mask(mask, hidden, width),
+            [widen(state, width).contiguous() for state in tensors[layer.parameters :]],
+        )
+        passed, final = jobs_cpu.forward(work, weight_in, weight_lat, keep)
+        if keep:
+            ctx.save_for_backward(
+                *(weight_in, weight_lat, *passed),
+                *(work.neurons, work.inputs, work.history, work.mask, *work.start),
+            )
+            ctx.layer, ctx.division = layer, work.division
+            ctx.set_materialize_grads(False)
+        return tuple(narrow(each, hidden, width) for each in (passed.firing, *final))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
+        from glifr.kernels import jobs_cpu
+
+        layer = ctx.layer
+        weight_in, weight_lat, values, firing, kept, neurons, inputs, history, mask, *start = ctx.saved_tensors
+        hidden = weight_lat.shape[1]
+        work = jobs_cpu.Layer(layer.kind, hidden, ctx.division, layer.constants, neurons, inputs, history, mask, start)
+        width, needs = work.width, ctx.needs_input_grad[3:]
+        upstream, *final = (None if g is None else widen(g, width).contiguous() for g in gradients)
+        found = jobs_cpu.backward(
+            work,
+            weight_in,
+            weight_lat,
+            jobs_cpu.Passed(values, firing, kept),
+            upstream,
+            final,
+            jobs_cpu.Wanted(needs[1], needs[0], needs[2], needs[3], any(needs[4 : 2 + layer.parameters])),
+        )
+        return (
+            *(None, None, None),
+            narrow(found.history, hidden, width),
+            _shared(found.x, len(inputs)),
+            *narrow_parameters(_parameters(layer, found), hidden, width),
+            *(narrow(state, hidden, width) for state in found.start[: len(start)]),
+        )
+
+
+def _parameters(layer: _Layer, found: Gradients) -> list[Tensor | None]:
+    """Gradients in the order of the parameters: thresh, dt k_m [R,1,W] and dt k_j, r, a [J,R,1,W] after the weights."""
+    weights, sums = [found.weight_in, found.weight_lat], found.neurons
+    if sums is None:
+        return [*weights, *[None] * (layer.parameters - 2)]
+    currents = sums[:, 2:].reshape(len(sums), -1, 3, sums.shape[2]).permute(2, 1, 0, 3).unsqueeze(3)
+    return [*weights, sums[:, :1], sums[:, 1:2], *currents.unbind(0)]
+
+
+def _shared(gradient: Tensor | None, replicas: int) -> Tensor | None:
+    """Of x [R,B,T,I]: summed to [1,B,T,I] where replicas shared it."""
+    return gradient if gradient is None or len(gradient) == replicas else gradient.sum(0, keepdim=True)

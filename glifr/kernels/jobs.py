@@ -11,12 +11,12 @@ elsewhere one thread does all.
 from __future__ import annotations
 
 import ctypes
+from array import array
 from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 import numba
-import numpy as np
 import torch
 from numba import types
 from torch import Tensor
@@ -50,29 +50,30 @@ class Runner:
 
     def __init__(self, code: Any, places: tuple[str, ...]) -> None:
         self._code, self._used = code, list[Tensor]()
-        self._place = {name: place for place, name in enumerate(places)}
-        self._job = np.zeros(len(places), dtype=np.int64)
-        self._address = self._job.ctypes.data
+        self._places, self._values = places, dict[str, int]()
 
     def set(self, **values: int) -> None:
-        for name, value in values.items():
-            self._job[self._place[name]] = value
+        self._values |= values
 
     def point(self, **tensors: Tensor | None) -> None:
-        """Sets addresses of tensors, which stay alive as long as this does."""
+        """Sets addresses of contiguous tensors, which stay alive as long as this does."""
         for name, tensor in tensors.items():
             if tensor is not None:
-                whole = tensor.contiguous()
-                self._used.append(whole)
-                self._job[self._place[name]] = whole.data_ptr()
+                self._used.append(tensor)
+                self._values[name] = tensor.data_ptr()
+
+    def keep(self, tensor: Tensor) -> None:
+        """Keeps a tensor alive whose address was set by itself."""
+        self._used.append(tensor)
 
     def run(self, threads: int) -> None:
         """Does all tasks."""
-        self._job[0] = self._job[1] = 0
+        job = array("q", [self._values.get(place, 0) for place in self._places])
+        address, _ = job.buffer_info()
         if threads > 1:
-            pool()(self._code.address, self._address, threads, 0)
+            pool()(self._code.address, address, threads, 0)
         else:
-            self._code.ctypes(self._address)
+            self._code.ctypes(address)
 
 
 def threads_for(tasks: int) -> int:

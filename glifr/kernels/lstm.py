@@ -1,8 +1,7 @@
 """The LSTM step by step, forward and backward, in place and without autograd. Equations: glifr.equations.lstm_step.
 
-`pack` brings the gates into the order input, forget, output, cell, so that three of them are one sigmoid. `_open` and
-`_close` are what backend "cpu" compiles (`units_cpu.py`). Backward, with F_t the gradient that reaches h_t and Gc the
-carry of the cell from step t+1:
+`pack` brings the gates into the order input, forget, output, cell, so that three of them are one sigmoid. Backward,
+with F_t the gradient that reaches h_t and Gc the carry of the cell from step t+1:
 
     Gc   = Gc + m F_t o (1 - tanh(c_t)^2)
     d_o  = o (1 - o) m F_t tanh(c_t)      d_i = i (1 - i) Gc g

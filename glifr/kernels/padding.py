@@ -1,4 +1,4 @@
-"""Widening to the vector lanes of a scan: H neurons become W, the next multiple of the lanes; where W = H, no copy.
+"""Widening to the vectors of the compiled scans: H neurons become W, the next multiple; where W = H, no copy.
 
 A padded neuron reads nothing and nothing reads it: its weights are zero. A tanh or LSTM unit then stays at zero. That a
 GLIFR neuron's state stays finite whatever tau and the reset voltage are, it is padded far below threshold.
@@ -11,22 +11,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
 from glifr.equations import Constants
 
+LANES = 16  # float32 numbers in a vector of the compiled scans of the CPU (`vectors.py`)
 _FAR = 1000.0  # sigmas below threshold: the sigmoid is zero in float64 too
 
 
 def width_for(hidden: int, lanes: int) -> int:
     """W: the next multiple of `lanes`."""
     return -(-hidden // lanes) * lanes
-
-
-def fill_of_glifr(constants: Constants) -> tuple[float, ...]:
-    """What thresh, decay_m, decay_j, r and a of padded neurons are."""
-    return _FAR * constants.sigma_v, 0.5, 0.5, 0.0, 0.0
 
 
 def widen(tensor: Tensor, width: int, value: float = 0.0) -> Tensor:
@@ -40,20 +37,16 @@ def narrow(tensor: Tensor | None, hidden: int, width: int) -> Any:
     return tensor if tensor is None or hidden == width else tensor.narrow(-1, 0, hidden)
 
 
-def widen_parameters(tensors: Sequence[Tensor], width: int, fill: Sequence[float]) -> list[Tensor]:
-    """weight_in [R,I,G*W], weight_lat [R,W,G*W], and the others [*,W], padded with the values of `fill`.
-
-    Weights are contiguous, as products may round by how their operands lie in memory.
-    """
-    weight_in, weight_lat, *others = tensors
-    hidden = weight_lat.shape[1]
-    more = width - hidden
-    if not more:
-        return [weight_in.contiguous(), weight_lat.contiguous(), *others]
-    by_gate = [weight.view(*weight.shape[:2], -1, hidden) for weight in (weight_in, weight_lat)]
-    weights = [pad(by_gate[0], (0, more)), pad(by_gate[1], (0, more, 0, 0, 0, more))]
-    weights = [weight.flatten(2).contiguous() for weight in weights]
-    return [*weights, *(widen(t, width, v) for t, v in zip(others, fill, strict=True))]
+def widen_neurons(tensors: Sequence[Tensor], width: int, constants: Constants) -> Tensor:
+    """thresh, dt k_m [R,1,H], dt k_j, r and a [J,R,1,H] as one [2+3J,R,W], padded so that nothing fires."""
+    thresh, decay_m, *currents = tensors
+    (replicas, _, hidden), count = thresh.shape, 2 + 3 * len(currents[0])
+    found = thresh.new_empty(count, replicas, 1, width)
+    torch.cat([thresh.unsqueeze(0), decay_m.unsqueeze(0), *currents], out=found[..., :hidden])
+    if width > hidden:
+        found[..., hidden:] = 0.0
+        found[0, ..., hidden:] = _FAR * constants.sigma_v
+    return found.squeeze(2)
 
 
 def narrow_parameters(tensors: Sequence[Tensor | None], hidden: int, width: int) -> list[Tensor | None]:

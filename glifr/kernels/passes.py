@@ -8,8 +8,8 @@ product each over all steps, at the end. For t < D the lateral product is zero a
 Kept for backward are firing, voltage (written over s) and what the scan needs beside. The gradient of s is one array
 more, which the weight gradients read.
 
-Shapes: R replicas, b samples of the tile, T steps, I inputs, W width of the scan, G gates per neuron (1 but for the
-LSTM), D delay in steps. Memory is laid out [R,T,b,W], so that a block is one matrix [D*b,W] per replica without a copy.
+Shapes: R replicas, b samples of the tile, T steps, I inputs, H neurons, G gates per neuron (1 but for the LSTM), D
+delay in steps. Memory is laid out [R,T,b,H], so that a block is one matrix [D*b,H] per replica without a copy.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Engine(NamedTuple):
 
     forward_scan, backward_scan: classes like those of `scan.py`. product: left [R or 1,n,K] times right [R,K,N],
     written to the third argument where it is given. empty: an uninitialised tensor of a shape, like another. tile: how
-    many samples are computed together on the CPU. lanes: W is the next multiple of these.
+    many samples are computed together on the CPU.
     """
 
     forward_scan: Callable[..., Any]
@@ -37,22 +37,19 @@ class Engine(NamedTuple):
     product: Callable[..., Tensor]
     empty: Callable[[Sequence[int], Tensor], Tensor]
     tile: Callable[[SequenceInput], int]
-    lanes: int = 1
 
 
 class Layer(NamedTuple):
     """What is computed, beside tensors.
 
     parameters, start: the named tuples of its tensors; parameters begin with weight_in [R,I,G*H] and weight_lat
-    [R,H,G*H]. constants: what all neurons share. fill: what the parameters after these are padded with. overwrites:
-    without a mask the scan writes firing over s.
+    [R,H,G*H]. constants: what all neurons share. overwrites: without a mask the scan writes firing over s.
     """
 
     parameters: Any
     start: Any
     constants: Any
     delay: int
-    fill: tuple[float, ...] = ()
     overwrites: bool = False
 
 
@@ -60,16 +57,16 @@ class Tile(NamedTuple):
     """Part of the batch."""
 
     inputs: Tensor  # [R or 1,T,b,I], contiguous
-    history: Tensor | None  # [R,D,b,W]
+    history: Tensor | None  # [R,D,b,H]
     mask: Tensor | None  # broadcastable to [R,b,T,W]
-    start: Any  # each [...,R,b,W]
+    start: Any  # each [...,R,b,H]
 
 
 class Passed(NamedTuple):
     """What a forward pass has left for the backward pass."""
 
-    firing: Tensor  # [R,T,b,W]
-    voltage: Tensor  # [R,T,b,G*W]
+    firing: Tensor  # [R,T,b,H]
+    voltage: Tensor  # [R,T,b,G*H]
     kept: Sequence[Tensor]
 
 
@@ -114,9 +111,9 @@ def backward(
     final: Sequence[Tensor | None],
     wanted: Wanted,
 ) -> tuple[Tensor | None, ...]:
-    """Gradients of history [R,D,b,W], x [R or 1,T,b,I], of each parameter and each state at the start.
+    """Gradients of history [R,D,b,H], x [R or 1,T,b,I], of each parameter and each state at the start.
 
-    upstream: gradient of firing from outside [R,T,b,W], None for zeros. final: gradients of the final state, or None.
+    upstream: gradient of firing from outside [R,T,b,H], None for zeros. final: gradients of the final state, or None.
     """
     product, delay, steps = engine.product, layer.delay, passed.voltage.shape[1]
     synaptic = engine.empty(passed.voltage.shape, passed.voltage)
@@ -176,7 +173,7 @@ def _input_gradient(product: _Product, synaptic: Tensor, weight_in: Tensor, inpu
 
 
 def _history_gradient(product: _Product, synaptic: Tensor, weight_back: Tensor, history: Tensor) -> Tensor:
-    """[R,D,b,W]; zero where the sequence is shorter than the delay."""
+    """[R,D,b,H]; zero where the sequence is shorter than the delay."""
     gradient = torch.zeros_like(history)
     first = min(history.shape[1], synaptic.shape[1])
     flat = product(_rows(synaptic[:, :first]), weight_back)

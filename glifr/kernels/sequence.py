@@ -31,7 +31,7 @@ class SequenceInput(NamedTuple):
 
 
 class SequenceResult(NamedTuple):
-    """tiles: firing of consecutive parts of the batch, each [R,b,T,H], a view whose memory is [R,T,b,H].
+    """tiles: firing of consecutive parts of the batch, each [R,b,T,H], in memory [R,T,b,H] or [R,b,T,H].
 
     final: the state after the last step, of the whole batch.
     """
@@ -45,12 +45,12 @@ class SequenceResult(NamedTuple):
         return self.tiles[0] if len(self.tiles) == 1 else torch.cat(self.tiles, 1)
 
 
-def start_of(sequence: SequenceInput, width: int | None = None) -> GLIFRState:
-    """The state before the first step: what was given, or zeros of so many neurons, by default H."""
+def start_of(sequence: SequenceInput) -> GLIFRState:
+    """The state before the first step: what was given, or zeros."""
     if sequence.initial is not None:
         return sequence.initial
     weight, after_spike = sequence.parameters.weight_lat, sequence.parameters.a
-    shape = (weight.shape[0], sequence.x.shape[1], weight.shape[-1] if width is None else width)
+    shape = (weight.shape[0], sequence.x.shape[1], weight.shape[-1])
     zeros = weight.new_zeros(shape)
     return GLIFRState(zeros, zeros, weight.new_zeros(after_spike.shape[0], *shape))
 

@@ -1,213 +1,221 @@
 # mypy: disable-error-code="untyped-decorator"
-"""The pointwise part of the tanh network and the LSTM on the CPU, in float32, compiled by numba.
+"""The tanh network and the LSTM on the CPU, in float32, compiled by numba.
 
-Equations, gates and what is saved: `tanh.py` and `lstm.py`; here a step is one pass over memory instead of one a
-operation. A task is `CHUNK` rows; a row is one sample at one step, W units, for the LSTM its gates [4,W] in the order
-input, forget, output, cell. How compiled code gets its job: `jobs.py`.
+Equations, gates and what is saved: `tanh.py` and `lstm.py`; here what is pointwise is one pass over memory instead of
+one an operation. A row is one sample at one step: W units, or the LSTM's gates [4,W] in the order input, forget,
+output, cell. Places, chunks and shapes: `places_cpu.py`.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from torch import Tensor
 
-from glifr.kernels import lstm as lstm_scan
-from glifr.kernels import tanh as tanh_scan
-from glifr.kernels.jobs import Runner, compiled, threads_for
-from glifr.kernels.vectors import BYTES, inlined, integer_at, load, sigmoid, splat, store, take, tanh
+from glifr.kernels.passes_cpu import (
+    clear_totals,
+    lateral_gradient,
+    own_part,
+    stretch_gradients,
+    synaptic_input,
+    totals_of,
+)
+from glifr.kernels.places_cpu import (
+    JOB,
+    chunk_of,
+    copy,
+    get,
+    group_of,
+    mask_row,
+    own_scratch,
+    start_row,
+    state_row,
+    step_row,
+)
+from glifr.kernels.vectors import BYTES, inlined, load, sigmoid, splat, store, take, tanh
 
-CHUNK = 16
-SQUASH, UNSQUASH, OPEN_GATES, CLOSE_GATES = range(4)  # forward and backward of the tanh network, then of the LSTM
 _ONE, _ZERO = np.float32(1), np.float32(0)
 
 
-class Job(NamedTuple):
-    """Places in a job: counts, and addresses (0 where there is none)."""
-
-    next_task: int = 0
-    next_thread: int = 1
-    tasks: int = 2
-    rows: int = 3
-    width: int = 4
-    values: int = 5  # pre-activations, then what they were squashed to: [rows,W], or gates [rows,4,W]
-    lateral: int = 6  # added to the pre-activations, of their shape
-    cell_before: int = 7  # [rows,W], as the others
-    cell: int = 8
-    hidden: int = 9
-    reaching: int = 10  # gradient that reaches h
-    carry: int = 11  # gradient of c, updated
-    found: int = 12  # gradient of the pre-activations, of their shape
-
-
-_JOB = Job()
+@inlined
+def _squash(masked: bool, job: int, chunk: Any, i: int, t: int) -> None:
+    """values = tanh(values), and firing that times the mask: glifr.equations.rnn_step."""
+    row, steps = 4 * get(job, JOB.width), get(job, JOB.steps)
+    values = step_row(job, get(job, JOB.values), row, steps, chunk, i, t)
+    hidden = step_row(job, get(job, JOB.firing), row, steps, chunk, i, t)
+    mask = mask_row(job, chunk, t, i) if masked else 0
+    for k in range(0, row, BYTES):
+        h = tanh(load(values + k))
+        store(values + k, h)
+        if masked:
+            store(hidden + k, h * load(mask + k))
 
 
 @inlined
-def _get(job: int, field: int) -> Any:
-    """A count or an address."""
-    return integer_at(job + 8 * field)
-
-
-@inlined
-def _rows_of(job: int, task: int) -> Any:
-    """Where the rows of a task begin and end, in bytes of arrays [rows,W]."""
-    row = 4 * _get(job, _JOB.width)
-    return task * CHUNK * row, min((task + 1) * CHUNK, _get(job, _JOB.rows)) * row
-
-
-@inlined
-def _squash(job: int, begin: int, end: int) -> None:
-    """values = tanh(values + lateral)."""
-    values, lateral = _get(job, _JOB.values), _get(job, _JOB.lateral)
-    for k in range(begin, end, BYTES):
-        s = load(values + k)
-        if lateral != 0:
-            s = s + load(lateral + k)
-        store(values + k, tanh(s))
-
-
-@inlined
-def _unsquash(job: int, begin: int, end: int) -> None:
-    """found = reaching (1 - values^2)."""
-    values, reaching, found = _get(job, _JOB.values), _get(job, _JOB.reaching), _get(job, _JOB.found)
-    for k in range(begin, end, BYTES):
-        h = load(values + k)
-        store(found + k, load(reaching + k) * (_ONE - h * h))
-
-
-@inlined
-def _gate(job: int, gates: int, k: int, place: int) -> Any:
-    """The pre-activation of a gate: own input and lateral input."""
-    s, lateral = load(_get(job, _JOB.values) + gates + place), _get(job, _JOB.lateral)
+def _reaching(masked: bool, job: int, place: Any, k: int) -> Any:
+    """What reaches h: from later steps, from outside, and at the last step from its final value, times the mask."""
+    lateral, upstream, final, mask = place
+    total = splat(_ZERO)
     if lateral != 0:
-        s = s + load(lateral + gates + place)
-    return s
+        total = load(lateral + k)
+    if upstream != 0:
+        total = total + load(upstream + k)
+    if final != 0:
+        total = total + load(final + k)
+    if masked:
+        total = total * load(mask + k)
+    return total
 
 
 @inlined
-def _open_gates(job: int, begin: int, end: int) -> None:
+def _sources(masked: bool, job: int, synaptic: Any, chunk: Any, i: int, t: int, reached: int) -> Any:
+    """Addresses of what `_reaching` adds, 0 for none. reached: the step from which on lateral input sends nothing."""
+    row, wide, steps = 4 * get(job, JOB.width), 4 * get(job, JOB.columns), get(job, JOB.steps)
+    lateral, upstream, final, mask = 0, get(job, JOB.upstream), 0, 0
+    if t < reached:
+        lateral = step_row(job, synaptic[0], wide, steps, synaptic[1], i, t)
+    if upstream != 0:
+        upstream = step_row(job, upstream, row, steps, chunk, i, t)
+    if t == steps - 1:
+        final = start_row(job, get(job, JOB.final_firing), chunk, i)
+    if masked:
+        mask = mask_row(job, chunk, t, i)
+    return lateral, upstream, final, mask
+
+
+@inlined
+def _unsquash(masked: bool, job: int, synaptic: Any, chunk: Any, i: int, t: int, reached: int) -> None:
+    """synaptic = reaching (1 - tanh(s)^2)."""
+    row, steps = 4 * get(job, JOB.width), get(job, JOB.steps)
+    values = step_row(job, get(job, JOB.values), row, steps, chunk, i, t)
+    found = step_row(job, synaptic[0], row, steps, synaptic[1], i, t)
+    sources = _sources(masked, job, synaptic, chunk, i, t, reached)
+    for k in range(0, row, BYTES):
+        h = load(values + k)
+        store(found + k, _reaching(masked, job, sources, k) * (_ONE - h * h))
+
+
+@inlined
+def _cell(keep: bool, job: int, chunk: Any, i: int, t: int) -> Any:
+    """The row of c: of that step where all are kept, else the only one."""
+    row = 4 * get(job, JOB.width)
+    if keep:
+        return step_row(job, get(job, JOB.kept), row, get(job, JOB.steps), chunk, i, t)
+    return state_row(job, get(job, JOB.kept), chunk, i)
+
+
+@inlined
+def _open_gates(masked: bool, keep: bool, job: int, chunk: Any, i: int, t: int) -> None:
     """A step of the LSTM: glifr.equations.lstm_step."""
-    row, values, before = 4 * _get(job, _JOB.width), _get(job, _JOB.values), _get(job, _JOB.cell_before)
-    cell, hidden = _get(job, _JOB.cell), _get(job, _JOB.hidden)
-    for at in range(begin, end, row):
-        for k in range(0, row, BYTES):
-            gates = 4 * at + k
-            i, f = sigmoid(_gate(job, gates, k, 0)), sigmoid(_gate(job, gates, k, row))
-            o, g = sigmoid(_gate(job, gates, k, 2 * row)), tanh(_gate(job, gates, k, 3 * row))
-            c = i * g
-            if before != 0:
-                c = c + f * load(before + at + k)
-            store(values + gates, i)
-            store(values + gates + row, f)
-            store(values + gates + 2 * row, o)
-            store(values + gates + 3 * row, g)
-            store(cell + at + k, c)
-            store(hidden + at + k, o * tanh(c))
+    row, steps = 4 * get(job, JOB.width), get(job, JOB.steps)
+    gates = step_row(job, get(job, JOB.values), 4 * row, steps, chunk, i, t)
+    hidden = step_row(job, get(job, JOB.firing), row, steps, chunk, i, t)
+    cell, before = _cell(keep, job, chunk, i, t), _cell(keep, job, chunk, i, max(t - 1, 0))
+    mask = mask_row(job, chunk, t, i) if masked else 0
+    for k in range(gates, gates + row, BYTES):
+        i_gate, f = sigmoid(load(k)), sigmoid(load(k + row))
+        o, g = sigmoid(load(k + 2 * row)), tanh(load(k + 3 * row))
+        at = k - gates
+        c = i_gate * g
+        if t > 0:
+            c = c + f * load(before + at)
+        store(k, i_gate)
+        store(k + row, f)
+        store(k + 2 * row, o)
+        store(k + 3 * row, g)
+        store(cell + at, c)
+        h = o * tanh(c)
+        if masked:
+            h = h * load(mask + at)
+        store(hidden + at, h)
 
 
 @inlined
-def _close_gates(job: int, begin: int, end: int) -> None:
+def _close_gates(masked: bool, job: int, synaptic: Any, chunk: Any, i: int, t: int, reached: int) -> None:
     """A step of the LSTM backward: `lstm.py`."""
-    row, values, before = 4 * _get(job, _JOB.width), _get(job, _JOB.values), _get(job, _JOB.cell_before)
-    cell, reaching = _get(job, _JOB.cell), _get(job, _JOB.reaching)
-    carry, found = _get(job, _JOB.carry), _get(job, _JOB.found)
-    for at in range(begin, end, row):
-        for k in range(0, row, BYTES):
-            gates = values + 4 * at + k
-            i, f, o, g = load(gates), load(gates + row), load(gates + 2 * row), load(gates + 3 * row)
-            g_hidden, squashed = load(reaching + at + k), tanh(load(cell + at + k))
-            g_cell = load(carry + at + k) + g_hidden * o * (_ONE - squashed * squashed)
-            c = splat(_ZERO)
-            if before != 0:
-                c = load(before + at + k)
-            place = found + 4 * at + k
-            store(place, g_cell * g * i * (_ONE - i))
-            store(place + row, g_cell * c * f * (_ONE - f))
-            store(place + 2 * row, g_hidden * squashed * o * (_ONE - o))
-            store(place + 3 * row, g_cell * i * (_ONE - g * g))
-            store(carry + at + k, g_cell * f)
+    row, steps = 4 * get(job, JOB.width), get(job, JOB.steps)
+    gates = step_row(job, get(job, JOB.values), 4 * row, steps, chunk, i, t)
+    found = step_row(job, synaptic[0], 4 * row, steps, synaptic[1], i, t)
+    cell, before = _cell(True, job, chunk, i, t), _cell(True, job, chunk, i, max(t - 1, 0))
+    carry = state_row(job, get(job, JOB.state_voltage), chunk, i)
+    sources = _sources(masked, job, synaptic, chunk, i, t, reached)
+    for k in range(0, row, BYTES):
+        i_gate, f = load(gates + k), load(gates + row + k)
+        o, g = load(gates + 2 * row + k), load(gates + 3 * row + k)
+        g_hidden, squashed = _reaching(masked, job, sources, k), tanh(load(cell + k))
+        g_cell = g_hidden * o * (_ONE - squashed * squashed)
+        if t < steps - 1:
+            g_cell = g_cell + load(carry + k)
+        c = splat(_ZERO)
+        if t > 0:
+            c = load(before + k)
+        store(found + k, g_cell * g * i_gate * (_ONE - i_gate))
+        store(found + row + k, g_cell * c * f * (_ONE - f))
+        store(found + 2 * row + k, g_hidden * squashed * o * (_ONE - o))
+        store(found + 3 * row + k, g_cell * i_gate * (_ONE - g * g))
+        store(carry + k, g_cell * f)
 
 
-def build(operation: int) -> Any:
-    """One of the operations, over the rows of all tasks. It is a constant of the compiled code."""
-
-    def over_tasks(job: int) -> None:
-        task = take(job)
-        while task < _get(job, _JOB.tasks):
-            begin, end = _rows_of(job, task)
-            if operation == SQUASH:
-                _squash(job, begin, end)
-            elif operation == UNSQUASH:
-                _unsquash(job, begin, end)
-            elif operation == OPEN_GATES:
-                _open_gates(job, begin, end)
-            else:
-                _close_gates(job, begin, end)
-            task = take(job)
-
-    return over_tasks
+@inlined
+def _finish(job: int, chunk: Any) -> None:
+    """h of the last step."""
+    row, steps = 4 * get(job, JOB.width), get(job, JOB.steps)
+    for i in range(chunk[2]):
+        last = step_row(job, get(job, JOB.firing), row, steps, chunk, i, steps - 1)
+        copy(state_row(job, get(job, JOB.state_firing), chunk, i), last, row)
 
 
-class _Operation:
-    """One of the operations above, on tensors [R,...,W] whose memory is contiguous within a replica."""
+def build_forward(lstm: bool, masked: bool, keep: bool) -> Any:
+    """Turns inputs into h, a chunk a task."""
 
-    def __init__(self, operation: int) -> None:
-        self._runner = Runner(compiled(build, operation), Job._fields)
+    def forward(job: int) -> None:
+        per_replica = get(job, JOB.groups) * get(job, JOB.chunks)
+        steps, block = get(job, JOB.steps), get(job, JOB.block)
+        while True:
+            task = take(job + 8 * JOB.next_task)
+            if task >= get(job, JOB.tasks):
+                break
+            chunk = chunk_of(job, task // per_replica, task % per_replica)
+            if chunk[2] <= 0:
+                continue
+            for begin in range(0, steps, block):
+                end = min(begin + block, steps)
+                synaptic_input(job, chunk, begin, end)
+                for i in range(chunk[2]):
+                    for t in range(begin, end):
+                        if lstm:
+                            _open_gates(masked, keep, job, chunk, i, t)
+                        else:
+                            _squash(masked, job, chunk, i, t)
+            _finish(job, chunk)
 
-    def __call__(self, like: Tensor, **tensors: Tensor | None) -> None:
-        """like: [R,...,W], one row a sample and step."""
-        rows, width = like[0].numel() // like.shape[-1], like.shape[-1]
-        tasks = -(-rows // CHUNK)
-        threads = threads_for(tasks)
-        self._runner.set(rows=rows, width=width, tasks=tasks)
-        for r in range(len(like)):
-            self._runner.set(**{k: 0 if t is None else t.data_ptr() + 4 * r * t.stride(0) for k, t in tensors.items()})
-            self._runner.run(threads)
-
-
-class TanhForward(tanh_scan.ForwardScan):
-    """`tanh.ForwardScan` with its addition and tanh in one pass."""
-
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        self._operation = _Operation(SQUASH)
-
-    def _squash(self, block: Tensor, lateral: Tensor | None) -> None:
-        self._operation(block, values=block, lateral=lateral)
-
-
-class TanhBackward(tanh_scan.BackwardScan):
-    """`tanh.BackwardScan`, compiled."""
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self._operation = _Operation(UNSQUASH)
-
-    def _unsquash(self, gradient: Tensor, squashed: Tensor, found: Tensor) -> None:
-        self._operation(squashed, reaching=gradient, values=squashed, found=found)
+    return forward
 
 
-class LSTMForward(lstm_scan.ForwardScan):
-    """`lstm.ForwardScan` with all of a step in one pass."""
+def build_backward(lstm: bool, masked: bool) -> Any:
+    """Turns gradients of h into those of s and of the weights, a group of chunks a task."""
 
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        self._operation = _Operation(OPEN_GATES)
+    def backward(job: int) -> None:
+        own, steps, block = own_scratch(job), get(job, JOB.steps), get(job, JOB.block)
+        while True:
+            task = take(job + 8 * JOB.next_task)
+            if task >= get(job, JOB.tasks):
+                break
+            replica, group = group_of(job, task)
+            clear_totals(job, replica, group)
+            totals = totals_of(job, replica, group)
+            for number in range((group + 1) * get(job, JOB.chunks) - 1, group * get(job, JOB.chunks) - 1, -1):
+                chunk = chunk_of(job, replica, number)
+                synaptic = own_part(own, chunk)
+                for begin in range((steps - 1) // block * block if chunk[2] > 0 else -1, -1, -block):
+                    end = min(begin + block, steps)
+                    reached = lateral_gradient(job, synaptic, replica, begin, end)
+                    for i in range(chunk[2]):
+                        for t in range(end - 1, begin - 1, -1):
+                            if lstm:
+                                _close_gates(masked, job, synaptic, chunk, i, t, reached)
+                            else:
+                                _unsquash(masked, job, synaptic, chunk, i, t, reached)
+                    stretch_gradients(job, synaptic, chunk, totals, begin)
 
-    def _open(self, gates: Tensor, lateral: Tensor | None, before: Tensor | None, cell: Tensor, hidden: Tensor) -> None:
-        self._operation(cell, values=gates, lateral=lateral, cell_before=before, cell=cell, hidden=hidden)
-
-
-class LSTMBackward(lstm_scan.BackwardScan):
-    """`lstm.BackwardScan` with all of a step in one pass."""
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self._operation = _Operation(CLOSE_GATES)
-
-    def _close(
-        self, gates: Tensor, reaching: Tensor, before: Tensor | None, cell: Tensor, carry: Tensor, found: Tensor
-    ) -> None:
-        self._operation(cell, values=gates, reaching=reaching, cell_before=before, cell=cell, carry=carry, found=found)
+    return backward

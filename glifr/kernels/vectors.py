@@ -27,8 +27,9 @@ OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}}
 
 intrinsic: Any = _intrinsic  # numba has types for it that do not know of the context that it fills in
 inlined: Any = numba.njit(forceinline=True, **OPTIONS)
+called: Any = numba.njit(**OPTIONS)  # compiled once, however often it is used
 
-_FLOATS, _INTEGERS = ir.VectorType(ir.FloatType(), LANES), ir.VectorType(ir.IntType(32), LANES)
+FLOATS, _INTEGERS = ir.VectorType(ir.FloatType(), LANES), ir.VectorType(ir.IntType(32), LANES)
 _ANY = 4  # bytes: rows may begin anywhere
 
 
@@ -43,7 +44,7 @@ vector = _Vector()
 @register_model(_Vector)
 class _VectorModel(models.PrimitiveModel):
     def __init__(self, manager: Any, kind: Any) -> None:
-        super().__init__(manager, kind, _FLOATS)  # type: ignore[no-untyped-call]
+        super().__init__(manager, kind, FLOATS)  # type: ignore[no-untyped-call]
 
 
 @intrinsic
@@ -51,7 +52,7 @@ def load(typing_context: Any, address: Any) -> Any:
     """The numbers at an address."""
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.load(builder.inttoptr(arguments[0], _FLOATS.as_pointer()), align=_ANY)
+        return builder.load(builder.inttoptr(arguments[0], FLOATS.as_pointer()), align=_ANY)
 
     return vector(types.int64), build
 
@@ -61,10 +62,21 @@ def store(typing_context: Any, address: Any, value: Any) -> Any:
     """Writes the numbers to an address."""
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        builder.store(arguments[1], builder.inttoptr(arguments[0], _FLOATS.as_pointer()), align=_ANY)
+        builder.store(arguments[1], builder.inttoptr(arguments[0], FLOATS.as_pointer()), align=_ANY)
         return context.get_dummy_value()
 
     return types.void(types.int64, vector), build
+
+
+@intrinsic
+def store_number(typing_context: Any, address: Any, value: Any) -> Any:
+    """Writes one number to an address."""
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        builder.store(arguments[1], builder.inttoptr(arguments[0], ir.FloatType().as_pointer()), align=_ANY)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.float32), build
 
 
 @intrinsic
@@ -72,7 +84,7 @@ def splat(typing_context: Any, number: Any) -> Any:
     """One number in all places."""
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return _everywhere(builder, arguments[0])
+        return everywhere(builder, arguments[0])
 
     return vector(types.float32), build
 
@@ -114,7 +126,7 @@ def _clamped(typing_context: Any, value: Any, limit: Any) -> Any:
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         x, limit = arguments[0], arguments[1]
-        above, below = _everywhere(builder, limit), _everywhere(builder, builder.fneg(limit))
+        above, below = everywhere(builder, limit), everywhere(builder, builder.fneg(limit))
         x = builder.select(builder.fcmp_ordered(">", x, above), above, x)
         return builder.select(builder.fcmp_ordered("<", x, below), below, x)
 
@@ -127,7 +139,7 @@ def _where_below(typing_context: Any, magnitude: Any, limit: Any, near: Any, far
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         magnitude, limit, near, far = arguments
-        return builder.select(builder.fcmp_ordered("<", magnitude, _everywhere(builder, limit)), near, far)
+        return builder.select(builder.fcmp_ordered("<", magnitude, everywhere(builder, limit)), near, far)
 
     return vector(vector, types.float32, vector, vector), build
 
@@ -138,14 +150,14 @@ def _power_of_two(typing_context: Any, shifted: Any) -> Any:
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         bits = builder.bitcast(arguments[0], _INTEGERS)
-        return builder.bitcast(builder.shl(bits, ir.Constant(_INTEGERS, [23] * LANES)), _FLOATS)
+        return builder.bitcast(builder.shl(bits, ir.Constant(_INTEGERS, [23] * LANES)), FLOATS)
 
     return vector(vector), build
 
 
-def _everywhere(builder: Any, number: Any) -> Any:
-    one = builder.insert_element(ir.Constant(_FLOATS, ir.Undefined), number, ir.IntType(32)(0))
-    return builder.shuffle_vector(one, ir.Constant(_FLOATS, ir.Undefined), ir.Constant(_INTEGERS, [0] * LANES))
+def everywhere(builder: Any, number: Any) -> Any:
+    one = builder.insert_element(ir.Constant(FLOATS, ir.Undefined), number, ir.IntType(32)(0))
+    return builder.shuffle_vector(one, ir.Constant(FLOATS, ir.Undefined), ir.Constant(_INTEGERS, [0] * LANES))
 
 
 def _arithmetic(instruction: str) -> Any:
