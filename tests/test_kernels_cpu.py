@@ -78,7 +78,7 @@ def test_padded_neurons_stay_silent_where_resets_are_steep() -> None:
     sequence, _ = make(Case(steps=300, delay=5, hidden=3, constants=steep), dtype=torch.float32)
     thresh = torch.full_like(sequence.parameters.thresh, 1e5)
     result = cpu.run(sequence._replace(parameters=sequence.parameters._replace(thresh=thresh)))
-    assert torch.count_nonzero(result.firing) == 0
+    assert result.firing.max() < 1e-30
     assert result.final.voltage.isfinite().all()
 
 

@@ -18,7 +18,7 @@ from torch.nn.functional import pad
 from glifr.equations import Constants
 
 LANES = 16  # float32 numbers in a vector of the compiled scans of the CPU (`vectors.py`)
-_FAR = 1000.0  # sigmas below threshold: the sigmoid is zero in float64 too
+_FAR = 1000.0  # sigmas below threshold
 
 
 def width_for(hidden: int, lanes: int) -> int:
