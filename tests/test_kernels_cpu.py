@@ -72,12 +72,12 @@ def test_agrees_with_the_loop_at_the_edges(case: Case) -> None:
     agree(case, seed=5)
 
 
-def test_padded_neurons_stay_silent_where_resets_are_steep() -> None:
-    """With dt / tau beyond 4 a neuron that fires without input would grow without bound, and spoil all products."""
+def test_padded_neurons_stay_finite_where_resets_are_steep() -> None:
+    """Beyond dt / tau = 2 a reset overshoots; were it to grow without bound, zero weights would not stop it."""
     steep = Constants(reset_rate=9.0, v_reset=-0.7, sigma_v=30.0, I0=0.4, R=0.5)
     sequence, _ = make(Case(steps=300, delay=5, hidden=3, constants=steep), dtype=torch.float32)
-    thresh = torch.full_like(sequence.parameters.thresh, 1e5)
-    result = cpu.run(sequence._replace(parameters=sequence.parameters._replace(thresh=thresh)))
+    quiet = torch.full_like(sequence.parameters.thresh, 1e5)
+    result = cpu.run(sequence._replace(parameters=sequence.parameters._replace(thresh=quiet)))
     assert result.firing.max() < 1e-30
     assert result.final.voltage.isfinite().all()
 

@@ -21,7 +21,7 @@ from torch.autograd.function import once_differentiable
 
 from glifr.equations import Constants, GLIFRState
 from glifr.kernels.chunks_cpu import divide
-from glifr.kernels.padding import LANES, narrow, narrow_parameters, widen, widen_mask, widen_neurons, width_for
+from glifr.kernels.padding import narrow, narrow_parameters, widen, widen_mask, widen_neurons, width_for
 from glifr.kernels.sequence import SequenceInput, SequenceResult
 
 if TYPE_CHECKING:
@@ -82,14 +82,14 @@ class _Compiled(Function):
         from glifr.kernels import jobs_cpu  # numba takes a while to import, and may not be there
 
         hidden = tensors[1].shape[1]
-        width = width_for(hidden, LANES)
+        width = width_for(hidden)
         weight_in, weight_lat = tensors[:2]
         work = jobs_cpu.Layer(
             layer.kind,
             hidden,
             divide(*x.shape[1:3], layer.delay),
             layer.constants,
-            widen_neurons(tensors[2:7], width, layer.constants) if layer.constants is not None else None,
+            widen_neurons(tensors[2:7], width) if layer.constants is not None else None,
             x.contiguous(),
             None if history is None else widen(history, width).contiguous(),
             widen_mask(mask, hidden, width),

@@ -13,7 +13,8 @@ from typing import Any
 from llvmlite import ir
 from numba.core import cgutils
 
-from glifr.kernels.vectors import FLOATS, LANES, everywhere
+from glifr.kernels.padding import LANES
+from glifr.kernels.vectors import FLOATS, everywhere
 
 INTEGER = ir.IntType(64)
 _FUSED = ("contract",)

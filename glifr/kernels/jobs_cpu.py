@@ -18,10 +18,9 @@ from glifr.kernels.chunks_cpu import Division
 from glifr.kernels.jobs import Runner, compiled, threads_for
 from glifr.kernels.memory import empty
 from glifr.kernels.pack_cpu import Side, pack
-from glifr.kernels.padding import width_for
+from glifr.kernels.padding import LANES, width_for
 from glifr.kernels.passes_cpu import SUMMED, build_sum
 from glifr.kernels.places_cpu import Job
-from glifr.kernels.vectors import LANES
 
 Kind = Literal["glifr", "tanh", "lstm"]
 _STATES = ("firing", "voltage", "ascurrents")
@@ -47,7 +46,7 @@ class Layer(NamedTuple):
     @property
     def width(self) -> int:
         """W."""
-        return width_for(self.hidden, LANES)
+        return width_for(self.hidden)
 
     @property
     def gates(self) -> int:
@@ -148,7 +147,7 @@ def backward(
     runner.point(weight_lat=pack(weight_lat.transpose(1, 2), each_gate, Side(layer.hidden, width)))
     x = None
     if wanted.x:
-        wide = width_for(inputs, LANES)
+        wide = width_for(inputs)
         x = empty((replicas, *layer.inputs.shape[1:3], wide), layer.inputs)
         runner.point(weight_in=pack(weight_in.transpose(1, 2), each_gate, Side(inputs, wide)), g_x=x)
         runner.set(wide_inputs=wide)

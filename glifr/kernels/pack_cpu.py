@@ -13,7 +13,8 @@ import numpy as np
 from torch import Tensor
 
 from glifr.kernels.jobs import Runner, compiled, threads_for
-from glifr.kernels.vectors import BYTES, LANES, inlined, integer_at, load, number_at, splat, store, store_number, take
+from glifr.kernels.padding import LANES, width_for
+from glifr.kernels.vectors import BYTES, inlined, integer_at, load, number_at, splat, store, store_number, take
 
 _ZERO = np.float32(0)
 _LEAST = 2**14  # numbers that make another thread worth its start
@@ -109,7 +110,7 @@ def pack(source: Tensor, rows: Side, columns: Side) -> Tensor:
 def pack_plain(source: Tensor) -> Tensor:
     """[R,K,N] without gates; columns are filled up to whole vectors."""
     _, rows, columns = source.shape
-    return pack(source, Side(rows, rows), Side(columns, -(-columns // LANES) * LANES))
+    return pack(source, Side(rows, rows), Side(columns, width_for(columns)))
 
 
 __all__ = ["Side", "pack", "pack_plain"]

@@ -1,7 +1,7 @@
 """Widening to the vectors of the compiled scans: H neurons become W, the next multiple; where W = H, no copy.
 
-A padded neuron reads nothing and nothing reads it: its weights are zero. A tanh or LSTM unit then stays at zero. That a
-GLIFR neuron's state stays finite whatever tau and the reset voltage are, it is padded far below threshold.
+A padded neuron reads nothing and nothing reads it: all its parameters are zero. A tanh or LSTM unit then stays at zero,
+and a GLIFR neuron's voltage settles where it does not fire, however steep its resets are.
 
 Shapes: H neurons, W width, G gates per neuron (1 but for the LSTM), `*` what may stand before.
 """
@@ -15,21 +15,18 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from glifr.equations import Constants
-
-LANES = 16  # float32 numbers in a vector of the compiled scans of the CPU (`vectors.py`)
-_FAR = 1000.0  # sigmas below threshold
+LANES = 16  # float32 numbers in a vector of compiled code (`vectors.py`)
 
 
-def width_for(hidden: int, lanes: int) -> int:
-    """W: the next multiple of `lanes`."""
-    return -(-hidden // lanes) * lanes
+def width_for(numbers: int) -> int:
+    """The next multiple of a vector's numbers."""
+    return -(-numbers // LANES) * LANES
 
 
-def widen(tensor: Tensor, width: int, value: float = 0.0) -> Tensor:
+def widen(tensor: Tensor, width: int) -> Tensor:
     """[*,H] -> [*,W]; the tensor itself where it has that width."""
     more = width - tensor.shape[-1]
-    return pad(tensor, (0, more), value=value) if more else tensor
+    return pad(tensor, (0, more)) if more else tensor
 
 
 def narrow(tensor: Tensor | None, hidden: int, width: int) -> Any:
@@ -37,15 +34,14 @@ def narrow(tensor: Tensor | None, hidden: int, width: int) -> Any:
     return tensor if tensor is None or hidden == width else tensor.narrow(-1, 0, hidden)
 
 
-def widen_neurons(tensors: Sequence[Tensor], width: int, constants: Constants) -> Tensor:
-    """thresh, dt k_m [R,1,H], dt k_j, r and a [J,R,1,H] as one [2+3J,R,W], padded so that nothing fires."""
+def widen_neurons(tensors: Sequence[Tensor], width: int) -> Tensor:
+    """thresh, dt k_m [R,1,H], dt k_j, r and a [J,R,1,H] as one [2+3J,R,W], padded with zeros."""
     thresh, decay_m, *currents = tensors
     (replicas, _, hidden), count = thresh.shape, 2 + 3 * len(currents[0])
     found = thresh.new_empty(count, replicas, 1, width)
     torch.cat([thresh.unsqueeze(0), decay_m.unsqueeze(0), *currents], out=found[..., :hidden])
     if width > hidden:
         found[..., hidden:] = 0.0
-        found[0, ..., hidden:] = _FAR * constants.sigma_v
     return found.squeeze(2)
 
 

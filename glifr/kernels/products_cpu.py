@@ -19,7 +19,8 @@ from llvmlite import binding
 from numba import types
 
 from glifr.kernels.emit import Address, Value, integer, loop, zeros
-from glifr.kernels.vectors import BYTES, LANES, called, intrinsic
+from glifr.kernels.padding import LANES
+from glifr.kernels.vectors import BYTES, called, intrinsic
 
 PART = 512  # terms summed in registers at once
 # What the sums leave of the registers must hold a row of the right operand: 32 registers of a vector, or 16 of half one

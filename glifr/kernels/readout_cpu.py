@@ -19,7 +19,7 @@ from torch.nn.functional import pad
 from glifr.kernels.jobs import Runner, compiled, threads_for
 from glifr.kernels.memory import empty
 from glifr.kernels.pack_cpu import pack_plain
-from glifr.kernels.padding import LANES, widen, width_for
+from glifr.kernels.padding import widen, width_for
 from glifr.kernels.products_cpu import multiply, multiply_across
 from glifr.kernels.vectors import BYTES, inlined, integer_at, load, splat, store, take
 
@@ -133,7 +133,7 @@ def build_backward() -> Any:
 
 def forward(h: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """h [R,n,H], whose rows are contiguous each, weight [R,O,H], bias [R,O]: [R,n,O]."""
-    wide = width_for(weight.shape[1], LANES)
+    wide = width_for(weight.shape[1])
     y = empty((*h.shape[:2], wide), h)
     runner = _runner(build_forward, h, wide)
     runner.point(weight=pack_plain(weight.transpose(1, 2)), bias=widen(bias, wide).contiguous(), y=y)
@@ -144,7 +144,7 @@ def forward(h: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 def backward(gradient: Tensor, h: Tensor, weight: Tensor, needs_h: bool) -> tuple[Tensor | None, Tensor, Tensor]:
     """gradient [R,n,O]: those of h [R,n,H], None where not needed, weight [R,O,H] and bias [R,O]."""
     replicas, outputs, hidden = weight.shape
-    wide, width, (_, groups) = width_for(outputs, LANES), width_for(hidden, LANES), _groups(h.shape[1])
+    wide, width, (_, groups) = width_for(outputs), width_for(hidden), _groups(h.shape[1])
     runner = _runner(build_backward, h, wide)
     g_h = empty((*h.shape[:2], width), h) if needs_h else None
     g_weight = empty((groups, replicas, hidden + 1, wide), h)
@@ -179,7 +179,7 @@ def _runner(build: Any, h: Tensor, wide: int) -> Runner:
         _groups(h.shape[1]),
     )
     runner.set(replicas=replicas, groups=groups, chunks=chunks, rows=rows, hidden=hidden, outputs=wide)
-    runner.set(width=width_for(hidden, LANES), h=h.data_ptr(), h_row=4 * h.stride(1), h_replica=4 * h.stride(0))
+    runner.set(width=width_for(hidden), h=h.data_ptr(), h_row=4 * h.stride(1), h_replica=4 * h.stride(0))
     runner.keep(h)
     return runner
 

@@ -24,7 +24,8 @@ from numba import types
 from numba.core import cgutils
 
 from glifr.kernels.emit import Address, Value, integer, loop, zeros
-from glifr.kernels.vectors import BYTES, FLOATS, LANES, everywhere, intrinsic
+from glifr.kernels.padding import LANES
+from glifr.kernels.vectors import BYTES, FLOATS, everywhere, intrinsic
 
 
 class _Current:

@@ -21,7 +21,8 @@ from numba import types
 from numba.extending import intrinsic as _intrinsic
 from numba.extending import models, overload, register_model
 
-LANES = 16
+from glifr.kernels.padding import LANES
+
 BYTES = 4 * LANES
 OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}}
 
