@@ -128,7 +128,7 @@ class _Compiled(Function):
         return (
             *(None, None, None),
             narrow(found.history, hidden, width),
-            _shared(found.x, len(inputs)),
+            _shared(found.x, inputs.shape[0]),
             *narrow_parameters(_parameters(layer, found), hidden, width),
             *(narrow(state, hidden, width) for state in found.start[: len(start)]),
         )
@@ -139,10 +139,10 @@ def _parameters(layer: _Layer, found: Gradients) -> list[Tensor | None]:
     weights, sums = [found.weight_in, found.weight_lat], found.neurons
     if sums is None:
         return [*weights, *[None] * (layer.parameters - 2)]
-    currents = sums[:, 2:].reshape(len(sums), -1, 3, sums.shape[2]).permute(2, 1, 0, 3).unsqueeze(3)
+    currents = sums[:, 2:].reshape(sums.shape[0], -1, 3, sums.shape[2]).permute(2, 1, 0, 3).unsqueeze(3)
     return [*weights, sums[:, :1], sums[:, 1:2], *currents.unbind(0)]
 
 
 def _shared(gradient: Tensor | None, replicas: int) -> Tensor | None:
     """Of x [R,B,T,I]: summed to [1,B,T,I] where replicas shared it."""
-    return gradient if gradient is None or len(gradient) == replicas else gradient.sum(0, keepdim=True)
+    return gradient if gradient is None or gradient.shape[0] == replicas else gradient.sum(0, keepdim=True)

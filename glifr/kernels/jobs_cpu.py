@@ -55,7 +55,7 @@ class Layer(NamedTuple):
 
     @property
     def ascs(self) -> int:
-        return 0 if self.neurons is None else (len(self.neurons) - 2) // 3
+        return 0 if self.neurons is None else (self.neurons.shape[0] - 2) // 3
 
     def states(self, replicas: int, width: int) -> list[Tensor]:
         """Uninitialised: firing; of GLIFR voltage and after-spike currents too."""
@@ -98,7 +98,7 @@ def forward(layer: Layer, weight_in: Tensor, weight_lat: Tensor, keep: bool) -> 
 
     Of the tanh network and the LSTM that is h alone.
     """
-    replicas, width, gates = len(weight_lat), layer.width, layer.gates
+    replicas, width, gates = weight_lat.shape[0], layer.width, layer.gates
     size, columns, ascs = layer.inputs.shape[1:3], gates * width, layer.ascs
     values = empty((replicas, *size, columns), layer.inputs)
     shares = layer.kind == "tanh" and layer.mask is None
@@ -132,7 +132,7 @@ def backward(
     wanted: Wanted,
 ) -> Gradients:
     """upstream: gradient of firing from outside [R,B,T,W], contiguous, or None. final: of the final state, or None."""
-    replicas, width, gates, ascs, division = len(weight_lat), layer.width, layer.gates, layer.ascs, layer.division
+    replicas, width, gates, ascs, division = weight_lat.shape[0], layer.width, layer.gates, layer.ascs, layer.division
     columns = gates * width
     if layer.kind == "glifr":
         code = compiled(scan_cpu.build_backward, ascs, layer.mask is not None, wanted.neurons)
@@ -187,7 +187,7 @@ def _runner(code: Any, layer: Layer, replicas: int, local: int = 0) -> Runner:
         groups=division.groups,
         chunks=division.chunks,
         scratch_size=scratch,
-        x_replica=4 * inputs.stride(0) if len(inputs) > 1 else 0,
+        x_replica=4 * inputs.stride(0) if inputs.shape[0] > 1 else 0,
     )
     runner.point(x=inputs, history=layer.history, neurons=layer.neurons)
     runner.point(scratch=empty((torch.get_num_threads() * scratch,), inputs), **_named("start", layer.start))

@@ -94,10 +94,10 @@ class Side(NamedTuple):
 def pack(source: Tensor, rows: Side, columns: Side) -> Tensor:
     """source [R, rows, columns], with any strides -> [R, columns / 16, rows, 16]."""
     panels, count = columns.gates * columns.wide // LANES, rows.gates * rows.wide
-    found = source.new_empty(len(source), panels, count, LANES)
+    found = source.new_empty(source.shape[0], panels, count, LANES)
     (row, row_gate), (column, column_gate) = rows.strides(source.stride(1)), columns.strides(source.stride(2))
     runner = Runner(compiled(build), Job._fields)
-    runner.set(tasks=len(source) * panels, panels=panels, rows=count)
+    runner.set(tasks=source.shape[0] * panels, panels=panels, rows=count)
     runner.set(rows_of_gate=rows.wide, filled_rows=rows.filled, row=row, row_gate=row_gate)
     runner.set(columns_of_gate=columns.wide, filled_columns=columns.filled, column=column, column_gate=column_gate)
     runner.set(source=source.data_ptr(), source_replica=4 * source.stride(0))

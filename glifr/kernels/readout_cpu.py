@@ -14,11 +14,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from torch import Tensor
-from torch.nn.functional import pad
 
 from glifr.kernels.jobs import Runner, compiled, threads_for
 from glifr.kernels.memory import empty
-from glifr.kernels.pack_cpu import pack_plain
+from glifr.kernels.pack_cpu import Side, pack, pack_plain
 from glifr.kernels.padding import widen, width_for
 from glifr.kernels.products_cpu import multiply, multiply_across
 from glifr.kernels.vectors import BYTES, inlined, integer_at, load, splat, store, take
@@ -151,18 +150,13 @@ def backward(gradient: Tensor, h: Tensor, weight: Tensor, needs_h: bool) -> tupl
     gradient = widen(gradient, wide).contiguous()
     runner.point(y=gradient, g_h=g_h, g_weight=g_weight, ones=h.new_ones(1))
     if needs_h:
-        runner.point(weight=pack_plain(_filled(weight, wide)))
+        runner.point(weight=pack(weight, Side(outputs, wide), Side(hidden, width)))
     _run(runner, h, chunks=False)
     total, *others = g_weight.unbind(0)
     for other in others:
         total += other
     found = None if g_h is None else g_h[..., :hidden]
     return found, total[:, :hidden, :outputs].transpose(1, 2), total[:, hidden, :outputs]
-
-
-def _filled(weight: Tensor, rows: int) -> Tensor:
-    """[R,O,H] with rows of zeros."""
-    return pad(weight, (0, 0, 0, rows - weight.shape[1]))
 
 
 def _groups(rows: int) -> tuple[int, int]:
@@ -186,5 +180,5 @@ def _runner(build: Any, h: Tensor, wide: int) -> Runner:
 
 def _run(runner: Runner, h: Tensor, chunks: bool) -> None:
     per_group, groups = _groups(h.shape[1])
-    runner.set(tasks=len(h) * groups * (per_group if chunks else 1))
-    runner.run(threads_for(len(h) * groups))
+    runner.set(tasks=h.shape[0] * groups * (per_group if chunks else 1))
+    runner.run(threads_for(h.shape[0] * groups))
