@@ -52,3 +52,11 @@ def shape(name: str, tensor: Any, expected: tuple[int | str, ...]) -> None:
             return
     wanted = f"a tensor of shape [{', '.join(str(e) for e in expected)}]"
     raise InputError(Problem(f"{name} has the wrong shape", name, tensor if found is None else found, wanted))
+
+
+def alike(name: str, tensor: Tensor, like: Tensor) -> None:
+    """InputError unless `tensor` has the number type of `like` and lies on the same device."""
+    if tensor.dtype != like.dtype or tensor.device != like.device:
+        found, allowed = (f"{t.dtype} on {t.device}" for t in (tensor, like))
+        hint = f"call {name}.to({str(like.device)!r}, {like.dtype}), or bring the network there"
+        raise InputError(Problem(f"{name} is not of the network's number type and device", name, found, allowed, hint))

@@ -114,6 +114,7 @@ class Network(nn.Module):
         come from the reference backend, which keeps them. InputError if the inputs do not fit.
         """
         checks.shape("inputs", inputs, ("B", "T", self.in_size))
+        checks.alike("inputs", inputs, next(self.parameters()))
         if not track:
             return forward_replicas([self], inputs)[0]
         hidden = self.run_hidden([self], inputs.unsqueeze(0), _mask([self], inputs, None), track=True)
@@ -157,6 +158,7 @@ def forward_replicas(
     elif len(inputs) != len(networks):
         raise InputError(Problem("one input per network", "inputs", tuple(inputs.shape), f"[{len(networks)}, B, T, I]"))
     checks.shape("inputs", inputs, (len(inputs), "B", "T", first.in_size))
+    checks.alike("inputs", inputs, next(first.parameters()))
     if neuron_masks is not None:
         checks.shape("neuron_masks", neuron_masks, (len(networks), first.hidden_size))
     hidden = first.run_hidden(networks, inputs, _mask(networks, inputs[0], neuron_masks), track=False)

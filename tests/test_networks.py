@@ -315,3 +315,11 @@ def test_inputs_that_do_not_fit_are_refused(kind: type[Network], shape: tuple[in
     with pytest.raises(InputError, match="inputs") as caught:
         small(kind)(torch.zeros(shape), track=track)
     assert str(shape) in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("track", [False, True])
+@pytest.mark.parametrize("wrong", [torch.zeros(4, 8, 3, dtype=torch.int64), torch.zeros(4, 8, 3, device="meta")])
+def test_inputs_of_another_kind_are_refused(kind: type[Network], wrong: Tensor, track: bool) -> None:
+    with pytest.raises(InputError, match="inputs is not of the network's number type and device"):
+        small(kind)(wrong, track=track)
