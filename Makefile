@@ -1,6 +1,8 @@
 # make study   set up and run the quick study      make test    set up and run the tests
 # make setup   set up only                         make check   lint and types
 # make bench   set up and time every backend (some ten minutes on two quiet cores), then write docs/performance.md
+# make chaos   disturb small studies in full (hours; stopped, it goes on) and write docs/reliability.md
+# make overhead  time 1,000 trials that train nothing, and play 10,000 on 64 simulated slots
 # make clean   remove what these made (a full study's results stay)
 
 PYTHON ?= python3
@@ -8,7 +10,7 @@ VENV   := .venv
 RUN    := $(VENV)/bin/python
 STAMP  := $(VENV)/.installed
 
-.PHONY: setup study test check bench clean
+.PHONY: setup study test check bench chaos overhead clean
 
 setup: $(STAMP)
 
@@ -32,6 +34,14 @@ check: setup
 bench: setup
 	$(RUN) -m benchmarks
 	$(RUN) -m benchmarks --write-docs
+
+chaos: setup
+	cd tests && ../$(RUN) -m chaos && ../$(RUN) -m chaos.write_up
+
+overhead: setup
+	$(RUN) -m benchmarks.launcher.overhead --trials 1000 --out docs/launcher
+	$(RUN) -m benchmarks.launcher.simulation --trials 1000 --slots 64 --out docs/launcher
+	$(RUN) -m benchmarks.launcher.write_up
 
 clean:
 	rm -rf $(VENV) *.egg-info build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import pickle
+import secrets
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +17,34 @@ class CheckpointError(Exception):
     """A file that cannot be trusted: absent, cut short or altered. Names the file and why."""
 
 
+def temporary_beside(path: Path) -> Path:
+    """A hidden name beside `path` that no other process or host uses."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes names that were given, changed or removed in a folder durable."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def write_whole(path: Path, content: bytes) -> None:
-    """Puts `content` at `path` atomically: a reader sees the old file or the new one, never a part."""
+    """Puts `content` at `path` atomically and durably: a reader sees the old file or the new one, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with temporary.open("wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(path)
+    temporary = temporary_beside(path)
+    try:
+        with temporary.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)  # on a full disk its space is needed
+        raise
+    sync_folder(path.parent)
 
 
 def _sum_file(path: Path) -> Path:
@@ -45,16 +66,29 @@ def save(path: Path, content: Any) -> str:
 def load(path: Path, sha256: str | None = None) -> Any:
     """What `save` wrote, on the CPU. `sha256`: the sum on record, by default the one beside the file.
 
-    Raises CheckpointError if file or sum is absent, or they do not fit.
+    Raises CheckpointError if file or sum is absent, they do not fit, or it holds more than weights and plain values.
     """
+    raw = _trusted(path, sha256)
+    try:
+        return torch.load(io.BytesIO(raw), map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError) as error:
+        raise CheckpointError(f"{path}: not weights alone ({next(iter(str(error).splitlines()), '')})") from None
+
+
+def verify(path: Path, sha256: str) -> None:
+    """Raises CheckpointError if the file is absent or does not fit the sum on record."""
+    _trusted(path, sha256)
+
+
+def _trusted(path: Path, sha256: str | None) -> bytes:
     try:
         raw = path.read_bytes()
-        expected = sha256 or _sum_file(path).read_text().strip()
+        expected = sha256 or _sum_file(path).read_bytes().decode("ascii", "replace").strip()
     except FileNotFoundError as error:
         raise CheckpointError(f"{error.filename}: no such file") from None
     if hashlib.sha256(raw).hexdigest() != expected:
         raise CheckpointError(f"{path}: checksum does not fit its content")
-    return torch.load(io.BytesIO(raw), map_location="cpu", weights_only=True)
+    return raw
 
 
 def remove(path: Path) -> None:

@@ -21,8 +21,9 @@ from glifr.kernels import batches_exactly, choose_backend
 from glifr.tasks import Split, TaskData, TaskDefinition
 from glifr.training import Training
 
-_STEPS = 4  # of an epoch of the measurement; the first epoch warms up, and records the step on CUDA
+_STEPS = (2, 4)  # least and most, of an epoch of the measurement; the first warms up, and records the step on CUDA
 _EPOCHS = 3  # timed
+_SHARE = 0.03  # of the training that the answer is for: what measuring may cost
 _SLOW = 1.0  # s: an epoch as long as this needs no repetition
 _BUDGET = 5.0  # s for one shape; what is too slow for it fills the machine with one seed, or with few
 _WITHIN = 1.1  # of the fastest: fewer seeds at once are preferred at a cost of up to a tenth
@@ -60,6 +61,11 @@ def best(seconds: Seconds, seeds: int) -> int:
     return math.ceil(seeds / math.ceil(seeds / chosen))
 
 
+def worth_measuring(training: float) -> bool:
+    """Whether so many training steps, of one seed each, are enough for a measurement to be a small share of them."""
+    return _Effort(training).steps > 0
+
+
 def measure(
     task: TaskDefinition,
     configuration: Configuration,
@@ -67,19 +73,24 @@ def measure(
     device: torch.device | str,
     *,
     most: int,
+    worth: float = math.inf,
     memory_share: float = 1.0,
 ) -> dict[int, float]:
     """Seconds for one seed and step with 1, 2, 4 ... and `most` seeds at once, as far as it pays and memory allows.
 
-    Empty where there is no choice: one seed, or a backend that computes seeds one by one on this device.
+    Empty where there is no choice (one seed, or a backend that computes seeds one by one on this device), and where the
+    training is too short for the answer. worth: training steps, of one seed each, that the answer is for.
     memory_share: of the GPU's memory, for processes that share it. InputError if the backend cannot run there.
     """
     device = torch.device(device)
     if most == 1 or (device.type == "cpu" and not batches_exactly(settings.backend, device)):
         return {}
     key = (_shape(task, configuration, settings, device), most)
-    if key not in _measured:
-        _measured[key] = _grow(task, configuration, settings, device, most, memory_share)
+    if key in _measured:
+        return dict(_measured[key])
+    if not worth_measuring(worth):
+        return {}
+    _measured[key] = _grow(task, configuration, settings, device, most, _Effort(worth), memory_share)
     return dict(_measured[key])
 
 
@@ -115,28 +126,48 @@ def _shape(
     )
 
 
+class _Effort:
+    """What a measurement may cost that is for so many training steps, of one seed each.
+
+    steps: of each of its epochs, so few that one and two seeds at once can be tried; 0 where those would say nothing.
+    """
+
+    def __init__(self, worth: float) -> None:
+        least, most = _STEPS
+        self._alone = _SHARE * worth  # so many steps of one seed by itself
+        steps = int(min(most, self._alone / ((1 + 2) * (1 + _EPOCHS))))
+        self.steps = steps if steps >= least else 0
+
+    def allows(self, found: Seconds, then: int) -> bool:
+        """Whether `then` seeds at once can be tried after what was found, at the pace of the last.
+
+        Kernels are compiled once, so their time does not count.
+        """
+        a_step = sum(n * s for n, s in found.items()) + then * found[max(found)]
+        return a_step * self.steps * (1 + _EPOCHS) <= min(_BUDGET, self._alone * found[1])
+
+
 def _grow(
     task: TaskDefinition,
     configuration: Configuration,
     settings: TrainingSettings,
     device: torch.device,
     most: int,
+    effort: _Effort,
     memory_share: float,
 ) -> dict[int, float]:
-    """Twice as many seeds each time, until it is slower, the next would not fit or time is up."""
+    """Twice as many seeds each time, until it is slower, the next would not fit or cost too much."""
     found: dict[int, float] = {}
     replicas = 1
     while True:
         try:
-            found[replicas], memory = _time(task, configuration, settings, device, replicas)
+            found[replicas], memory = _time(task, configuration, settings, device, effort.steps, replicas)
         except (torch.OutOfMemoryError, MemoryError):
             return found
         after = min(2 * replicas, most)
         slower = found[replicas] > _WITHIN * min(found.values())
-        steps = sum(n * s for n, s in found.items()) + after * found[replicas]
-        late = steps * _STEPS * (1 + _EPOCHS) > _BUDGET  # kernels are compiled once, so their time does not count
         full = memory * after / replicas > _MEMORY * memory_share
-        if replicas == most or slower or late or full:
+        if replicas == most or slower or full or not effort.allows(found, after):
             return found
         replicas = after
 
@@ -146,12 +177,13 @@ def _time(
     configuration: Configuration,
     settings: TrainingSettings,
     device: torch.device,
+    steps: int,
     replicas: int,
 ) -> tuple[float, float]:
     """Seconds for one seed and step, and the share of the GPU's memory that was taken (0 on the CPU)."""
     tame = replace(configuration, hyperparameters={"learning_rate": 1e-6})  # a diverged seed would not be computed
     one_go = replace(settings, seeds_per_batch=replicas)
-    data = random_data(task, settings.batch_size, device, _STEPS)
+    data = random_data(task, settings.batch_size, device, steps)
     if device.type == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
@@ -163,7 +195,7 @@ def _time(
         times.append(time.perf_counter() - began)
         if len(times) > 1 and times[-1] > _SLOW:
             break
-    return statistics.median(times[1:]) / (_STEPS * replicas), _share_of_memory(device)
+    return statistics.median(times[1:]) / (steps * replicas), _share_of_memory(device)
 
 
 def _share_of_memory(device: torch.device) -> float:

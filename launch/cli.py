@@ -9,27 +9,24 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from glifr.errors import InputError
 
-if TYPE_CHECKING:
-    from launch.plan import StudyPlan
-
 COMPLETE, REFUSED, INTERRUPTED = 0, 2, 130
 _WIDTH_OF_A_FILE = 160
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """Every option of the command line."""
+    options = argparse.ArgumentParser(
         prog="launch/study.py",
         description="Run one study: search, confirm, final seeds, silencing, report. The same command continues it.",
     )
-    parser.add_argument("study", type=Path, help="the study file, as studies/smnist_ablation.yaml")
-    parser.add_argument("--profile", help="a variant named in the study file, as quick or medium")
-    parser.add_argument(
+    options.add_argument("study", type=Path, help="the study file, as studies/smnist_ablation.yaml")
+    options.add_argument("--profile", help="a variant named in the study file, as quick or medium")
+    options.add_argument(
         "--set",
         action="append",
         default=[],
@@ -37,26 +34,58 @@ def _parser() -> argparse.ArgumentParser:
         metavar="PATH.TO.KEY=VALUE",
         help="change one value of the study; may be given many times",
     )
-    parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="default: results")
-    parser.add_argument(
+    options.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="default: results")
+    options.add_argument(
         "--address", metavar="auto|HOST:PORT", help="run on this Ray cluster; default: this machine alone"
     )
-    parser.add_argument("--plan", action="store_true", help="print what would run and how long, then exit")
-    return parser
+    options.add_argument(
+        "--insecure-cluster",
+        action="store_true",
+        help="with --address: accept a cluster that asks for no token, where anybody on the network can run code",
+    )
+    changed = options.add_mutually_exclusive_group()
+    changed.add_argument(
+        "--keep",
+        dest="stale",
+        action="store_const",
+        const="keep",
+        help="code or data have changed: keep the results of finished units as they are",
+    )
+    changed.add_argument(
+        "--fresh",
+        dest="stale",
+        action="store_const",
+        const="fresh",
+        help="code or data have changed: put units of the old ones aside and run them again",
+    )
+    options.add_argument("--plan", action="store_true", help="print what would run and how long, then exit")
+    return options
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The program; returns its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    options = _parser().parse_args(given)
+    options = parser().parse_args(given)
     try:
         return _run(options, given)
     except InputError as error:
         print(f"Nothing was started.\n\n{error}", file=sys.stderr)
         return REFUSED
+    except OSError as error:
+        return _refuse_full_disk(error)
     except KeyboardInterrupt:
         print("Interrupted before anything was started.", file=sys.stderr)
         return INTERRUPTED
+
+
+def _refuse_full_disk(error: OSError) -> int:
+    from launch.durable import disk_is_full
+    from launch.failures import DISK_FULL
+
+    if not disk_is_full(error):
+        raise error
+    print(f"Nothing was started.\n\n{DISK_FULL}\n  where:   {error.filename}", file=sys.stderr)
+    return REFUSED
 
 
 def _run(options: argparse.Namespace, given: Sequence[str]) -> int:
@@ -73,18 +102,10 @@ def _run(options: argparse.Namespace, given: Sequence[str]) -> int:
     plan = make_plan(study, TASKS[study.spec.task.name].fingerprint(study.spec.task.settings()))
     root = results_folder(plan, options.results)
     console = Console(width=None if sys.stdout.isatty() else _WIDTH_OF_A_FILE)
+    from launch.executors import Cluster
+    from launch.session import run_study, show_plan
+
+    cluster = Cluster(options.address, options.insecure_cluster)
     if options.plan:
-        return _show_plan(console, plan)
-    from launch.session import run_study
-
-    return run_study(plan, root, options.address, console, given)
-
-
-def _show_plan(console: Console, plan: StudyPlan) -> int:
-    from launch.estimate import estimate
-    from launch.show_plan import plan_view
-
-    with console.status("timing a few training steps of each condition"):
-        measured = estimate(plan)
-    console.print(plan_view(plan, measured))
-    return COMPLETE
+        return show_plan(plan, root, cluster, console)
+    return run_study(plan, root, cluster, console, given, options.stale)

@@ -5,35 +5,24 @@ The state is a projection of the ledger: built from it at the start, and each en
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from enum import Enum
 from itertools import groupby
 
-from glifr.errors import InputError, Problem
-from glifr.records import EpochRecord, Proposal, SeedOutcome, Stage, UnitId, UnitResult, seal
+from glifr.records import EpochRecord, Proposal, Stage, UnitId, UnitResult, seal
 from glifr.training import score, worst_score
+from launch.durable import now, publish, set_aside
 from launch.executors import Job
-from launch.ledger import Failure, Ledger, now, publish, record_failure
+from launch.failures import Failure, Retries, failure_of_lost
+from launch.lease import attempt_folders, hang_of, record_failure
+from launch.ledger import Ledger
 from launch.plan import StudyPlan
+from launch.pruned import pruned_result
 from launch.search import ConditionSearch, PastTrial
 from launch.seed_batches import SeedBatches
 from launch.trial import Step
-
-
-class State(Enum):
-    """Where a unit that has been proposed stands."""
-
-    WAITING = "waiting"
-    RUNNING = "running"
-    COMPLETE = "complete"
-    PRUNED = "pruned"
-    FAILED = "failed"
-
-    @property
-    def ended(self) -> bool:
-        return self in (State.COMPLETE, State.PRUNED, State.FAILED)
+from launch.unit_states import State, UnitStates
 
 
 @dataclass(frozen=True)
@@ -54,11 +43,12 @@ class ConditionRun:
         self.plan, self.name = plan, name
         self.own = plan.conditions[name]
         self._ledger, self._options, self._may_publish = ledger, options, may_publish
-        self.states: dict[UnitId, State] = {}
+        self.states = UnitStates()
         self.results: dict[UnitId, UnitResult] = {}
+        self.failures: dict[UnitId, Failure] = {}
         self.error: str | None = None
         self._waiting: deque[Job] = deque()
-        self._retries: Counter[UnitId] = Counter()
+        self._retries = Retries(options.retries)
         self._search = self._rebuild_search()
         self._advance()
 
@@ -68,8 +58,8 @@ class ConditionRun:
     def finished(self) -> bool:
         """Whether nothing runs and nothing further can."""
         if self.error is not None:
-            return State.RUNNING not in self.states.values()
-        return not (self._may_propose or any(not s.ended for s in self.states.values()))
+            return not self.states.any_in(State.RUNNING)
+        return not (self._may_propose or self.states.any_in(State.WAITING, State.RUNNING))
 
     @property
     def complete(self) -> bool:
@@ -89,7 +79,7 @@ class ConditionRun:
 
     def count(self, stage: Stage, *states: State) -> int:
         """Units of a stage in one of these states."""
-        return sum(state in states for unit, state in self.states.items() if unit.stage == stage)
+        return self.states.count(stage, *states)
 
     @property
     def winner(self) -> UnitId | None:
@@ -103,6 +93,7 @@ class ConditionRun:
         """The next job, its units proposed durably before it is handed out."""
         if not self.ready:
             return None
+        self._may_publish()
         job = self._waiting.popleft() if self._waiting else self._propose_search()
         self.states.update(dict.fromkeys(job.units, State.RUNNING))
         return job
@@ -118,26 +109,26 @@ class ConditionRun:
         ]
         return any(verdicts)
 
-    def ended(self, job: Job, step: Step | None, stopped_early: bool) -> None:
-        """Hears of a job's end and reads from the ledger what it published.
+    def ended(self, job: Job, step: Step | None, stopped_early: bool, lost: Failure | None = None) -> None:
+        """Hears of a job's end and reads from the ledger what it published. lost: how its worker was lost, if it was.
 
         A job that ended neither done nor stopped early by the pruner was interrupted with the study: it waits again.
         """
         if step is not None and not (step.done or stopped_early):
             self.states.update(dict.fromkeys(job.units, State.WAITING))
             return self._waiting.appendleft(job)
-        failure = step.failure if step is not None else Failure("node lost", "the worker process or its node died")
-        lost = []
+        without = []
         for unit in job.units:
-            result = self._ledger.result(unit)
+            result = self._standing_result(unit)
             if result is None and stopped_early:
                 result = self._publish_pruned(unit)
             if result is None:
-                lost.append(unit)
+                without.append(unit)
             else:
                 self._settle(unit, result)
-        if lost:
-            self._retry_or_fail(lost, failure or Failure("bug", "the job ended without a result"), step is None)
+        if without:
+            failure = step.failure if step is not None else self._note_lost(job, without, lost)
+            self._retry_or_fail(without, failure or Failure("bug", "the job ended without a result"))
         self._advance()
 
     def _settle(self, unit: UnitId, result: UnitResult) -> None:
@@ -146,68 +137,45 @@ class ConditionRun:
         if self._search is not None and unit.stage == "search":
             self._search.tell(unit.number, result.status, result.value)
 
-    def _retry_or_fail(self, units: list[UnitId], failure: Failure, worker_lost: bool) -> None:
+    def _retry_or_fail(self, units: list[UnitId], failure: Failure) -> None:
         again = []
         for unit in units:
-            if worker_lost:
-                self._note_lost(unit, failure)
-            self._retries[unit] += 1
-            if failure.kind != "bad input" and self._retries[unit] <= self._options.retries:
+            if self._retries.again(unit, failure):
                 self.states[unit] = State.WAITING
                 again.append(unit)
             else:
-                self.states[unit] = State.FAILED
+                self.states[unit], self.failures[unit] = State.FAILED, failure
                 if self._search is not None and unit.stage == "search":
                     self._search.tell(unit.number, "failed", None)
             verdict = "tried again" if unit in again else "given up"
             self._ledger.event("warning", f"{unit}: {failure.kind}: {failure.message}; {verdict}")
-        if again:
-            self._waiting.appendleft(_job(again))
+        if again and failure.kind == "out of memory":  # alone, and with a larger share of a GPU
+            self._waiting.extendleft(_job([unit], self._retries.out_of_memory(unit)) for unit in reversed(again))
+        elif again:
+            self._waiting.appendleft(_job(again, max(map(self._retries.out_of_memory, again))))
 
-    def _note_lost(self, unit: UnitId, failure: Failure) -> None:
-        folders = sorted(p for p in self._ledger.layout.attempts(unit).glob("*") if p.is_dir())
-        if folders and not (folders[-1] / "failure.json").exists():
-            record_failure(folders[-1], failure)
+    def _note_lost(self, job: Job, without: list[UnitId], lost: Failure | None) -> Failure:
+        """Records, for attempts whose worker was lost and could not do so itself, why they ended."""
+        failure = lost or failure_of_lost("")
+        newest = {unit: folders[-1] for unit in job.units if (folders := attempt_folders(self._ledger.layout, unit))}
+        stack = next(filter(None, map(hang_of, newest.values())), "")
+        if stack:
+            failure = Failure("timed out", "an epoch took longer than resources.timeout_minutes")
+        for unit in without:
+            if unit in newest and not (newest[unit] / "failure.json").exists():
+                record_failure(newest[unit], failure, stack)
+        return failure
 
     def _publish_pruned(self, unit: UnitId) -> UnitResult | None:
         """Publishes, for a trial stopped by the pruner, what its epoch records say; None if there are none."""
         proposal, records = self._ledger.proposal(unit), self._ledger.epochs(unit)
-        folders = sorted(p.name for p in self._ledger.layout.attempts(unit).glob("*"))
         if proposal is None or not records:
             return None
-        last = {record.seed: record for record in records}
-        outcomes = tuple(self._outcome(record) for record in last.values())
-        result = UnitResult(
-            unit=unit,
-            identity=proposal.identity,
-            attempt=folders[-1],
-            status="pruned",
-            value=sum(o.score for o in outcomes) / len(outcomes),
-            seeds=outcomes,
-            silencing=(),
-            started_at=proposal.proposed_at,
-            finished_at=now(),
-            seconds=sum(r.seconds for r in records),
-            backend=self.plan.study.spec.training.backend,
-            device="",
-            threads=0,
-            seeds_in_batch=min(len(outcomes), self._options.batches.of(proposal)),
-        )
+        attempt = attempt_folders(self._ledger.layout, unit)[-1].name
         self._may_publish()
+        result = pruned_result(self.plan, proposal, attempt, records)
         publish(self._ledger.layout.result(unit), seal(result.to_json()))
         return self._ledger.result(unit)
-
-    def _outcome(self, record: EpochRecord) -> SeedOutcome:
-        return SeedOutcome(
-            seed=record.seed,
-            epochs=record.epoch,
-            diverged=record.diverged,
-            score=score(self.plan.task, record),
-            train_loss=record.train_loss,
-            train_accuracy=record.train_accuracy,
-            validation_loss=record.validation_loss,
-            validation_accuracy=record.validation_accuracy,
-        )
 
     # -- from stage to stage -----------------------------------------------------------------------------------------
 
@@ -273,12 +241,12 @@ class ConditionRun:
             unit = proposal.unit
             if unit in self.states:
                 continue
-            self._refuse_other(proposal)
-            result = self._ledger.result(unit)
+            standing = self._adopt(proposal)
+            result = self._standing_result(unit)
             if result is not None:
                 self.results[unit], self.states[unit] = result, State(result.status)
                 continue
-            to_run.append(self._ledger.propose(proposal))
+            to_run.append(standing)
             self.states[unit] = State.WAITING
         for size, alike in groupby(to_run, key=self._units_a_job):
             self._waiting.extend(_job(group) for group in _groups([p.unit for p in alike], size))
@@ -309,6 +277,7 @@ class ConditionRun:
             start_from=None,
             code_version=self._options.code_version,
             proposed_at=now(),
+            data=self.plan.fingerprint,
             seeds_per_batch=self._options.batches.choose(self.name, unit.stage, len(seeds)),
         )
 
@@ -323,23 +292,16 @@ class ConditionRun:
         if spec.search is None:
             return None
         search = ConditionSearch(self.name, self.own.space, spec.search.sampler, spec.search.pruner, spec.seed)
-        search.replay([self._past(unit) for unit in self._standing_search_units()])
+        last = max((u.number for u in self._ledger.units("search", self.name)), default=-1)
+        for number in range(min(last + 1, self.own.planned["search"])):
+            search.replay([self._past(UnitId("search", self.name, number), search)])
         return search
 
-    def _standing_search_units(self) -> Iterator[UnitId]:
-        for number in range(self.own.planned["search"]):
-            unit = UnitId("search", self.name, number)
-            standing = self._ledger.proposal(unit)
-            if standing is None:
-                return
-            self._refuse_other(
-                self._proposal(unit, standing.hyperparameters, self.plan.study.spec.search_seeds(), None)
-            )
-            yield unit
-
-    def _past(self, unit: UnitId) -> PastTrial:
-        proposal, result = self._ledger.proposal(unit), self._ledger.result(unit)
-        assert proposal is not None
+    def _past(self, unit: UnitId, search: ConditionSearch) -> PastTrial:
+        proposal = self._ledger.proposal(unit)
+        if proposal is None:
+            proposal = self._draw_again(unit, search)
+        result = self._standing_result(unit)
         by_epoch: dict[int, list[EpochRecord]] = {}
         for record in self._ledger.epochs(unit):
             by_epoch.setdefault(record.epoch, []).append(record)
@@ -351,24 +313,43 @@ class ConditionRun:
         self.results[unit], self.states[unit] = result, State(result.status)
         return PastTrial(proposal.hyperparameters, result.status, result.value, scores)
 
-    def _refuse_other(self, wanted: Proposal) -> None:
+    def _draw_again(self, unit: UnitId, search: ConditionSearch) -> Proposal:
+        """A proposal that was damaged: where the sampler still gives the same, what was done of it stands."""
+        proposal = self._proposal(unit, search.draw_again(), self.plan.study.spec.search_seeds(), None)
+        result = self._ledger.result(unit)
+        if (result is None or result.identity != proposal.identity) and self._ledger.layout.unit(unit).exists():
+            self._ledger.put_aside(unit)
+        self._ledger.propose(proposal)
+        return proposal
+
+    def _adopt(self, wanted: Proposal) -> Proposal:
+        """Proposes a unit, unless it stands so; returns what stands.
+
+        One of other hyperparameters was of an earlier, smaller search.
+        """
         standing = self._ledger.proposal(wanted.unit)
-        if standing is not None and standing.identity != wanted.identity:
-            raise InputError(
-                Problem(
-                    f"{wanted.unit} stands in the results folder with other settings than this study would give it",
-                    str(self._ledger.layout.proposal(wanted.unit)),
-                    f"hyperparameters {standing.hyperparameters}, seeds {list(standing.seeds)}",
-                    "results of the same task, training, sizes, hyperparameters and seeds",
-                    "give the study another name, another --results folder, or move the old folder away",
-                )
-            )
+        if standing is not None and standing.hyperparameters != wanted.hyperparameters:
+            self._ledger.put_aside(wanted.unit)
+            self._ledger.event("warning", f"{wanted.unit}: put aside, the search has found another configuration since")
+            standing = None
+        if standing is not None and (standing.identity == wanted.identity or standing.data != wanted.data):
+            return standing  # of other data: it was kept though they have changed
+        return self._ledger.propose(wanted)
+
+    def _standing_result(self, unit: UnitId) -> UnitResult | None:
+        """The unit's result, if it is one of its proposal; else it is set aside: an orphan's, or of a proposal lost."""
+        proposal, result = self._ledger.proposal(unit), self._ledger.result(unit)
+        if proposal is None or result is None or result.identity == proposal.identity:
+            return result
+        set_aside(self._ledger.layout.result(unit))
+        self._ledger.event("warning", f"{unit}: result of other settings set aside, the unit runs again")
+        return None
 
 
-def _job(units: list[UnitId]) -> Job:
+def _job(units: list[UnitId], out_of_memory: int = 0) -> Job:
     first = units[0]
     more = f"+{len(units) - 1}" if len(units) > 1 else ""
-    return Job(f"{first}{more}", tuple(units))
+    return Job(f"{first}{more}", tuple(units), out_of_memory)
 
 
 def _groups(units: list[UnitId], size: int) -> Iterator[list[UnitId]]:

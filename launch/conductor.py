@@ -12,12 +12,16 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from glifr.records import STAGES, Stage
-from launch.condition_run import ConditionRun, RunOptions, State
+from glifr.records import STAGES, Stage, UnitId
+from launch.condition_run import ConditionRun, RunOptions
+from launch.durable import disk_is_full
 from launch.executors import Job
+from launch.failures import DISK_FULL, Failure
 from launch.ledger import Ledger
+from launch.lock import LockLostError
 from launch.plan import StudyPlan
 from launch.trial import Step
+from launch.unit_states import State
 
 
 @dataclass(frozen=True)
@@ -40,13 +44,14 @@ class Snapshot:
     """Where the study stands.
 
     under_way: units' worth of epochs that running jobs have done. best: lowest search or confirm score so far. errors:
-    why a condition cannot go on.
+    why a condition cannot go on. failures: of the units given up.
     """
 
     counts: dict[str, dict[Stage, StageCount]]
     under_way: dict[str, dict[Stage, float]]
     best: dict[str, float | None]
     errors: dict[str, str]
+    failures: dict[UnitId, Failure]
 
 
 @dataclass
@@ -76,11 +81,19 @@ class Conductor:
         self._runs = {name: ConditionRun(plan, name, ledger, options, may_publish) for name in plan.conditions}
         self._running: dict[str, _Running] = {}
         self._lock = threading.RLock()
+        self.halted: str | None = None
 
     @property
     def finished(self) -> bool:
         with self._lock:
+            if self.halted is not None:
+                return not self._running
             return all(run.finished for run in self._runs.values())
+
+    def halt(self, reason: str) -> None:
+        """Starts no further job, for a reason that is no condition's own. What is done stays done."""
+        with self._lock:
+            self.halted = self.halted or reason
 
     @property
     def complete(self) -> bool:
@@ -91,12 +104,12 @@ class Conductor:
     def next_job(self) -> Job | None:
         """The job of the condition that is furthest on, and among equals of the one with least running."""
         with self._lock:
-            while (run := self._choose()) is not None:
+            while self.halted is None and (run := self._choose()) is not None:
                 job: Job | None = None
                 try:
                     job = run.next_job()
-                except Exception:
-                    self._give_up(run)
+                except Exception as error:
+                    self._give_up(run, error)
                 if job is not None:
                     self._running[job.key] = _Running(job, run.name)
                     return job
@@ -110,19 +123,21 @@ class Conductor:
             try:
                 running.stopped_early = run.step(running.job, step)
                 return running.stopped_early
-            except Exception:
-                self._give_up(run)
+            except Exception as error:
+                self._give_up(run, error)
                 return False
 
-    def ended(self, key: str, step: Step | None) -> None:
+    def ended(self, key: str, step: Step | None, lost: Failure | None = None) -> None:
         with self._lock:
             running = self._running.pop(key)
             run = self._runs[running.condition]
             try:
-                run.ended(running.job, step, running.stopped_early)
-            except Exception:
-                self._give_up(run)
+                run.ended(running.job, step, running.stopped_early, lost)
+            except Exception as error:
+                self._give_up(run, error)
                 run.states.update({u: State.FAILED for u in running.job.units if run.states[u] is State.RUNNING})
+            if step is not None and step.failure is not None and step.failure.kind == "disk full":
+                self.halt(DISK_FULL)
             if step is not None and step.done and step.failure is None:
                 self._note_work(running)
 
@@ -145,6 +160,7 @@ class Conductor:
                 under_way={name: {s: self._under_way(name, s) for s in STAGES} for name in self._runs},
                 best={name: _best(run) for name, run in self._runs.items()},
                 errors={name: run.error for name, run in self._runs.items() if run.error is not None},
+                failures={unit: why for run in self._runs.values() for unit, why in run.failures.items()},
             )
 
     def _choose(self) -> ConditionRun | None:
@@ -155,7 +171,12 @@ class Conductor:
         running = sum(r.condition == run.name for r in self._running.values())
         return (-STAGES.index(run.stage), running, len(run.states))
 
-    def _give_up(self, run: ConditionRun) -> None:
+    def _give_up(self, run: ConditionRun, error: Exception) -> None:
+        """Ends one condition, for an error of its searcher or its records; the study, if there is nowhere to write."""
+        if isinstance(error, LockLostError):
+            return self.halt(str(error))
+        if disk_is_full(error):
+            return self.halt(DISK_FULL)
         trace = traceback.format_exc()
         run.error = trace.strip().splitlines()[-1]
         self._ledger.event("error", f"{run.name}: cannot go on\n{trace}")

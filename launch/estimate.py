@@ -1,64 +1,135 @@
-"""How long a plan would take here: a few real training steps of each condition, timed."""
+"""How long a plan would take, and how much disk: timed trials, multiplied with what is planned."""
 
 from __future__ import annotations
 
+import math
 import statistics
-import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-
-import torch
+from typing import Protocol
 
 from glifr.records import STAGES, Stage
-from glifr.seed_batches import random_data
-from glifr.training import Configuration, Training, TrainingSettings
-from launch.plan import ConditionPlan, StudyPlan
+from glifr.training import EVALUATION_BATCH
+from launch.calibration import Timing, calibrate
+from launch.plan import StudyPlan
+from launch.seed_batches import SeedBatches
 
-_STEPS = 3
-_JOB_SECONDS = 0.5  # a reused worker's overhead per job, W&B run included
+_REPEATS = 2  # of each condition at least: their spread is the uncertainty
+_HANDOVER_SECONDS = 0.15  # from a job's end to the next one's start on the same worker (docs/cluster.md)
+_SESSION_SECONDS = 20.0  # starting Ray and its workers; tables, figures and report of a small study
+_RECORD_BYTES = 250  # an epoch of a seed
+_NUMBER_BYTES = 4  # of a trained parameter
+
+
+class Runner(Protocol):
+    """Where trials would run: as many at once as there are slots."""
+
+    @property
+    def slots(self) -> int:
+        """How many run at once."""
+
+    def map(self, function: Callable[..., Timing], items: Sequence[tuple[object, ...]]) -> list[Timing]:
+        """`function` of each item, on as much of a node as a trial takes, all slots busy."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """An estimate with the range that the timings leave."""
+
+    value: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """seconds: condition -> seconds of one trial slot for all its units, by stage. steps: condition -> s per step."""
+    """slots: how many trials at once. timings: condition -> its timed trials. slot_seconds: condition -> of one slot.
 
-    seconds: Mapping[str, Mapping[Stage, float]]
-    steps: Mapping[str, float]
+    seconds: wall time of the whole study. bytes: what it leaves on the disk.
+    """
 
-    @property
-    def slot_seconds(self) -> float:
-        return sum(sum(stages.values()) for stages in self.seconds.values())
+    slots: int
+    timings: Mapping[str, Sequence[Timing]]
+    slot_seconds: Mapping[str, float]
+    seconds: Span
+    bytes: int
+
+    def step(self, condition: str) -> float:
+        """Seconds of a training step of one seed."""
+        return statistics.median(t.step for t in self.timings[condition])
 
 
-def seconds_per_step(plan: StudyPlan, condition: ConditionPlan) -> float:
-    """Median wall seconds of a training step at the study's batch size, on one CPU slot, after a warm-up."""
-    training = plan.study.spec.training
-    run = Training(
-        plan.task,
-        random_data(plan.task, training.batch_size),
-        Configuration(condition.condition, condition.hidden_size, condition.delay_steps, {"learning_rate": 1e-3}),
-        TrainingSettings(epochs=_STEPS + 1, batch_size=training.batch_size, dropout=training.dropout),
-        seeds=[0],
+def estimate(plan: StudyPlan, runner: Runner, tracking_mode: str, batches: SeedBatches) -> Estimate:
+    """Times every condition, on all slots at once as in the study. batches: what seeds gain by company."""
+    names = list(plan.conditions)
+    repeats = max(_REPEATS, math.ceil(runner.slots / len(names)))
+    items = [(plan, name, tracking_mode) for _ in range(repeats) for name in names]
+    found = runner.map(calibrate, items)
+    timings = {name: [t for item, t in zip(items, found, strict=True) if item[1] == name] for name in names}
+
+    def seconds(choose: Callable[[list[float]], float], searched: float = 1.0) -> dict[str, dict[Stage, float]]:
+        return {n: _condition_seconds(plan, n, _pick(timings[n], choose), batches, searched) for n in names}
+
+    middle, fast, slow = seconds(statistics.median), seconds(min, _stopped(plan)), seconds(max)
+    return Estimate(
+        slots=runner.slots,
+        timings=timings,
+        slot_seconds={name: sum(stages.values()) for name, stages in middle.items()},
+        seconds=Span(*(_wall_seconds(plan, found, runner.slots) for found in (middle, fast, slow))),
+        bytes=sum(_bytes(plan, name, timings[name]) for name in names),
     )
-    times = []
-    for _ in range(_STEPS + 1):
-        started = time.perf_counter()
-        run.run_epoch()
-        times.append(time.perf_counter() - started)
-    return statistics.median(times[1:])
 
 
-def estimate(plan: StudyPlan) -> Estimate:
-    """Times every condition and multiplies with what is planned."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(max(1, int(plan.study.spec.resources.cpus)))
-    try:
-        steps = {name: seconds_per_step(plan, c) for name, c in plan.conditions.items()}
-    finally:
-        torch.set_num_threads(threads)
-    batch = plan.study.spec.training.batch_size
-    seconds = {
-        name: {s: c.planned[s] * (plan.work(s) * steps[name] / (3 * batch) + _JOB_SECONDS) for s in STAGES}
-        for name, c in plan.conditions.items()
-    }
-    return Estimate(seconds, steps)
+def _pick(timings: Sequence[Timing], choose: Callable[[list[float]], float]) -> Timing:
+    parts = ("step", "evaluation", "epoch", "job")
+    return Timing(**{part: choose([getattr(t, part) for t in timings]) for part in parts}, bytes=timings[0].bytes)
+
+
+def _condition_seconds(
+    plan: StudyPlan, name: str, t: Timing, batches: SeedBatches, searched: float
+) -> dict[Stage, float]:
+    """Slot-seconds of a condition by stage. searched: the share of the search's epochs that are run."""
+    planned = plan.conditions[name].planned
+    paces = {stage: batches.pace(name, stage, plan.seeds_a_unit(stage)) for stage in STAGES}
+    seconds = {stage: planned[stage] * _unit_seconds(plan, stage, t, paces[stage]) for stage in STAGES}
+    return seconds | {"search": seconds["search"] * searched}
+
+
+def _unit_seconds(plan: StudyPlan, stage: Stage, t: Timing, pace: float) -> float:
+    """pace: of a seed's step in company, as a share of what it takes alone."""
+    spec, sizes = plan.study.spec, plan.task.sizes(plan.study.spec.task.source)
+    test = math.ceil(sizes["test"] / EVALUATION_BATCH) * t.evaluation
+    if stage == "silencing":
+        return _HANDOVER_SECONDS + plan.silencing_passes * test
+    held_out = 0 if spec.task.train_on == "train+validation" else sizes["validation"]
+    epoch = plan.steps_an_epoch * t.step * pace + math.ceil(held_out / EVALUATION_BATCH) * t.evaluation + t.epoch
+    epochs = plan.seeds_a_unit(stage) * spec.epochs(stage)
+    return _HANDOVER_SECONDS + t.job + epochs * epoch + (test if stage == "final" else 0.0)
+
+
+def _stopped(plan: StudyPlan) -> float:
+    """The share of the search's epochs that early stopping leaves: the median stops half of what it may judge."""
+    search = plan.study.spec.search
+    if search is None or search.pruner.name == "none":
+        return 1.0
+    epochs = plan.study.spec.epochs("search")
+    judged = max(0, search.trials - search.pruner.startup_trials) / search.trials
+    kept = min(1.0, (search.pruner.warmup_epochs + 1) / epochs)
+    return 1.0 - judged * 0.5 * (1.0 - kept)
+
+
+def _wall_seconds(plan: StudyPlan, seconds: Mapping[str, Mapping[Stage, float]], slots: int) -> float:
+    """All the work over all the slots, but no less than the longest condition's stages, one after another."""
+    total = sum(sum(stages.values()) for stages in seconds.values())
+    chains = [
+        sum(s * math.ceil(n / slots) / n for stage, s in stages.items() if (n := plan.conditions[name].planned[stage]))
+        for name, stages in seconds.items()
+    ]
+    return _SESSION_SECONDS + max(total / slots, *chains)
+
+
+def _bytes(plan: StudyPlan, name: str, timings: Sequence[Timing]) -> int:
+    own, spec = plan.conditions[name], plan.study.spec
+    records = sum(own.planned[s] * plan.seeds_a_unit(s) * spec.epochs(s) for s in STAGES) * _RECORD_BYTES
+    networks = own.planned["final"] * own.trained_parameters * _NUMBER_BYTES
+    return sum(own.planned.values()) * max(t.bytes for t in timings) + records + networks

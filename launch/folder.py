@@ -7,7 +7,7 @@ from pathlib import Path
 
 from glifr.checkpoints import write_whole
 from glifr.errors import InputError, Problem
-from glifr.records import Layout, RecordError, read_sealed, seal
+from glifr.records import Layout, seal
 from launch.plan import StudyPlan
 
 
@@ -43,35 +43,20 @@ def create(root: Path) -> Layout:
     return Layout(root)
 
 
-def refuse_foreign(layout: Layout, plan: StudyPlan) -> None:
-    """Raises InputError if the folder holds what is not a study of this name, or cannot be trusted."""
-    try:
-        standing = read_sealed(layout.study)
-    except FileNotFoundError:
-        strangers = [p.name for p in layout.root.iterdir() if p.name not in (layout.lock.name, layout.wandb.name)]
-        if strangers:
-            raise InputError(
-                Problem(
-                    "this folder has files in it but is not a results folder",
-                    str(layout.root),
-                    sorted(strangers)[:5],
-                    "an empty folder, or one with a study.json",
-                    "give another with --results DIR",
-                )
-            ) from None
+def refuse_foreign(layout: Layout) -> None:
+    """Raises InputError if the folder holds what is not a study."""
+    if layout.study.exists() or layout.units.exists():
         return
-    except RecordError as error:
-        raise InputError(
-            Problem("study.json cannot be trusted", str(error), todo="move the folder away, or give another --results")
-        ) from None
-    if standing["task"]["fingerprint"] != plan.fingerprint:
+    own = (layout.lock.name, layout.wandb.name, layout.events.name, layout.scratch.name)
+    strangers = [p.name for p in layout.root.iterdir() if p.name not in own and p.suffix != ".tmp"]
+    if strangers:
         raise InputError(
             Problem(
-                "the results in this folder were made with other data",
-                str(layout.study),
-                f"data {standing['task']['fingerprint'][:12]} ({standing['task']['source']})",
-                f"data {plan.fingerprint[:12]} ({plan.study.spec.task.source})",
-                "give the study another name or --results, or the data it had",
+                "this folder has files in it but is not a results folder",
+                str(layout.root),
+                sorted(strangers)[:5],
+                "an empty folder, or one with a study.json",
+                "give another with --results DIR",
             )
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -47,17 +48,33 @@ class StudyPlan:
         """Units of a stage over all conditions."""
         return sum(c.planned[stage] for c in self.conditions.values())
 
+    def seeds_a_unit(self, stage: Stage) -> int:
+        """How many seeds one unit of a stage trains."""
+        spec = self.study.spec
+        several = {"search": len(spec.search_seeds()), "confirm": len(spec.confirm_seeds()), "silencing": 0}
+        return several.get(stage, 1)
+
     def work(self, stage: Stage) -> float:
         """Samples passed through a network in one unit of a stage; a training step counts three (forward, backward)."""
         spec = self.study.spec
         if stage == "silencing":
-            if spec.silencing is None:
-                return 0.0
-            inner = sum(0 < fraction < 1 for fraction in spec.silencing.fractions)
-            ends = len(spec.silencing.fractions) - inner
-            return (inner * spec.silencing.masks + ends) * self.task.sizes(spec.task.source)["test"]
-        seeds = {"search": len(spec.search_seeds()), "confirm": len(spec.confirm_seeds()), "final": 1}[stage]
-        return 3.0 * seeds * spec.epochs(stage) * self.task.samples_trained_on(spec.task.settings())
+            return float(self.silencing_passes * self.task.sizes(spec.task.source)["test"])
+        return 3.0 * self.seeds_a_unit(stage) * spec.epochs(stage) * self.task.samples_trained_on(spec.task.settings())
+
+    @property
+    def steps_an_epoch(self) -> int:
+        """Training steps of one seed."""
+        spec = self.study.spec
+        return math.ceil(self.task.samples_trained_on(spec.task.settings()) / spec.training.batch_size)
+
+    @property
+    def silencing_passes(self) -> int:
+        """How often one network is run over the test set: each mask, and once where none or all are silenced."""
+        silencing = self.study.spec.silencing
+        if silencing is None:
+            return 0
+        inner = sum(0 < fraction < 1 for fraction in silencing.fractions)
+        return inner * silencing.masks + len(silencing.fractions) - inner
 
     def training_identity(self, stage: Stage) -> dict[str, Any]:
         """What decides a trained unit's result beside its configuration and seeds: task, data, training."""

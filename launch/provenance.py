@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import platform
 import subprocess
@@ -15,19 +14,11 @@ import torch
 import glifr
 from glifr.checkpoints import write_whole
 from glifr.records import Layout, RecordError, read_sealed, seal
-from launch.ledger import now
+from launch.code import code_version
+from launch.durable import now
+from launch.utilisation import Utilisation
 
 _PACKAGES = ("torch", "torchvision", "ray", "optuna", "wandb", "pandas", "numpy", "scipy", "matplotlib", "pydantic")
-
-
-def code_version() -> str:
-    """SHA-256 over the sources of `glifr`: what a result depends on beside its settings."""
-    total = hashlib.sha256()
-    folder = Path(glifr.__file__).parent
-    for path in sorted(folder.rglob("*.py")):
-        total.update(path.relative_to(folder).as_posix().encode())
-        total.update(path.read_bytes())
-    return total.hexdigest()
 
 
 def _git(*words: str) -> str | None:
@@ -73,6 +64,7 @@ def session(command: str) -> dict[str, Any]:
         "cores": os.cpu_count(),
         "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
         "exit_code": None,
+        "utilisation": None,
     }
 
 
@@ -88,14 +80,9 @@ class Sessions:
         self._all = [*earlier, session(command)]
         self._write()
 
-    @property
-    def code_changed(self) -> bool:
-        """Whether an earlier session ran other code."""
-        return len({s["code_version"] for s in self._all}) > 1
-
-    def finish(self, exit_code: int) -> None:
-        """Notes when and how this session ended."""
-        self._all[-1] |= {"finished_at": now(), "exit_code": exit_code}
+    def finish(self, exit_code: int, used: Utilisation) -> None:
+        """Notes when and how this session ended, and how far it used its slots."""
+        self._all[-1] |= {"finished_at": now(), "exit_code": exit_code, "utilisation": used.to_json()}
         self._write()
 
     def _write(self) -> None:

@@ -7,6 +7,7 @@ only with trials of the same condition.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -51,11 +52,8 @@ class ConditionSearch:
         }
         self._study = optuna.create_study(direction="minimize", pruner=_pruner(pruner), study_name=condition)
         self._open: dict[int, Trial] = {}
-
-    @property
-    def proposed(self) -> int:
-        """How many proposals there are: the number of the next."""
-        return len(self._study.get_trials(deepcopy=False))
+        self._reported: dict[int, set[int]] = {}  # of the open trials
+        self.proposed = 0  # how many proposals there are: the number of the next
 
     @property
     def running(self) -> int:
@@ -70,8 +68,10 @@ class ConditionSearch:
                 self._open[number] = self._study.ask(self._distributions)
                 for epoch, score in trial.scores.items():
                     self._open[number].report(score, epoch)
+                self._reported[number] = set(trial.scores)
             else:
                 self._study.add_trial(self._frozen(trial))
+            self.proposed = number + 1
 
     def _frozen(self, trial: PastTrial) -> FrozenTrial:
         assert trial.outcome is not None
@@ -88,8 +88,13 @@ class ConditionSearch:
         number = self.proposed
         self._study.sampler = _sampler(self._sampler_settings, _seed(self._study_seed, self._condition, number))
         trial = self._study.ask(self._distributions)
-        self._open[number] = trial
+        self._open[number], self._reported[number] = trial, set()
+        self.proposed += 1
         return number, dict(trial.params)
+
+    def draw_again(self) -> dict[str, float]:
+        """The hyperparameters that `ask` would give next, from a copy: nothing is proposed."""
+        return copy.deepcopy(self).ask()[1]
 
     def report(self, number: int, epoch: int, score: float) -> bool:
         """Records a trial's score after an epoch; whether the pruner would stop it now.
@@ -97,12 +102,14 @@ class ConditionSearch:
         An epoch that was on record before a resume is not recorded again.
         """
         trial = self._open[number]
-        if epoch not in self._study.get_trials(deepcopy=False)[number].intermediate_values:
+        if epoch not in self._reported[number]:
             trial.report(score, epoch)
+            self._reported[number].add(epoch)
         return bool(trial.should_prune())
 
     def tell(self, number: int, outcome: Outcome, value: float | None) -> None:
         """Ends a trial. A failed one counts for the budget but teaches the sampler nothing."""
+        del self._reported[number]
         self._study.tell(self._open.pop(number), value if outcome == "complete" else None, state=_STATES[outcome])
 
 

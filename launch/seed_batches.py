@@ -16,8 +16,8 @@ import torch
 
 from glifr.configuration import Configuration, TrainingSettings
 from glifr.kernels import batches_exactly
-from glifr.records import Proposal, Stage
-from glifr.seed_batches import Seconds, best, measure
+from glifr.records import STAGES, Proposal, Stage
+from glifr.seed_batches import Seconds, best, measure, worth_measuring
 from glifr.tasks import TASKS
 from launch.plan import StudyPlan
 from launch.spec import StudySpec
@@ -42,6 +42,12 @@ class SeedBatches:
             return self.wanted
         return best(self.seconds.get(condition, {}), self.most if stage == "final" else seeds)
 
+    def pace(self, condition: str, stage: Stage, seeds: int) -> float:
+        """Time for a seed's step in the company that `choose` gives it, as a share of what it takes alone."""
+        found, together = self.seconds.get(condition, {}), self.choose(condition, stage, seeds)
+        tried = max((replicas for replicas in found if replicas <= together), default=1)
+        return found[tried] / found[1] if found else 1.0
+
     def of(self, proposal: Proposal) -> int:
         """What holds for a proposal: the study's number, else the one on record; 1 where there is none."""
         return seeds_per_batch(self.wanted, [proposal])
@@ -58,12 +64,14 @@ def seeds_per_batch(wanted: Wanted, proposals: Sequence[Proposal]) -> int:
 class Measurement:
     """What a worker is asked to time: plain data, for it may be on another machine.
 
-    configurations: of each condition. most: seeds that are ever trained together. cpus, gpus: of one trial.
+    configurations: of each condition. worth: condition -> training steps, of one seed each, that the answer is for, by
+    each slot: all wait for it. most: seeds that are ever trained together. cpus, gpus: of one trial.
     """
 
     task: str
     settings: TrainingSettings
     configurations: dict[str, Configuration]
+    worth: dict[str, int]
     most: int
     cpus: float
     gpus: float
@@ -76,20 +84,31 @@ class Measurement:
         share = min(1.0, self.gpus) if self.gpus > 0 else 1.0
         try:
             return {
-                name: measure(TASKS[self.task], c, self.settings, device, most=self.most, memory_share=share)
-                for name, c in self.configurations.items()
+                name: measure(
+                    TASKS[self.task],
+                    configuration,
+                    self.settings,
+                    device,
+                    most=self.most,
+                    worth=self.worth[name],
+                    memory_share=share,
+                )
+                for name, configuration in self.configurations.items()
             }
         finally:
             torch.set_num_threads(threads)
 
 
 def decide(
-    plan: StudyPlan, slots: int, proposed: Callable[[str], int], call: Callable[[Measurement], Mapping[str, Seconds]]
+    plan: StudyPlan,
+    slots: int,
+    proposed: Callable[[Stage, str], int],
+    call: Callable[[Measurement], Mapping[str, Seconds]],
 ) -> SeedBatches:
-    """The study's number, or what `call` measures for the conditions that have something left to propose.
+    """The study's number, or what `call` measures for conditions with enough left to propose that has several seeds.
 
-    slots: jobs at a time. proposed: how many units of a condition have a proposal. call: runs a measurement on a device
-    like that of the trials.
+    slots: jobs at a time. proposed: how many units of a stage and condition have a proposal. call: runs a measurement
+    on a device like that of the trials.
     """
     spec = plan.study.spec
     wanted = spec.training.seeds_per_batch
@@ -97,24 +116,34 @@ def decide(
         return SeedBatches(wanted)
     finals = len(spec.final_seeds())
     most_final = min(finals, math.ceil(finals * len(plan.conditions) / max(1, slots)))
-    most = max(most_final, len(spec.search_seeds()), len(spec.confirm_seeds()))
-    open_conditions = [c for c in plan.conditions.values() if proposed(c.name) < sum(c.planned.values())]
-    if most == 1 or not open_conditions or not _can_batch(spec):
-        return SeedBatches("auto", most_final)
-    configurations = {
-        c.name: Configuration(c.condition, c.hidden_size, c.delay_steps, {"learning_rate": 1e-3})
-        for c in open_conditions
+    most = {stage: most_final if stage == "final" else plan.seeds_a_unit(stage) for stage in STAGES}
+    several = [stage for stage in STAGES if most[stage] > 1]
+    worth = {
+        name: sum(_steps_left(plan, stage, name, proposed) for stage in several) // max(1, slots)
+        for name in plan.conditions
     }
-    resources = spec.resources
+    open_conditions = [own for name, own in plan.conditions.items() if worth_measuring(worth[name])]
+    if not open_conditions or not _can_batch(spec):
+        return SeedBatches("auto", most_final)
     measurement = Measurement(
-        spec.task.name,
-        training_settings(spec, spec.training.epochs),
-        configurations,
-        most,
-        resources.cpus,
-        resources.gpus,
+        task=spec.task.name,
+        settings=training_settings(spec, spec.training.epochs),
+        configurations={
+            c.name: Configuration(c.condition, c.hidden_size, c.delay_steps, {"learning_rate": 1e-3})
+            for c in open_conditions
+        },
+        worth={c.name: worth[c.name] for c in open_conditions},
+        most=max(most.values()),
+        cpus=spec.resources.cpus,
+        gpus=spec.resources.gpus,
     )
     return SeedBatches("auto", most_final, call(measurement))
+
+
+def _steps_left(plan: StudyPlan, stage: Stage, condition: str, proposed: Callable[[Stage, str], int]) -> int:
+    """Training steps, of one seed each, of the units that have no proposal yet."""
+    units = max(0, plan.conditions[condition].planned[stage] - proposed(stage, condition))
+    return units * plan.seeds_a_unit(stage) * plan.study.spec.epochs(stage) * plan.steps_an_epoch
 
 
 def _can_batch(spec: StudySpec) -> bool:

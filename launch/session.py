@@ -2,111 +2,162 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
 
-from analysis import as_text, load, summarise, write_report
-from glifr.errors import InputError, Problem
-from glifr.records import RecordError
+from analysis import as_text, load, smallest_p, summarise, write_report
+from glifr.errors import InputError
+from glifr.records import Layout, Stage
 from glifr.seed_batches import Seconds
+from launch.code import code_version
 from launch.condition_run import RunOptions
-from launch.conductor import Conductor, Snapshot
-from launch.executors import RayExecutor, Resources
+from launch.conductor import Conductor
+from launch.data import FromFiles
+from launch.ending import continue_command, tell_end
+from launch.estimate import estimate
+from launch.executors import Cluster, RayExecutor, Resources
 from launch.folder import create, refuse_foreign, write_study
 from launch.ledger import Ledger
 from launch.lock import DriverLock
 from launch.plan import StudyPlan
-from launch.progress import Progress, TimeLeft, totals
-from launch.provenance import Sessions, code_version
+from launch.progress import Progress, TimeLeft
+from launch.provenance import Sessions
+from launch.repair import damaged_study, set_damaged_aside
 from launch.seed_batches import Measurement, SeedBatches, decide
+from launch.show_plan import plan_view
 from launch.signals import StopSignals
-from launch.tracking import decide_mode
+from launch.standing import Choice, settle
+from launch.tracking import decide_mode, forget_key
+from launch.utilisation import Meter
 
 COMPLETE, INCOMPLETE = 0, 1
 
 
-def run_study(plan: StudyPlan, root: Path, address: str | None, console: Console, given: Sequence[str]) -> int:
-    """Runs, or continues, the study in `root`; returns the exit code."""
+def run_study(
+    plan: StudyPlan,
+    root: Path,
+    cluster: Cluster,
+    console: Console,
+    given: Sequence[str],
+    stale: Choice | None = None,
+) -> int:
+    """Runs, or continues, the study in `root`; returns the exit code. stale: what becomes of units of changed code."""
     spec = plan.study.spec
+    forget_key()
     mode = decide_mode(spec.tracking.wandb.mode)
-    resources = Resources(spec.resources.cpus, spec.resources.gpus, spec.resources.max_concurrent)
-    ray = f"joining Ray at {address}" if address else "starting Ray"
+    ray = f"joining Ray at {cluster.address}" if cluster.address else "starting Ray"
     console.print(f"{spec.name} ({plan.study.profile}): results in {_short(root)}, W&B {mode}; {ray} ...")
-    with RayExecutor(root, mode, resources, address) as executor:
-        layout = create(root)
-        with DriverLock(layout.lock) as lock:
-            refuse_foreign(layout, plan)
-            time_left = TimeLeft(plan, executor.slots)
-            batches = seed_batches(plan, Ledger(root), executor, console)
-            conductor = _conductor(plan, root, lock, time_left, batches)
-            write_study(layout, plan)
-            sessions = Sessions(layout, _command(given))
-            _note_history(console, Ledger(root), lock, sessions)
-            with (
-                StopSignals(lambda name: console.print(f"{name}: stopping at the last checkpoints ...")) as stop,
-                Progress(console, conductor.snapshot, time_left),
-            ):
-                executor.run(conductor, stop)
-            code = stop.exit_code if stop.requested else COMPLETE if conductor.complete else INCOMPLETE
-            sessions.finish(code)
-    _tell_end(console, conductor.snapshot(), stop.requested, given)
-    if not stop.requested:
-        results = load(root)
-        report = write_report(results).report
-        console.print(f"\n{as_text(summarise(results))}\n\nReport: {_short(report)}")
+    lock = DriverLock(Layout(root).lock, console.print)
+    with _signals(console, lock, given) as stop:
+        with RayExecutor(root, mode, _resources(plan), cluster, data=FromFiles(spec.task.settings())) as executor:
+            layout = create(root)
+            with lock:
+                _look_back(console, plan, layout, lock, stale)
+                time_left, ledger = TimeLeft(plan, executor.slots), Ledger(root)
+                batches = seed_batches(
+                    plan, executor, console, ledger.proposed, lambda text: ledger.event("warning", text)
+                )
+                options = RunOptions(batches, spec.resources.retries, code_version())
+                conductor = Conductor(plan, ledger, options, lock.check, time_left.worked)
+                write_study(layout, plan)
+                sessions = Sessions(layout, _command(given))
+                meter = Meter(conductor, executor.slots)
+                with Progress(console, conductor.snapshot, time_left):
+                    executor.run(meter, stop)
+                code = stop.exit_code if stop.requested else COMPLETE if conductor.complete else INCOMPLETE
+                if lock.held():
+                    with contextlib.suppress(OSError):  # on a full disk the session stays open on record
+                        sessions.finish(code, meter.utilisation)
+        stopped = "Stopped" if stop.requested else conductor.halted
+        console.print(f"Used: {meter.utilisation}")
+        tell_end(console, conductor.snapshot(), stopped, given)
+    if stopped is None and not _report(console, root):
+        return INCOMPLETE
     return code
 
 
-def _conductor(plan: StudyPlan, root: Path, lock: DriverLock, time_left: TimeLeft, batches: SeedBatches) -> Conductor:
-    options = RunOptions(batches, plan.study.spec.resources.retries, code_version())
+def show_plan(plan: StudyPlan, root: Path, cluster: Cluster, console: Console) -> int:
+    """Prints what would run and how long it would take, timed where it would run; returns the exit code."""
+    mode = "disabled" if decide_mode(plan.study.spec.tracking.wandb.mode) == "disabled" else "offline"
+    status = console.status("timing a short trial of each condition")
+    with status, RayExecutor(root, mode, _resources(plan), cluster) as executor:
+        batches = seed_batches(plan, executor, console, lambda *_: 0, lambda text: console.print(text, markup=False))
+        measured = estimate(plan, executor, mode, batches)
+    where = f"the Ray cluster at {cluster.address}" if cluster.address else "this machine"
+    console.print(plan_view(plan, measured, smallest_p, where))
+    return COMPLETE
+
+
+def _resources(plan: StudyPlan) -> Resources:
+    given = plan.study.spec.resources
+    return Resources(given.cpus, given.gpus, given.max_concurrent)
+
+
+def _signals(console: Console, lock: DriverLock, given: Sequence[str]) -> StopSignals:
+    def first(name: str) -> None:
+        console.print(f"{name}: stopping at the last checkpoints; a second one leaves at once ...")
+
+    def overdue() -> None:
+        lock.release()
+        console.print(f"Left with jobs still ending; nothing is lost. To go on:\n  {continue_command(given)}")
+
+    return StopSignals(first, overdue)
+
+
+def _look_back(console: Console, plan: StudyPlan, layout: Layout, lock: DriverLock, stale: Choice | None) -> None:
+    """Deals with what stands in the folder: damaged records, another study, other code or data."""
+    ledger = Ledger(layout.root)
+    if lock.took_over:
+        ledger.event("warning", f"took the study over from {lock.took_over}")
+    told = damaged_study(layout)
+    refuse_foreign(layout)
+    told += set_damaged_aside(ledger, list(plan.conditions))
+    told += settle(ledger, plan, code_version(), stale)
+    for sentence in told:
+        console.print(f"Note: {sentence}", markup=False)
+
+
+def _report(console: Console, root: Path) -> bool:
+    """Makes the report; whether there was room for it."""
     try:
-        return Conductor(plan, Ledger(root), options, lock.check, time_left.worked)
-    except RecordError as error:
-        todo = "move that unit's folder away and give the same command: it runs that unit again, and only that"
-        raise InputError(Problem("a record of this study cannot be trusted", str(error), todo=todo)) from None
+        results = load(root)
+        report = write_report(results).report
+    except (OSError, InputError) as error:
+        console.print(f"No report: {error}\nMake it later with: python -m analysis {_short(root)}", markup=False)
+        return False
+    console.print(f"\n{as_text(summarise(results))}\n\nReport: {_short(report)}")
+    return True
 
 
-def seed_batches(plan: StudyPlan, ledger: Ledger, executor: RayExecutor, console: Console) -> SeedBatches:
-    """How many seeds are trained at once; one where that cannot be measured, which ends no study."""
+def seed_batches(
+    plan: StudyPlan,
+    executor: RayExecutor,
+    console: Console,
+    proposed: Callable[[Stage, str], int],
+    warn: Callable[[str], None],
+) -> SeedBatches:
+    """How many seeds are trained at once; one where that cannot be measured, which ends no study.
+
+    proposed: how many units of a stage and condition have a proposal.
+    """
 
     def call(measurement: Measurement) -> Mapping[str, Seconds]:
         console.print("timing a few training steps: how many seeds to train at once ...")
         try:
             # For a GPU on a worker: this machine may have none. A CPU is here, and a worker takes seconds to start.
-            return executor.call(measurement.run) if measurement.gpus > 0 else measurement.run()
+            return executor.map(Measurement.run, [(measurement,)])[0] if measurement.gpus > 0 else measurement.run()
         except Exception as error:
             cause = getattr(error, "cause", None) or error  # Ray wraps what a worker raised
             first_line = next(iter(str(cause).splitlines()), "")
             text = f"{type(cause).__name__}: {first_line}; seeds are trained one by one"
-            ledger.event("warning", f"how many seeds to train at once could not be measured: {text}")
+            warn(f"how many seeds to train at once could not be measured: {text}")
             return {}
 
-    return decide(plan, executor.slots, ledger.proposed, call)
-
-
-def _note_history(console: Console, ledger: Ledger, lock: DriverLock, sessions: Sessions) -> None:
-    if lock.took_over:
-        ledger.event("warning", f"took the study over from {lock.took_over}")
-    if sessions.code_changed:
-        ledger.event("warning", "the code of glifr changed since an earlier session; finished units are kept")
-        console.print("Note: the code of glifr changed since an earlier session; finished units are kept.")
-
-
-def _tell_end(console: Console, snapshot: Snapshot, interrupted: bool, given: Sequence[str]) -> None:
-    for name, error in snapshot.errors.items():
-        console.print(f"{name} could not go on: {error}", style="red")
-    ended, planned = totals(snapshot)
-    if interrupted:
-        console.print(f"Stopped with {ended} of {planned} units done; nothing is lost. To go on:\n  {_continue(given)}")
-    else:
-        console.print(f"{ended} of {planned} units done.")
-
-
-def _continue(given: Sequence[str]) -> str:
-    return shlex.join(["python", "launch/study.py", *given])
+    return decide(plan, executor.slots, proposed, call)
 
 
 def _command(given: Sequence[str]) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import os
+import math
+from collections.abc import Callable
 
 from rich.console import Group
 from rich.table import Table
@@ -13,8 +14,11 @@ from launch.plan import ConditionPlan, StudyPlan
 from launch.progress import clock
 
 
-def plan_view(plan: StudyPlan, measured: Estimate) -> Group:
-    """The plan as a table with its cost and what its number of seeds can show."""
+def plan_view(plan: StudyPlan, measured: Estimate, smallest_p: Callable[[int], float], where: str) -> Group:
+    """The plan as a table with its cost and what its number of seeds can show.
+
+    smallest_p: seeds -> the least p of the report's test. where: the resources, in words.
+    """
     spec = plan.study.spec
     head = [
         f"{spec.name} ({plan.study.profile}): {plan.task.title}, {spec.task.source}, "
@@ -24,9 +28,8 @@ def plan_view(plan: StudyPlan, measured: Estimate) -> Group:
     ]
     if not spec.evidence:
         head.insert(0, "This profile shows that the system works; its numbers are no evidence.")
-    return Group(
-        Text("\n".join(head) + "\n"), _conditions(plan, measured), Text("\n" + "\n".join(_notes(plan, measured)))
-    )
+    notes = _notes(plan, measured, smallest_p, where)
+    return Group(Text("\n".join(head) + "\n"), _conditions(plan, measured), Text("\n" + "\n".join(notes)))
 
 
 def _conditions(plan: StudyPlan, measured: Estimate) -> Table:
@@ -43,8 +46,8 @@ def _conditions(plan: StudyPlan, measured: Estimate) -> Table:
             f"{own.trained_parameters:,}",
             _delay(plan, own),
             *_units(plan, own),
-            f"{1000 * measured.steps[name]:.1f}",
-            clock(sum(measured.seconds[name].values())),
+            f"{1000 * measured.step(name):.1f}",
+            clock(measured.slot_seconds[name]),
         )
     return table
 
@@ -76,14 +79,31 @@ def _seeds(plan: StudyPlan) -> str:
     return f"seeds: {'; '.join(stages)}"
 
 
-def _notes(plan: StudyPlan, measured: Estimate) -> list[str]:
-    spec, n = plan.study.spec, len(plan.study.spec.final_seeds())
-    slots = max(1, int((os.cpu_count() or 1) / spec.resources.cpus))
-    slots = min(slots, spec.resources.max_concurrent or slots)
+def _notes(plan: StudyPlan, measured: Estimate, smallest_p: Callable[[int], float], where: str) -> list[str]:
+    n, wall = len(plan.study.spec.final_seeds()), measured.seconds
+    slots = f"{measured.slots} trials at once on {where}"
     return [
         _seeds(plan),
-        f"estimated time: {clock(measured.slot_seconds)} of one slot on this machine's CPU; "
-        f"about {clock(measured.slot_seconds / slots)} with {slots} at once (no early stopping assumed)",
-        f"smallest two-sided p that {n} paired seeds can reach in an exact test: {2.0 ** (1 - n):.2g}"
-        + (": below 0.05 is out of reach" if 2.0 ** (1 - n) >= 0.05 else ""),
+        f"estimated time: {clock(wall.value)} with {slots} ({clock(wall.low)} to {clock(wall.high)}: the spread of the "
+        "timings" + (", and early stopping)" if _stops_early(plan) else ")"),
+        f"estimated disk: {_size(measured.bytes)} when done",
+        _reach(n, len(plan.conditions) - 1, smallest_p(n)),
     ]
+
+
+def _stops_early(plan: StudyPlan) -> bool:
+    search = plan.study.spec.search
+    return search is not None and search.pruner.name != "none"
+
+
+def _reach(n: int, differences: int, p: float) -> str:
+    if math.isnan(p):
+        return "no test is possible with one seed: its p has no smallest value"
+    text = f"smallest two-sided p that {n} paired seeds can reach in the sign-flip test: {p:.2g}"
+    if differences > 1:
+        text += f", adjusted for {differences} differences from the reference {min(1.0, differences * p):.2g}"
+    return text + (": below 0.05 is out of reach" if max(1, differences) * p >= 0.05 else "")
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{max(1, round(count / 1e6))} MB"

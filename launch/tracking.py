@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import netrc
 import os
+import socket
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -16,30 +17,57 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 from urllib.parse import urlparse
+from urllib.request import getproxies
 
 import wandb
 
 from glifr.conditions import CONDITIONS
 from glifr.records import EpochRecord, Layout, Proposal, SeedOutcome, UnitId
-from launch.ledger import Lease, Ledger
+from launch.lease import Lease
+from launch.ledger import Ledger
 from launch.spec import StudySpec
 
 Mode = Literal["online", "offline", "disabled"]
 MODES: dict[str, Mode] = {"online": "online", "offline": "offline", "disabled": "disabled"}
+_ANSWER_SECONDS = 5.0
 _MEASURES = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
 
 
 def decide_mode(wanted: str) -> Mode:
-    """What `auto` means here, decided once, before any run starts: $WANDB_MODE, else online where logged in to W&B."""
-    return MODES.get(wanted) or MODES.get(os.environ.get("WANDB_MODE", "")) or _by_login()
+    """The mode of a session, decided once, before any run starts: W&B cannot fall back to offline later.
+
+    `auto` is $WANDB_MODE, else online where logged in to W&B. Online is offline where the server does not answer.
+    """
+    mode = MODES.get(wanted) or MODES.get(os.environ.get("WANDB_MODE", "")) or _by_login()
+    return "offline" if mode == "online" and not _server_answers() else mode
+
+
+def forget_key() -> None:
+    """Takes a W&B key out of this process's environment, which Ray would log; workers use their node's own login."""
+    os.environ.pop("WANDB_API_KEY", None)
+
+
+def _server() -> tuple[str, int]:
+    address = urlparse(os.environ.get("WANDB_BASE_URL") or "https://api.wandb.ai")
+    return address.hostname or "", address.port or (80 if address.scheme == "http" else 443)
+
+
+def _server_answers() -> bool:
+    """Whether a connection can be made; behind a proxy that is not for us to say."""
+    if getproxies():
+        return True
+    try:
+        socket.create_connection(_server(), timeout=_ANSWER_SECONDS).close()
+    except OSError:
+        return False
+    return True
 
 
 def _by_login() -> Mode:
     """Online if `wandb login` has left credentials here. A key in the environment does not count: Ray would log it."""
-    host = urlparse(os.environ.get("WANDB_BASE_URL", "")).hostname or "api.wandb.ai"
     path = Path(os.environ.get("NETRC") or "~/.netrc").expanduser()
     try:
-        return "online" if netrc.netrc(path).authenticators(host) else "offline"
+        return "online" if netrc.netrc(path).authenticators(_server()[0]) else "offline"
     except (OSError, netrc.NetrcParseError):
         return "offline"
 

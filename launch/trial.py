@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,6 @@ import torch
 
 from glifr import checkpoints
 from glifr.conditions import CONDITIONS
-from glifr.errors import InputError
 from glifr.kernels import choose_backend
 from glifr.records import (
     EpochRecord,
@@ -30,12 +29,17 @@ from glifr.records import (
     read_sealed,
 )
 from glifr.silencing import silence
-from glifr.tasks import TASKS, TaskData, TaskDefinition, TaskSettings
+from glifr.tasks import TASKS, TaskDefinition
 from glifr.training import Configuration, SeedRun, Training, new_network, score
-from launch.ledger import Failure, FailureKind, Lease, Ledger, now
+from launch.data import DataSource, FromFiles
+from launch.durable import now
+from launch.failures import Failure, failure_of
+from launch.lease import Lease, SupersededError
+from launch.ledger import Ledger
 from launch.seed_batches import seeds_per_batch, training_settings
 from launch.spec import StudySpec, read_resolved
 from launch.tracking import Tracker
+from launch.watchdog import Watchdog
 
 
 @dataclass(frozen=True)
@@ -43,35 +47,32 @@ class Step:
     """What a worker reports after each epoch.
 
     scores: unit -> (epoch, mean score over its seeds). done: the job has ended; failure: why, if without results.
+    seconds, cpu_seconds: wall and processor time since the step before, as the executor measured it.
     """
 
     scores: dict[str, tuple[int, float]]
     done: bool = False
     failure: Failure | None = None
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
 class Context:
-    """What every unit of a study shares, read from study.json."""
+    """What every unit of a study shares, read from study.json; `data` is the study's data."""
 
     spec: StudySpec
     task: TaskDefinition
-    settings: TaskSettings
+    data: DataSource
     study_hash: str
     tracking_mode: str
 
 
-def read_context(root: Path, tracking_mode: str) -> Context:
-    """The context of the results folder `root`."""
+def read_context(root: Path, tracking_mode: str, data: DataSource | None = None) -> Context:
+    """The context of the results folder `root`. data: None to read it from its files."""
     body = read_sealed(Layout(root).study)
     spec = read_resolved(body["spec"])
-    return Context(spec, TASKS[spec.task.name], spec.task.settings(), body["hash"], tracking_mode)
-
-
-@cache
-def _data(task: str, settings: TaskSettings) -> TaskData:
-    """Read once per process: a reused worker trains many units on the same tensors."""
-    return TASKS[task].load(settings)
+    return Context(spec, TASKS[spec.task.name], data or FromFiles(spec.task.settings()), body["hash"], tracking_mode)
 
 
 def device_for(spec: StudySpec) -> torch.device:
@@ -79,33 +80,52 @@ def device_for(spec: StudySpec) -> torch.device:
     return torch.device("cuda" if spec.resources.gpus > 0 else "cpu")
 
 
-def run_job(root: Path, units: Sequence[UnitId], tracking_mode: str) -> Generator[Step, None, None]:
+def run_job(
+    root: Path, units: Sequence[UnitId], tracking_mode: str, data: DataSource | None = None
+) -> Generator[Step, None, None]:
     """Runs the units to their end and publishes their results; yields after every epoch.
 
     Whatever goes wrong inside becomes a typed failure in the last step, recorded in the attempts' folders.
     """
+    yield from _job(root, units, tracking_mode, data, watched=False)
+
+
+def run_watched_job(
+    root: Path, units: Sequence[UnitId], tracking_mode: str, data: DataSource | None = None
+) -> Generator[Step, None, None]:
+    """As `run_job`, in a process of its own, which ends if an epoch takes longer than resources.timeout_minutes."""
+    yield from _job(root, units, tracking_mode, data, watched=True)
+
+
+def _job(
+    root: Path, units: Sequence[UnitId], tracking_mode: str, data: DataSource | None, watched: bool
+) -> Generator[Step, None, None]:
     leases: list[Lease] = []
-    job: Iterator[Step] | None = None
     try:
-        context = read_context(root, tracking_mode)
+        context = read_context(root, tracking_mode, data)
         torch.set_num_threads(max(1, int(context.spec.resources.cpus)))
         ledger = Ledger(root)
         proposals = [_proposal(ledger, unit) for unit in units]
         leases += [ledger.lease(unit) for unit in units]
         silencing = units[0].stage == "silencing"
         job = _silence(context, ledger, proposals, leases) if silencing else _train(context, ledger, proposals, leases)
-        yield from job
+        minutes = context.spec.resources.timeout_minutes if watched else None
+        yield from job if minutes is None else _in_time(job, leases[0].hang_file, 60 * minutes)
+    except SupersededError as error:
+        yield Step({}, done=True, failure=Failure("preempted", str(error)))
     except Exception as error:
-        kind = _kind_of(error)
+        failure = failure_of(error)
         for lease in leases:
-            lease.fail(kind, error)
-        yield Step({}, done=True, failure=Failure(kind, f"{type(error).__name__}: {error}"))
+            lease.fail(failure)
+        yield Step({}, done=True, failure=failure)
 
 
-def _kind_of(error: Exception) -> FailureKind:
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return "out of memory"
-    return "bad input" if isinstance(error, InputError) else "bug"
+def _in_time(job: Generator[Step, None, None], hang_file: Path, seconds: float) -> Iterator[Step]:
+    with closing(job), Watchdog(hang_file, seconds) as watchdog:
+        for step in job:
+            watchdog.pause()
+            yield step
+            watchdog.restart()
 
 
 def _proposal(ledger: Ledger, unit: UnitId) -> Proposal:
@@ -121,24 +141,28 @@ def _configuration(proposal: Proposal) -> Configuration:
     )
 
 
-def _train(context: Context, ledger: Ledger, proposals: Sequence[Proposal], leases: Sequence[Lease]) -> Iterator[Step]:
+def _train(
+    context: Context, ledger: Ledger, proposals: Sequence[Proposal], leases: Sequence[Lease]
+) -> Generator[Step, None, None]:
     spec, stage = context.spec, proposals[0].unit.stage
     together = seeds_per_batch(spec.training.seeds_per_batch, proposals)
     settings = training_settings(spec, spec.epochs(stage), together)
     started = time.perf_counter()
     seeds = [seed for proposal in proposals for seed in proposal.seeds]
-    data = _data(context.task.name, context.settings)
-    training = Training(context.task, data, _configuration(proposals[0]), settings, seeds, device_for(spec))
+    training = Training(
+        context.task, context.data.tuning(), _configuration(proposals[0]), settings, seeds, device_for(spec)
+    )
     runs = {p.unit: [r for r in training.runs if r.seed in p.seeds] for p in proposals}
-    earlier = _resume(ledger, runs)
+    earlier = _resume(ledger, proposals, runs)
     with Tracker(ledger.layout, spec, context.study_hash, context.tracking_mode, proposals, leases) as tracker:
         tracker.epochs(earlier)
         while not training.finished:
             records = _by_unit(training.run_epoch(), proposals)
-            for lease in leases:
+            for proposal, lease in zip(proposals, leases, strict=True):
+                lease.refuse_superseded()
                 if records[lease.unit]:
                     lease.append_epochs(records[lease.unit])
-                    _checkpoint(spec, lease, runs[lease.unit], settings.epochs)
+                    _checkpoint(spec, lease, proposal.identity, runs[lease.unit], settings.epochs)
             tracker.epochs(records)
             while training.notes:
                 ledger.event("warning", f"{proposals[0].unit}: {training.notes.pop(0)}")
@@ -167,29 +191,31 @@ def _outcomes(
         found = training.outcomes()
     else:
         lease_of = {run.seed: leases[unit] for unit, own in runs.items() for run in own}
-        test = context.task.load_test(context.settings)
+        test = context.data.test()
         found = training.outcomes(test, lambda run: _keep(run, proposal, lease_of[run.seed]))
     by_seed = {outcome.seed: outcome for outcome in found}
     return {unit: tuple(by_seed[run.seed] for run in own) for unit, own in runs.items()}
 
 
-def _resume(ledger: Ledger, runs: dict[UnitId, list[SeedRun]]) -> dict[UnitId, tuple[EpochRecord, ...]]:
+def _resume(
+    ledger: Ledger, proposals: Sequence[Proposal], runs: dict[UnitId, list[SeedRun]]
+) -> dict[UnitId, tuple[EpochRecord, ...]]:
     """Restores each unit from its last good checkpoint; the epochs that are thereby done."""
     done: dict[UnitId, tuple[EpochRecord, ...]] = {}
-    for unit, own in runs.items():
-        found = ledger.last_checkpoint(unit)
+    for proposal in proposals:
+        found = ledger.last_checkpoint(proposal)
         if found is None:
             continue
-        state, done[unit] = found
-        for run, saved in zip(own, state["seeds"], strict=True):
+        state, done[proposal.unit] = found
+        for run, saved in zip(runs[proposal.unit], state["seeds"], strict=True):
             run.restore(saved)
     return done
 
 
-def _checkpoint(spec: StudySpec, lease: Lease, runs: Sequence[SeedRun], epochs: int) -> None:
+def _checkpoint(spec: StudySpec, lease: Lease, identity: str, runs: Sequence[SeedRun], epochs: int) -> None:
     epoch = runs[0].epoch
     if epoch % spec.training.checkpoint_every == 0 and epoch < epochs:
-        lease.checkpoint(epoch, {"seeds": [run.checkpoint() for run in runs]})
+        lease.checkpoint(epoch, identity, [run.checkpoint() for run in runs])
 
 
 def _by_unit(records: Sequence[EpochRecord], proposals: Sequence[Proposal]) -> dict[UnitId, tuple[EpochRecord, ...]]:
@@ -250,11 +276,11 @@ def _result(
 
 def _silence(
     context: Context, ledger: Ledger, proposals: Sequence[Proposal], leases: Sequence[Lease]
-) -> Iterator[Step]:
+) -> Generator[Step, None, None]:
     spec, task = context.spec, context.task
     if spec.silencing is None:
         raise ValueError("the study has no silencing stage")
-    test = task.load_test(context.settings).to(device_for(spec))
+    test = context.data.test().to(device_for(spec))
     for number, (proposal, lease) in enumerate(zip(proposals, leases, strict=True), 1):
         began = time.perf_counter()
         saved = _network_of(ledger, proposal)
@@ -280,5 +306,5 @@ def _network_of(ledger: Ledger, proposal: Proposal) -> dict[str, Any]:
     file = source.seeds[0].network if source else None
     if file is None:
         raise FileNotFoundError(f"{proposal.unit}: {proposal.source} has no network")
-    found: dict[str, Any] = checkpoints.load(ledger.layout.root / file.path, file.sha256)
+    found: dict[str, Any] = checkpoints.load(ledger.layout.inside(file.path), file.sha256)
     return found

@@ -6,7 +6,6 @@ generator, so equal arguments give equal bytes.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -26,6 +25,7 @@ from glifr.records import (
     SilencingRow,
     UnitId,
     UnitResult,
+    epoch_line,
     seal,
 )
 
@@ -161,7 +161,7 @@ class _Writer:
             (folder / "failure.json").write_bytes(seal(body))
             return None
         records = [r for seed in seeds for r in self._curve(unit, values, seed, epochs)]
-        lines = "".join(json.dumps(r.to_json()) + "\n" for r in records)
+        lines = "".join(map(epoch_line, records))
         (folder / "epochs.jsonl").write_text(lines)
         if fate == "unfinished":
             return None

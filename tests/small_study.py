@@ -47,8 +47,17 @@ tracking: {wandb: {mode: offline}}
 profiles: {}
 """
 
+# two conditions, one seed a trial, three epochs: 14 units of a fraction of a second
+TINY = (
+    STUDY.replace("  LSTM:  {delay: none}\n", "")
+    .replace("epochs: 2, batch_size: 300", "epochs: 3, batch_size: 1000")
+    .replace("trials: 3\n  epochs: 2\n  seeds_per_trial: 2", "trials: 2\n  seeds_per_trial: 1")
+    .replace("confirm: {top: 2, seeds: 1}", "confirm: {top: 1, seeds: 1}")
+)
+
 
 ONE_BY_ONE = SeedBatches("auto")
+TWO_PAY = SeedBatches("auto", most=2, seconds={name: {1: 1.0, 2: 0.1} for name in ("RNN", "LSTM", "LHetA")})
 
 
 class NeverStop:
@@ -81,18 +90,20 @@ def conduct(
     stop: StopRequest | None = None,
     mode: str = "disabled",
     batches: SeedBatches = ONE_BY_ONE,
+    code_version: str = "test",
 ) -> Conductor:
     """Runs the plan in this process until it ends or stops."""
-    conductor = new_conductor(plan, root, batches)
+    conductor = new_conductor(plan, root, batches, code_version)
     InProcessExecutor(root, mode).run(conductor, stop or NeverStop())
     return conductor
 
 
-def new_conductor(plan: StudyPlan, root: Path, batches: SeedBatches = ONE_BY_ONE) -> Conductor:
+def new_conductor(
+    plan: StudyPlan, root: Path, batches: SeedBatches = ONE_BY_ONE, code_version: str = "test"
+) -> Conductor:
     root.mkdir(parents=True, exist_ok=True)
     write_study(Ledger(root).layout, plan)
-    options = RunOptions(batches, retries=1, code_version="test")
-    return Conductor(plan, Ledger(root), options, lambda: None)
+    return Conductor(plan, Ledger(root), RunOptions(batches, 1, code_version), lambda: None)
 
 
 def published(root: Path, conditions: Sequence[str] = ("RNN", "LSTM", "LHetA")) -> dict[UnitId, tuple[object, ...]]:
@@ -112,6 +123,8 @@ def published(root: Path, conditions: Sequence[str] = ("RNN", "LSTM", "LHetA")) 
 __all__ = [
     "ONE_BY_ONE",
     "STUDY",
+    "TINY",
+    "TWO_PAY",
     "Decider",
     "NeverStop",
     "StopAfter",

@@ -14,10 +14,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from small_study import STUDY, conduct, published, small_plan
+from small_study import STUDY, TINY, conduct, published, small_plan
 
 from analysis import load
 from launch import cli
+from launch.code import code_version
 from launch.signals import StopSignals
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -126,12 +127,26 @@ def test_a_folder_of_something_else_is_left_alone(
     assert [p.name for p in mine.iterdir()] == ["thesis.tex"]
 
 
+def test_a_ray_that_does_not_start_is_told_without_a_traceback(
+    tmp_path: Path, study: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(**options: object) -> None:
+        raise Exception("The current node timed out during startup. This could happen ...")
+
+    monkeypatch.setattr("ray.init", slow)
+    message = refused([str(study), "--results", str(tmp_path / "results")], capsys)
+    assert "Ray did not start on this machine (The current node timed out" in message
+    assert [p.name for p in tmp_path.iterdir()] == ["small.yaml"]
+
+
+@pytest.mark.ray
 def test_1e_3_is_the_number_it_is(tmp_path: Path, study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     study.write_text(changed("low: 1.0e-3", "low: 1e-3"))
     assert cli.main([str(study), "--plan", "--results", str(tmp_path / "results")]) == 0
     capsys.readouterr()
 
 
+@pytest.mark.ray
 def test_the_plan_says_what_would_run_and_starts_nothing(
     tmp_path: Path, study: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -144,30 +159,69 @@ def test_the_plan_says_what_would_run_and_starts_nothing(
 
 
 @pytest.mark.ray
-def test_a_damaged_record_is_named_and_never_taken_as_done(
+def test_a_damaged_record_is_named_and_its_unit_runs_again(
     tmp_path: Path, study: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    study.write_text(TINY)
     root = tmp_path / "results" / "small" / "full"
-    conduct(small_plan(tmp_path), root)
-    path = root / "units" / "final" / "LSTM" / "2" / "result.json"
+    plan = small_plan(tmp_path, text=TINY)
+    conduct(plan, root, code_version=code_version())
+    before = published(root, ("RNN", "LHetA"))
+    path = root / "units" / "final" / "LHetA" / "2" / "result.json"
     path.write_bytes(path.read_bytes().replace(b'"complete"', b'"complete."'))
-    message = refused([str(study), "--results", str(tmp_path / "results")], capsys)
-    assert str(path) in message
-    assert "checksum" in message
-    assert "move that unit's folder away" in message
+    (root / "study.json").write_bytes(b"{}")
+    assert cli.main([str(study), "--results", str(tmp_path / "results")]) == 0
+    said = capsys.readouterr().out.replace("\n", "")
+    assert str(path) in said
+    assert "set aside, the unit runs again" in said
+    assert str(root / "study.json") in said
+    assert published(root, ("RNN", "LHetA")) == before
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGUSR1, 143)])
 def test_the_first_signal_asks_to_stop(number: signal.Signals, code: int) -> None:
     heard: list[str] = []
     before = signal.getsignal(number)
-    with StopSignals(heard.append) as stop:
+    with StopSignals(heard.append, lambda: None) as stop:
         assert not stop.requested
         os.kill(os.getpid(), number)
         assert stop.requested
         assert stop.exit_code == code
     assert heard == [number.name]
     assert signal.getsignal(number) is before
+
+
+SLEEPER = """
+import sys, time
+from launch import signals
+signals.LEAVE_SECONDS = float(sys.argv[1])
+with signals.StopSignals(lambda name: print("first", flush=True), lambda: print("overdue", flush=True)):
+    print("ready", flush=True)
+    time.sleep(60)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(("leave", "second", "said"), [(0.3, False, "overdue"), (50.0, True, "")])
+def test_a_study_that_does_not_stop_leaves_when_its_time_is_over_or_at_a_second_signal(
+    leave: float, second: bool, said: str
+) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", SLEEPER, str(leave)], cwd=ROOT, stdout=subprocess.PIPE, text=True, env=with_this_tree()
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    process.terminate()
+    assert process.stdout.readline() == "first\n"
+    if second:
+        process.terminate()
+    assert process.stdout.read().strip() == said
+    assert process.wait(20) == 143
+
+
+def with_this_tree() -> dict[str, str]:
+    """An environment in which this tree's packages are found first."""
+    return {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
 def run(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -9,16 +10,23 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from ray.cluster_utils import Cluster
-from small_study import STUDY, NeverStop, new_conductor, small_plan
+import ray
+from ray.cluster_utils import Cluster as RayNodes
+from small_study import STUDY, NeverStop, conduct, new_conductor, published, small_plan
 
+import glifr
 from glifr.errors import InputError
-from glifr.records import UnitResult, scan
-from launch.executors import RayExecutor, Resources
+from glifr.records import UnitId, UnitResult, scan
+from launch.data import DataSource, FromFiles
+from launch.executors import Cluster, Job, RayExecutor, Resources
+from launch.executors.ray_auth import answers_without_token, send_no_token
+from launch.failures import Failure
+from launch.trial import Step
+from launch.utilisation import Meter
 
 pytestmark = pytest.mark.ray
 
@@ -27,23 +35,38 @@ RAY = str(Path(sys.executable).parent / "ray")
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    two = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+def cluster() -> Iterator[RayNodes]:
+    send_no_token()  # what an earlier test has switched on would be the nodes' too
+    two = RayNodes(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     two.add_node(num_cpus=1, num_gpus=2)  # pretend GPUs: bookkeeping only
     two.wait_for_nodes()
     yield two
     two.shutdown()
 
 
-def test_a_study_uses_both_nodes(cluster: Cluster, tmp_path: Path) -> None:
-    root = tmp_path / "results"
-    with RayExecutor(root, "disabled", Resources(1, 0, None), cluster.address) as executor:
+def test_a_study_uses_both_nodes(cluster: RayNodes, tmp_path: Path) -> None:
+    root, plan = tmp_path / "results", small_plan(tmp_path)
+    data = FromFiles(plan.study.spec.task.settings())
+    with RayExecutor(root, "disabled", Resources(1, 0, None), Cluster(cluster.address, True), data=data) as executor:
         assert executor.slots == 2
-        conductor = new_conductor(small_plan(tmp_path), root)
-        executor.run(conductor, NeverStop())
+        assert not root.exists(), "the probe of the results folder left something"
+        conductor = new_conductor(plan, root)
+        meter = Meter(conductor, executor.slots)
+        executor.run(meter, NeverStop())
     assert conductor.complete
+    assert published(root) == published_in_process(tmp_path)
     results = [u.result for u in scan(root).units if u.result is not None]
     assert any(overlap(a, b) for a in results for b in results if a.unit != b.unit)
+    used = meter.utilisation
+    assert used.jobs == 27
+    assert 0 < used.share_computing < used.share_occupied <= 1
+    assert used.cpu_seconds > 0
+
+
+def published_in_process(folder: Path) -> dict[UnitId, tuple[object, ...]]:
+    root = folder / "in_process"
+    conduct(small_plan(folder), root)
+    return published(root)
 
 
 def overlap(a: UnitResult, b: UnitResult) -> bool:
@@ -51,19 +74,134 @@ def overlap(a: UnitResult, b: UnitResult) -> bool:
     return a.started_at < b.finished_at and b.started_at < a.finished_at
 
 
-def test_slots_follow_cpus_and_fractions_of_gpus(cluster: Cluster, tmp_path: Path) -> None:
-    for wanted, slots in ((Resources(0.25, 0.5, None), 4), (Resources(0.25, 0.5, 3), 3), (Resources(0.5, 0, None), 4)):
-        with RayExecutor(tmp_path, "disabled", wanted, cluster.address) as executor:
-            assert executor.slots == slots
+def test_slots_follow_cpus_and_fractions_of_gpus(cluster: RayNodes, tmp_path: Path) -> None:
+    with RayExecutor(tmp_path, "disabled", Resources(0.25, 0.5, None), Cluster(cluster.address, True)) as executor:
+        assert executor.slots == 4
 
 
 @pytest.mark.parametrize(("wanted", "key"), [(Resources(1, 4, None), "gpus"), (Resources(3, 0, None), "cpus")])
-def test_more_than_any_node_has_is_refused(cluster: Cluster, tmp_path: Path, wanted: Resources, key: str) -> None:
-    with (
-        pytest.raises(InputError, match=f"resources.{key}"),
-        RayExecutor(tmp_path, "disabled", wanted, cluster.address),
-    ):
+def test_more_than_any_node_has_is_refused(cluster: RayNodes, tmp_path: Path, wanted: Resources, key: str) -> None:
+    executor = RayExecutor(tmp_path, "disabled", wanted, Cluster(cluster.address, True))
+    with pytest.raises(InputError, match=f"resources.{key}"), executor:
         pytest.fail("started")
+
+
+def test_a_cluster_without_token_needs_the_users_consent(cluster: RayNodes, tmp_path: Path) -> None:
+    executor = RayExecutor(tmp_path, "disabled", Resources(1, 0, None), Cluster(cluster.address))
+    with pytest.raises(InputError, match="--insecure-cluster"), executor:
+        pytest.fail("started")
+    assert not ray.is_initialized()
+
+
+def test_a_results_folder_that_a_node_does_not_share_is_refused(
+    cluster: RayNodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """/proc/self/cwd is one path and, for each process, a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    root = Path("/proc/self/cwd/results")
+    executor = RayExecutor(root, "disabled", Resources(1, 0, None), Cluster(cluster.address, True))
+    with pytest.raises(InputError, match="does not share the results folder") as refused, executor:
+        pytest.fail("started")
+    assert len(refused.value.problems) == 2
+    assert not list(tmp_path.iterdir())
+
+
+GPUS_OF_NODE = {"here": ("0", "1", "2", "3"), "there": ("4", "5", "6", "7")}
+
+
+@pytest.fixture
+def eight_gpus(monkeypatch: pytest.MonkeyPatch) -> Iterator[RayNodes]:
+    """Two nodes of four pretend GPUs; the second may use those that its CUDA_VISIBLE_DEVICES names."""
+    send_no_token()
+    sizes = {"num_cpus": 8, "num_gpus": 4}
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", ",".join(GPUS_OF_NODE["here"]))
+    nodes = RayNodes(initialize_head=True, head_node_args={**sizes, "include_dashboard": False})
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", ",".join(GPUS_OF_NODE["there"]))
+    nodes.add_node(**sizes)
+    nodes.wait_for_nodes()
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    yield nodes
+    nodes.shutdown()
+
+
+@pytest.mark.timeout(800)  # sixteen workers start
+def test_every_gpu_is_used_and_fractions_are_respected(eight_gpus: RayNodes, tmp_path: Path) -> None:
+    """2 nodes x 4 GPUs, half a GPU a trial: 16 trials at once, two on each GPU, each seeing that GPU alone."""
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # the nodes have the shipped code, not the tests
+    jobs = Jobs(24)
+    halves = Resources(0.5, 0.5, None)
+    with RayExecutor(
+        tmp_path, "disabled", halves, Cluster(eight_gpus.address, True), work=note_where_it_runs
+    ) as executor:
+        assert executor.slots == 16
+        executor.run(jobs, NeverStop())
+    seen = [json.loads(path.read_text()) for path in tmp_path.glob("*.json")]
+    assert len(seen) == len(jobs.ended_jobs) == 24
+    assert {note["gpu"] for note in seen} == {*GPUS_OF_NODE["here"], *GPUS_OF_NODE["there"]}
+    assert len({note["node"] for note in seen}) == 2
+    together = [sum(b["gpu"] == a["gpu"] and b["from"] <= a["until"] <= b["until"] for b in seen) for a in seen]
+    assert max(together) == 2, "more than two halves on one GPU"
+    assert together.count(2) >= 8, "the sixteen that waited for each other did not share the eight GPUs"
+    assert all("working_dir_files" in note["code"] for note in seen), "the nodes did not import the code sent to them"
+
+
+def note_where_it_runs(
+    root: Path, units: Sequence[UnitId], tracking_mode: str, data: DataSource | None = None
+) -> Generator[Step, None, None]:
+    note = {
+        "gpu": os.environ["CUDA_VISIBLE_DEVICES"],
+        "node": ray.get_runtime_context().get_node_id(),
+        "code": glifr.__file__,
+        "from": time.time(),
+    }
+    (root / f"{units[0].number}.begun").touch()
+    while len(list(root.glob("*.begun"))) < 16:
+        time.sleep(0.1)
+    (root / f"{units[0].number}.json").write_text(json.dumps({**note, "until": time.time()}))
+    yield Step({}, done=True)
+
+
+class Jobs:
+    """Hands out so many jobs of one unit each."""
+
+    def __init__(self, count: int) -> None:
+        self._left = [Job(f"search/RNN/{n}", (UnitId("search", "RNN", n),)) for n in range(count)]
+        self._out: set[str] = set()
+        self.ended_jobs: list[str] = []
+
+    @property
+    def finished(self) -> bool:
+        return not (self._left or self._out)
+
+    def next_job(self) -> Job | None:
+        if not self._left:
+            return None
+        job = self._left.pop()
+        self._out.add(job.key)
+        return job
+
+    def step(self, key: str, step: Step) -> bool:
+        return False
+
+    def ended(self, key: str, step: Step | None, lost: Failure | None = None) -> None:
+        assert step is not None, lost
+        self._out.remove(key)
+        self.ended_jobs.append(key)
+
+    def halt(self, reason: str) -> None:
+        pytest.fail(reason)
+
+
+def test_ray_of_this_machine_alone_has_a_token_and_a_folder_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+    with RayExecutor(tmp_path, "disabled", Resources(1, 0, 1), None):
+        address = ray.get_runtime_context().gcs_address
+        assert answers_without_token(address) == (False, "")
+    folder = Path(tempfile.gettempdir()) / f"ray-{os.getuid()}"
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert (folder / "r" / "session_latest").exists()
 
 
 def test_a_cluster_started_by_hand_that_asks_for_a_token_is_joined(tmp_path: Path) -> None:

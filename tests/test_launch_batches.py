@@ -33,13 +33,14 @@ silencing: {fractions: [0, 1], masks: 1}
 tracking: {wandb: {mode: offline}}
 profiles: {}
 """
+LONG = "training.epochs=100"  # enough for a measurement
 PAYS = {1: 1.0, 2: 0.6, 4: 0.3}
 TWO_PAY = SeedBatches("auto", most=2, seconds={"RNN": PAYS, "LHetA": PAYS})
 FINALS = [UnitId("final", condition, seed) for condition in ("RNN", "LHetA") for seed in (1, 2, 3)]
 
 
 def proposal(number: int | None) -> Proposal:
-    return Proposal(FINALS[0], "a", {}, (1,), 16, 100, 1, None, None, "v", "2026-01-01", number)
+    return Proposal(FINALS[0], "a", {}, (1,), 16, 100, 1, None, None, "v", "2026-01-01", seeds_per_batch=number)
 
 
 def results(root: Path) -> list[UnitResult]:
@@ -55,6 +56,13 @@ def test_a_new_unit_gets_what_pays_for_its_seeds_or_those_of_its_job(stage: str,
     assert TWO_PAY.choose("RNN", stage, seeds) == chosen  # type: ignore[arg-type]
     assert TWO_PAY.choose("LSTM", stage, seeds) == 1, "not measured"  # type: ignore[arg-type]
     assert SeedBatches(7).choose("RNN", stage, seeds) == 7  # type: ignore[arg-type]
+
+
+def test_company_shortens_a_seeds_step_as_measured() -> None:
+    paces = [TWO_PAY.pace("RNN", stage, seeds) for stage, seeds in (("search", 1), ("search", 4), ("final", 1))]  # type: ignore[arg-type]
+    assert paces == [1.0, 0.3, 0.6]
+    assert TWO_PAY.pace("RNN", "confirm", 5) == 0.6, "in threes: what was tried with two is nearest"
+    assert SeedBatches(4).pace("RNN", "final", 1) == 1.0, "not measured"
 
 
 def test_what_is_on_record_stands_but_for_a_number_in_the_study() -> None:
@@ -76,11 +84,11 @@ class Call:
 
 def test_auto_measures_what_is_still_to_be_proposed(tmp_path: Path) -> None:
     call = Call()
-    plan = small_plan(tmp_path, "final.seeds=6", text=NO_SEARCH)
-    done = sum(plan.conditions["RNN"].planned.values())
-    batches = decide(plan, 4, {"RNN": done, "LHetA": done - 1}.__getitem__, call)
+    plan = small_plan(tmp_path, "final.seeds=6", "training.epochs=200", text=NO_SEARCH)
+    batches = decide(plan, 4, lambda stage, condition: 6 if condition == "RNN" else 4, call)
     (measured,) = call.heard
     assert list(measured.configurations) == ["LHetA"]
+    assert measured.worth == {"LHetA": 2 * 200 * 12 // 4}  # two final seeds, by four workers
     assert (measured.most, batches.most) == (3, 3)  # twelve final seeds keep four workers busy in threes
     assert batches.choose("LHetA", "final", 1) == 2
     assert batches.choose("RNN", "final", 1) == 1
@@ -94,35 +102,36 @@ def test_auto_measures_what_is_still_to_be_proposed(tmp_path: Path) -> None:
         ("final.seeds=1", 1, 0),  # nothing to batch
         ("final.seeds=3", 6, 0),  # as many workers as final seeds
         ("final.seeds=3", 1, 1000),  # everything is proposed
+        ("training.epochs=8", 1, 0),  # too short for it
     ],
 )
 def test_where_there_is_nothing_to_choose_nothing_is_measured(
     tmp_path: Path, override: str, slots: int, proposed: int
 ) -> None:
     call = Call()
-    batches = decide(small_plan(tmp_path, override, text=NO_SEARCH), slots, lambda _: proposed, call)
+    batches = decide(small_plan(tmp_path, LONG, override, text=NO_SEARCH), slots, lambda *_: proposed, call)
     assert call.heard == []
     assert batches.wanted == (5 if "=5" in override else "auto")
 
 
 class Executor:
-    """Has two slots, and calls a function as its `fault` says."""
+    """Has two slots, and runs a function as its `fault` says."""
 
     slots = 2
 
     def __init__(self, fault: Exception | None = None) -> None:
         self.fault, self.calls = fault, 0
 
-    def call(self, function):  # type: ignore[no-untyped-def]
+    def map(self, function, items):  # type: ignore[no-untyped-def]
         self.calls += 1
         if self.fault is not None:
             raise self.fault
-        return function()
+        return [function(*item) for item in items]
 
 
-def session_batches(plan: StudyPlan, root: Path, executor: Executor) -> SeedBatches:
-    root.mkdir()
-    return session.seed_batches(plan, Ledger(root), executor, Console(file=io.StringIO()))  # type: ignore[arg-type]
+def session_batches(plan: StudyPlan, executor: Executor, warned: list[str]) -> SeedBatches:
+    quiet = Console(file=io.StringIO())
+    return session.seed_batches(plan, executor, quiet, lambda *_: 0, warned.append)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("gpus", [0, 1])
@@ -137,21 +146,22 @@ def test_a_session_measures_here_or_for_a_gpu_on_a_worker(
 
     monkeypatch.setattr(Measurement, "run", run)
     executor = Executor()
-    plan = small_plan(tmp_path, f"resources.gpus={gpus}", text=NO_SEARCH)
-    batches = session_batches(plan, tmp_path / "r", executor)
+    plan = small_plan(tmp_path, LONG, f"resources.gpus={gpus}", text=NO_SEARCH)
+    batches = session_batches(plan, executor, [])
     assert asked == [3]
     assert executor.calls == gpus
     assert batches == SeedBatches("auto", 3, {"RNN": PAYS})
 
 
 def test_a_measurement_that_fails_ends_no_study(tmp_path: Path) -> None:
-    root = tmp_path / "r"
-    plan = small_plan(tmp_path, "resources.gpus=1", text=NO_SEARCH)
-    batches = session_batches(plan, root, Executor(RuntimeError("no driver\n...")))
+    warned: list[str] = []
+    plan = small_plan(tmp_path, LONG, "resources.gpus=1", text=NO_SEARCH)
+    batches = session_batches(plan, Executor(RuntimeError("no driver\n...")), warned)
     assert batches.choose("RNN", "final", 1) == 1
-    assert "could not be measured: RuntimeError: no driver; seeds are trained one by one" in (
-        (root / "events.jsonl").read_text()
-    )
+    assert batches.pace("RNN", "final", 1) == 1.0
+    assert warned == [
+        "how many seeds to train at once could not be measured: RuntimeError: no driver; seeds are trained one by one"
+    ]
 
 
 def test_a_study_that_goes_on_keeps_the_number_on_record(tmp_path: Path) -> None:

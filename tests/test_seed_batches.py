@@ -72,9 +72,10 @@ class Clock:
     def __init__(self, seconds: dict[int, float], memory: float = 0.0, out_of_memory: int = 10**9) -> None:
         self.seconds, self.memory, self.out_of_memory = seconds, memory, out_of_memory
         self.asked: list[int] = []
+        self.steps = 0
 
     def time(self, *arguments: object) -> tuple[float, float]:
-        replicas = arguments[-1]
+        self.steps, replicas = arguments[-2:]
         assert isinstance(replicas, int)
         self.asked.append(replicas)
         if replicas >= self.out_of_memory:
@@ -112,6 +113,15 @@ def test_it_stops_where_more_seeds_do_not_pay_or_fit(
     found = measure(TASK, CONFIGURATION, SETTINGS, "cpu", most=most)
     assert clock.asked == asked
     assert found == {n: clock.seconds[n] for n in asked if n < clock.out_of_memory}
+
+
+@pytest.mark.parametrize(("worth", "asked"), [(799, []), (801, [1, 2]), (2000, [1, 2]), (8000, [1, 2, 4, 8])])
+def test_it_costs_a_small_share_of_the_training_it_is_for(
+    set_clock: Callable[[Clock], Clock], worth: float, asked: list[int]
+) -> None:
+    clock = set_clock(Clock(FASTER))
+    assert list(measure(TASK, CONFIGURATION, SETTINGS, "cpu", most=8, worth=worth)) == asked
+    assert sum(n * FASTER[n] for n in asked) * clock.steps * 4 <= 0.03 * worth * FASTER[1]
 
 
 def test_a_shape_is_measured_once_in_a_process(set_clock: Callable[[Clock], Clock]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import statistics
 from collections import defaultdict
 from pathlib import Path
@@ -123,9 +124,18 @@ def test_auto_is_online_only_where_the_machine_is_logged_in(tmp_path: Path, monk
     assert tracking.decide_mode("auto") == "offline"
     credentials.write_text("machine wandb.example.org login user password secret\n")
     credentials.chmod(0o600)
+    monkeypatch.setattr(tracking, "_server_answers", lambda: True)
     assert tracking.decide_mode("auto") == "online"
     assert tracking.decide_mode("offline") == "offline"
     assert tracking.decide_mode("disabled") == "disabled"
     monkeypatch.setenv("WANDB_MODE", "disabled")
     assert tracking.decide_mode("auto") == "disabled"
     assert tracking.decide_mode("offline") == "offline"
+
+
+def test_online_is_offline_where_no_server_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tracking, "getproxies", dict)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{server.getsockname()[1]}")
+        assert tracking.decide_mode("online") == "online"
+    assert tracking.decide_mode("online") == "offline"

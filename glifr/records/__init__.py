@@ -1,13 +1,15 @@
 """What a run writes: the one schema that training, launcher and analysis share.
 
-`schema` holds the records, `envelope` how one JSON record is sealed and checked, `layout` where each file
-lies in a results folder, `scan` reads a whole folder back. No torch here: reports are made without it.
+`schema` holds the records, `envelope` how one JSON record is sealed and checked, `epochs` the lines that an attempt
+appends, `layout` where each file lies in a results folder, `scan` reads a whole folder back. No torch here: reports are
+made without it.
 """
 
 from glifr.errors import InputError, Problem
 from glifr.records.envelope import FORMAT, RecordError, canonical, digest, read_sealed, seal
+from glifr.records.epochs import EpochLines, epoch_line, missing_epochs, read_epochs
 from glifr.records.layout import Layout
-from glifr.records.scan import StudyRecords, UnitRecords, read_epochs, scan
+from glifr.records.scan import StudyRecords, UnitRecords, scan
 from glifr.records.schema import (
     STAGES,
     EpochRecord,
@@ -25,6 +27,7 @@ from glifr.records.schema import (
 __all__ = [
     "FORMAT",
     "STAGES",
+    "EpochLines",
     "EpochRecord",
     "InputError",
     "Layout",
@@ -43,6 +46,8 @@ __all__ = [
     "UnitResult",
     "canonical",
     "digest",
+    "epoch_line",
+    "missing_epochs",
     "read_epochs",
     "read_sealed",
     "scan",

@@ -38,11 +38,11 @@ def read_sealed(path: Path) -> Any:
     raw = path.read_bytes()
     try:
         record = json.loads(raw)
-        written, body, form = record["sha256"], record["body"], record["format"]
+        body, form = record["body"], record["format"]
     except (ValueError, KeyError, TypeError) as error:
         raise RecordError(f"{path}: not a record ({error})") from None
     if form != FORMAT:
         raise RecordError(f"{path}: format {form!r}, this version reads {FORMAT}")
-    if digest(body) != written:
+    if seal(body) != raw:
         raise RecordError(f"{path}: checksum does not fit its content")
     return body

@@ -38,6 +38,11 @@ class Layout:
         return self.root / "units"
 
     @property
+    def aside(self) -> Path:
+        """Units that a changed study, changed code or changed data have replaced."""
+        return self.root / "aside"
+
+    @property
     def scratch(self) -> Path:
         """Ray Tune's own storage; of no use after the run."""
         return self.root / ".tune"
@@ -66,6 +71,13 @@ class Layout:
 
     def result(self, unit: UnitId) -> Path:
         return self.unit(unit) / "result.json"
+
+    def inside(self, relative: str) -> Path:
+        """A path that a record names; ValueError if it leads out of the results folder."""
+        path = (self.root / relative).resolve()
+        if not path.is_relative_to(self.root.resolve()):
+            raise ValueError(f"{relative} is outside the results folder")
+        return path
 
     def attempts(self, unit: UnitId) -> Path:
         """One folder an attempt, named by its lease token, with lease.json, epochs.jsonl, checkpoints, failure.json."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from glifr.errors import InputError, Problem
 from glifr.records.envelope import RecordError, read_sealed
+from glifr.records.epochs import missing_epochs, read_epochs
 from glifr.records.layout import Layout
 from glifr.records.schema import STAGES, EpochRecord, Proposal, UnitId, UnitResult
 
@@ -36,31 +36,6 @@ class StudyRecords:
     problems: tuple[str, ...] = field(default_factory=tuple)
 
 
-def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The JSON objects of a file of lines; a torn last line is left out, an absent file is empty."""
-    if not path.exists():
-        return []
-    rows = []
-    for number, line in enumerate((lines := path.read_bytes().split(b"\n")), 1):
-        if not line.strip():
-            continue
-        try:
-            rows.append(json.loads(line))
-        except ValueError:
-            if number == len(lines):
-                break
-            raise RecordError(f"{path}: line {number} is not JSON") from None
-    return rows
-
-
-def read_epochs(path: Path) -> tuple[EpochRecord, ...]:
-    """An attempt's epoch records; RecordError if a line other than a torn last one cannot be read."""
-    try:
-        return tuple(EpochRecord.from_json(row) for row in read_lines(path))
-    except TypeError as error:
-        raise RecordError(f"{path}: {error}") from None
-
-
 def _unit(layout: Layout, unit: UnitId, problems: list[str]) -> UnitRecords | None:
     try:
         proposal = Proposal.from_json(read_sealed(layout.proposal(unit)))
@@ -78,14 +53,18 @@ def _unit(layout: Layout, unit: UnitId, problems: list[str]) -> UnitRecords | No
     epochs: dict[tuple[int, int], EpochRecord] = {}
     failures: list[dict[str, Any]] = []
     # the publishing attempt last: where two attempts ran the same epoch, its records are the ones that count
-    folders.sort(key=lambda p: (result is not None and p.name == result.attempt, p.stat().st_mtime))
+    folders.sort(key=lambda p: (result is not None and p.name == result.attempt, p.name))
     for folder in folders:
+        lines = read_epochs(folder / "epochs.jsonl")
+        epochs.update({(e.seed, e.epoch): e for e in lines.records})
+        problems += [f"{unit}: {problem}" for problem in lines.problems]
         try:
-            epochs.update({(e.seed, e.epoch): e for e in read_epochs(folder / "epochs.jsonl")})
             failures += [read_sealed(folder / "failure.json")] if (folder / "failure.json").exists() else []
         except RecordError as error:
             problems.append(f"{unit}: {error}")
     ordered = tuple(epochs[key] for key in sorted(epochs))
+    if result is not None:
+        problems += [f"{unit}: {missing}" for missing in missing_epochs(result, ordered)]
     return UnitRecords(unit, proposal, result, ordered, len(folders), tuple(failures))
 
 

@@ -39,6 +39,7 @@ class Proposal:
     identity: hash of what decides the result (hyperparameters, seeds, size, delay, task, training, source network).
     source: for a confirm or final unit the unit whose hyperparameters it takes; for silencing its network's unit.
     start_from: the unit whose trained network a `learned` start resamples, or None.
+    data: fingerprint of the task's data ('' in folders of earlier versions).
     seeds_per_batch: seeds trained as one computation, of this unit or, in the final stage, with other units of its job;
     for silencing that of its network's training; None in records from before it was kept. No part of the identity.
     """
@@ -54,6 +55,7 @@ class Proposal:
     start_from: str | None
     code_version: str
     proposed_at: str
+    data: str = ""
     seeds_per_batch: int | None = None
 
     def to_json(self) -> dict[str, Any]:

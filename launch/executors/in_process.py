@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -16,17 +16,22 @@ class InProcessExecutor:
     def __init__(self, root: Path, tracking_mode: str = "disabled") -> None:
         self._root, self._mode = root, tracking_mode
 
-    def call(self, function: Callable[[], Result]) -> Result:
-        """What `function` returns."""
-        return function()
+    @property
+    def slots(self) -> int:
+        return 1
+
+    def map(self, function: Callable[..., Result], items: Sequence[tuple[object, ...]]) -> list[Result]:
+        """`function` of each item's values."""
+        return [function(*item) for item in items]
 
     def run(self, decider: Decider, stop: StopRequest) -> None:
         """Runs until the decider has finished or a stop is requested."""
         while not (decider.finished or stop.requested):
             job = decider.next_job()
-            if job is None:
+            if job is not None:
+                self._run(job, decider, stop)
+            elif not decider.finished:
                 raise RuntimeError("nothing runs and nothing can start")
-            self._run(job, decider, stop)
 
     def _run(self, job: Job, decider: Decider, stop: StopRequest) -> None:
         with closing(run_job(self._root, job.units, self._mode)) as steps:

@@ -3,30 +3,70 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 _MODE = "RAY_AUTH_MODE"
+_ASK_SECONDS = 60
 
 
-def switch_to_token() -> bool:
-    """Makes this process send the user's token; whether there is one and Ray took the switch.
+def answers_without_token(address: str) -> tuple[bool | None, str]:
+    """Whether the cluster serves callers who show no token; None, with the reason, if there is none.
+
+    Asked in a process of its own, since the mode belongs to the whole process.
+    """
+    command = [sys.executable, "-m", "ray.scripts.scripts", "status", "--address", address]
+    try:
+        done = subprocess.run(
+            command, env={**os.environ, _MODE: "disabled"}, capture_output=True, text=True, timeout=_ASK_SECONDS
+        )
+    except subprocess.TimeoutExpired:
+        return None, f"no answer within {_ASK_SECONDS} s"
+    if done.returncode == 0:
+        return True, ""
+    if "InvalidAuthToken" in done.stderr:
+        return False, ""
+    return None, next(iter(reversed(done.stderr.strip().splitlines())), f"exit code {done.returncode}")
+
+
+def send_token() -> bool:
+    """Makes this process show the user's token; whether there is one and Ray took the switch.
 
     A cluster started by `ray start` on a machine that has a token asks for it, but Ray leaves it out when it joins by
-    an explicit address. It cannot be sent always: workers of a cluster without authentication then fail to start. So
-    it is for a second try. Ray reads the mode at import and has no public way to change it later; where its private
-    way is gone, the user has to set the environment variable. A mode that the user has set is kept.
+    an explicit address.
     """
-    if _MODE in os.environ or not _token_is_there():
-        return False
+    return _mode() == "token" or (_token_is_there() and _switch("token"))
+
+
+def send_no_token() -> None:
+    """Makes this process show none: workers of a cluster without authentication fail to start where one is shown."""
+    if _mode() == "token":
+        _switch("disabled")
+
+
+def _mode() -> str:
+    return os.environ.get(_MODE, "").lower()
+
+
+def _switch(mode: str) -> bool:
+    """Ray reads the mode at import and has no public way to change it; whether its private way is still there."""
     try:
         from ray._raylet import Config  # type: ignore[attr-defined]
 
-        os.environ[_MODE] = "token"
+        os.environ[_MODE] = mode
         Config.initialize("")
     except (ImportError, AttributeError):
         os.environ.pop(_MODE, None)
         return False
     return True
+
+
+def close_token_to_others() -> None:
+    """Ray writes a new token under the usual umask, readable for every user of the machine."""
+    path = Path.home() / ".ray" / "auth_token"
+    if path.is_file() and path.stat().st_uid == os.getuid() and path.stat().st_mode & 0o077:
+        path.chmod(0o600)
 
 
 def _token_is_there() -> bool:

@@ -11,8 +11,8 @@ import json
 import logging
 import os
 import shutil
-import socket
-from collections.abc import Callable, Generator
+import time
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -22,28 +22,49 @@ from ray.tune import Stopper
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from glifr.errors import InputError, Problem
 from glifr.records import Layout, UnitId
-from launch.executors.ray_auth import switch_to_token
-from launch.executors.roles import Decider, Resources, Result, StopRequest
-from launch.ledger import Failure
-from launch.trial import Step, run_job
+from launch.data import DataSource
+from launch.durable import disk_is_full
+from launch.executors.ray_connect import Cluster, connect
+from launch.executors.ray_data import SharedData, bytes_of
+from launch.executors.ray_nodes import alive, refuse_unshared
+from launch.executors.roles import Decider, Result, StopRequest, Work
+from launch.failures import DISK_FULL, Failure, failure_of_lost
+from launch.gpu_share import cap_gpu_memory
+from launch.placement import Resources, refuse_what_cannot_fit, slots
+from launch.trial import Step, run_watched_job
 
 _MOST_JOBS = 10_000_000  # Tune wants a total; the searcher says when it is over
-_CONNECT_SECONDS = 5.0
 
 
 class RayExecutor:
-    """Connected to Ray as a context. address None: a cluster of this machine alone; else 'auto' or HOST:PORT."""
+    """Connected to Ray as a context.
 
-    def __init__(self, root: Path, tracking_mode: str, resources: Resources, address: str | None) -> None:
-        self._root, self._mode, self._resources, self._address = root, tracking_mode, resources, address
+    cluster: where; an address alone may be given. work: what a worker does with a job. data: given to the workers
+    through Ray's object store; None where each reads the files.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        tracking_mode: str,
+        resources: Resources,
+        cluster: Cluster | str | None,
+        *,
+        work: Work = run_watched_job,
+        data: DataSource | None = None,
+    ) -> None:
+        self._root, self._mode, self._resources, self._work, self._data = root, tracking_mode, resources, work, data
+        self._cluster = cluster if isinstance(cluster, Cluster) else Cluster(cluster)
 
     def __enter__(self) -> Self:
         _quiet()
-        _connect(self._address, {"WANDB_MODE": self._mode, "WANDB_SILENT": "true"})
+        env_vars = {"WANDB_MODE": self._mode, "WANDB_SILENT": "true"}
+        connect(self._cluster, env_vars, bytes_of(self._data) if self._data else 0)
         try:
-            self._refuse_what_cannot_fit()
+            refuse_what_cannot_fit(list(alive().values()), self._resources)
+            if self._cluster.address is not None:
+                refuse_unshared(self._root)
         except BaseException:
             ray.shutdown()
             raise
@@ -55,15 +76,23 @@ class RayExecutor:
     @property
     def slots(self) -> int:
         """How many jobs run at once."""
-        fit = sum(_fit(node, self._resources) for node in _nodes())
-        return max(1, min(fit, self._resources.max_concurrent or fit))
+        return slots(list(alive().values()), self._resources)
+
+    def map(self, function: Callable[..., Result], items: Sequence[tuple[object, ...]]) -> list[Result]:
+        """`function` of each item's values, on as much of a node as a trial takes and as many at once."""
+        own = self._resources
+        task: Any = ray.remote(max_retries=0, num_cpus=own.cpus, num_gpus=own.gpus)(function)
+        found: list[Result] = []
+        for begin in range(0, len(items), self.slots):
+            found += ray.get([task.remote(*item) for item in items[begin : begin + self.slots]])
+        return found
 
     def run(self, decider: Decider, stop: StopRequest) -> None:
         """Runs until the decider has finished or a stop is requested. A worker's death ends its job alone."""
         scratch, live = Layout(self._root).scratch, _Live(decider, stop)
-        per_trial = {"cpu": self._resources.cpus, "gpu": self._resources.gpus}
+        shared = None if self._data is None else SharedData(self._data)
         tuner = tune.Tuner(
-            tune.with_resources(_Worker, per_trial),
+            tune.with_resources(tune.with_parameters(_Worker, work=self._work, data=shared), self._share),
             param_space={"root": str(self._root), "tracking": self._mode},
             tune_config=tune.TuneConfig(
                 search_alg=_Searcher(live),
@@ -85,29 +114,17 @@ class RayExecutor:
         )
         try:
             tuner.fit()
+        except Exception as error:
+            if not disk_is_full(error):
+                raise
+            decider.halt(DISK_FULL)  # Tune could not write its scratch
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 
-    def call(self, function: Callable[[], Result]) -> Result:
-        """What `function` returns in a process with the resources of one trial."""
-        remote: Any = ray.remote(num_cpus=self._resources.cpus, num_gpus=self._resources.gpus, max_retries=0)(_called)
-        result: Result = ray.get(remote.remote(function))
-        return result
-
-    def _refuse_what_cannot_fit(self) -> None:
-        for name, key in (("CPU", "cpus"), ("GPU", "gpus")):
-            wanted = getattr(self._resources, key)
-            most = max((node.get(name, 0.0) for node in _nodes()), default=0.0)
-            if wanted > most:
-                raise InputError(
-                    Problem(
-                        f"one trial asks for more {name}s than any node of the cluster has",
-                        f"resources.{key}",
-                        wanted,
-                        f"at most {most:g}",
-                        f"--set resources.{key}={int(most)}, or start the cluster with more",
-                    )
-                )
+    def _share(self, config: dict[str, Any]) -> tune.PlacementGroupFactory:
+        """What a job takes of a node."""
+        gpus = self._resources.gpus_after(config["out_of_memory"])
+        return tune.PlacementGroupFactory([{"CPU": self._resources.cpus} | ({"GPU": gpus} if gpus else {})])
 
 
 class _Live:
@@ -115,6 +132,7 @@ class _Live:
 
     def __init__(self, decider: Decider, stop: StopRequest) -> None:
         self.decider, self.stop = decider, stop
+        self.last_words: dict[str, str] = {}  # what Ray said of a trial whose worker was lost
 
     def __deepcopy__(self, memo: object) -> _Live:
         return self
@@ -126,17 +144,24 @@ class _Live:
 class _Worker(tune.Trainable):
     """An actor that computes one job after another; one `step` is one epoch."""
 
-    def setup(self, config: dict[str, Any]) -> None:
+    # `tune.with_parameters` adds what the searcher's configurations do not carry
+    def setup(self, config: dict[str, Any], work: Work, data: DataSource | None) -> None:  # type: ignore[override]
         self._steps: Generator[Step, None, None] | None = None
+        self._work, self._data = work, data
+        given = ray.get_runtime_context().get_assigned_resources()  # type: ignore[no-untyped-call]
+        cap_gpu_memory(given.get("GPU", 0.0))
         self._begin(config)
 
     def _begin(self, config: dict[str, Any]) -> None:
         units = [UnitId.parse(name) for name in config["units"]]
-        self._steps = run_job(Path(config["root"]), units, config["tracking"])
+        self._steps = self._work(Path(config["root"]), units, config["tracking"], self._data)
 
     def step(self) -> dict[str, Any]:
         assert self._steps is not None
+        started, busy = time.perf_counter(), time.process_time()
         step = next(self._steps)
+        seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - busy
+        step = dataclasses.replace(step, seconds=seconds, cpu_seconds=cpu_seconds)
         return {"step": json.dumps(dataclasses.asdict(step)), "done": step.done}  # as text: Tune flattens dicts
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -150,10 +175,6 @@ class _Worker(tune.Trainable):
             self._steps.close()
 
 
-def _called(function: Callable[[], Result]) -> Result:
-    return function()
-
-
 def _step_of(result: dict[str, Any] | None) -> Step | None:
     """The step in a Tune result; None if the trial reported nothing (its worker died)."""
     text = (result or {}).get("step")
@@ -161,7 +182,8 @@ def _step_of(result: dict[str, Any] | None) -> Step | None:
         return None
     found = json.loads(text)
     failure = Failure(**found["failure"]) if found["failure"] else None
-    return Step({u: (e, s) for u, (e, s) in found["scores"].items()}, found["done"], failure)
+    scores = {u: (e, s) for u, (e, s) in found["scores"].items()}
+    return Step(scores, found["done"], failure, found["seconds"], found["cpu_seconds"])
 
 
 class _Searcher(Searcher):
@@ -179,12 +201,16 @@ class _Searcher(Searcher):
         if job is None:
             return None
         self._keys[trial_id] = job.key
-        return {"units": [str(unit) for unit in job.units], "key": job.key}
+        return {"units": [str(unit) for unit in job.units], "key": job.key, "out_of_memory": job.out_of_memory}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         key = self._keys.pop(trial_id, None)
-        if key is not None:
-            self._live.decider.ended(key, None if error else _step_of(result))
+        if key is None:
+            return
+        if error:
+            self._live.decider.ended(key, None, failure_of_lost(self._live.last_words.pop(trial_id, "")))
+        else:
+            self._live.decider.ended(key, _step_of(result))
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing to keep: a run is never restored by Tune."""
@@ -195,16 +221,39 @@ class _Searcher(Searcher):
 
 
 class _Scheduler(FIFOScheduler):
-    """Stops a trial early when the decider says so."""
+    """Stops a trial early when the decider says so. Tune never forgets a trial, so each is made small at its end."""
 
     def __init__(self, live: _Live) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._live = live
+        self._waiting: list[Any] = []
+
+    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
+        self._waiting.append(trial)
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Any:
+        """The newest that waits: it has no worker yet, so it takes one that has become free.
+
+        Tune's own choice, the oldest, gives the free worker to a trial whose own is starting, and ends that one: where
+        jobs are shorter than a worker's start, few workers would ever be up.
+        """
+        self._waiting = [trial for trial in self._waiting if trial.status == "PENDING"]
+        return self._waiting[-1] if self._waiting else None
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         step = _step_of(result)
         stop = step is not None and self._live.decider.step(trial.config["key"], step)
         return str(TrialScheduler.STOP if stop else TrialScheduler.CONTINUE)
+
+    def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
+        """Drops Tune's statistics of the trial's numbers, most of what a trial leaves in the driver's memory."""
+        trial.metric_analysis.clear()
+        trial.metric_n_steps.clear()
+
+    def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
+        """Tune asks the scheduler before the searcher, and tells the searcher less."""
+        if trial.error_file is not None:
+            self._live.last_words[trial.trial_id] = Path(trial.error_file).read_text(errors="replace")
 
 
 class _StopOnRequest(Stopper):
@@ -222,84 +271,15 @@ def _trial_name(trial: Any) -> str:
     return str(trial.config["key"]).replace("/", "_") + "_" + str(trial.trial_id)
 
 
-def _nodes() -> list[dict[str, float]]:
-    nodes = ray.nodes()  # type: ignore[no-untyped-call]
-    return [node["Resources"] for node in nodes if node["Alive"]]
-
-
-def _fit(node: dict[str, float], wanted: Resources) -> int:
-    counts = [node.get("CPU", 0.0) / wanted.cpus]
-    if wanted.gpus:
-        counts.append(node.get("GPU", 0.0) / wanted.gpus)
-    return int(min(counts) + 1e-9)
-
-
 def _quiet() -> None:
     """Our own progress is what the user sees; Tune's loggers and signal handling are off."""
     os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
     os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
+    os.environ.setdefault("TUNE_FORCE_TRIAL_CLEANUP_S", "5")  # a job that is asked to stop in a long epoch
     os.environ.setdefault("TUNE_RESULT_BUFFER_LENGTH", "1")  # a stopped trial must not run ahead
     os.environ.setdefault("TUNE_DISABLE_STRICT_METRIC_CHECKING", "1")
     os.environ.setdefault("TUNE_WARN_INSUFFICENT_RESOURCE_THRESHOLD_S", "600")
     os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     logging.getLogger("ray").setLevel(logging.ERROR)
-
-
-def _connect(address: str | None, env_vars: dict[str, str]) -> None:
-    common: dict[str, Any] = {
-        "runtime_env": {"env_vars": env_vars},
-        "log_to_driver": False,
-        "logging_level": logging.ERROR,
-        "configure_logging": True,
-    }
-    if address is None:
-        # A small object store: data are read by each worker, nothing large goes through Ray.
-        ray.init(address="local", include_dashboard=False, object_store_memory=100 * 2**20, **common)
-        return
-    if address != "auto":
-        _refuse_unreachable(address)
-    try:
-        _join(address, common)
-    except InputError:
-        if not switch_to_token():
-            raise
-        _join(address, common)
-
-
-def _join(address: str, common: dict[str, Any]) -> None:
-    try:
-        ray.init(address=address, **common)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise _unreachable(address, next(iter(str(error).splitlines()), type(error).__name__)) from None
-
-
-def _refuse_unreachable(address: str) -> None:
-    host, _, port = address.rpartition(":")
-    if "://" in address or not host or not port.isdigit():
-        raise InputError(
-            Problem(
-                "this is not the address of a Ray cluster",
-                "--address",
-                address,
-                "auto, or HOST:PORT of the head node (ray:// is not supported)",
-                "leave --address out to run on this machine alone",
-            )
-        )
-    try:
-        socket.create_connection((host, int(port)), timeout=_CONNECT_SECONDS).close()
-    except (OSError, OverflowError) as error:
-        raise _unreachable(address, str(error)) from None
-
-
-def _unreachable(address: str, reason: str) -> InputError:
-    return InputError(
-        Problem(
-            f"no Ray cluster answers there ({reason})",
-            "--address",
-            address,
-            "auto, or HOST:PORT of a running head node",
-            "start one with `ray start --head`; if it is there and asks for a token, put that into ~/.ray/auth_token "
-            "and set RAY_AUTH_MODE=token; or leave --address out to run on this machine alone",
-        )
-    )
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # the failures of trials are on record in the ledger

@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 from glifr.records import UnitId
+from launch.data import DataSource
+from launch.failures import Failure
 from launch.trial import Step
 
-Result = TypeVar("Result")  # of a function that an executor calls
+Result = TypeVar("Result")  # of a function that an executor runs
 
 
 @dataclass(frozen=True)
 class Job:
-    """Units of one stage and condition that one worker computes together."""
+    """Units of one stage and condition that one worker computes together.
+
+    out_of_memory: how often they ran out of it; each time their share of a GPU is doubled.
+    """
 
     key: str
     units: tuple[UnitId, ...]
+    out_of_memory: int = 0
 
 
-@dataclass(frozen=True)
-class Resources:
-    """What one trial takes, and how many may run at once (None: as many as fit)."""
+class Work(Protocol):
+    """What a worker does with a job's units: `launch.trial.run_job`, or something that costs nothing, to be timed."""
 
-    cpus: float
-    gpus: float
-    max_concurrent: int | None
+    def __call__(
+        self, root: Path, units: Sequence[UnitId], tracking_mode: str, data: DataSource | None = None
+    ) -> Generator[Step, None, None]:
+        """Runs the units to their end; yields after every epoch."""
 
 
 class StopRequest(Protocol):
@@ -49,5 +57,8 @@ class Decider(Protocol):
     def step(self, key: str, step: Step) -> bool:
         """Hears of an epoch; returns whether the job is to be stopped early."""
 
-    def ended(self, key: str, step: Step | None) -> None:
-        """Hears of a job's end: its last step, or None if its worker was lost."""
+    def ended(self, key: str, step: Step | None, lost: Failure | None = None) -> None:
+        """Hears of a job's end: its last step, or None if its worker was lost, and then how."""
+
+    def halt(self, reason: str) -> None:
+        """Hears that nothing more can be done, as on a full disk."""

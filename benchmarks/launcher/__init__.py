@@ -1,0 +1,1 @@
+"""What the launcher itself costs, and how it would use a large cluster."""

@@ -1,0 +1,90 @@
+"""Trials that train nothing: all of a study's bookkeeping, none of its arithmetic.
+
+Their losses are made up from the learning rate, so that searchers and early stopping have something to work on. They
+prove nothing about any network.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Generator, Iterator, Sequence
+from functools import cache
+from pathlib import Path
+
+from glifr.records import EpochRecord, Proposal, SeedOutcome, UnitId, UnitResult
+from launch.data import DataSource
+from launch.durable import now
+from launch.ledger import Ledger
+from launch.trial import Context, Step, read_context
+
+_BEST_RATE = 3e-3
+
+
+def do_nothing(
+    root: Path, units: Sequence[UnitId], tracking_mode: str, data: DataSource | None = None
+) -> Generator[Step, None, None]:
+    """A `Work`: proposes, leases, records and publishes as a trial does."""
+    context, ledger = _context(root, tracking_mode), Ledger(root)
+    for unit in units:
+        yield from _one(context, ledger, unit, last=unit == units[-1])
+
+
+@cache
+def _context(root: Path, tracking_mode: str) -> Context:
+    return read_context(root, tracking_mode)
+
+
+def _one(context: Context, ledger: Ledger, unit: UnitId, last: bool) -> Iterator[Step]:
+    proposal = ledger.proposal(unit)
+    assert proposal is not None
+    lease, epochs = ledger.lease(unit), context.spec.epochs(unit.stage)
+    for epoch in range(1, epochs + 1):
+        records = [_record(proposal, seed, epoch) for seed in proposal.seeds]
+        lease.append_epochs(records)
+        value = sum(r.validation_loss or 0.0 for r in records) / len(records)
+        if epoch < epochs:
+            yield Step({str(unit): (epoch, value)})
+    outcomes = tuple(_outcome(record) for record in records)
+    lease.publish(
+        UnitResult(
+            unit=unit,
+            identity=proposal.identity,
+            attempt=lease.token,
+            status="complete",
+            value=value,
+            seeds=outcomes,
+            silencing=(),
+            started_at=lease.started_at,
+            finished_at=now(),
+            seconds=0.0,
+            backend="none",
+            device="cpu",
+            threads=0,
+            seeds_in_batch=len(outcomes),
+        )
+    )
+    yield Step({str(unit): (epochs, value)}, done=last)
+
+
+def _record(proposal: Proposal, seed: int, epoch: int) -> EpochRecord:
+    distance = math.log10(proposal.hyperparameters["learning_rate"] / _BEST_RATE)
+    word = f"{proposal.unit}/{seed}".encode()
+    noise = int.from_bytes(hashlib.sha256(word).digest()[:4], "big") / 2**32
+    loss = 0.2 + 0.3 * distance**2 + 0.05 * noise + 2.0 / epoch
+    return EpochRecord(seed, epoch, loss, 0.5, loss, 0.5, diverged=False, seconds=0.0)
+
+
+def _outcome(record: EpochRecord) -> SeedOutcome:
+    return SeedOutcome(
+        seed=record.seed,
+        epochs=record.epoch,
+        diverged=False,
+        score=record.validation_loss or 0.0,
+        train_loss=record.train_loss,
+        train_accuracy=record.train_accuracy,
+        validation_loss=record.validation_loss,
+        validation_accuracy=record.validation_accuracy,
+        test_loss=record.validation_loss if record.seed < 100_000 else None,
+        test_accuracy=0.5 if record.seed < 100_000 else None,
+    )

@@ -1,0 +1,160 @@
+"""A trial of a few steps, timed: what a training step, an evaluation, an epoch and a job cost where it runs.
+
+It is the real job, in a results folder of its own that is thrown away, on random data of the task's shape.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from glifr.checkpoints import write_whole
+from glifr.records import Layout, Proposal, UnitId, seal
+from glifr.seed_batches import random_data
+from glifr.tasks import Split, TaskData, TaskDefinition
+from glifr.training import EVALUATION_BATCH, Configuration, Training, evaluate
+from launch.durable import now
+from launch.ledger import Ledger
+from launch.plan import ConditionPlan, StudyPlan
+from launch.seed_batches import training_settings
+from launch.trial import device_for, run_job
+
+_BATCHES, _EPOCHS = 2, 3
+_BLOCK = 512  # of st_blocks
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Of one condition, in seconds of one slot.
+
+    step: a training step of one seed. evaluation: one evaluation batch. epoch: an epoch's bookkeeping (checkpoint,
+    records, tracking). job: a job's (start, results, tracking). bytes: what a unit leaves on the disk, W&B's files
+    included, the trained network not.
+    """
+
+    step: float
+    evaluation: float
+    epoch: float
+    job: float
+    bytes: int
+
+
+class _Sample:
+    """A `DataSource` of random data."""
+
+    def __init__(self, task: TaskDefinition, batch_size: int) -> None:
+        self._task, self._batch = task, batch_size
+
+    def tuning(self) -> TaskData:
+        return TaskData(random_data(self._task, _BATCHES * self._batch).train, self.test())
+
+    def test(self) -> Split:
+        return random_data(self._task, EVALUATION_BATCH).train
+
+
+def calibrate(plan: StudyPlan, condition: str, tracking_mode: str) -> Timing:
+    """Times one condition of the plan in this process."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(max(1, int(plan.study.spec.resources.cpus)))
+    try:
+        step, evaluation = _arithmetic(plan, plan.conditions[condition])
+        _warm_up(plan, tracking_mode)
+        epoch, job, size = _bookkeeping(plan, plan.conditions[condition], tracking_mode)
+    finally:
+        torch.set_num_threads(threads)
+    return Timing(step, evaluation, max(0.0, epoch - _BATCHES * step - evaluation), job, size)
+
+
+class _Process:
+    """The first job of a process pays for imports and for W&B's service; the workers of a study pay once."""
+
+    warm = False
+
+
+def _warm_up(plan: StudyPlan, tracking_mode: str) -> None:
+    if not _Process.warm:
+        _bookkeeping(plan, next(iter(plan.conditions.values())), tracking_mode)
+        _Process.warm = True
+
+
+def _arithmetic(plan: StudyPlan, own: ConditionPlan) -> tuple[float, float]:
+    """Seconds of a training step and of an evaluation batch: medians, after a warm-up."""
+    spec, device = plan.study.spec, device_for(plan.study.spec)
+    data = _Sample(plan.task, spec.training.batch_size)
+    training = Training(
+        plan.task,
+        TaskData(data.tuning().train, None),
+        Configuration(own.condition, own.hidden_size, own.delay_steps, _hyperparameters(own)),
+        training_settings(spec, _EPOCHS + 1),
+        [0],
+        device,
+    )
+    test, network = data.test().to(device), training.runs[0].network
+    step = _median(training.run_epoch) / _BATCHES
+    return step, _median(lambda: evaluate([network], plan.task, test))
+
+
+def _median(action: Callable[[], object]) -> float:
+    times = []
+    for _ in range(_EPOCHS + 1):
+        started = time.perf_counter()
+        action()
+        times.append(time.perf_counter() - started)
+    return statistics.median(times[1:])
+
+
+def _hyperparameters(own: ConditionPlan) -> dict[str, float]:
+    middle = {name: math.sqrt(d.low * d.high) if d.log else (d.low + d.high) / 2 for name, d in own.space.items()}
+    return middle or dict(own.fixed)
+
+
+def _bookkeeping(plan: StudyPlan, own: ConditionPlan, mode: str) -> tuple[float, float, int]:
+    """Seconds of a whole epoch and of what a job takes beside its epochs; bytes left."""
+    with tempfile.TemporaryDirectory(prefix="glifr-plan-") as folder:
+        return _job(plan, own, mode, Path(folder))
+
+
+def _job(plan: StudyPlan, own: ConditionPlan, mode: str, root: Path) -> tuple[float, float, int]:
+    unit = UnitId("final", own.name, plan.study.spec.final_seeds()[0])
+    layout = Layout(root)
+    body = copy.deepcopy(plan.summary())
+    body["spec"]["training"]["epochs"] = _EPOCHS
+    write_whole(layout.study, seal(body))
+    Ledger(root).propose(
+        Proposal(
+            unit=unit,
+            identity="calibration",
+            hyperparameters=_hyperparameters(own),
+            seeds=(unit.number,),
+            hidden_size=own.hidden_size,
+            trained_parameters=own.trained_parameters,
+            delay_steps=own.delay_steps,
+            source=None,
+            start_from=None,
+            code_version="",
+            proposed_at=now(),
+        )
+    )
+    marks = [time.perf_counter()]
+    for step in run_job(root, [unit], mode, _Sample(plan.task, plan.study.spec.training.batch_size)):
+        if step.failure is not None:
+            raise RuntimeError(f"the trial for timing failed: {step.failure.kind}: {step.failure.message}")
+        marks.append(time.perf_counter())
+    epoch = marks[2] - marks[1]
+    left = _size(layout.unit(unit)) + (_size(layout.wandb) if layout.wandb.is_dir() else 0)
+    networks = sum(_size(path) for path in root.rglob("network.pt"))
+    return epoch, max(0.0, marks[-1] - marks[0] - _EPOCHS * epoch), left - networks
+
+
+def _size(path: Path) -> int:
+    """Bytes on the disk, in whole blocks, of a file or of everything below a folder."""
+    below = [path, *path.rglob("*")] if path.is_dir() else [path]
+    return sum(p.lstat().st_blocks * _BLOCK for p in below)

@@ -1,0 +1,48 @@
+"""The program's own code: its version, and what of it goes to the other nodes of a cluster."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from pathlib import Path
+
+import glifr
+from glifr.errors import InputError, Problem
+
+_PACKAGES = ("glifr", "launch")
+_MOST_BYTES = 20 * 2**20
+_NAMED = 3
+
+
+def code_version() -> str:
+    """SHA-256 over the sources of `glifr`: what a result depends on beside its settings."""
+    total = hashlib.sha256()
+    folder = Path(glifr.__file__).parent
+    for path in sorted(folder.rglob("*.py")):
+        total.update(path.relative_to(folder).as_posix().encode())
+        total.update(path.read_bytes())
+    return total.hexdigest()
+
+
+def stage_code(folder: Path, most_bytes: int = _MOST_BYTES) -> Path:
+    """Copies below `folder` the packages that a worker imports; InputError if they are larger than code ever is.
+
+    They are copied by name: results, data, environments and the repository's history cannot get in.
+    """
+    home = Path(glifr.__file__).parent.parent
+    for package in _PACKAGES:
+        shutil.copytree(home / package, folder / package, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+    sizes = {path.relative_to(folder): path.stat().st_size for path in folder.rglob("*") if path.is_file()}
+    total = sum(sizes.values())
+    if total > most_bytes:
+        largest = sorted(sizes, key=lambda path: sizes[path], reverse=True)[:_NAMED]
+        raise InputError(
+            Problem(
+                "the packages to send to the cluster's nodes are too large to be code alone",
+                str(home),
+                f"{total / 2**20:.1f} MiB; largest: {', '.join(map(str, largest))}",
+                f"at most {most_bytes / 2**20:g} MiB",
+                f"move data and results out of {' and '.join(_PACKAGES)}/",
+            )
+        )
+    return folder

@@ -1,0 +1,37 @@
+"""Where a trial gets its task's data: from files, or from a copy that all trials of a machine share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Protocol
+
+from glifr.tasks import TASKS, Split, TaskData, TaskSettings
+
+
+class DataSource(Protocol):
+    """A study's data. The test split is apart: only the final and the silencing stage ask for it."""
+
+    def tuning(self) -> TaskData:
+        """What tuning may see."""
+
+    def test(self) -> Split:
+        """The test split."""
+
+
+@dataclass(frozen=True)
+class FromFiles:
+    """Reads the files, once per process: a reused worker trains many units on the same tensors."""
+
+    settings: TaskSettings
+
+    def tuning(self) -> TaskData:
+        return _tuning(self.settings)
+
+    def test(self) -> Split:
+        return TASKS[self.settings.name].load_test(self.settings)
+
+
+@cache
+def _tuning(settings: TaskSettings) -> TaskData:
+    return TASKS[settings.name].load(settings)

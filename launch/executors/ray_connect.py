@@ -1,0 +1,178 @@
+"""Starts Ray on this machine alone, or joins a cluster and sends it the code."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import socket
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray
+
+from glifr.errors import InputError, Problem
+from launch.code import stage_code
+from launch.durable import disk_is_full
+from launch.executors.ray_auth import answers_without_token, close_token_to_others, send_no_token, send_token
+
+_CONNECT_SECONDS = 5.0
+_STORE_BYTES = 100 * 2**20  # Ray's least is 75 MiB; results never go through Ray
+_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # set where `ray job submit` runs this program
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Where to run. address None: a cluster of this machine alone; else 'auto' or HOST:PORT of a running one.
+
+    insecure: whether the user accepts a cluster that asks for no token, where anybody on the network can run code.
+    """
+
+    address: str | None
+    insecure: bool = False
+
+
+def connect(cluster: Cluster, env_vars: dict[str, str], data_bytes: int) -> None:
+    """Connects this process. env_vars: for the workers. data_bytes: what a local object store has to hold."""
+    common: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
+    if cluster.address is None:
+        common["runtime_env"] = {"env_vars": env_vars}
+        _start(int(_STORE_BYTES + 1.2 * data_bytes), common)
+        return
+    _refuse_unusable(cluster.address)
+    _settle_authentication(cluster)
+    with tempfile.TemporaryDirectory(prefix="glifr-code-") as folder:
+        common["runtime_env"] = {"env_vars": env_vars, **_code(Path(folder))}
+        try:
+            ray.init(address=cluster.address, **common)
+        except Exception as error:  # Ray raises bare ones
+            raise _unreachable(cluster.address, _first_line(error)) from None
+
+
+def _start(store_bytes: int, common: dict[str, Any]) -> None:
+    """A cluster that only this process knows: without dashboard, and with a token, which Ray makes at need."""
+    folder = _own_folder() / "r"  # Ray opens the innermost folder to everybody
+    try:
+        ray.init(
+            address="local",
+            include_dashboard=False,
+            num_cpus=_cores_given(),
+            object_store_memory=store_bytes,
+            _temp_dir=str(folder),
+            **common,
+        )
+    except Exception as error:  # Ray raises bare ones
+        if disk_is_full(error):
+            raise
+        raise _did_not_start(folder, _first_line(error)) from None
+    close_token_to_others()
+
+
+def _cores_given() -> int | None:
+    """The cores that this process may use, where a batch system gives it fewer than there are; Ray counts them all."""
+    given = len(os.sched_getaffinity(0))
+    return given if given < (os.cpu_count() or given) else None
+
+
+def _own_folder() -> Path:
+    """A folder for Ray's sockets and logs that no other user can enter: in a shared one users get in each other's way.
+
+    Its path is short: a socket's name holds 107 characters.
+    """
+    path = Path(tempfile.gettempdir()) / f"ray-{os.getuid()}"
+    path.mkdir(mode=0o700, exist_ok=True)
+    found = path.lstat()
+    if path.is_symlink() or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        return Path(tempfile.mkdtemp(prefix="ray-"))
+    return path
+
+
+def _code(folder: Path) -> dict[str, str]:
+    """What to send with the job. A program that `ray job submit` started has sent its folder already."""
+    submitted = json.loads(os.environ.get(_JOB, "{}")).get("runtime_env", {})
+    return {} if "working_dir" in submitted else {"working_dir": str(stage_code(folder))}
+
+
+def _settle_authentication(cluster: Cluster) -> None:
+    """Sends the token where the cluster asks for one; a cluster that asks for none needs the user's consent."""
+    assert cluster.address is not None
+    open_to_all, reason = answers_without_token(cluster.address)
+    if open_to_all is None:
+        raise _unreachable(cluster.address, reason)
+    if open_to_all and not cluster.insecure:
+        raise InputError(
+            Problem(
+                "this Ray cluster asks for no token: everybody who can reach it can run code on it as you",
+                "--address",
+                cluster.address,
+                "a cluster with token authentication",
+                "start it with RAY_AUTH_MODE=token and a token in ~/.ray/auth_token on every node (docs/cluster.md); "
+                "or, where only you can reach it, add --insecure-cluster",
+            )
+        )
+    if open_to_all:
+        send_no_token()
+    elif not send_token():
+        raise _unreachable(cluster.address, "it asks for a token")
+
+
+def _refuse_unusable(address: str) -> None:
+    """Raises InputError at once for what is no address, or where nothing listens; Ray would try for a minute."""
+    if address == "auto":
+        return
+    if address.startswith("ray://"):
+        raise InputError(
+            Problem(
+                "ray:// is not supported: the study's driver must run in the cluster, beside its results folder",
+                "--address",
+                address,
+                "auto, or HOST:PORT of the head node",
+                "submit it: ray job submit --address http://HEAD:8265 --working-dir . -- "
+                "python launch/study.py STUDY.yaml --address auto",
+            )
+        )
+    host, _, port = address.rpartition(":")
+    if "://" in address or not host or not port.isdigit():
+        raise InputError(
+            Problem(
+                "this is not the address of a Ray cluster",
+                "--address",
+                address,
+                "auto, or HOST:PORT of the head node",
+                "leave --address out to run on this machine alone",
+            )
+        )
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise _unreachable(address, str(error)) from None
+
+
+def _did_not_start(folder: Path, reason: str) -> InputError:
+    return InputError(
+        Problem(
+            f"Ray did not start on this machine ({reason})",
+            str(folder / "session_latest" / "logs"),
+            todo="give the same command again when the machine has memory and processors to spare; "
+            "if it fails again, the logs there say why",
+        )
+    )
+
+
+def _unreachable(address: str, reason: str) -> InputError:
+    return InputError(
+        Problem(
+            f"no Ray cluster answers there ({reason})",
+            "--address",
+            address,
+            "auto, or HOST:PORT of a running head node",
+            "start one with `ray start --head`; if it is there and asks for a token, put that into ~/.ray/auth_token "
+            "and set RAY_AUTH_MODE=token; or leave --address out to run on this machine alone",
+        )
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)

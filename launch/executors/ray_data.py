@@ -1,0 +1,64 @@
+"""The data in Ray's object store: read once, by the driver; each node gets one copy, mapped by all its workers."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import ray
+import torch
+from torch import Tensor
+
+from glifr.tasks import Split, TaskData
+from launch.data import DataSource
+
+_Parts = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], Callable[[Tensor], Tensor]]
+
+
+def bytes_of(data: DataSource) -> int:
+    """What the object store needs for it."""
+    tuning = data.tuning()
+    splits = [s for s in (tuning.train, tuning.validation, data.test()) if s is not None]
+    return sum(t.numel() * t.element_size() for split in splits for t in (split.stored, split.targets))
+
+
+class SharedData:
+    """A `DataSource` whose arrays lie in the object store; pickled, it is only references to them."""
+
+    def __init__(self, data: DataSource) -> None:
+        tuning = data.tuning()
+        self._train = _Stored.put(tuning.train)
+        self._validation = None if tuning.validation is None else _Stored.put(tuning.validation)
+        self._test = _Stored.put(data.test())
+
+    def tuning(self) -> TaskData:
+        return TaskData(self._train.split, None if self._validation is None else self._validation.split)
+
+    def test(self) -> Split:
+        return self._test.split
+
+
+@dataclass
+class _Stored:
+    reference: ray.ObjectRef  # type: ignore[type-arg]
+
+    @classmethod
+    def put(cls, split: Split) -> _Stored:
+        parts: _Parts = (split.stored.numpy(), split.targets.numpy(), split.decode)
+        return cls(ray.put(parts))
+
+    @cached_property
+    def split(self) -> Split:
+        stored, targets, decode = ray.get(self.reference)
+        return Split(_tensor(stored), _tensor(targets), decode)
+
+
+def _tensor(array: np.ndarray[Any, Any]) -> Tensor:
+    """A view of shared memory, which is read-only: a `Split` copies the rows that it hands out."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        return torch.from_numpy(array)

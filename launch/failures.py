@@ -1,0 +1,98 @@
+"""Why an attempt ended without a result, and whether the unit is tried again.
+
+Divergence is not here: it is a result, with a score of its own (glifr.training.score).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from glifr.errors import InputError
+from glifr.records import UnitId
+from launch.durable import disk_is_full
+
+FailureKind = Literal[
+    "out of memory",  # of the GPU or of the machine
+    "bug",  # an exception; its traceback is kept
+    "node lost",  # the worker process or its node died
+    "preempted",  # the node was taken away with notice, or another driver took the unit over
+    "timed out",  # an epoch took longer than resources.timeout_minutes
+    "disk full",
+    "bad input",  # the user's to mend: data that cannot be read
+]
+DISK_FULL = "the disk of the results folder is full: free some space"
+_LOST_FACTOR = 3  # a lost worker is seldom the unit's own fault
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why an attempt ended without a result. Its traceback is kept in the attempt's folder."""
+
+    kind: FailureKind
+    message: str
+
+
+def failure_of(error: BaseException) -> Failure:
+    """The failure that an exception inside a worker means."""
+    return Failure(_kind_of(error), f"{type(error).__name__}: {error}")
+
+
+def _kind_of(error: BaseException) -> FailureKind:
+    if isinstance(error, InputError):
+        return "bad input"
+    if disk_is_full(error):
+        return "disk full"
+    # the CPU allocator of PyTorch raises a plain RuntimeError
+    no_memory = isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
+    return "out of memory" if no_memory else "bug"
+
+
+def failure_of_lost(message: str) -> Failure:
+    """The failure that Ray's words about a dead worker mean."""
+    words = message.lower()
+    if "preempt" in words:
+        return Failure("preempted", "the node was taken away")
+    if "running low on memory" in words or "outofmemory" in words:
+        return Failure("out of memory", "the worker was ended because its node ran low on memory")
+    if "traceback (most recent call last)" in words:  # raised before the trial itself began
+        return Failure("bug", message.strip().splitlines()[-1])
+    return Failure("node lost", "the worker process or its node died")
+
+
+class Retries:
+    """Counts the failures of each unit in this session and says whether another attempt is due.
+
+    A bug that repeats is not tried a third time: the same exception would come again. A lost node is hardly the unit's
+    fault, and a preempted one never is.
+    """
+
+    def __init__(self, allowed: int) -> None:
+        self._allowed = allowed
+        self._counts: Counter[tuple[UnitId, FailureKind]] = Counter()
+        self._bugs: set[tuple[UnitId, str]] = set()
+
+    def again(self, unit: UnitId, failure: Failure) -> bool:
+        """Hears of a failure; whether the unit is to be tried again."""
+        self._counts[unit, failure.kind] += 1
+        count = self._counts[unit, failure.kind]
+        match failure.kind:
+            case "bad input":
+                return False
+            case "preempted" | "disk full":
+                return True
+            case "node lost":
+                return count <= self._allowed * _LOST_FACTOR
+            case "bug":
+                repeated = (unit, failure.message) in self._bugs
+                self._bugs.add((unit, failure.message))
+                return not repeated and count <= self._allowed
+            case "out of memory" | "timed out":
+                return count <= self._allowed
+
+    def out_of_memory(self, unit: UnitId) -> int:
+        """How often the unit ran out of memory: each time its share of a GPU is doubled."""
+        return self._counts[unit, "out of memory"]

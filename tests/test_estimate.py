@@ -1,0 +1,134 @@
+"""What `--plan` says: time, disk, and what the number of seeds can show."""
+
+from __future__ import annotations
+
+import io
+import math
+import time
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from small_study import ONE_BY_ONE, NeverStop, new_conductor, small_plan
+
+from analysis import smallest_p
+from launch import estimate as estimates
+from launch.calibration import Timing
+from launch.estimate import Estimate, Span, estimate
+from launch.executors import InProcessExecutor
+from launch.seed_batches import SeedBatches
+from launch.show_plan import plan_view
+
+TIMING = Timing(step=0.01, evaluation=0.02, epoch=0.1, job=0.5, bytes=10_000)
+
+
+class Invented:
+    """A `Runner` whose timings are given, not measured."""
+
+    def __init__(self, slots: int, *timings: Timing) -> None:
+        self.slots, self._timings = slots, timings
+
+    def map(self, function: object, items: list[tuple[object, ...]]) -> list[Timing]:
+        assert len(items) >= 2 * len({item[1] for item in items})
+        per_condition = len({item[1] for item in items})
+        return [self._timings[n // per_condition % len(self._timings)] for n in range(len(items))]
+
+
+def test_the_estimate_of_a_real_run_is_within_a_factor_of_one_and_a_half(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time, "perf_counter", time.process_time)  # what else the machine does may change in between
+    plan = small_plan(tmp_path, "training.epochs=6", "search.epochs=6", "training.batch_size=100")
+    runner = InProcessExecutor(tmp_path / "r")
+    measured = estimate(plan, runner, "disabled", ONE_BY_ONE)
+    expected = sum(measured.slot_seconds.values()) - 27 * estimates._HANDOVER_SECONDS  # nobody hands over here
+    conductor = new_conductor(plan, tmp_path / "r")
+    started = time.perf_counter()
+    runner.run(conductor, NeverStop())
+    took = time.perf_counter() - started
+    assert conductor.complete
+    assert took / 1.5 < expected < took * 1.5
+
+
+def test_seconds_are_added_up_as_the_study_runs(tmp_path: Path) -> None:
+    """3 trials of 2 seeds, 2 confirmations, 2 final seeds, of 2 epochs; 2 silencings of 4 passes; three conditions."""
+    measured = estimate(small_plan(tmp_path), Invented(1, TIMING), "disabled", ONE_BY_ONE)
+    epoch = 12 * 0.01 + 2 * 0.02 + 0.1  # 3,600 in batches of 300; 700 in batches of 500
+    test = 2 * 0.02
+    jobs = 7 * 0.5 + 9 * estimates._HANDOVER_SECONDS
+    condition = jobs + (6 + 2 + 2) * 2 * epoch + 2 * test + 2 * 4 * test
+    assert measured.slot_seconds == pytest.approx(dict.fromkeys(("RNN", "LSTM", "LHetA"), condition))
+    assert measured.seconds.value == pytest.approx(3 * condition + estimates._SESSION_SECONDS)
+    assert measured.seconds.low == measured.seconds.value == measured.seconds.high
+
+
+def test_company_shortens_the_steps_of_seeds_and_nothing_else(tmp_path: Path) -> None:
+    batches = SeedBatches("auto", most=2, seconds={"RNN": {1: 0.01, 2: 0.006}})
+    measured = estimate(small_plan(tmp_path), Invented(1, TIMING), "disabled", batches).slot_seconds
+    trained = 3 * 2 + 2 * 1 + 2  # a confirm unit has one seed, so no company
+    assert measured["LSTM"] - measured["RNN"] == pytest.approx((trained - 2) * 2 * 12 * 0.01 * 0.4)
+
+
+def test_many_slots_do_not_shorten_a_conditions_stages(tmp_path: Path) -> None:
+    plan = small_plan(tmp_path)
+    wall = [estimate(plan, Invented(n, TIMING), "disabled", ONE_BY_ONE).seconds.value for n in (1, 2, 1000, 2000)]
+    assert wall[0] > wall[1] > wall[2] == wall[3]
+    epoch = 12 * 0.01 + 2 * 0.02 + 0.1
+    assert wall[3] > estimates._SESSION_SECONDS + (2 + 1 + 1) * 2 * epoch + 3 * 0.5
+
+
+def test_the_range_is_that_of_the_timings_and_of_early_stopping(tmp_path: Path) -> None:
+    slow = Timing(step=0.02, evaluation=0.02, epoch=0.1, job=0.5, bytes=10_000)
+    spread = estimate(small_plan(tmp_path), Invented(1, TIMING, slow), "disabled", ONE_BY_ONE).seconds
+    assert spread.low < spread.value < spread.high
+    pruned = small_plan(tmp_path, "search.pruner={name: median, startup_trials: 1, warmup_epochs: 0, min_trials: 1}")
+    early = estimate(pruned, Invented(1, TIMING), "disabled", ONE_BY_ONE).seconds
+    assert early.low < early.value == early.high
+    # of the two trials that may be stopped one is, after the first of its two epochs
+    epoch = 12 * 0.01 + 2 * 0.02 + 0.1
+    search = 3 * (estimates._HANDOVER_SECONDS + 0.5 + 2 * 2 * epoch)
+    assert early.value - early.low == pytest.approx(3 * search * (2 / 3) * 0.5 * (1 - 1 / 2))
+
+
+def test_the_disk_estimate_is_of_the_size_of_what_is_left(tmp_path: Path) -> None:
+    plan = small_plan(tmp_path)
+    runner = InProcessExecutor(tmp_path / "r")
+    measured = estimate(plan, runner, "disabled", ONE_BY_ONE)
+    runner.run(new_conductor(plan, tmp_path / "r"), NeverStop())
+    left = sum(path.lstat().st_blocks * 512 for path in (tmp_path / "r").rglob("*"))
+    assert left / 1.5 < measured.bytes < left * 1.5
+
+
+def shown(folder: Path, seeds: int, conditions: int = 3) -> str:
+    plan = small_plan(folder, f"final.seeds={seeds}")
+    measured = Estimate(
+        4, {name: [TIMING] for name in plan.conditions}, dict.fromkeys(plan.conditions, 60.0), SPAN, 23_000_000
+    )
+    console = Console(file=io.StringIO(), width=200)
+    console.print(plan_view(plan, measured, smallest_p, "this machine"))
+    return console.file.getvalue()  # type: ignore[attr-defined,no-any-return]
+
+
+SPAN = Span(3600.0, 3000.0, 4500.0)
+
+
+def test_the_plan_says_time_and_disk_with_their_range(tmp_path: Path) -> None:
+    text = shown(tmp_path, 10)
+    assert "1 h 00 min with 4 trials at once on this machine (50 min 00 s to 1 h 15 min" in text
+    assert "23 MB when done" in text
+    assert "10.0" in text  # ms per step
+
+
+@pytest.mark.parametrize(
+    ("seeds", "words"),
+    [
+        (1, "no test is possible with one seed"),
+        (5, "out of reach"),
+        (10, "0.002, adjusted for 2 differences from the reference 0.0039"),
+        (20, "5e-05"),  # more than 16 seeds are sampled, not enumerated
+    ],
+)
+def test_the_plan_says_what_the_seeds_can_show(tmp_path: Path, seeds: int, words: str) -> None:
+    assert words in shown(tmp_path, seeds)
+    assert ("out of reach" in shown(tmp_path, seeds)) == (2 * smallest_p(seeds) >= 0.05)
+    assert math.isnan(smallest_p(1))
