@@ -1,6 +1,8 @@
 # make study   set up and run the quick study      make test    set up and run the tests
 # make setup   set up only                         make check   lint and types
+# make simulate   1,000 simulated studies: do intervals cover and tests err as they say (some minutes)
 # make bench   set up and time every backend (some ten minutes on two quiet cores), then write docs/performance.md
+# make dashboard RESULTS=results/<study>/<profile>   the searches of a study in optuna-dashboard
 # make chaos   disturb small studies in full (hours; stopped, it goes on) and write docs/reliability.md
 # make overhead  time 1,000 trials that train nothing, and play 10,000 on 64 simulated slots
 # make clean   remove what these made (a full study's results stay)
@@ -9,8 +11,9 @@ PYTHON ?= python3
 VENV   := .venv
 RUN    := $(VENV)/bin/python
 STAMP  := $(VENV)/.installed
+RESULTS ?= results/smnist_ablation/quick
 
-.PHONY: setup study test check bench chaos overhead clean
+.PHONY: setup study test check bench simulate dashboard chaos overhead clean
 
 setup: $(STAMP)
 
@@ -31,9 +34,17 @@ check: setup
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
 
+simulate: setup
+	$(RUN) -m analysis.simulation 1000
+
 bench: setup
 	$(RUN) -m benchmarks
 	$(RUN) -m benchmarks --write-docs
+
+dashboard: setup
+	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dashboard]'
+	$(RUN) -m launch.search_mirror $(RESULTS)
+	$(VENV)/bin/optuna-dashboard sqlite:///$(RESULTS)/optuna.db
 
 chaos: setup
 	cd tests && ../$(RUN) -m chaos && ../$(RUN) -m chaos.write_up

@@ -1,18 +1,43 @@
-"""Tables, figures and the report of a study, from its results folder alone: no Ray, W&B, torch or network."""
+"""Tables, figures and the report of a study, from its results folder alone: no Ray, W&B, torch or network.
 
+From a notebook: `load` a folder, or take any DataFrame with a row a seed and a column a condition and give it to
+`judge`, `factorial`, `t_interval` and the others. docs/statistics.md shows how.
+"""
+
+from analysis.assessment import Assessment, assess
+from analysis.cautions import cautions
 from analysis.comparisons import smallest_p
+from analysis.contrasts import Judged, all_pairs, judge
+from analysis.factorial import Effect, Factorial, factorial
+from analysis.intervals import iqm_interval, t_interval
 from analysis.load import Results, load
-from analysis.report import ReportPaths, make_report, write_report
+from analysis.make import PARTS, Part, ReportPaths, make_report, write_report
 from analysis.summary import as_text, summarise, summary_table
+from glifr.records import Contrast, pair
 
 __all__ = [
+    "PARTS",
+    "Assessment",
+    "Contrast",
+    "Effect",
+    "Factorial",
+    "Judged",
+    "Part",
     "ReportPaths",
     "Results",
+    "all_pairs",
     "as_text",
+    "assess",
+    "cautions",
+    "factorial",
+    "iqm_interval",
+    "judge",
     "load",
     "make_report",
+    "pair",
     "smallest_p",
     "summarise",
     "summary_table",
+    "t_interval",
     "write_report",
 ]

@@ -1,4 +1,4 @@
-"""The column dictionary of the five tidy tables. docs/results-folder.md prints it; a test holds them equal."""
+"""The column dictionary of all tables. docs/results-folder.md prints it; a test holds them equal."""
 
 from __future__ import annotations
 
@@ -52,6 +52,8 @@ _RUN = (
     Column("attempts", "whole", "", "how often the unit was started"),
     Column("failures", "whole", "", "how many of the attempts failed"),
     Column("last_failure", "text", "", "kind and message of the last failure"),
+    Column("resumed", "whole", "", "how many of the attempts went on from a checkpoint"),
+    Column("repeated_epochs", "whole", "", "epoch records that a later attempt wrote again"),
     Column("started_at", "text", "UTC", "start of the attempt that gave the result"),
     Column("finished_at", "text", "UTC", "when the result was published"),
     Column("seconds", "number", "s", "wall time of that attempt; of a batch of seeds, the share of this unit"),
@@ -140,13 +142,118 @@ TABLES: Mapping[str, tuple[Column, ...]] = MappingProxyType(
 )
 
 
+_P = "p of the two-sided sign-flip permutation test"
+_ESTIMATE = (
+    Column("pairs", "whole", "", "seeds that all its conditions have"),
+    Column("mean", "number", "as recorded", "mean difference within a seed"),
+    Column("sd", "number", "as recorded", "standard deviation of the differences"),
+    Column("low", "number", "as recorded", "lower end of the 95 % paired t interval of the mean"),
+    Column("high", "number", "as recorded", "upper end"),
+    Column("p", "number", "", _P),
+    Column("p_holm", "number", "", "p after Holm over this table"),
+    Column("p_welch", "number", "", "p of Welch's t test, unpaired"),
+    Column("p_equivalence", "number", "", "p of the two one-sided paired t tests at the smallest effect of interest"),
+    Column("p_equivalence_holm", "number", "", "the same after Holm over this table"),
+    Column("g", "number", "", "Hedges' g, unpaired"),
+    Column("superiority", "number", "0 to 1", "chance that a network of the first side is above one of the second"),
+    Column("sd_ratio", "number", "", "larger over smaller standard deviation of the two sides"),
+    Column("verdict", "text", "", "better, worse, equivalent or inconclusive"),
+    Column("reason", "text", "", "why there is no test"),
+)
+_CONTRAST = (
+    Column("contrast", "text", "", "the contrast's name"),
+    Column("of", "text", "", "its first side: conditions, separated by spaces"),
+    Column("minus", "text", "", "its second side"),
+)
+
+DERIVED: Mapping[str, tuple[Column, ...]] = MappingProxyType(
+    {
+        "conditions": (
+            Column("condition", "text", "", "the condition's name"),
+            Column("planned", "whole", "networks", "final networks planned"),
+            Column("finished", "whole", "networks", "final networks with a value of the primary measure"),
+            Column("diverged", "whole", "networks", "how many of them diverged"),
+            Column("mean", "number", "as recorded", "mean over networks"),
+            Column("sd", "number", "as recorded", "standard deviation over networks"),
+            Column("low", "number", "as recorded", "lower end of the 95 % t interval of the mean"),
+            Column("high", "number", "as recorded", "upper end"),
+            Column("iqm", "number", "as recorded", "interquartile mean"),
+            Column("iqm_low", "number", "as recorded", "lower end of its 95 % bootstrap interval, from 10 networks on"),
+            Column("iqm_high", "number", "as recorded", "upper end"),
+            Column("median", "number", "as recorded", "median"),
+            Column("minimum", "number", "as recorded", "smallest"),
+            Column("maximum", "number", "as recorded", "largest"),
+            Column("seconds", "number", "s", "mean wall time to train one final network"),
+            Column("hidden_size", "whole", "neurons", "size of the network"),
+            Column("trained_parameters", "whole", "", "numbers that training adjusts"),
+        ),
+        "factorial": (
+            Column("effect", "text", "", "the part of the neuron, or parts joined by ×"),
+            Column(
+                "estimate", "number", "as recorded", "on minus off; for an interaction the difference of differences"
+            ),
+            Column("low", "number", "as recorded", "lower end of the 95 % interval (HC3)"),
+            Column("high", "number", "as recorded", "upper end"),
+            Column("eta2", "number", "0 to 1", "partial eta squared, type III, seed as fixed effect"),
+            Column("p", "number", "", "p (HC3)"),
+            Column("p_holm", "number", "", "p after Holm over the seven effects"),
+            Column("p_equivalence", "number", "", "p of two one-sided tests at the smallest effect of interest"),
+            Column("p_equivalence_holm", "number", "", "the same after Holm"),
+            Column("verdict", "text", "", "better, worse, equivalent or inconclusive"),
+        ),
+        "contrasts": (*_CONTRAST, *_ESTIMATE),
+        "pairs": (*_CONTRAST, *_ESTIMATE),
+        "silenced_networks": (
+            Column("condition", "text", "", "the condition's name"),
+            _SEED,
+            Column(
+                "area", "number", "", "area under the silencing curve, from chance (0) to intact (1); masks averaged"
+            ),
+            Column(
+                "half_loss", "number", "0 to 1", "share silenced at which half of that is gone; empty if it never is"
+            ),
+        ),
+        "tuning": (
+            Column("condition", "text", "", "the condition's name"),
+            Column("trials", "whole", "", "trials planned"),
+            Column("complete", "whole", "", "trials that ran to their last epoch"),
+            Column("pruned", "whole", "", "trials stopped early"),
+            Column("failed", "whole", "", "trials without a result"),
+            Column("diverged", "whole", "", "trials with a diverged seed"),
+            Column("best", "number", "as the score", "value of the best whole trial"),
+            Column("chosen_value", "number", "as the score", "value of the chosen configuration in the search"),
+            Column("final_score", "number", "as the score", "mean score of the final networks"),
+            Column("gap", "number", "as the score", "final minus search: how much the search flattered its choice"),
+            Column("seconds", "number", "s", "wall time of search and confirmation"),
+            Column("edges", "text", "", "hyperparameters chosen within 5 % of an end of their range"),
+        ),
+        "power": (
+            Column("contrast", "text", "", "the contrast's name"),
+            Column("pairs", "whole", "", "seeds that all its conditions have"),
+            Column("sd", "number", "as recorded", "standard deviation of the differences"),
+            Column("alpha", "number", "", "level of the first step of Holm"),
+            Column("power", "number", "0 to 1", "chance to find the smallest effect of interest"),
+            Column("detectable", "number", "as recorded", "difference found with 80 % power"),
+            Column("needed", "whole", "seeds", "for 80 % power at the smallest effect of interest"),
+            Column("needed_for_equivalence", "whole", "seeds", "to call equal conditions equivalent with 80 % power"),
+        ),
+        "warnings": (
+            Column("code", "text", "", "the warning's code"),
+            Column("text", "text", "", "what a reader must know"),
+            Column("place", "text", "", "the part of the report that it is about"),
+            Column("subjects", "text", "", "the rows it is about, separated by semicolons"),
+        ),
+    }
+)
+
+
 _HEAD = ("| column | kind | unit | meaning |", "| --- | --- | --- | --- |")
 
 
-def column_dictionary() -> str:
+def column_dictionary(tables: Mapping[str, tuple[Column, ...]] = TABLES) -> str:
     """The dictionary as Markdown tables, as docs/results-folder.md holds it."""
     parts = []
-    for table, columns in TABLES.items():
+    for table, columns in tables.items():
         rows = [f"| `{c.name}` | {c.kind} | {c.unit or '-'} | {c.meaning} |" for c in columns]
         parts.append("\n".join([f"### {table}", "", *_HEAD, *rows]))
     return "\n\n".join(parts) + "\n"

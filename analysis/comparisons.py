@@ -1,14 +1,11 @@
-"""Differences from the reference condition, paired over shared seeds."""
+"""The test that contrasts are decided by, and the correction for testing many."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 import numpy as np
-import pandas as pd
-
-from analysis.intervals import MeanInterval, t_interval
 
 EXACT_UP_TO = 16
 DRAWS = 20_000
@@ -28,16 +25,20 @@ def sign_flip_p(differences: Sequence[float] | np.ndarray) -> float:
     bound = abs(d.sum()) * (1 - 1e-12) - 1e-300
     if len(d) <= EXACT_UP_TO:
         return _at_least(d, bound, np.arange(1 << len(d))) / (1 << len(d))
-    rng = np.random.default_rng(len(d))
-    extreme = sum(
-        int((np.abs(_signs(rng, min(_CHUNK, DRAWS - done), len(d)) @ d) >= bound).sum())
-        for done in range(0, DRAWS, _CHUNK)
-    )
+    extreme = sum(int((np.abs(signs @ d) >= bound).sum()) for signs in _chunks(_signs(len(d))))
     return (extreme + 1) / (DRAWS + 1)
 
 
-def _signs(rng: np.random.Generator, rows: int, n: int) -> np.ndarray:
-    return rng.integers(0, 2, size=(rows, n)) * 2.0 - 1.0
+@lru_cache(maxsize=1)
+def _signs(n: int) -> np.ndarray:
+    """The draws for n pairs [DRAWS, n], each -1 or 1; all contrasts of a study take the same."""
+    rng = np.random.default_rng(n)
+    draws = [rng.integers(0, 2, size=(min(_CHUNK, DRAWS - done), n)) for done in range(0, DRAWS, _CHUNK)]
+    return np.concatenate(draws).astype(np.int8) * np.int8(2) - np.int8(1)
+
+
+def _chunks(signs: np.ndarray) -> Iterator[np.ndarray]:
+    return (signs[begin : begin + _CHUNK].astype(np.float64) for begin in range(0, DRAWS, _CHUNK))
 
 
 def _at_least(d: np.ndarray, bound: float, patterns: np.ndarray) -> int:
@@ -64,46 +65,3 @@ def holm(p: Sequence[float] | np.ndarray) -> np.ndarray:
     factors = np.arange(len(order), 0, -1)
     adjusted[order] = np.minimum(1.0, np.maximum.accumulate(raw[order] * factors))
     return adjusted
-
-
-@dataclass(frozen=True)
-class Difference:
-    """One condition minus the reference, over the seeds that both have.
-
-    interval: of the differences; its n counts pairs. p: NaN where no test is possible. p_holm: adjusted over all
-    differences with a test. smallest_p: what the test could give at best. unpaired: seeds that only one of the two has.
-    """
-
-    condition: str
-    pairs: pd.Series[float]
-    interval: MeanInterval
-    p: float
-    p_holm: float
-    unpaired: tuple[int, ...]
-
-    @property
-    def smallest_p(self) -> float:
-        return smallest_p(self.interval.n)
-
-
-def differences_from(values: pd.DataFrame, reference: str) -> list[Difference]:
-    """Each other condition minus the reference, paired by seed, in the order of the columns.
-
-    values: a row a seed, a column a condition, NaN where there is no network. Empty without the reference.
-    """
-    others = [str(name) for name in values.columns if name != reference] if reference in values.columns else []
-    pairs = {name: (values[name] - values[reference]).dropna() for name in others}
-    p = [sign_flip_p(pairs[name].to_numpy()) for name in others]
-    found = []
-    for name, raw, adjusted in zip(others, p, holm(p), strict=True):
-        t = t_interval(pairs[name].to_numpy())
-        alone = values.index[values[name].isna() ^ values[reference].isna()]
-        t = replace(t, reason=_in_pairs(t.reason))
-        found.append(Difference(name, pairs[name], t, raw, float(adjusted), tuple(int(s) for s in alone)))
-    return found
-
-
-def _in_pairs(reason: str) -> str:
-    return {"no finished network": "no seed in common", "one network has no spread": "one pair has no spread"}.get(
-        reason, reason
-    )

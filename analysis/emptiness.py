@@ -22,7 +22,7 @@ def nothing_from(results: Results, stage: Stage) -> tuple[str, str]:
     """Why no unit of `stage` has a usable result, and what to do."""
     words = _WORDS[stage]
     if results.count("complete", stage):
-        return f"No {words} has a {results.info.task.measure.label}.", "The task has none; compare the learning curves."
+        return f"No {words} has a {results.info.measure.label}.", "The task has none; compare the learning curves."
     failed, open_ = results.count("failed", stage), results.count("unfinished", stage)
     if failed and not open_:
         return f"Every {words} that was started failed{_last_failure(results, stage)}.", MEND

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,21 +53,55 @@ class Results:
     @property
     def finals(self) -> pd.DataFrame:
         """Rows of the table of seeds that are finished final networks with a value of the primary measure."""
+        return self._measured.drop_duplicates(["condition", "seed"])
+
+    @property
+    def doubled(self) -> list[tuple[str, int]]:
+        """(condition, seed) of final networks that are there more than once; `finals` has the first of each."""
+        again = self._measured
+        again = again[again.duplicated(["condition", "seed"])]
+        return [(str(c), int(s)) for c, s in zip(again["condition"], again["seed"], strict=True)]
+
+    @property
+    def _measured(self) -> pd.DataFrame:
         seeds = self.tables["seeds"]
         done = seeds[(seeds["stage"] == "final") & (seeds["status"] == "complete")]
-        return done[done[self.info.task.measure.column].notna()]
+        return done[done[self.info.measure.column].notna()]
 
     def final_values(self) -> pd.DataFrame:
         """Primary measure as recorded: a row a seed, a column a condition of the study, NaN where there is none."""
-        wide = self.finals.pivot(index="seed", columns="condition", values=self.info.task.measure.column)
-        return wide.reindex(columns=self.info.names).sort_index().astype("float64")
+        return self._wide(self.info.measure.column).astype("float64")
+
+    def diverged_finals(self) -> pd.DataFrame:
+        """Whether the network diverged: rows and columns as `final_values`, False where there is none."""
+        return self._wide("diverged").fillna(False).astype(bool)
+
+    def _wide(self, column: str) -> pd.DataFrame:
+        wide = self.finals.pivot(index="seed", columns="condition", values=column)
+        return wide.reindex(columns=self.info.names).sort_index()
 
 
 def load(root: Path) -> Results:
     """Reads the results folder `root`. Raises InputError if it is not one, or is of another version."""
-    records = scan(root)
+    with _uncollected():
+        return _results(scan(root), root)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without Python's cycle collector: the records have no cycles, and it would walk all of them again and again."""
+    collected = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collected:
+            gc.enable()
+
+
+def _results(records: StudyRecords, root: Path) -> Results:
     info = read_study(records.study, str(records.layout.study))
-    known = [u for u in records.units if u.unit.condition in info.names]
+    known = list({str(u.unit): u for u in records.units if u.unit.condition in info.names}.values())
     tables = make_tables(known, info.names)
     counts = _counts(info, known)
     finished = [u.result.finished_at for u in known if u.result is not None]
@@ -89,15 +127,18 @@ def _problems(records: StudyRecords, root: Path) -> list[str]:
 
 
 def _counts(info: StudyInfo, units: list[UnitRecords]) -> pd.DataFrame:
+    states: Counter[tuple[str, Stage, str]] = Counter()
+    lost: Counter[tuple[str, Stage]] = Counter()
+    for u in units:
+        states[u.unit.condition, u.unit.stage, status(u)] += 1
+        lost[u.unit.condition, u.unit.stage] += sum(o.diverged for o in u.result.seeds) if u.result else 0
     rows = []
     for condition in info.conditions:
         for stage in STAGES:
-            own = [u for u in units if u.unit.stage == stage and u.unit.condition == condition.name]
-            states = [status(u) for u in own]
-            by_state = {state: states.count(state) for state in _STATES}
-            diverged = sum(o.diverged for u in own if u.result for o in u.result.seeds)
+            by_state = {state: states[condition.name, stage, state] for state in _STATES}
+            diverged = lost[condition.name, stage]
             planned = condition.planned[stage]
-            waiting = max(0, planned - len(own))
+            waiting = max(0, planned - sum(by_state.values()))
             rows.append(
                 {"condition": condition.name, "stage": stage, "planned": planned, **by_state}
                 | {"not started": waiting, "diverged": diverged}
@@ -108,6 +149,13 @@ def _counts(info: StudyInfo, units: list[UnitRecords]) -> pd.DataFrame:
 def _notes(info: StudyInfo, records: StudyRecords, tables: dict[str, pd.DataFrame], counts: pd.DataFrame) -> list[str]:
     """What a reader must know of the numbers beyond unreadable files."""
     notes = []
+    names = [str(u.unit) for u in records.units]
+    twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
+    if twice:
+        notes.append(f"units that lie in two folders, of which one is used: {listed(twice)}")
+    unknown = sorted({c for contrast in info.declaration.contrasts for c in contrast.conditions} - set(info.names))
+    if unknown:
+        notes.append(f"declared contrasts name conditions that the study does not have: {listed(unknown)}")
     others = sorted({u.unit.condition for u in records.units} - set(info.names))
     if others:
         notes.append(f"results of conditions that the study no longer names are left out: {listed(others)}")
@@ -118,11 +166,11 @@ def _notes(info: StudyInfo, records: StudyRecords, tables: dict[str, pd.DataFram
                 f"{row['stage']}/{row['condition']}: the folder has {found} units, the study plans {row['planned']}; "
                 "all of them are used"
             )
-    seeds, column = tables["seeds"], info.task.measure.column
+    seeds, column = tables["seeds"], info.measure.column
     finals = seeds[(seeds["stage"] == "final") & (seeds["status"] == "complete")]
     for name, rows in finals[finals[column].isna()].groupby("condition", sort=False):
         notes.append(
-            f"{name}: {count(len(rows), 'final network')} without a {info.task.measure.label} "
+            f"{name}: {count(len(rows), 'final network')} without a {info.measure.label} "
             f"(seeds {listed(rows['seed'].tolist())}), left out of every comparison"
         )
     return notes

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from analysis.assessment import Assessment
 from analysis.comparisons import DRAWS, EXACT_UP_TO
-from analysis.intervals import SHOWN_FROM
+from analysis.intervals import BOOTSTRAP_FROM
+from analysis.intervals import DRAWS as BOOTSTRAPS
 from analysis.load import Results
 from analysis.study import Measure, StudyInfo
 from analysis.text import count, listed
+from analysis.verdicts import RULE
+from analysis.wording import margin
 from glifr.records import STAGES
 
 QUICK = "Quick profile: this run shows that the system works; its numbers are no evidence."
@@ -107,34 +111,61 @@ def incidents(results: Results) -> str:
     return f"{listed(found)}."
 
 
-def methods(results: Results) -> list[tuple[str, str]]:
-    """How the numbers were made: (topic, paragraph) pairs."""
-    measure = results.info.task.measure
-    counts = listed([f"{name} {int(n)}" for name, n in results.final_values().notna().sum().items()])
-    chance = measure.chance_words
-    chance = f" ({chance})" if chance else ""
+def methods(a: Assessment) -> list[str]:
+    """The methods, ready to paste: what was compared, how it was chosen, how it was judged, by what it was made."""
     return [
-        (
-            "Unit",
-            "One trained network, that is one seed of one condition, is one observation. Epochs and random choices of "
-            "silenced neurons are nested in their network and are averaged within it before any statistics. What "
-            "varies between the networks of a condition is the seed: initial weights, order of the data, dropout.",
-        ),
-        ("Networks compared", f"{counts}. {incidents(results)} {_diverged_rule(measure, chance)}"),
-        (
-            "Intervals",
-            "95 % t intervals of the mean over networks. They hold their level from three networks on where values are "
-            "near normal, and cover less where some networks diverged. With few networks an interval may reach beyond "
-            f"what a network can score. Below {SHOWN_FROM}, figures show dots and their range only.",
-        ),
-        (
-            "Differences",
-            "Paired by seed, from the reference: 95 % paired t interval; two-sided sign-flip permutation test of the "
-            f"mean difference (all sign patterns up to {EXACT_UP_TO} pairs, else {DRAWS:,} random ones), Holm-adjusted "
-            "over the comparisons with the reference. With n pairs no exact p can be smaller than 2^(1 − n).",
-        ),
-        ("Selection", _selection(results)),
+        design(a.results.info),
+        f"{_selection(a.results)} {_networks(a.results)}",
+        _statistics(a),
+        _software(a.results),
     ]
+
+
+def _networks(results: Results) -> str:
+    measure = results.info.measure
+    counts = listed([f"{name} {int(n)}" for name, n in results.final_values().notna().sum().items()])
+    chance = f" ({measure.chance_words})" if measure.chance_words else ""
+    return (
+        "The unit of every statistic is one trained network, that is one seed of one condition; epochs and random "
+        "choices of silenced neurons are nested in their network and were averaged within it first. Between the "
+        "networks of a condition the seed varies: initial weights, order of the data, dropout. Networks compared: "
+        f"{counts}. {incidents(results)} {_diverged_rule(measure, chance)}"
+    )
+
+
+def _statistics(a: Assessment) -> str:
+    info, declared = a.results.info, a.results.info.declaration
+    near = margin(info.smallest_effect, info.measure)
+    parts = [
+        f"The primary measure was {info.measure.label}; smallest effect of interest {near}, α = {declared.alpha:g}, "
+        f"{count(len(declared.contrasts), 'planned contrast')} (declaration {declared.hash[:12]}).",
+        "Means are given with 95 % t intervals, interquartile means with percentile bootstrap intervals "
+        f"({BOOTSTRAPS:,} resamples) from {BOOTSTRAP_FROM} networks on.",
+    ]
+    if a.factorial.effects:
+        parts.append(
+            "The eight GLIFR conditions were analysed as a 2 × 2 × 2 factorial by least squares with sum coding and "
+            "the seed as a fixed effect: partial η² from type III sums of squares, p and intervals with HC3 standard "
+            "errors, Holm-adjusted over the seven effects."
+        )
+    if a.planned:
+        exact = f"all sign patterns up to {EXACT_UP_TO} pairs, else {DRAWS:,} random ones"
+        parts.append(
+            f"Contrasts were paired by seed and tested with a two-sided sign-flip permutation test ({exact}), "
+            "Holm-adjusted within the family; with n pairs no exact p can be smaller than 2^(1 − n). Equivalence was "
+            "tested with two one-sided paired t tests at the smallest effect of interest, adjusted the same way. "
+            f"Verdicts: {RULE}. Beside them stand Welch's t test, Hedges' g and the probability of superiority."
+        )
+    return " ".join(parts)
+
+
+def _software(results: Results) -> str:
+    last = results.sessions[-1] if results.sessions else {}
+    packages = last.get("packages") or {}
+    named = [f"{n} {packages[n]}" for n in ("torch", "optuna", "ray", "numpy", "scipy") if n in packages]
+    commit = f" (commit {last['commit'][:12]})" if last.get("commit") else ""
+    python = f"Python {last['python']}" if last.get("python") else "Python"
+    return f"Made with this project{commit}, {listed([python, *named])}; study {results.info.hash[:12]}."
 
 
 def _diverged_rule(measure: Measure, chance: str) -> str:
@@ -146,11 +177,17 @@ def _diverged_rule(measure: Measure, chance: str) -> str:
 
 def _selection(results: Results) -> str:
     if not results.info.planned("search"):
-        return "None: hyperparameters were fixed in the study file."
+        return "Hyperparameters were fixed in the study file; none were selected."
     data = "validation data" if results.info.task.train_on == "train" else "training data, as nothing is held out"
     seeds = results.tables["seeds"]
     final = seeds["stage"] == "final"
     shared = sorted(set(seeds.loc[final, "seed"]) & set(seeds.loc[~final, "seed"]))
     if shared:
-        return f"By the score on {data}. Tuning and final networks share seeds: {listed(shared)}."
-    return f"By the score on {data}; no seed of the search or the confirmation is a seed of a final network."
+        return (
+            f"Configurations were selected by the score on {data}. Tuning and final networks share seeds: "
+            f"{listed(shared)}."
+        )
+    return (
+        f"Configurations were selected by the score on {data}; no seed of the search or the confirmation is a seed of "
+        "a final network."
+    )

@@ -16,7 +16,6 @@ class Provenance:
     facts: list[tuple[str, str]]
     sessions: list[list[str]]
     packages: list[str]
-    warnings: list[str]
 
 
 SESSION_HEADS = ("Started (UTC)", "Command", "Commit", "Code", "Python", "Platform", "Processor", "GPUs")
@@ -38,7 +37,7 @@ def provenance(results: Results) -> Provenance:
         ("Computed by", listed(backends) or "nothing yet"),
         ("Sessions", count(len(sessions), "session")),
     ]
-    return Provenance(facts, [_session(s) for s in sessions], _packages(sessions), _warnings(sessions))
+    return Provenance(facts, [_session(s) for s in sessions], _packages(sessions))
 
 
 def moment(iso: str) -> str:
@@ -72,12 +71,17 @@ def _packages(sessions: tuple[dict[str, Any], ...]) -> list[str]:
     return [f"{name} {version}" for name, version in sorted(last.items())]
 
 
-def _warnings(sessions: tuple[dict[str, Any], ...]) -> list[str]:
-    found = [
-        f"Sessions differ in their {what}: the results are not all of one kind."
-        for key, what in (("code_version", "code"), ("packages", "packages"), ("gpus", "GPUs"), ("cpu", "processor"))
-        if len({str(s.get(key)) for s in sessions}) > 1
-    ]
-    if any(s.get("dirty") for s in sessions):
-        found.append("A session ran with uncommitted changes: the commit alone does not say what ran.")
-    return found if sessions else ["No session is on record: versions and hardware are unknown."]
+def mixtures(results: Results) -> list[str]:
+    """What differs between the sessions, or between the final networks: code, packages, hardware."""
+    by_session = (
+        ("commit", "the commit"),
+        ("code_version", "the code"),
+        ("packages", "the packages"),
+        ("gpus", "the GPUs"),
+        ("cpu", "the processor"),
+    )
+    found = [what for key, what in by_session if len({str(s.get(key)) for s in results.sessions}) > 1]
+    finals = results.finals
+    by_network = (("code_version", "the code"), ("device", "the device"), ("backend", "the kernel"))
+    found += [what for column, what in by_network if finals[column].nunique() > 1]
+    return list(dict.fromkeys(found))

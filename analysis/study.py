@@ -8,7 +8,16 @@ from typing import Any, TypeVar
 
 from analysis.text import significant
 from glifr.conditions import CONDITIONS, Condition
-from glifr.records import InputError, Problem, Stage
+from glifr.records import (
+    Declaration,
+    InputError,
+    Primary,
+    Problem,
+    Stage,
+    default_contrasts,
+    default_smallest_effect,
+)
+from glifr.records.declaration import ALPHA
 
 _FEATURES = ("network", "after-spike currents", "start", "neuron parameters")
 _SPLITS = ("train", "validation", "test")
@@ -61,10 +70,9 @@ class TaskInfo:
     time_step_ms: float
     steps: int
 
-    @property
-    def measure(self) -> Measure:
-        """The primary measure on test data."""
-        if self.primary == "accuracy":
+    def measure(self, primary: Primary) -> Measure:
+        """A measure on test data."""
+        if primary == "accuracy":
             return Measure("test_accuracy", "test accuracy", 100.0, "%", "points", 2, True, self.chance_accuracy)
         return Measure("test_loss", "test loss", 1.0, "", "", 4, False, self.chance_loss)
 
@@ -95,7 +103,11 @@ class ConditionInfo:
 
 @dataclass(frozen=True)
 class StudyInfo:
-    """What was planned. spec: the resolved study file."""
+    """What was planned.
+
+    spec: the resolved study file. declaration: how the conditions are judged; history: what study.json records of it
+    (hash, declared_at, final_results), oldest first, empty for a study from before declarations.
+    """
 
     name: str
     profile: str
@@ -105,6 +117,18 @@ class StudyInfo:
     conditions: tuple[ConditionInfo, ...]
     task: TaskInfo
     spec: Mapping[str, Any]
+    declaration: Declaration
+    history: tuple[Mapping[str, Any], ...]
+
+    @property
+    def measure(self) -> Measure:
+        """The declared primary measure."""
+        return self.task.measure(self.declaration.primary)
+
+    @property
+    def smallest_effect(self) -> float:
+        """The declared smallest effect of interest, as recorded (not scaled)."""
+        return self.declaration.smallest_effect
 
     @property
     def names(self) -> list[str]:
@@ -135,6 +159,8 @@ def read_study(body: dict[str, Any], place: str) -> StudyInfo:
             conditions=tuple(_condition(body, name) for name in _order(body)),
             task=_task(body["task"]),
             spec=body["spec"],
+            declaration=_declaration(body),
+            history=tuple(body.get("declarations", ())),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError(
@@ -152,6 +178,15 @@ def _order(body: dict[str, Any]) -> list[str]:
     """The study's order; without one (sealed JSON sorts its keys) that of `CONDITIONS`, unknown names last."""
     known = [name for name in body.get("order", CONDITIONS) if name in body["conditions"]]
     return [*known, *(name for name in body["conditions"] if name not in known)]
+
+
+def _declaration(body: dict[str, Any]) -> Declaration:
+    """What the study declares; the defaults for one from before declarations were recorded."""
+    if "declaration" in body:
+        return Declaration.from_json(body["declaration"])
+    primary, chance = body["task"]["primary"], body["task"]["chance_loss"]
+    contrasts = default_contrasts(_order(body), body["reference"])
+    return Declaration(primary, default_smallest_effect(primary, chance), ALPHA, contrasts)
 
 
 def _condition(body: dict[str, Any], name: str) -> ConditionInfo:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.intervals import MeanInterval, t_interval
+from analysis.intervals import MeanInterval, MiddleInterval, iqm_interval, t_interval
 from analysis.load import Results
 from glifr.conditions import HYPERPARAMETERS
 
@@ -18,12 +18,16 @@ EDGE = 0.05  # of a range: a best value nearer to its end than this asks for a w
 
 @dataclass(frozen=True)
 class Performance:
-    """Final networks of one condition, as recorded (not scaled). `without_diverged` only where some diverged."""
+    """Final networks of one condition, as recorded (not scaled). `without_diverged` only where some diverged.
+
+    middle: interquartile mean.
+    """
 
     condition: str
     planned: int
     diverged: int
     interval: MeanInterval
+    middle: MiddleInterval
     median: float
     minimum: float
     maximum: float
@@ -40,13 +44,14 @@ def performances(results: Results) -> list[Performance]:
         own = finals[finals["condition"] == condition.name]
         values = wide[condition.name].dropna()
         diverged = own["diverged"].fillna(False).astype(bool)
-        kept = own.loc[~diverged, results.info.task.measure.column]
+        kept = own.loc[~diverged, results.info.measure.column]
         rows.append(
             Performance(
                 condition=condition.name,
                 planned=condition.planned["final"],
                 diverged=int(diverged.sum()),
                 interval=t_interval(values.to_numpy()),
+                middle=iqm_interval(values.to_numpy()),
                 median=float(values.median()),
                 minimum=float(values.min()),
                 maximum=float(values.max()),

@@ -8,10 +8,11 @@ from pathlib import Path
 import pandas as pd
 
 from analysis import text
-from analysis.comparisons import Difference, differences_from
+from analysis.contrasts import Judged, judge
 from analysis.load import Results, load
 from analysis.study import Measure
 from analysis.summaries import performances, tunings
+from glifr.records import pair
 
 
 def summary_table(root: Path) -> pd.DataFrame:
@@ -25,8 +26,10 @@ def summarise(results: Results) -> pd.DataFrame:
     Columns: condition; neurons; final (finished/planned); the primary measure's mean and 95 % interval; difference from
     the reference with its interval; best learning rate ('so far' until final networks have it).
     """
-    info, measure = results.info, results.info.task.measure
-    differences = {d.condition: d for d in differences_from(results.final_values(), info.reference)}
+    info, measure = results.info, results.info.measure
+    others = [pair(name, info.reference) for name in info.names if name != info.reference]
+    judged = judge(results.final_values(), others, smallest_effect=info.smallest_effect, alpha=info.declaration.alpha)
+    differences = {j.contrast.of[0]: j for j in judged}
     rows = []
     for condition, reached, tuned in zip(info.conditions, performances(results), tunings(results), strict=True):
         t = reached.interval
@@ -47,7 +50,7 @@ def summarise(results: Results) -> pd.DataFrame:
     return pd.DataFrame(rows).astype("string")
 
 
-def _difference(found: Difference | None, is_reference: bool, measure: Measure) -> str:
+def _difference(found: Judged | None, is_reference: bool, measure: Measure) -> str:
     if is_reference or found is None:
         return "reference" if is_reference else text.NOTHING
     t, scale = found.interval, measure.scale

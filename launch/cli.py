@@ -58,7 +58,9 @@ def parser() -> argparse.ArgumentParser:
         const="fresh",
         help="code or data have changed: put units of the old ones aside and run them again",
     )
-    options.add_argument("--plan", action="store_true", help="print what would run and how long, then exit")
+    what = options.add_mutually_exclusive_group()
+    what.add_argument("--plan", action="store_true", help="print what would run and how long, then exit")
+    what.add_argument("--status", action="store_true", help="print where the study stands, running or not, then exit")
     return options
 
 
@@ -108,4 +110,8 @@ def _run(options: argparse.Namespace, given: Sequence[str]) -> int:
     cluster = Cluster(options.address, options.insecure_cluster)
     if options.plan:
         return show_plan(plan, root, cluster, console)
+    if options.status:
+        from launch.status import show_status
+
+        return show_status(plan, root, console)
     return run_study(plan, root, cluster, console, given, options.stale)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 from glifr.checkpoints import write_whole
 from glifr.errors import InputError, Problem
-from glifr.records import Layout, seal
+from glifr.records import Layout, digest, read_sealed, seal
+from launch.durable import now
 from launch.plan import StudyPlan
 
 
@@ -62,5 +64,20 @@ def refuse_foreign(layout: Layout) -> None:
 
 
 def write_study(layout: Layout, plan: StudyPlan) -> None:
-    """Writes the resolved study, the one that workers and analysis read."""
-    write_whole(layout.study, seal(plan.summary()))
+    """Writes the resolved study, the one that workers and analysis read, with the history of its declaration."""
+    summary = plan.summary()
+    write_whole(layout.study, seal({**summary, "declarations": _declarations(layout, summary["declaration"])}))
+
+
+def _declarations(layout: Layout, declared: dict[str, Any]) -> list[dict[str, Any]]:
+    """Each declaration that the study has had: its hash, when, and how many final networks had a result by then."""
+    try:
+        standing = read_sealed(layout.study)
+    except FileNotFoundError:
+        standing = {}
+    # a folder from before declarations were recorded: its first one counts as made now
+    history: list[dict[str, Any]] = standing.get("declarations", [])
+    if history and history[-1]["hash"] == digest(declared):
+        return history
+    results = sum(1 for _ in layout.units.glob("final/*/*/result.json"))
+    return [*history, {"hash": digest(declared), "declared_at": now(), "final_results": results}]

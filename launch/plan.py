@@ -138,6 +138,7 @@ class StudyPlan:
                 name: {d: {"low": x.low, "high": x.high, "log": x.log} for d, x in c.space.items()}
                 for name, c in self.conditions.items()
             },
+            "declaration": spec.declaration().to_json(),
             "spec": self.study.resolved,
         }
 

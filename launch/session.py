@@ -11,7 +11,7 @@ from rich.console import Console
 
 from analysis import as_text, load, smallest_p, summarise, write_report
 from glifr.errors import InputError
-from glifr.records import Layout, Stage
+from glifr.records import Layout, Stage, scan
 from glifr.seed_batches import Seconds
 from launch.code import code_version
 from launch.condition_run import RunOptions
@@ -31,7 +31,7 @@ from launch.seed_batches import Measurement, SeedBatches, decide
 from launch.show_plan import plan_view
 from launch.signals import StopSignals
 from launch.standing import Choice, settle
-from launch.tracking import decide_mode, forget_key
+from launch.tracking import Mode, decide_mode, forget_key, guarded, log_report
 from launch.utilisation import Meter
 
 COMPLETE, INCOMPLETE = 0, 1
@@ -75,7 +75,7 @@ def run_study(
         stopped = "Stopped" if stop.requested else conductor.halted
         console.print(f"Used: {meter.utilisation}")
         tell_end(console, conductor.snapshot(), stopped, given)
-    if stopped is None and not _report(console, root):
+    if stopped is None and not _report(console, root, mode):
         return INCOMPLETE
     return code
 
@@ -121,14 +121,15 @@ def _look_back(console: Console, plan: StudyPlan, layout: Layout, lock: DriverLo
         console.print(f"Note: {sentence}", markup=False)
 
 
-def _report(console: Console, root: Path) -> bool:
-    """Makes the report; whether there was room for it."""
+def _report(console: Console, root: Path, mode: Mode) -> bool:
+    """Makes the report and mirrors it; whether there was room for it."""
     try:
         results = load(root)
         report = write_report(results).report
     except (OSError, InputError) as error:
         console.print(f"No report: {error}\nMake it later with: python -m analysis {_short(root)}", markup=False)
         return False
+    guarded(Layout(root), "report", lambda: log_report(scan(root), mode))
     console.print(f"\n{as_text(summarise(results))}\n\nReport: {_short(report)}")
     return True
 

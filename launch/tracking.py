@@ -1,8 +1,8 @@
 """Weights & Biases: a mirror of the ledger, fed from inside the trial process after the local record is written.
 
-Group = condition, job type = stage. A search or confirm unit is one run per attempt with the mean, sd, min and max over
+Group = condition, job type = stage. A search or confirm unit is one run an attempt with the mean, sd, min and max over
 its seeds and each seed; a final seed is one run, so that W&B's own group average is the seed average. Nothing that goes
-wrong here touches the study: it is noted and the mirror stays behind.
+wrong here touches the study: it is noted and the mirror stays behind, until `python -m launch.tracking sync RESULTS`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import netrc
 import os
 import socket
-import statistics
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -19,18 +19,19 @@ from typing import Any, Literal, Self
 from urllib.parse import urlparse
 from urllib.request import getproxies
 
+import numpy as np
 import wandb
 
-from glifr.conditions import CONDITIONS
-from glifr.records import EpochRecord, Layout, Proposal, SeedOutcome, UnitId
+from glifr.records import EpochRecord, Layout, Proposal, SeedOutcome, StudyRecords, UnitId
+from glifr.tasks import TASKS
+from launch import tracking_rows as rows
 from launch.lease import Lease
 from launch.ledger import Ledger
-from launch.spec import StudySpec
+from launch.spec import StudySpec, read_resolved
 
 Mode = Literal["online", "offline", "disabled"]
 MODES: dict[str, Mode] = {"online": "online", "offline": "offline", "disabled": "disabled"}
 _ANSWER_SECONDS = 5.0
-_MEASURES = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
 
 
 def decide_mode(wanted: str) -> Mode:
@@ -72,11 +73,6 @@ def _by_login() -> Mode:
         return "offline"
 
 
-def run_id(study_hash: str, unit: UnitId, token: str) -> str:
-    """One id per attempt: two offline segments under one id would overwrite each other on sync."""
-    return f"{study_hash[:8]}-{unit.stage}-{unit.condition}-{unit.number}-{token.rsplit('-', 1)[-1]}"
-
-
 class Tracker:
     """The W&B runs of one job, one per unit; used as a context so that a stopped job closes its runs."""
 
@@ -91,7 +87,7 @@ class Tracker:
     ) -> None:
         self._layout, self._spec, self._hash, self._mode = layout, spec, study_hash, mode
         self._units = list(zip(proposals, leases, strict=True))
-        self._runs: dict[UnitId, Any] = {}
+        self._runs: dict[UnitId, UnitRun] = {}
 
     def __enter__(self) -> Self:
         if self._mode != "disabled":
@@ -113,82 +109,109 @@ class Tracker:
         self._guarded(lambda: self._summarise(unit, outcomes))
 
     def _guarded(self, action: Callable[[], object]) -> None:
-        try:
-            action()
-        except Exception as error:  # W&B must never end a trial; the ledger has everything
-            names = ", ".join(str(p.unit) for p, _ in self._units)
-            Ledger(self._layout.root).event("warning", f"{names}: W&B failed ({type(error).__name__}: {error})")
+        guarded(self._layout, ", ".join(str(p.unit) for p, _ in self._units), action)
 
     def _start(self) -> None:
         for proposal, lease in self._units:
-            self._runs[proposal.unit] = _start_run(
-                self._layout.root, self._spec, self._hash, self._mode, proposal, lease.token
-            )
+            self._runs[proposal.unit] = UnitRun(self._layout, self._spec, self._hash, self._mode, proposal, lease.token)
 
     def _log(self, records: Mapping[UnitId, Sequence[EpochRecord]]) -> None:
         for unit, own in records.items():
-            for epoch in sorted({r.epoch for r in own}) if unit in self._runs else ():
-                self._runs[unit].log(epoch_row(unit, [r for r in own if r.epoch == epoch]))
+            if unit in self._runs:
+                self._runs[unit].epochs(own)
 
     def _summarise(self, unit: UnitId, outcomes: Sequence[SeedOutcome]) -> None:
-        if unit not in self._runs:
-            return
-        summary: dict[str, Any] = {"score": statistics.fmean(o.score for o in outcomes)}
-        summary["diverged_seeds"] = sum(o.diverged for o in outcomes)
-        if unit.stage == "final":
-            summary |= {"test_loss": outcomes[0].test_loss, "test_accuracy": outcomes[0].test_accuracy}
-        self._runs[unit].summary.update(summary)
+        if unit in self._runs:
+            self._runs[unit].outcomes(outcomes)
 
 
-def epoch_row(unit: UnitId, records: Sequence[EpochRecord]) -> dict[str, Any]:
-    """What W&B gets of one epoch of one unit: plain values for a final seed, statistics over the seeds otherwise."""
-    row: dict[str, Any] = {"epoch": records[0].epoch, "diverged_seeds": sum(r.diverged for r in records)}
-    for measure in _MEASURES:
-        values = {r.seed: getattr(r, measure) for r in records if getattr(r, measure) is not None}
-        if not values:
-            continue
-        if unit.stage == "final":
-            row[measure] = next(iter(values.values()))
-            continue
-        numbers = list(values.values())
-        row |= {f"{measure}/mean": statistics.fmean(numbers), f"{measure}/min": min(numbers)}
-        row |= {f"{measure}/max": max(numbers)}
-        if len(numbers) > 1:
-            row[f"{measure}/sd"] = statistics.stdev(numbers)
-        row |= {f"{measure}/seed_{seed}": value for seed, value in values.items()}
-    return row
+class UnitRun:
+    """The W&B run of one attempt at a unit."""
+
+    def __init__(
+        self, layout: Layout, spec: StudySpec, study_hash: str, mode: str, proposal: Proposal, token: str
+    ) -> None:
+        self._proposal, unit = proposal, proposal.unit
+        self._run = _init(
+            layout,
+            spec,
+            mode,
+            group=unit.condition,
+            job_type=unit.stage,
+            name=str(unit),
+            id=rows.run_id(study_hash, unit, token),
+            tags=[spec.name, unit.stage, unit.condition],
+            config=rows.config(spec, study_hash, proposal),
+        )
+        self._run.define_metric("epoch")
+        for measure in rows.MEASURES:  # not "*": W&B would put the last epoch into the row of parameters, too
+            self._run.define_metric(measure, step_metric="epoch")
+            self._run.define_metric(f"{measure}/*", step_metric="epoch")
+
+    def epochs(self, records: Sequence[EpochRecord]) -> None:
+        """Logs one row an epoch, each with its epoch number."""
+        for row in rows.epoch_rows(self._proposal.unit, records):
+            self._run.log(row)
+
+    def outcomes(self, outcomes: Sequence[SeedOutcome]) -> None:
+        """Puts the final numbers into the summary; parameters go into a row of their own, which has no epoch."""
+        self._run.summary.update(rows.summary(self._proposal.unit, outcomes))
+        drawn = {
+            name: wandb.Histogram(np_histogram=(np.array(h.counts), np.array(h.edges)))
+            for name, h in rows.histograms(self._proposal, outcomes).items()
+        }
+        if drawn:
+            self._run.log(drawn)
+
+    def finish(self, exit_code: int) -> None:
+        self._run.finish(exit_code=exit_code)
 
 
-def _start_run(root: Path, spec: StudySpec, study_hash: str, mode: str, proposal: Proposal, token: str) -> Any:
-    unit, condition = proposal.unit, CONDITIONS[proposal.unit.condition]
-    config = {
-        "condition": unit.condition,
-        "stage": unit.stage,
-        "number": unit.number,
-        "unit": str(unit),
-        "architecture": condition.architecture,
-        "after_spike_currents": condition.num_ascs,
-        "start": condition.start,
-        "learned": condition.learned,
-        "hidden_size": proposal.hidden_size,
-        "trained_parameters": proposal.trained_parameters,
-        "delay_steps": proposal.delay_steps,
-        "seeds": list(proposal.seeds),
-        "study": spec.name,
-        "study_hash": study_hash,
-        **proposal.hyperparameters,
-    }
-    run = wandb.init(
+def log_report(records: StudyRecords, mode: str) -> None:
+    """The study's own run, under one id: silencing curves, and report and tables as artifacts; needs a report."""
+    layout, study_hash, spec = records.layout, records.study["hash"], read_resolved(records.study["spec"])
+    report = [path for path in (layout.report, layout.root / "manifest.json") if path.exists()]
+    tables = [path for path in sorted(layout.tables.glob("*")) if path.suffix in (".csv", ".parquet")]
+    if mode == "disabled" or not report:
+        return
+    run = _init(
+        layout,
+        spec,
+        mode,
+        group="study",
+        job_type="report",
+        name=f"report of {spec.name}",
+        id=f"{study_hash[:8]}-study-report",
+        tags=[spec.name, "report"],
+        config={"study": spec.name, "study_hash": study_hash, "stage": "report"},
+    )
+    try:
+        run.define_metric("silencing/*", step_metric="silenced_share")
+        for row in rows.silencing_rows(TASKS[spec.task.name], records.units):
+            run.log(row)
+        for kind, paths in (("report", report), ("tables", tables)):
+            artifact = wandb.Artifact(f"{spec.name}-{study_hash[:8]}-{kind}", type=kind)
+            for path in paths:
+                artifact.add_file(str(path), name=path.name)
+            run.log_artifact(artifact)
+    finally:
+        run.finish()
+
+
+def guarded(layout: Layout, what: str, action: Callable[[], object]) -> None:
+    """Calls; what goes wrong is noted and no more: W&B must never end a trial or a study, and the ledger has all."""
+    try:
+        action()
+    except Exception as error:
+        Ledger(layout.root).event("warning", f"{what}: W&B failed ({type(error).__name__}: {error})")
+
+
+def _init(layout: Layout, spec: StudySpec, mode: str, **what: Any) -> Any:
+    return wandb.init(
         project=spec.tracking.wandb.project,
         entity=spec.tracking.wandb.entity,
-        group=unit.condition,
-        job_type=unit.stage,
-        name=str(unit),
-        id=run_id(study_hash, unit, token),
-        tags=[spec.name, unit.stage, unit.condition],
-        config=config,
         mode=MODES[mode],
-        dir=str(root),
+        dir=str(layout.root),
         reinit="create_new",
         # No console, machine or code capture: the study's provenance is recorded once, by us.
         settings=wandb.Settings(
@@ -200,7 +223,11 @@ def _start_run(root: Path, spec: StudySpec, study_hash: str, mode: str, proposal
             disable_code=True,
             init_timeout=30,
         ),
+        **what,
     )
-    run.define_metric("epoch")
-    run.define_metric("*", step_metric="epoch")
-    return run
+
+
+if __name__ == "__main__":
+    from launch.tracking_sync import main
+
+    sys.exit(main())

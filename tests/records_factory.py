@@ -6,6 +6,7 @@ generator, so equal arguments give equal bytes.
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -174,7 +175,7 @@ class _Writer:
         size = _SIZE.get(unit.condition, 256)
         steps = {"RNN": 1, "LSTM": None}.get(unit.condition, 20)
         proposal = Proposal(
-            unit, "ab" * 32, values, seeds, size, 75_000 + size, steps, source, None, "cd" * 32, self._now()
+            unit, identity_of(unit), values, seeds, size, 75_000 + size, steps, source, None, "cd" * 32, self._now()
         )
         path = self.layout.proposal(unit)
         path.parent.mkdir(parents=True)
@@ -256,7 +257,7 @@ class _Writer:
         seconds = 1.25 * self.study.epochs * max(1, len(outcomes))
         result = UnitResult(
             unit,
-            "ab" * 32,
+            identity_of(unit),
             token,
             status,
             value,
@@ -276,6 +277,11 @@ class _Writer:
         self.clock += 1
         hours, rest = divmod(self.clock, 3600)
         return f"2024-03-{1 + hours // 24:02d}T{hours % 24:02d}:{rest // 60:02d}:{rest % 60:02d}.000+00:00"
+
+
+def identity_of(unit: UnitId) -> str:
+    """Every unit of a synthetic study decides something else."""
+    return hashlib.sha256(str(unit).encode()).hexdigest()
 
 
 def _parameters() -> tuple[ParameterSummary, ...]:

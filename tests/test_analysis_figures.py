@@ -10,7 +10,7 @@ import pytest
 from matplotlib.colors import to_hex
 from records_factory import CHANCE, Synthetic, write_study
 
-from analysis import Results, figures, load
+from analysis import Results, assess, figures, load
 from analysis.figures import Drawing, Empty
 from analysis.intervals import t_interval
 from glifr.conditions import CONDITIONS
@@ -47,14 +47,16 @@ def test_every_finished_network_is_a_dot(results: Results) -> None:
 
 
 def test_pairs_of_the_forest_are_differences_of_one_seed(results: Results) -> None:
-    data = drawn(figures.difference_forest(results)).data.set_index(["condition", "seed"])
+    data = drawn(figures.contrast_forest(assess(results))).data.set_index(["condition", "seed"])
     values = results.final_values()
-    assert ("RNN", 2) not in data.index
-    assert len(data) == 11
-    for (condition, seed), row in data.iterrows():
-        wanted = 100 * (values.loc[seed, condition] - values.loc[seed, "LHetA"])
-        assert row["value"] == pytest.approx(wanted)
-    assert data.loc[("Hom", 3), "diverged"]
+    assert ("RNN − LHetA", 2) not in data.index
+    assert list(dict.fromkeys(data.index.get_level_values(0))) == ["RNN − LHetA", "Hom − LHetA", "GLIFR − RNN"]
+    for name in ("RNN", "Hom"):
+        own = data.loc[f"{name} − LHetA"]
+        wanted = 100 * (values[name] - values["LHetA"]).dropna()
+        assert own["value"].to_dict() == pytest.approx(wanted.to_dict())
+    assert data.loc[("Hom − LHetA", 3), "diverged"]
+    assert data.loc[("GLIFR − RNN", 3), "diverged"]
 
 
 def test_a_diverged_network_stays_in_the_learning_curve_at_its_score(results: Results) -> None:
@@ -72,7 +74,8 @@ def test_silencing_intervals_are_over_networks(results: Results) -> None:
     rows = results.tables["silencing"]
     own = rows[(rows["condition"] == "LHetA") & (rows["fraction"] == 0.4)]
     assert len(own) == 18
-    t = t_interval(own.groupby("seed")["test_accuracy"].mean().to_numpy())
+    shares = rows["fraction"].nunique()
+    t = t_interval(own.groupby("seed")["test_accuracy"].mean().to_numpy(), 1 - 0.05 / shares)
     found = data.loc[("LHetA", 0.4)]
     assert found["n"] == 6
     assert (found["mean"], found["low"], found["high"]) == pytest.approx((t.mean, t.low, t.high))
@@ -117,3 +120,44 @@ def test_diverged_networks_do_not_hide_the_others(results: Results) -> None:
     assert np.ptp(right.get_xlim()) < np.ptp(left.get_xlim()) / 4
     assert left.get_xlim()[0] < 10.0
     assert not math.isclose(right.get_xlim()[0], 0.0)
+
+
+def test_the_timeline_has_every_unit_that_ended(results: Results) -> None:
+    data = drawn(figures.run_timeline(results)).data
+    units = results.counts[results.counts["stage"] != "silencing"]
+    assert len(data) == int(units[["complete", "pruned"]].sum().sum())
+    assert (data["end_hours"] >= data["start_hours"]).all()
+    assert data["start_hours"].min() == 0
+
+
+def test_best_so_far_never_rises_and_counts_every_trial(results: Results) -> None:
+    data = drawn(figures.best_so_far(results)).data
+    for _, own in data.groupby("condition"):
+        assert list(own["trials"]) == list(range(1, 9))
+        assert (own["best"].dropna().diff().dropna() <= 0).all()
+
+
+def test_the_profile_falls_from_all_networks_to_none(results: Results) -> None:
+    data = drawn(figures.performance_profile(results)).data
+    for name, own in data.groupby("condition"):
+        share = own["share"].to_numpy()
+        assert (np.diff(share) <= 0).all()
+        assert share[-1] == 0
+        assert share[0] == pytest.approx(5 / 6 if name == "Hom" else 1.0)
+
+
+def test_the_matrix_holds_every_pair_once(results: Results) -> None:
+    data = drawn(figures.pair_matrix(assess(results))).data
+    assert list(zip(data["condition"], data["minus"], strict=True)) == [
+        ("Hom", "RNN"),
+        ("LHetA", "RNN"),
+        ("LHetA", "Hom"),
+    ]
+
+
+def test_the_rate_explains_a_search_that_only_the_rate_decides(tmp_path: Path) -> None:
+    """In the synthetic search the value depends on the learning rate alone."""
+    study = Synthetic(conditions=("FHetA",), reference="FHetA", seeds=2, trials=40, pruned_share=0, failed_share=0)
+    data = drawn(figures.importance_map(load(write_study(tmp_path / "s", study)))).data.set_index("hyperparameter")
+    assert data["importance"].sum() == pytest.approx(1)
+    assert data.loc["learning_rate", "importance"] > 0.8

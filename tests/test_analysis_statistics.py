@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -12,9 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from analysis.comparisons import differences_from, holm, sign_flip_p, smallest_p
-from analysis.figures.curves import per_network
-from analysis.intervals import t_interval
+from analysis.comparisons import holm, sign_flip_p, smallest_p
+from analysis.contrasts import all_pairs, judge
+from analysis.effects import equivalence_p, hedges_g, obstacle, sd_ratio, welch_p
+from analysis.factorial import CELLS, factorial
+from analysis.intervals import iqm_interval, t_interval
+from analysis.power import equivalence_power, power, seeds_for_equivalence, seeds_needed
+from analysis.robustness import kept_shares, per_network
+from analysis.verdicts import verdict
+from glifr.records import Contrast, pair
 
 
 @pytest.mark.parametrize("n", [2, 3, 10, 20])
@@ -103,9 +110,12 @@ def _values() -> pd.DataFrame:
     return frame
 
 
-def test_differences_are_paired_over_shared_seeds() -> None:
+BASE = {"smallest_effect": 0.005, "alpha": 0.05}
+
+
+def test_contrasts_are_paired_over_shared_seeds() -> None:
     values = _values()
-    b, c = differences_from(values, "A")
+    b, c = judge(values, [pair("B", "A"), pair("C", "A")], **BASE)
     shared = [1, 2, 4, 6, 7, 8]
     d = (values["B"] - values["A"])[shared]
     low, high = stats.ttest_rel(values["B"][shared], values["A"][shared]).confidence_interval(0.95)
@@ -113,23 +123,129 @@ def test_differences_are_paired_over_shared_seeds() -> None:
     assert (b.interval.mean, b.interval.low, b.interval.high) == pytest.approx((d.mean(), low, high))
     assert b.unpaired == (3, 5)
     assert c.unpaired == (5,)
-    assert c.interval.reason == "all values are equal"
+    assert c.reason == "all differences are equal"
+    assert c.verdict == "inconclusive"
     assert math.isnan(c.p)
     assert b.p_holm == b.p  # the only test of the family
 
 
-def test_the_order_of_seeds_does_not_matter() -> None:
-    values = pd.DataFrame(np.random.default_rng(1).normal(size=(20, 2)), columns=["A", "B"], index=range(20))
-    (straight,), (shuffled,) = (
-        differences_from(values, "A"),
-        differences_from(values.sample(frac=1, random_state=2), "A"),
-    )
-    assert straight.p == shuffled.p
-    assert straight.interval == shuffled.interval
+def test_a_contrast_of_groups_is_the_difference_of_their_means_within_a_seed() -> None:
+    values = _values()
+    (found,) = judge(values, [Contrast("both", ("B", "C"), ("A",))], **BASE)
+    whole = values.dropna()
+    wanted = (whole["B"] + whole["C"]) / 2 - whole["A"]
+    assert found.pairs.to_numpy() == pytest.approx(wanted.to_numpy())
+    assert list(found.pairs.index) == list(whole.index)
 
 
-def test_without_the_reference_there_is_no_difference() -> None:
-    assert differences_from(_values().drop(columns="A"), "A") == []
+@pytest.mark.parametrize("n", [8, 20])
+def test_neither_the_order_of_seeds_nor_that_of_conditions_matters(n: int) -> None:
+    rng = np.random.default_rng(1)
+    values = pd.DataFrame(rng.normal(0.94, 0.004, (n, 8)), columns=list(CELLS), index=range(n))
+    shuffled = values.sample(frac=1, random_state=2)[list(reversed(CELLS))]
+    for straight, other in zip(*(judge(v, all_pairs(CELLS), **BASE) for v in (values, shuffled)), strict=True):
+        assert replace(straight, pairs=other.pairs) == other
+        assert straight.pairs.equals(other.pairs)
+    assert factorial(values, **BASE) == factorial(shuffled, **BASE)
+
+
+def test_a_contrast_of_an_unknown_condition_stays_and_says_why() -> None:
+    known, unknown = judge(_values(), [pair("B", "A"), pair("D", "A")], **BASE)
+    assert not math.isnan(known.p)
+    assert unknown.reason == "not in the study: D"
+    assert unknown.verdict == "inconclusive"
+
+
+VERDICTS = {
+    "better": (0.02, 0.003, True),
+    "worse": (0.02, 0.003, False),
+    "equivalent": (0.0003, 0.001, True),
+    "inconclusive": (0.003, 0.01, True),
+}
+
+
+@pytest.mark.parametrize("wanted", VERDICTS)
+def test_each_verdict_is_reached(wanted: str) -> None:
+    shift, spread, higher_is_better = VERDICTS[wanted]
+    rng = np.random.default_rng(4)
+    a = rng.normal(0.94, 0.01, 12)
+    values = pd.DataFrame({"A": a, "B": a + rng.normal(shift, spread, 12)})
+    (found,) = judge(values, [pair("B", "A")], higher_is_better=higher_is_better, **BASE)
+    assert found.verdict == wanted
+
+
+def test_a_real_but_tiny_difference_is_equivalent() -> None:
+    """Significant and within the smallest effect of interest: too small to matter comes first."""
+    assert verdict(0.001, 1e-6, 1e-6, 0.05, True) == "equivalent"
+    assert verdict(0.001, math.nan, math.nan, 0.05, True) == "inconclusive"
+
+
+@pytest.mark.parametrize("values", [[0.9] * 5, [0.9], [], [0.9, math.nan, 0.8]])
+def test_no_statistic_of_groups_that_allow_none(values: list[float]) -> None:
+    """scipy gives p = 5e-135 for two constant groups."""
+    other = [0.5] * len(values)
+    assert obstacle(values, other)
+    for number in (
+        welch_p(values, other),
+        hedges_g(values, other),
+        sd_ratio(values, other),
+        equivalence_p(values, 0.1),
+    ):
+        assert math.isnan(number)
+
+
+def test_the_factorial_says_why_it_cannot_be() -> None:
+    values = pd.DataFrame(np.random.default_rng(0).normal(size=(6, 8)), columns=list(CELLS))
+    assert "without a network: Hom" in factorial(values.drop(columns="Hom"), **BASE).reason
+    assert "too few networks" in factorial(values.head(1), **BASE).reason
+    assert "no error" in factorial(values * 0 + 1.0, **BASE).reason
+    assert factorial(values.assign(RNN=0.9), **BASE) == factorial(values, **BASE)
+
+
+def test_a_seed_with_one_network_is_left_out_of_the_factorial() -> None:
+    values = pd.DataFrame(np.random.default_rng(0).normal(size=(6, 8)), columns=list(CELLS))
+    lonely = values.copy()
+    lonely.loc[6] = [1.0, *[math.nan] * 7]
+    found = factorial(lonely, **BASE)
+    assert found.dropped == (6,)
+    assert found.effects == factorial(values, **BASE).effects
+
+
+def test_iqm_shrugs_off_a_diverged_network() -> None:
+    x = np.random.default_rng(2).normal(0.94, 0.003, 12)
+    calm, struck = iqm_interval(x), iqm_interval([*x[1:], 0.1])
+    assert abs(struck.iqm - calm.iqm) < 0.003
+    assert struck.high - struck.low < 3 * (calm.high - calm.low)
+    assert iqm_interval(x[:9]).reason == "fewer than 10 networks"
+    assert math.isnan(iqm_interval(x[:9]).low)
+    assert iqm_interval([0.9] * 10).reason == "all values are equal"
+
+
+def test_seeds_needed_are_the_first_that_are_enough() -> None:
+    n = seeds_needed(0.005, 0.004, 0.05 / 12)
+    assert n is not None
+    assert power(n, 0.005, 0.004, 0.05 / 12) >= 0.8 > power(n - 1, 0.005, 0.004, 0.05 / 12)
+    assert seeds_needed(0.005, 0.0001, 0.05 / 12) == 9, "below that no p is small enough"
+    assert seeds_needed(0.005, 4.0, 0.05) is None
+    m = seeds_for_equivalence(0.005, 0.004, 0.05)
+    assert m is not None
+    assert equivalence_power(m, 0.005, 0.004, 0.05) >= 0.8 > equivalence_power(m - 1, 0.005, 0.004, 0.05)
+
+
+def test_power_of_equivalence_is_what_is_simulated() -> None:
+    rng = np.random.default_rng(0)
+    found = np.mean([equivalence_p(rng.normal(0, 0.004, 10), 0.004) <= 0.05 for _ in range(2000)])
+    assert found == pytest.approx(equivalence_power(10, 0.004, 0.004, 0.05), abs=0.035)
+
+
+def test_area_and_half_loss_of_a_straight_line() -> None:
+    rows = [("A", s, f, m, 0.1 + (1 - f) * 0.8) for s in (1, 2) for f in (0.0, 0.25, 0.5, 1.0) for m in range(3)]
+    rows += [("A", 3, f, 0, 0.1) for f in (0.0, 0.5, 1.0)]
+    frame = pd.DataFrame(rows, columns=["condition", "seed", "fraction", "mask", "test_accuracy"])
+    found = kept_shares(frame, "test_accuracy", 0.1).set_index("seed")
+    assert found.loc[1, "area"] == pytest.approx(0.5)
+    assert found.loc[1, "half_loss"] == pytest.approx(0.5)
+    assert math.isnan(found.loc[3, "area"]), "a network at chance has nothing to lose"
 
 
 def test_masks_are_averaged_within_their_network_first() -> None:

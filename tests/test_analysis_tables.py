@@ -11,7 +11,7 @@ import pytest
 from records_factory import Synthetic, study_body, write_study
 
 from analysis import load
-from analysis.columns import DTYPES, TABLES, column_dictionary
+from analysis.columns import DERIVED, DTYPES, TABLES, column_dictionary
 from analysis.summaries import performances, position, tunings
 from analysis.tables import write_tables
 from glifr.records import InputError, Layout, UnitId, read_sealed, seal
@@ -40,7 +40,9 @@ def test_tables_have_the_documented_columns_and_kinds(mixed: Path) -> None:
 
 
 def test_the_column_dictionary_is_documented() -> None:
-    assert column_dictionary() in DOCS.read_text(encoding="utf-8")
+    documented = DOCS.read_text(encoding="utf-8")
+    assert column_dictionary() in documented
+    assert column_dictionary(DERIVED) in documented
 
 
 def test_csv_and_parquet_hold_the_same(mixed: Path) -> None:

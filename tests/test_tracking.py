@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 from small_study import NeverStop, StopAfter, conduct, new_conductor, small_plan
-from wandb_files import OfflineRun, read_runs
 
 from glifr.conditions import CONDITIONS
 from glifr.records import UnitId, scan
 from launch import tracking
 from launch.executors import RayExecutor, Resources
 from launch.ledger import Ledger
+from launch.tracking_files import OfflineRun, read_runs
 
 TRAINED = ("search", "confirm", "final")
 

@@ -1,19 +1,66 @@
 """Figures: a module a family. Each gives a `Drawing` with its data and caption, or says why there is none."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from analysis.assessment import Assessment
 from analysis.figures.curves import learning_curves, silencing_curves
 from analysis.figures.drawing import Drawing, Empty, write_figure
-from analysis.figures.performance import condition_dots, difference_forest
+from analysis.figures.factors import factorial_interaction, pair_matrix
+from analysis.figures.neurons import parameter_distributions
+from analysis.figures.performance import condition_dots, contrast_forest, performance_profile
+from analysis.figures.planning import power_by_seeds, run_timeline
+from analysis.figures.robustness import silencing_area
 from analysis.figures.search import search_results
 from analysis.figures.style import house_style
+from analysis.figures.tuning import best_so_far, importance_map, parallel_coordinates, search_slices
+
+Draw = Callable[[Assessment], Drawing | Empty]
+
+# by the name of their files, in the order of the report
+FIGURES: Mapping[str, Draw] = MappingProxyType(
+    {
+        "condition_dots": lambda a: condition_dots(a.results),
+        "performance_profile": lambda a: performance_profile(a.results),
+        "learning_curves": lambda a: learning_curves(a.results),
+        "factorial_interaction": factorial_interaction,
+        "contrast_forest": contrast_forest,
+        "pair_matrix": pair_matrix,
+        "silencing_curves": lambda a: silencing_curves(a.results),
+        "silencing_area": silencing_area,
+        "search_results": lambda a: search_results(a.results),
+        "search_slices": lambda a: search_slices(a.results),
+        "best_so_far": lambda a: best_so_far(a.results),
+        "importance": lambda a: importance_map(a.results),
+        "parallel_coordinates": lambda a: parallel_coordinates(a.results),
+        "parameter_distributions": lambda a: parameter_distributions(a.results),
+        "power": power_by_seeds,
+        "run_timeline": lambda a: run_timeline(a.results),
+    }
+)
 
 __all__ = [
+    "FIGURES",
     "Drawing",
     "Empty",
+    "best_so_far",
     "condition_dots",
-    "difference_forest",
+    "contrast_forest",
+    "factorial_interaction",
     "house_style",
+    "importance_map",
     "learning_curves",
+    "pair_matrix",
+    "parallel_coordinates",
+    "parameter_distributions",
+    "performance_profile",
+    "power_by_seeds",
+    "run_timeline",
     "search_results",
+    "search_slices",
+    "silencing_area",
     "silencing_curves",
     "write_figure",
 ]

@@ -10,8 +10,9 @@ from analysis.emptiness import nothing_from
 from analysis.figures.drawing import Drawing, Empty, axis_note
 from analysis.figures.panels import draw_curves, panels
 from analysis.figures.style import MUTED, log_axis
-from analysis.intervals import SHOWN_FROM, t_interval
+from analysis.intervals import LEVEL, SHOWN_FROM, t_interval
 from analysis.load import Results
+from analysis.robustness import per_network
 from analysis.text import count, significant, span
 
 
@@ -55,11 +56,15 @@ def _capped(epochs: pd.DataFrame, column: str, worst: float) -> pd.Series:
 
 
 def _curves(rows: pd.DataFrame, x: str, band: str) -> pd.DataFrame:
-    """condition, `x`, n, mean, low, high over networks; the band is their range, or the t interval from 5 on."""
+    """condition, `x`, n, mean, low, high over networks; the band is their range, or simultaneous t intervals from 5 on.
+
+    Simultaneous (Bonferroni over the places of a curve): all of it covers the true curve in 95 % of studies.
+    """
     found = []
+    places = max(1, rows[x].nunique())
     for (condition, at), own in rows.dropna(subset=["value"]).groupby(["condition", x], sort=False):
         values = own["value"].to_numpy(dtype=np.float64)
-        t = t_interval(values)
+        t = t_interval(values, 1 - (1 - LEVEL) / places)
         low, high = float(values.min()), float(values.max())
         if band == "interval" and t.n >= SHOWN_FROM:
             low, high = (t.low, t.high) if np.isfinite(t.low) else (t.mean, t.mean)
@@ -72,7 +77,7 @@ def _curves(rows: pd.DataFrame, x: str, band: str) -> pd.DataFrame:
 def silencing_curves(results: Results) -> Drawing | Empty:
     """Test performance against the share of neurons silenced; masks are averaged within their network first."""
     info, rows = results.info, results.tables["silencing"]
-    measure = info.task.measure
+    measure = info.measure
     name, title = "silencing_curves", "Silencing of neurons"
     if not info.planned("silencing"):
         todo = "Add a 'silencing' section to the study file and run it again."
@@ -93,7 +98,7 @@ def silencing_curves(results: Results) -> Drawing | Empty:
     figure.supxlabel("neurons silenced (%)", color=MUTED, fontsize=9)
     figure.supylabel(measure.axis, color=MUTED, fontsize=9)
     sizes, masks = data.groupby("condition")["n"].max().tolist(), int(rows["mask"].max()) + 1
-    interval = "95 % t interval, each share by itself"
+    interval = "simultaneous 95 % t band (Bonferroni over the shares)"
     band = interval if min(sizes) >= SHOWN_FROM else f"range ({interval}, from {SHOWN_FROM} networks on)"
     chance = f" Dashed: chance ({measure.chance_words})." if measure.chance_words else ""
     caption = (
@@ -103,8 +108,3 @@ def silencing_curves(results: Results) -> Drawing | Empty:
     )
     alternative = f"{measure.label.capitalize()} by share of neurons silenced, a panel a condition"
     return Drawing(name, title, alternative, caption, figure, data)
-
-
-def per_network(rows: pd.DataFrame, column: str) -> pd.DataFrame:
-    """The mean over masks: one row a network and share. A mask is nested in its network and never a sample."""
-    return rows.groupby(["condition", "seed", "fraction"], sort=False)[column].mean().rename("value").reset_index()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass
 from io import BytesIO
 
@@ -15,6 +16,7 @@ from glifr.records import Layout
 
 KINDS = ("svg", "png", "csv")
 _DPI = 160
+_LARGEST_SVG = 260_000  # bytes
 
 
 @dataclass(frozen=True)
@@ -52,29 +54,37 @@ def svg_bytes(drawing: Drawing) -> bytes:
 
 
 def _rendered(figure: Figure, kind: str, metadata: dict[str, None]) -> bytes:
+    if figure.get_layout_engine() is not None:
+        # laid out once: it is slow, and every file of the figure shall have the same places
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
     buffer = BytesIO()
     figure.savefig(buffer, format=kind, dpi=_DPI, metadata=metadata)
-    figure.set_layout_engine("none")  # laid out once: slow, and the next file shall have the same places
     return buffer.getvalue()
 
 
-def write_figure(layout: Layout, drawn: Drawing | Empty) -> tuple[list[str], bytes | None]:
-    """Writes SVG, PNG and CSV; returns their paths relative to the results folder, and the SVG.
+def write_figure(layout: Layout, drawn: Drawing | Empty) -> tuple[list[str], str]:
+    """Writes SVG, PNG and CSV; returns their paths relative to the results folder, and the figure as a data URI.
 
-    For an empty figure the files of an earlier report are removed.
+    For an empty figure the files of an earlier report are removed, and the URI is ''.
     """
     paths = {kind: layout.figures / f"{drawn.name}.{kind}" for kind in KINDS}
     if isinstance(drawn, Empty):
         remove(*paths.values())
-        return [], None
-    svg = svg_bytes(drawn)
+        return [], ""
     contents = {
-        "svg": svg,
+        "svg": svg_bytes(drawn),
         "png": _rendered(drawn.figure, "png", {"Software": None}),
         "csv": drawn.data.to_csv(index=False, lineterminator="\n").encode(),
     }
     written = [write_whole(paths[kind], contents[kind]) for kind in KINDS]
-    return [str(path.relative_to(layout.root)) for path in written], svg
+    return [str(path.relative_to(layout.root)) for path in written], _data_uri(contents["svg"], contents["png"])
+
+
+def _data_uri(svg: bytes, png: bytes) -> str:
+    """The SVG; of a figure with very many marks the PNG, so that the page stays small."""
+    kind, content = ("svg+xml", svg) if len(svg) <= _LARGEST_SVG else ("png", png)
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def axis_note(low: float, high: float) -> str:

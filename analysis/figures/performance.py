@@ -1,26 +1,31 @@
-"""What the final networks reached: every seed as a dot, and differences from the reference."""
+"""What the final networks reached: every seed as a dot, the planned contrasts, the whole distribution."""
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
-from analysis.comparisons import differences_from
+from analysis.assessment import Assessment
 from analysis.emptiness import CONTINUE, nothing_from
-from analysis.figures.drawing import Drawing, Empty
-from analysis.figures.rows import Rows, draw_rows, interval_words
+from analysis.figures.drawing import Drawing, Empty, axis_note, new_figure
+from analysis.figures.rows import Row, Rows, condition_rows, draw_rows, interval_words
+from analysis.figures.style import INK, WIDTH
 from analysis.intervals import t_interval
 from analysis.load import Results
 from analysis.text import count, span
+from analysis.wording import margin as margin_words
+from glifr.conditions import Condition
+from glifr.records import Contrast
 
 
 def condition_dots(results: Results) -> Drawing | Empty:
     """Every final network as a dot, with mean and interval a condition."""
-    info, measure = results.info, results.info.task.measure
+    info, measure = results.info, results.info.measure
     name, title = "condition_dots", f"Final {measure.label} by condition"
     if not len(results.finals):
         return Empty(name, title, *nothing_from(results, "final"))
     data = _networks(results)
-    figure, notes = draw_rows(Rows(info.conditions, info.reference, data, measure.axis))
+    figure, notes = draw_rows(Rows(condition_rows(info.conditions), info.reference, data, measure.axis))
     sizes = data.groupby("condition")["seed"].size().tolist()
     caption = (
         f"{measure.label.capitalize()} ({measure.direction}) of each final network, one dot a seed "
@@ -33,7 +38,7 @@ def condition_dots(results: Results) -> Drawing | Empty:
 
 def _networks(results: Results) -> pd.DataFrame:
     """condition, seed, value (as shown), diverged; and n, mean, interval_low, interval_high of the condition."""
-    measure, finals = results.info.task.measure, results.finals
+    measure, finals = results.info.measure, results.finals
     parts = []
     for condition in results.info.names:
         own = finals[finals["condition"] == condition].sort_values("seed")
@@ -44,43 +49,92 @@ def _networks(results: Results) -> pd.DataFrame:
     return pd.concat(parts)
 
 
-def difference_forest(results: Results) -> Drawing | Empty:
-    """Differences from the reference, paired by seed."""
-    info, measure = results.info, results.info.task.measure
-    name, title = "difference_forest", f"Difference from {info.reference}"
-    others = tuple(c for c in info.conditions if c.name != info.reference)
-    if not others:
-        return Empty(name, title, "The study has one condition.", "Add a second condition to the study file.")
-    data = _pairs(results)
+def contrast_forest(a: Assessment) -> Drawing | Empty:
+    """The planned contrasts: every paired difference with the interval of their mean."""
+    info, measure = a.results.info, a.results.info.measure
+    name, title = "contrast_forest", "Planned contrasts"
+    if not a.planned:
+        if len(info.conditions) == 1:
+            return Empty(name, title, "The study has one condition.", "Add a second condition to the study file.")
+        return Empty(name, title, "No contrast is declared.", "Add one under 'analysis.contrasts' in the study file.")
+    data = _pairs(a)
     if not len(data):
-        if not len(results.finals):
-            return Empty(name, title, *nothing_from(results, "final"))
-        why = f"No seed has a finished network of both {info.reference} and another condition."
-        return Empty(name, title, why, CONTINUE)
+        if not len(a.results.finals):
+            return Empty(name, title, *nothing_from(a.results, "final"))
+        return Empty(name, title, "No seed has a finished network of every condition of a contrast.", CONTINUE)
     unit = f" ({measure.difference_unit})" if measure.difference_unit else ""
-    label = f"{measure.label} minus that of {info.reference}{unit}"
-    figure, notes = draw_rows(Rows(others, info.reference, data, label, zero=True))
+    rows = tuple(Row(j.contrast.name, contrast_style(a, j.contrast)) for j in a.planned)
+    margin = info.smallest_effect * measure.scale
+    label = f"difference in {measure.label}{unit}"
+    figure, notes = draw_rows(Rows(rows, "", data, label, zero=True, margin=margin))
     sizes = data.groupby("condition")["seed"].size().tolist()
     side = "right" if measure.higher_is_better else "left"
     caption = (
-        f"Condition minus {info.reference}, one dot a pair, which is a seed that both have "
-        f"(n = {span(sizes)} a condition); {side} of 0 the condition did better. "
-        f"{interval_words(sizes, 'pairs')}{notes}"
+        f"First side minus second, one dot a pair, which is a seed that all conditions of the contrast have "
+        f"(n = {span(sizes)} a contrast); {side} of 0 the first side did better. Grey band: ± the smallest effect of "
+        f"interest ({margin_words(info.smallest_effect, measure)}). {interval_words(sizes, 'pairs')}{notes}"
     )
-    alternative = f"Paired differences from {info.reference} of {count(len(others), 'condition')}"
+    alternative = f"Paired differences of {count(len(a.planned), 'planned contrast')}"
     return Drawing(name, title, alternative, caption, figure, data)
 
 
-def _pairs(results: Results) -> pd.DataFrame:
-    """condition, seed, value (difference as shown), diverged (either network); and the condition's row of the table."""
-    info, finals = results.info, results.finals
-    lost = finals.pivot(index="seed", columns="condition", values="diverged").reindex(columns=info.names)
-    lost = lost.fillna(False).astype(bool)
+def contrast_style(a: Assessment, contrast: Contrast) -> Condition:
+    """The look of the condition that a contrast is about; black for a mean of several."""
+    by_name = {c.name: c.style for c in a.results.info.conditions}
+    own = contrast.of[0] if len(contrast.of) == 1 else ""
+    return by_name.get(own) or Condition(contrast.name, "GLIFR", color=INK, marker="o")
+
+
+def _pairs(a: Assessment) -> pd.DataFrame:
+    """condition (the contrast), seed, value (as shown), diverged (any of its networks); and the contrast's numbers."""
+    scale, lost = a.results.info.measure.scale, a.results.diverged_finals()
     parts = []
-    for d in differences_from(results.final_values() * info.task.measure.scale, info.reference):
-        t, either = d.interval, (lost[d.condition] | lost[info.reference])[d.pairs.index]
-        part = pd.DataFrame({"seed": d.pairs.index, "value": d.pairs.to_numpy(), "diverged": either.to_numpy()})
-        part.insert(0, "condition", d.condition)
-        part = part.assign(n=t.n, mean=t.mean, interval_low=t.low, interval_high=t.high, p=d.p, p_holm=d.p_holm)
-        parts.append(part)
-    return pd.concat(parts)
+    for j in a.planned:
+        if not j.interval.n:
+            continue
+        t, either = j.interval, lost[list(j.contrast.conditions)].any(axis=1)[j.pairs.index]
+        part = pd.DataFrame({"seed": j.pairs.index, "value": scale * j.pairs, "diverged": either.to_numpy()})
+        part.insert(0, "condition", j.contrast.name)
+        numbers = {"mean": scale * t.mean, "interval_low": scale * t.low, "interval_high": scale * t.high}
+        parts.append(part.assign(n=t.n, **numbers, p=j.p, p_holm=j.p_holm, verdict=j.verdict))
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def performance_profile(results: Results) -> Drawing | Empty:
+    """For each value of the measure the share of networks that reach it."""
+    info, measure = results.info, results.info.measure
+    name, title = "performance_profile", "Performance profile"
+    if not len(results.finals):
+        return Empty(name, title, *nothing_from(results, "final"))
+    kept = results.finals
+    values = kept[measure.column] * measure.scale
+    whole = values[~kept["diverged"].fillna(False).astype(bool)]
+    low, high = (float(v) for v in ((whole if len(whole) else values).agg(["min", "max"])))
+    at = np.linspace(low - 0.02 * (high - low or 1), high + 0.02 * (high - low or 1), 241)
+    figure = new_figure(WIDTH, 3.1)
+    axes = figure.subplots()
+    parts = []
+    for condition in info.conditions:
+        own = values[kept["condition"] == condition.name].to_numpy(dtype=np.float64)
+        if not len(own):
+            continue
+        reached = (own[:, None] >= at) if measure.higher_is_better else (own[:, None] <= at)
+        share = reached.mean(axis=0)
+        style = condition.style
+        axes.plot(
+            at, 100 * share, color=style.color, marker=style.marker, markevery=(6, 40), ms=4.5, lw=1.5, label=style.name
+        )
+        parts.append(pd.DataFrame({"condition": condition.name, "value": at, "share": share}))
+    axes.set_xlabel(measure.axis)
+    axes.set_ylabel("networks that reach it (%)")
+    axes.set_ylim(0, 103)
+    axes.grid(axis="y")
+    axes.legend(ncols=1, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    word = "at least" if measure.higher_is_better else "at most"
+    caption = (
+        f"Share of a condition's final networks whose {measure.label} is {word} the value on the axis; the further "
+        f"{'right' if measure.higher_is_better else 'left'} a curve falls, the better. It shows the whole "
+        "distribution over seeds, not only its mean. Diverged networks count, beyond the end of the "
+        f"axis.{axis_note(*axes.get_xlim())}"
+    )
+    return Drawing(name, title, f"Share of networks that reach each {measure.label}", caption, figure, pd.concat(parts))

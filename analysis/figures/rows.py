@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,24 +11,42 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.figures.drawing import axis_note, new_figure
-from analysis.figures.style import INK, MUTED, WIDTH, edge, quiet_y
+from analysis.figures.style import GRID, INK, MUTED, WIDTH, edge, quiet_y
 from analysis.intervals import SHOWN_FROM, t_interval
 from analysis.study import ConditionInfo
 from analysis.text import listed
+from glifr.conditions import Condition
 
 _ROW = 0.40  # inches a condition
 _GOLDEN = 0.618034  # gives every dot a height of its own, the same at every rendering
 
 
 @dataclass(frozen=True)
-class Rows:
-    """What is drawn. data: condition, seed, value (as shown), diverged. zero: a line at 0."""
+class Row:
+    """A row: the name that `data` knows it by, and how it is drawn."""
 
-    conditions: tuple[ConditionInfo, ...]
+    name: str
+    style: Condition
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What is drawn. data: condition (the row's name), seed, value (as shown), diverged.
+
+    zero: a line at 0. margin: half the width of a band about it, the smallest effect of interest; 0 for none.
+    """
+
+    rows: tuple[Row, ...]
     reference: str
     data: pd.DataFrame
     label: str
     zero: bool = False
+    margin: float = 0.0
+
+
+def condition_rows(conditions: Iterable[ConditionInfo]) -> tuple[Row, ...]:
+    """A row a condition."""
+    return tuple(Row(c.name, c.style) for c in conditions)
 
 
 def draw_rows(rows: Rows) -> tuple[Figure, str]:
@@ -35,7 +54,7 @@ def draw_rows(rows: Rows) -> tuple[Figure, str]:
 
     Where diverged networks squeeze the others together, a second panel shows the others by themselves.
     """
-    figure = new_figure(WIDTH, 0.75 + _ROW * len(rows.conditions))
+    figure = new_figure(WIDTH, 0.75 + _ROW * len(rows.rows))
     if not _squeezed(rows.data):
         axes = figure.subplots()
         _draw(axes, rows, rows.data)
@@ -57,9 +76,11 @@ def _squeezed(data: pd.DataFrame) -> bool:
 
 
 def _draw(axes: Axes, rows: Rows, data: pd.DataFrame) -> None:
+    if rows.margin:
+        axes.axvspan(-rows.margin, rows.margin, color=GRID, lw=0, zorder=0)
     if rows.zero:
         axes.axvline(0, color=MUTED, lw=1, zorder=1)
-    for place, condition in enumerate(rows.conditions):
+    for place, condition in enumerate(rows.rows):
         own = data[data["condition"] == condition.name]
         values = own["value"].to_numpy(dtype=np.float64)
         few = len(values) < SHOWN_FROM
@@ -67,18 +88,18 @@ def _draw(axes: Axes, rows: Rows, data: pd.DataFrame) -> None:
         heights = place + spread * np.ones(len(values))
         scatter(axes, condition, values, heights, own["diverged"].to_numpy(dtype=bool))
         _draw_interval(axes, condition, values, place - (0.0 if few else 0.2))
-    axes.set_yticks(range(len(rows.conditions)), [_name(c, rows.reference) for c in rows.conditions])
-    axes.set_ylim(len(rows.conditions) - 0.45, -0.55)
+    axes.set_yticks(range(len(rows.rows)), [_name(c, rows.reference) for c in rows.rows])
+    axes.set_ylim(len(rows.rows) - 0.45, -0.55)
     axes.set_xlabel(rows.label)
     axes.margins(x=0.03)
     quiet_y(axes)
 
 
-def _name(condition: ConditionInfo, reference: str) -> str:
+def _name(condition: Row, reference: str) -> str:
     return f"{condition.name} (reference)" if condition.name == reference else condition.name
 
 
-def scatter(axes: Axes, condition: ConditionInfo, x: np.ndarray, y: np.ndarray, hollow: np.ndarray) -> None:
+def scatter(axes: Axes, condition: Row, x: np.ndarray, y: np.ndarray, hollow: np.ndarray) -> None:
     """Dots at `x`, `y` [n] in the condition's colour and marker; `hollow` ones are only outlined."""
     style = condition.style
     outline = edge(style.color)
@@ -95,7 +116,7 @@ def scatter(axes: Axes, condition: ConditionInfo, x: np.ndarray, y: np.ndarray, 
         )
 
 
-def _draw_interval(axes: Axes, condition: ConditionInfo, values: np.ndarray, y: float) -> None:
+def _draw_interval(axes: Axes, condition: Row, values: np.ndarray, y: float) -> None:
     if not len(values):
         axes.text(0.01, y, "none finished", transform=axes.get_yaxis_transform(), va="center", color=MUTED)
         return

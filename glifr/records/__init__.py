@@ -1,11 +1,13 @@
 """What a run writes: the one schema that training, launcher and analysis share.
 
-`schema` holds the records, `envelope` how one JSON record is sealed and checked, `epochs` the lines that an attempt
-appends, `layout` where each file lies in a results folder, `scan` reads a whole folder back. No torch here: reports are
+`schema` holds the records, `declaration` what a study declares beforehand, `envelope` how one JSON record is sealed and
+checked, `epochs` the lines that an attempt appends, `layout` where each file lies in a results folder, `scan` reads a
+whole folder back. No torch here: reports are
 made without it.
 """
 
 from glifr.errors import InputError, Problem
+from glifr.records.declaration import Contrast, Declaration, Primary, default_contrasts, default_smallest_effect, pair
 from glifr.records.envelope import FORMAT, RecordError, canonical, digest, read_sealed, seal
 from glifr.records.epochs import EpochLines, epoch_line, missing_epochs, read_epochs
 from glifr.records.layout import Layout
@@ -27,12 +29,15 @@ from glifr.records.schema import (
 __all__ = [
     "FORMAT",
     "STAGES",
+    "Contrast",
+    "Declaration",
     "EpochLines",
     "EpochRecord",
     "InputError",
     "Layout",
     "NetworkFile",
     "ParameterSummary",
+    "Primary",
     "Problem",
     "Proposal",
     "RecordError",
@@ -45,9 +50,12 @@ __all__ = [
     "UnitRecords",
     "UnitResult",
     "canonical",
+    "default_contrasts",
+    "default_smallest_effect",
     "digest",
     "epoch_line",
     "missing_epochs",
+    "pair",
     "read_epochs",
     "read_sealed",
     "scan",

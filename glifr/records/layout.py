@@ -64,7 +64,7 @@ class Layout:
         return self.root / "report.html"
 
     def unit(self, unit: UnitId) -> Path:
-        return self.units / unit.stage / unit.condition / str(unit.number)
+        return self.root.joinpath("units", unit.stage, unit.condition, str(unit.number))
 
     def proposal(self, unit: UnitId) -> Path:
         return self.unit(unit) / "proposal.json"

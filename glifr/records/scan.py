@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +18,11 @@ from glifr.records.schema import STAGES, EpochRecord, Proposal, UnitId, UnitResu
 
 @dataclass(frozen=True)
 class UnitRecords:
-    """Everything on disk about one unit. `failures` has one dict (kind, message, at) per failed attempt."""
+    """Everything on disk about one unit.
+
+    failures: one dict (kind, message, at) per failed attempt. resumed: attempts that went on from a checkpoint.
+    repeated_epochs: epoch records that a later attempt wrote again.
+    """
 
     unit: UnitId
     proposal: Proposal
@@ -23,6 +30,8 @@ class UnitRecords:
     epochs: tuple[EpochRecord, ...]
     attempts: int
     failures: tuple[dict[str, Any], ...]
+    resumed: int = 0
+    repeated_epochs: int = 0
 
 
 @dataclass(frozen=True)
@@ -40,7 +49,7 @@ def _unit(layout: Layout, unit: UnitId, problems: list[str]) -> UnitRecords | No
     try:
         proposal = Proposal.from_json(read_sealed(layout.proposal(unit)))
     except (FileNotFoundError, RecordError, KeyError, TypeError) as error:
-        problems.append(f"{unit}: no usable proposal ({error})")
+        problems.append(f"{unit}: no usable proposal ({_said(error)})")
         return None
     result = None
     try:
@@ -48,24 +57,36 @@ def _unit(layout: Layout, unit: UnitId, problems: list[str]) -> UnitRecords | No
     except FileNotFoundError:
         pass
     except (RecordError, KeyError, TypeError) as error:
-        problems.append(f"{unit}: result not used ({error})")
-    folders = sorted(p for p in layout.attempts(unit).glob("*") if p.is_dir())
+        problems.append(f"{unit}: result not used ({_said(error)})")
+    folders = _folders(layout.attempts(unit))
     epochs: dict[tuple[int, int], EpochRecord] = {}
     failures: list[dict[str, Any]] = []
+    written = resumed = 0
     # the publishing attempt last: where two attempts ran the same epoch, its records are the ones that count
     folders.sort(key=lambda p: (result is not None and p.name == result.attempt, p.name))
     for folder in folders:
         lines = read_epochs(folder / "epochs.jsonl")
         epochs.update({(e.seed, e.epoch): e for e in lines.records})
         problems += [f"{unit}: {problem}" for problem in lines.problems]
+        written += len(lines.records)
+        resumed += bool(lines.records) and min(e.epoch for e in lines.records) > 1
         try:
-            failures += [read_sealed(folder / "failure.json")] if (folder / "failure.json").exists() else []
+            with suppress(FileNotFoundError):
+                failures.append(read_sealed(folder / "failure.json"))
         except RecordError as error:
             problems.append(f"{unit}: {error}")
     ordered = tuple(epochs[key] for key in sorted(epochs))
     if result is not None:
         problems += [f"{unit}: {missing}" for missing in missing_epochs(result, ordered)]
-    return UnitRecords(unit, proposal, result, ordered, len(folders), tuple(failures))
+    repeated = written - len(ordered)
+    return UnitRecords(unit, proposal, result, ordered, len(folders), tuple(failures), resumed, repeated)
+
+
+def _said(error: Exception) -> str:
+    """What is wrong with a record; a field too many or too few is the mark of another version."""
+    if isinstance(error, KeyError | TypeError):
+        return f"written by another version of this project: {str(error).removeprefix('UnitResult.__init__() ')}"
+    return str(error)
 
 
 def scan(root: Path) -> StudyRecords:
@@ -94,16 +115,27 @@ def scan(root: Path) -> StudyRecords:
     except (FileNotFoundError, RecordError) as error:
         sessions = []
         problems.append(f"provenance not used ({error})")
-    units = []
+    units = tuple(_units(layout, problems))
+    return StudyRecords(layout, study, sessions, units, tuple(problems))
+
+
+def _units(layout: Layout, problems: list[str]) -> Iterator[UnitRecords]:
     for stage in STAGES:
         for path in sorted((layout.units / stage).glob("*/*"), key=lambda p: (p.parent.name, _number(p))):
             if _number(path) < 0:
-                problems.append(f"{path.relative_to(root)}: not a unit's folder, left out")
-                continue
-            found = _unit(layout, UnitId(stage, path.parent.name, _number(path)), problems)
-            units += [found] if found else []
-    return StudyRecords(layout, study, sessions, tuple(units), tuple(problems))
+                problems.append(f"{path.relative_to(layout.root)}: not a unit's folder, left out")
+            elif found := _unit(layout, UnitId(stage, path.parent.name, _number(path)), problems):
+                yield found
 
 
 def _number(path: Path) -> int:
     return int(path.name) if path.name.isdigit() else -1
+
+
+def _folders(parent: Path) -> list[Path]:
+    """The folders in `parent`, by name; none if it is not there."""
+    try:
+        with os.scandir(parent) as entries:
+            return sorted(parent / entry.name for entry in entries if entry.is_dir())
+    except FileNotFoundError:
+        return []

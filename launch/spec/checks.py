@@ -99,6 +99,32 @@ def _fixed_values(name: str, condition: ConditionSpec) -> Iterator[Fault]:
             yield Fault((*path, key), rule, fixed[key], ", ".join(known), "remove it")
 
 
+@_reads("conditions", "analysis")
+def _contrasts(spec: StudySpec) -> Iterator[Fault]:
+    for name, contrast in (spec.analysis.contrasts or {}).items():
+        path = ("analysis", "contrasts", name)
+        for side, conditions in (("of", contrast.of), ("minus", contrast.minus)):
+            for unknown in (c for c in conditions if c not in spec.conditions):
+                rule, allowed = "a contrast names a condition that is not in the study", ", ".join(spec.conditions)
+                yield Fault(
+                    (*path, side), rule, unknown, f"one of {allowed}", "remove the contrast, or add the condition"
+                )
+        if both := set(contrast.of) & set(contrast.minus):
+            rule = "a condition stands on both sides of a contrast"
+            yield Fault(path, rule, ", ".join(sorted(both)), todo="leave it on one side")
+
+
+@_reads("analysis", "task")
+def _primary(spec: StudySpec) -> Iterator[Fault]:
+    task = TASKS[spec.task.name]
+    given = spec.analysis
+    if given.primary == "accuracy" and task.chance_accuracy is None:
+        yield Fault(("analysis", "primary"), f"the task {task.name} has no accuracy", given.primary, "loss")
+    elif (given.primary or task.primary) == "accuracy" and (given.smallest_effect or 0) >= 1:
+        rule, todo = "an accuracy is a share of 1, so this effect cannot be", "write 0.01 for one percentage point"
+        yield Fault(("analysis", "smallest_effect"), rule, given.smallest_effect, "a number above 0, below 1", todo)
+
+
 @_reads("task", "search")
 def _task(spec: StudySpec) -> Iterator[Fault]:
     if spec.search is not None and spec.task.train_on == "train+validation":

@@ -15,10 +15,11 @@ from launch.spec.tree import KeyPath
 
 FULL = "full"
 
-# what cannot change a result: words, where and how it runs, where it is tracked
+# what cannot change a result: words, how results are judged (hashed by itself), where and how it runs and is tracked
 _NOT_HASHED = (
     ("description",),
     ("tracking",),
+    ("analysis",),
     ("resources",),
     ("training", "checkpoint_every"),
     ("training", "seeds_per_batch"),
@@ -80,8 +81,8 @@ def read_resolved(resolved: dict[str, Any]) -> StudySpec:
 def study_hash(resolved: dict[str, Any]) -> str:
     """SHA-256 of a resolved study without what cannot change its results.
 
-    Left out: descriptions, tracking, resources, task.data_root, and of training checkpoint_every, seeds_per_batch and
-    cuda_graphs.
+    Left out: descriptions, analysis (hashed by itself), tracking, resources, task.data_root, and of training
+    checkpoint_every, seeds_per_batch and cuda_graphs.
     """
     return digest(_hashed(resolved, ()))
 

@@ -17,7 +17,8 @@ from pydantic import (
 )
 
 from glifr.conditions import CONDITIONS
-from glifr.records import Stage
+from glifr.records import Contrast, Declaration, Primary, Stage, default_contrasts, default_smallest_effect
+from glifr.records.declaration import ALPHA
 from glifr.tasks import TASKS, TaskSettings, TrainOn
 from launch.spec import values as v
 from launch.spec.tree import Unreadable
@@ -154,6 +155,28 @@ class Silencing(Section):
     masks: v.Count
 
 
+class ContrastSpec(Section):
+    """Within each seed: the mean of the conditions `of` minus the mean of the conditions `minus`."""
+
+    of: v.ConditionNames
+    minus: v.ConditionNames
+
+
+class Analysis(Section):
+    """What is declared before results exist. A null takes the default of `glifr.records.declaration`.
+
+    primary: the measure on test data. smallest_effect: the smallest difference that matters, a share of 1 for accuracy.
+    contrasts: the planned family, by name. alpha: level of the tests.
+    """
+
+    primary: Annotated[Primary, Field(description="accuracy or loss")] | None = None
+    smallest_effect: v.Positive | None = None
+    alpha: v.Alpha = ALPHA
+    contrasts: (
+        Annotated[dict[v.ContrastName, ContrastSpec], Field(description="contrasts, each with `of` and `minus`")] | None
+    ) = None
+
+
 class Resources(Section):
     """Of one trial. max_concurrent: trials at the same time, null for as many as fit. retries: of a failed unit.
 
@@ -195,6 +218,7 @@ class StudySpec(Section):
     confirm: Confirm | None = None
     final: Final
     silencing: Silencing | None = None
+    analysis: Analysis = Analysis()
     resources: Resources = Resources()
     tracking: Tracking = Tracking()
 
@@ -225,6 +249,18 @@ class StudySpec(Section):
         """Epochs of one training in `stage`: a search may train for fewer."""
         short = self.search.epochs if stage == "search" and self.search else None
         return short or self.training.epochs
+
+    def declaration(self) -> Declaration:
+        """How the conditions will be judged, with the defaults filled in."""
+        given, task = self.analysis, TASKS[self.task.name]
+        primary = given.primary or task.primary
+        smallest = given.smallest_effect or default_smallest_effect(primary, task.chance_loss)
+        contrasts = (
+            default_contrasts(list(self.conditions), self.reference)
+            if given.contrasts is None
+            else tuple(Contrast(name, c.of, c.minus) for name, c in given.contrasts.items())
+        )
+        return Declaration(primary, smallest, given.alpha, contrasts)
 
     def search_seeds(self) -> tuple[int, ...]:
         """Seeds of every trial; () without search."""

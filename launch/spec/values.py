@@ -22,6 +22,7 @@ MAX_SEEDS = 99_999
 FAMILIES = tuple(dict.fromkeys(condition.family for condition in CONDITIONS.values()))
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+CONDITIONS_RULE = "a condition's name, or a list of different ones, from " + ", ".join(CONDITIONS)
 NAME_RULE = "small letters, digits, - and _, beginning with a letter or digit, at most 64 characters"
 
 
@@ -44,6 +45,17 @@ def _one_of(what: str, known: tuple[str, ...]) -> Callable[[str], str]:
         return name
 
     return check
+
+
+def _condition_names(value: Any) -> Any:
+    names = [value] if isinstance(value, str) else value
+    if not isinstance(names, list | tuple) or not names or not all(isinstance(name, str) for name in names):
+        refuse("this must be a condition's name or a list of them", CONDITIONS_RULE)
+    for name in names:
+        _one_of("condition", tuple(CONDITIONS))(name)
+    if len(set(names)) < len(names):
+        refuse("a condition is given twice", CONDITIONS_RULE, "give each condition once")
+    return tuple(names)
 
 
 def _check_name(name: str) -> str:
@@ -179,6 +191,9 @@ ConditionName = Annotated[
     Keys(tuple(CONDITIONS)),
     Field(description="one of " + ", ".join(CONDITIONS)),
 ]
+ConditionNames = Annotated[tuple[str, ...], BeforeValidator(_condition_names), Field(description=CONDITIONS_RULE)]
+ContrastName = Annotated[str, Field(min_length=1, max_length=80, description="a name of 1 to 80 characters"), Keys()]
+Alpha = Annotated[float, Field(gt=0, lt=0.5, description="a number above 0, below 0.5")]
 TaskName = Annotated[
     str, AfterValidator(_one_of("task", tuple(TASKS))), Field(description="one of " + ", ".join(TASKS))
 ]

@@ -1,4 +1,7 @@
-"""Reads W&B's offline files back: blocks of 32 KiB with records (CRC, length, kind), each a protobuf `Record`."""
+"""Reads W&B's offline files back: blocks of 32 KiB with records (CRC, length, kind), each a protobuf `Record`.
+
+W&B has no public reader of them. A file that a crash cut short gives the records before the cut.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from google.protobuf.message import DecodeError
 from wandb.proto import wandb_internal_pb2
 
 _BLOCK, _FILE_HEADER, _RECORD_HEADER = 32 * 1024, 7, 7
 _FULL, _FIRST, _MIDDLE, _LAST = 1, 2, 3, 4
+
+
+class DamagedError(Exception):
+    """A file that is not W&B's, or whose records cannot be read."""
 
 
 @dataclass
@@ -28,11 +36,13 @@ class OfflineRun:
     history: list[dict[str, Any]] = field(default_factory=list)
     summary: dict[str, Any] = field(default_factory=dict)
     exit_code: int | None = None
+    artifacts: list[str] = field(default_factory=list)
 
 
 def _records(path: Path) -> Iterator[bytes]:
     raw = path.read_bytes()
-    assert raw[:4] == b":W&B", path
+    if raw[:4] != b":W&B":
+        raise DamagedError(f"{path}: not a file of W&B")
     position, parts = _FILE_HEADER, b""
     while position + _RECORD_HEADER <= len(raw):
         left = _BLOCK - position % _BLOCK
@@ -41,6 +51,8 @@ def _records(path: Path) -> Iterator[bytes]:
             continue
         _, length, kind = struct.unpack("<IHB", raw[position : position + _RECORD_HEADER])
         body = raw[position + _RECORD_HEADER : position + _RECORD_HEADER + length]
+        if kind == 0 or len(body) < length:
+            return
         position += _RECORD_HEADER + length
         parts = body if kind in (_FULL, _FIRST) else parts + body
         if kind in (_FULL, _LAST):
@@ -55,8 +67,11 @@ def read_run(path: Path) -> OfflineRun:
     """The run in a `.wandb` file."""
     run = OfflineRun()
     for raw in _records(path):
-        record = wandb_internal_pb2.Record()
-        record.ParseFromString(raw)
+        record = wandb_internal_pb2.Record()  # type: ignore[attr-defined]  # generated code
+        try:
+            record.ParseFromString(raw)
+        except DecodeError:
+            raise DamagedError(f"{path}: a record cannot be read") from None
         kind = record.WhichOneof("record_type")
         if kind == "run":
             run.group, run.job_type, run.name = record.run.run_group, record.run.job_type, record.run.display_name
@@ -68,6 +83,8 @@ def read_run(path: Path) -> OfflineRun:
             run.history.append({_key(i): json.loads(i.value_json) for i in record.history.item})
         elif kind == "summary":
             run.summary |= {_key(i): json.loads(i.value_json) for i in record.summary.update}
+        elif kind == "artifact":
+            run.artifacts.append(record.artifact.name)
         elif kind == "exit":
             run.exit_code = record.exit.exit_code
     return run

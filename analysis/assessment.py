@@ -1,0 +1,118 @@
+"""Everything that is computed from a results folder, once: what tables, figures, findings and warnings are made of."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from analysis.contrasts import Judged, all_pairs, judge
+from analysis.factorial import Factorial, factorial
+from analysis.load import Results
+from analysis.power import detectable, power, seeds_for_equivalence, seeds_needed
+from analysis.robustness import kept_shares
+from analysis.summaries import Performance, Tuning, performances, tunings
+from glifr.records import Contrast
+
+
+@dataclass(frozen=True)
+class Reach:
+    """What a planned contrast could see. alpha: what its p must not exceed at the first step of Holm.
+
+    power: to find a difference of the smallest effect of interest. detectable: the difference found with 80 % power,
+    as recorded. needed, needed_for_equivalence: pairs for 80 % power; None above 10,000 or without a spread.
+    """
+
+    contrast: Contrast
+    pairs: int
+    sd: float
+    alpha: float
+    power: float
+    detectable: float
+    needed: int | None
+    needed_for_equivalence: int | None
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """A study judged.
+
+    planned: the declared contrasts. factorial_kept, planned_kept: without diverged networks, None where none diverged.
+    pairs: every pair of conditions, exploratory. kept: condition, seed, area, half_loss of silenced networks.
+    reaches: in the order of `planned`.
+    """
+
+    results: Results
+    performances: list[Performance]
+    tunings: list[Tuning]
+    factorial: Factorial
+    factorial_kept: Factorial | None
+    planned: list[Judged]
+    planned_kept: list[Judged] | None
+    pairs: list[Judged]
+    kept: pd.DataFrame
+    reaches: list[Reach]
+
+
+def assess(results: Results) -> Assessment:
+    """Judges a results folder by its declaration."""
+    info, declared = results.info, results.info.declaration
+    values, lost = results.final_values(), results.diverged_finals()
+    measure = info.measure
+
+    def judged(frame: pd.DataFrame, contrasts: Sequence[Contrast]) -> list[Judged]:
+        return judge(
+            frame,
+            contrasts,
+            smallest_effect=declared.smallest_effect,
+            alpha=declared.alpha,
+            higher_is_better=measure.higher_is_better,
+        )
+
+    def effects(frame: pd.DataFrame) -> Factorial:
+        return factorial(
+            frame,
+            smallest_effect=declared.smallest_effect,
+            alpha=declared.alpha,
+            higher_is_better=measure.higher_is_better,
+        )
+
+    planned = judged(values, declared.contrasts)
+    any_lost, kept = bool(lost.to_numpy().any()), values.mask(lost)
+    chance = measure.chance
+    silenced = results.tables["silencing"]
+    return Assessment(
+        results=results,
+        performances=performances(results),
+        tunings=tunings(results),
+        factorial=effects(values),
+        factorial_kept=effects(kept) if any_lost else None,
+        planned=planned,
+        planned_kept=judged(kept, declared.contrasts) if any_lost else None,
+        pairs=judged(values, all_pairs(info.names)),
+        kept=kept_shares(
+            silenced[silenced[measure.column].notna()], measure.column, math.nan if chance is None else chance
+        ),
+        reaches=reaches(planned, declared.smallest_effect, declared.alpha),
+    )
+
+
+def reaches(judged: Sequence[Judged], smallest_effect: float, alpha: float) -> list[Reach]:
+    """The reach of each contrast of a family, at alpha over the number of contrasts that could be tested."""
+    tests = max(1, sum(not math.isnan(j.p) for j in judged))
+    own = alpha / tests
+    return [
+        Reach(
+            contrast=j.contrast,
+            pairs=j.interval.n,
+            sd=j.interval.sd,
+            alpha=own,
+            power=power(j.interval.n, smallest_effect, j.interval.sd, own),
+            detectable=detectable(j.interval.n, j.interval.sd, own),
+            needed=seeds_needed(smallest_effect, j.interval.sd, own),
+            needed_for_equivalence=seeds_for_equivalence(smallest_effect, j.interval.sd, own),
+        )
+        for j in judged
+    ]

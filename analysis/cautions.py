@@ -1,0 +1,248 @@
+"""What a reader must be warned of. Each warning has a code, stands at the head of the report and beside its number."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from analysis import fairness
+from analysis.assessment import Assessment
+from analysis.comparisons import EXACT_UP_TO, smallest_p
+from analysis.contrasts import Judged
+from analysis.power import WANTED
+from analysis.provenance import mixtures
+from analysis.text import count, listed, significant
+
+FEW = 10
+SPREAD = 2.0
+
+
+@dataclass(frozen=True)
+class Caution:
+    """code: stable, for searching. place: id of the table or section it is about. subjects: names of its rows."""
+
+    code: str
+    text: str
+    place: str
+    subjects: tuple[str, ...] = ()
+
+
+Check = Callable[[Assessment], Iterator[Caution]]
+_CHECKS: list[Check] = []
+
+
+def _check(check: Check) -> Check:
+    _CHECKS.append(check)
+    return check
+
+
+def cautions(assessment: Assessment) -> list[Caution]:
+    """All warnings, those that touch everything first."""
+    return [caution for check in _CHECKS for caution in check(assessment)]
+
+
+def codes_for(found: list[Caution], place: str, subject: str) -> list[str]:
+    """The codes of the warnings that belong beside one row of a table."""
+    return list(dict.fromkeys(c.code for c in found if c.place == place and subject in c.subjects))
+
+
+@_check
+def _quick(a: Assessment) -> Iterator[Caution]:
+    if not a.results.info.evidence:
+        text = "This profile shows that the system works. Its numbers are no evidence, whatever their verdicts."
+        yield Caution("quick-profile", text, "design")
+
+
+@_check
+def _damaged(a: Assessment) -> Iterator[Caution]:
+    if a.results.problems:
+        text = f"{count(len(a.results.problems), 'problem')} with the records; each is named at the end of the report."
+        yield Caution("damaged-records", text, "problems")
+
+
+@_check
+def _declaration(a: Assessment) -> Iterator[Caution]:
+    history = a.results.info.history
+    late = [d for d in history if d["final_results"] > 0]
+    if not late:
+        return
+    when = late[-1]
+    known = f"when {count(when['final_results'], 'final network')} had a result"
+    if len(history) == 1:
+        text = f"The declaration was first recorded {known}."
+    else:
+        text = f"The declaration was changed on {when['declared_at'][:10]}, {known}: read the verdicts as exploratory."
+    yield Caution("declaration-changed", text, "declaration")
+
+
+@_check
+def _missing(a: Assessment) -> Iterator[Caution]:
+    lacking = {r.condition: r.planned - r.interval.n for r in a.performances if r.interval.n < r.planned}
+    if lacking:
+        named = listed([f"{n} of {name}" for name, n in lacking.items()])
+        text = (
+            f"Planned final networks without a result: {named}. A contrast uses the seeds that all its conditions have."
+        )
+        yield Caution("missing-seeds", text, "table-conditions", tuple(lacking))
+
+
+@_check
+def _few(a: Assessment) -> Iterator[Caution]:
+    few = {r.condition: r.interval.n for r in a.performances if r.interval.n < FEW}
+    if few:
+        named = listed([f"{name} {n}" for name, n in few.items()])
+        text = f"Fewer than {FEW} finished networks: {named}. An interval then says little; 20 are advised."
+        yield Caution("few-seeds", text, "table-conditions", tuple(few))
+
+
+@_check
+def _nested(a: Assessment) -> Iterator[Caution]:
+    doubled = a.results.doubled
+    if doubled:
+        named = listed([f"{c} seed {s}" for c, s in doubled])
+        text = f"More than one value for a network ({named}): repeats within one are no samples; the first counts."
+        yield Caution("nested-replicates", text, "table-conditions", tuple(dict.fromkeys(c for c, _ in doubled)))
+
+
+@_check
+def _diverged(a: Assessment) -> Iterator[Caution]:
+    lost = {r.condition: r.diverged for r in a.performances if r.diverged}
+    if lost:
+        named = listed([f"{n} of {name}" for name, n in lost.items()])
+        text = (
+            f"Diverged final networks: {named}. They stay in, at the value of chance; a t interval then covers too "
+            "little, the interquartile mean holds."
+        )
+        yield Caution("diverged", text, "table-conditions", tuple(lost))
+    changed = [
+        j.contrast.name for j, kept in zip(a.planned, a.planned_kept or [], strict=False) if j.verdict != kept.verdict
+    ]
+    if a.factorial_kept is not None:
+        pairs = zip(a.factorial.effects, a.factorial_kept.effects, strict=False)
+        parts = [e.name for e, kept in pairs if e.verdict != kept.verdict]
+        if parts:
+            text = f"Without diverged networks the verdict would be another: {listed(parts)}."
+            yield Caution("verdict-hangs-on-diverged", text, "table-factorial", tuple(parts))
+    if changed:
+        text = f"Without diverged networks the verdict would be another: {listed(changed)}."
+        yield Caution("verdict-hangs-on-diverged", text, "table-contrasts", tuple(changed))
+
+
+@_check
+def _no_variance(a: Assessment) -> Iterator[Caution]:
+    flat = [r.condition for r in a.performances if r.interval.n > 1 and r.interval.sd == 0]
+    if flat:
+        text = f"All networks of {listed(flat)} have the same value: no interval and no test is possible."
+        yield Caution("zero-variance", text, "table-conditions", tuple(flat))
+    same = [j.contrast.name for j in a.planned if j.interval.n > 1 and j.interval.sd == 0]
+    if same:
+        text = f"All paired differences are equal, so there is no test: {listed(same)}."
+        yield Caution("zero-variance", text, "table-contrasts", tuple(same))
+
+
+@_check
+def _unattainable(a: Assessment) -> Iterator[Caution]:
+    alpha = a.results.info.declaration.alpha
+    for place, family, judged in (
+        ("table-contrasts", "planned contrasts", a.planned),
+        ("table-pairs", "pairs", a.pairs),
+    ):
+        tested = [j for j in judged if not math.isnan(j.p)]
+        hollow = [j for j in tested if j.smallest_p * len(tested) > alpha]
+        if hollow:
+            yield Caution(
+                "p-unattainable", _unattainable_words(hollow, len(tested), family, alpha), place, _names(hollow)
+            )
+
+
+def _unattainable_words(hollow: list[Judged], tests: int, family: str, alpha: float) -> str:
+    pairs = max(j.interval.n for j in hollow)
+    enough = next(n for n in range(2, EXACT_UP_TO + 2) if smallest_p(n) * tests <= alpha or n > EXACT_UP_TO)
+    return (
+        f"With {count(pairs, 'pair')} the permutation test gives at best p = {significant(smallest_p(pairs), 2)}; "
+        f"after Holm over {tests} {family} that cannot reach {alpha:g}, whatever the difference. {enough} seeds could."
+    )
+
+
+@_check
+def _underpowered(a: Assessment) -> Iterator[Caution]:
+    weak = [r.contrast.name for r in a.reaches if r.power < WANTED]
+    if weak:
+        which = "every planned contrast" if len(weak) == len(a.reaches) else listed(weak)
+        text = (
+            f"Less than {100 * WANTED:g} % power to find a difference as small as the declared smallest effect: "
+            f"{which}. The section on power says how many seeds would do."
+        )
+        # beside a row only where it matters: a contrast with a verdict had power enough
+        open_ = {j.contrast.name for j in a.planned if j.verdict == "inconclusive"}
+        yield Caution("underpowered", text, "table-contrasts", tuple(name for name in weak if name in open_))
+
+
+@_check
+def _undecided(a: Assessment) -> Iterator[Caution]:
+    open_ = [j.contrast.name for j in a.planned if j.verdict == "inconclusive"]
+    if open_:
+        text = f"Neither different nor equivalent; the data leave open: {listed(open_)}."
+        yield Caution("undecided", text, "table-contrasts", tuple(open_))
+
+
+@_check
+def _spread(a: Assessment) -> Iterator[Caution]:
+    wide = [j.contrast.name for j in a.planned if j.sd_ratio > SPREAD]
+    if wide:
+        text = (
+            f"One side spreads more than {SPREAD:g} times as much as the other: {listed(wide)}. See Welch's p beside."
+        )
+        yield Caution("unequal-spread", text, "table-contrasts", tuple(wide))
+
+
+@_check
+def _bounds(a: Assessment) -> Iterator[Caution]:
+    at = [f"{t.condition} ({listed([n.replace('_', ' ') for n in t.edges])})" for t in a.tunings if t.edges]
+    if at:
+        names = tuple(t.condition for t in a.tunings if t.edges)
+        text = f"The chosen value lies at an end of its range: {listed(at)}. A wider range may hold a better one."
+        yield Caution("at-a-bound", text, "table-settings", names)
+
+
+@_check
+def _chances(a: Assessment) -> Iterator[Caution]:
+    budgets = fairness.unequal_budgets(a.results, a.tunings)
+    if budgets:
+        yield Caution("unequal-budgets", f"Unequal budgets: {'; '.join(budgets)}.", "table-tuning")
+    spaces = fairness.unequal_spaces(a.results)
+    if spaces:
+        text = f"Conditions search a shared hyperparameter in different ranges: {'; '.join(spaces)}."
+        yield Caution("unequal-spaces", text.replace("ranges. ", "ranges: "), "table-settings")
+    sizes = fairness.unequal_sizes(a.results)
+    if sizes:
+        yield Caution("unequal-sizes", f"Networks of unequal size: {sizes}.", "table-conditions")
+
+
+@_check
+def _leaks(a: Assessment) -> Iterator[Caution]:
+    shared = fairness.shared_seeds(a.results)
+    if shared:
+        text = f"Seeds used both in tuning and for final networks: {listed(shared)}. Their results flatter the winner."
+        yield Caution("seeds-overlap", text, "table-tuning")
+    reads = fairness.repeated_test_reads(a.results)
+    if reads:
+        yield Caution("test-read-twice", f"Test data were read more than once: {'; '.join(reads)}.", "table-tuning")
+
+
+@_check
+def _origin(a: Assessment) -> Iterator[Caution]:
+    mixed = mixtures(a.results)
+    if mixed:
+        text = f"The results are not all of one kind: {listed(mixed)} changed between sessions or networks."
+        yield Caution("mixed-origin", text, "provenance")
+    if any(s.get("dirty") for s in a.results.sessions):
+        text = "A session ran with uncommitted changes: the commit alone does not say what ran."
+        yield Caution("uncommitted-changes", text, "provenance")
+    if not a.results.sessions:
+        yield Caution("unknown-origin", "No session is on record: versions and hardware are unknown.", "provenance")
+
+
+def _names(judged: list[Judged]) -> tuple[str, ...]:
+    return tuple(j.contrast.name for j in judged)

@@ -1,0 +1,76 @@
+"""The derived tables: everything that the report says in numbers, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from analysis.assessment import Assessment
+from analysis.cautions import Caution
+from analysis.columns import DERIVED, DTYPES
+from analysis.contrasts import Judged
+
+Row = Mapping[str, Any]
+
+
+def derived_tables(a: Assessment, found: list[Caution]) -> dict[str, pd.DataFrame]:
+    """The tables of `columns.DERIVED`, numbers as recorded (accuracy as a share of 1)."""
+    rows: dict[str, Iterable[Row]] = {
+        "conditions": (_condition(a, i) for i in range(len(a.performances))),
+        "factorial": (_picked("factorial", e, effect=e.name) for e in a.factorial.effects),
+        "contrasts": (_contrast("contrasts", j) for j in a.planned),
+        "pairs": (_contrast("pairs", j) for j in a.pairs),
+        "silenced_networks": (_picked("silenced_networks", row) for row in a.kept.itertuples()),
+        "tuning": (_picked("tuning", t, edges=" ".join(t.edges)) for t in a.tunings),
+        "power": (_picked("power", r, contrast=r.contrast.name) for r in a.reaches),
+        "warnings": (_picked("warnings", c, subjects="; ".join(c.subjects)) for c in found),
+    }
+    return {name: _frame(name, own) for name, own in rows.items()}
+
+
+def _frame(table: str, rows: Iterable[Row]) -> pd.DataFrame:
+    columns = DERIVED[table]
+    frame = pd.DataFrame.from_records(list(rows), columns=[c.name for c in columns])
+    return frame.astype({c.name: DTYPES[c.kind] for c in columns})
+
+
+def _picked(table: str, source: object, **given: Any) -> Row:
+    """The columns of a table: those given, the others from the attributes of `source`."""
+    return {c.name: given[c.name] if c.name in given else getattr(source, c.name) for c in DERIVED[table]}
+
+
+def _condition(a: Assessment, place: int) -> Row:
+    row, info = a.performances[place], a.results.info.conditions[place]
+    t, middle = row.interval, row.middle
+    return _picked(
+        "conditions",
+        row,
+        finished=t.n,
+        mean=t.mean,
+        sd=t.sd,
+        low=t.low,
+        high=t.high,
+        iqm=middle.iqm,
+        iqm_low=middle.low,
+        iqm_high=middle.high,
+        hidden_size=info.hidden_size,
+        trained_parameters=info.trained_parameters,
+    )
+
+
+def _contrast(table: str, j: Judged) -> Row:
+    t = j.interval
+    return _picked(
+        table,
+        j,
+        contrast=j.contrast.name,
+        of=" ".join(j.contrast.of),
+        minus=" ".join(j.contrast.minus),
+        pairs=t.n,
+        mean=t.mean,
+        sd=t.sd,
+        low=t.low,
+        high=t.high,
+    )

@@ -1,0 +1,126 @@
+"""The factorial as an interaction plot, and every pair of conditions as a matrix."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap, TwoSlopeNorm
+
+from analysis.assessment import Assessment
+from analysis.emptiness import nothing_from
+from analysis.factorial import CELLS, levels
+from analysis.figures.drawing import Drawing, Empty, axis_note, new_figure
+from analysis.figures.rows import Row, scatter
+from analysis.figures.style import FAINT, INK, MUTED, WIDTH
+from analysis.intervals import SHOWN_FROM, t_interval
+from analysis.study import ConditionInfo
+from analysis.text import MINUS, count, number, span
+
+_DIVERGING = LinearSegmentedColormap.from_list("diverging", ["#0072B2", "#f7f7f7", "#D55E00"])
+
+
+def factorial_interaction(a: Assessment) -> Drawing | Empty:
+    """Means of the eight GLIFR conditions against after-spike currents, a line a start, a panel a way of learning."""
+    info, measure = a.results.info, a.results.info.measure
+    name, title = "factorial_interaction", "How the neuron's parts act together"
+    if not a.factorial.effects:
+        todo = "Have all eight GLIFR conditions in the study, and at least three seeds."
+        return Empty(name, title, f"No factorial: {a.factorial.reason}.", todo)
+    lost = a.results.diverged_finals()
+    values = a.results.final_values().mask(lost) * measure.scale
+    if not all(values[name].notna().any() for name in CELLS):
+        return Empty(name, title, "A condition has only diverged networks.", "See the table above.")
+    figure = new_figure(WIDTH, 3.5)
+    panels = figure.subplots(1, 2, sharey=True)
+    rows = []
+    styles = {c.name: c for c in info.conditions}
+    for panel, learned in zip(panels, (-1, 1), strict=True):
+        for start in (-1, 1):
+            cells = [n for n in CELLS if (levels(n) or (0, 0, 0))[1:] == (start, learned)]
+            rows += _line(panel, [styles[n] for n in cells], values, start)
+        panel.set_title(f"neuron parameters {'learned' if learned > 0 else 'fixed'}", loc="left")
+        panel.set_xticks([0, 1], ["no after-spike currents", "after-spike currents"])
+        panel.set_xlim(-0.4, 1.55)
+        panel.grid(axis="y")
+    panels[0].set_ylabel(measure.axis)
+    left_out = int(lost.to_numpy().sum())
+    without = f" {count(left_out, 'diverged network')} left out, which the table counts." if left_out else ""
+    data = pd.DataFrame(rows, columns=["condition", "currents", "n", "mean", "low", "high"])
+    sizes = data["n"].tolist()
+    bar = "95 % t interval of the mean" if min(sizes) >= SHOWN_FROM else "range (below 5 networks)"
+    caption = (
+        f"Mean over networks (n = {span(sizes)} a condition; what varied is the seed), bar: {bar}; small dots: the "
+        "networks. Full line: homogeneous start; dashed: heterogeneous. Lines that are not parallel are an "
+        f"interaction.{without}{axis_note(*panels[0].get_ylim())}"
+    )
+    return Drawing(name, title, "Means of the eight GLIFR conditions by their three parts", caption, figure, data)
+
+
+def _line(axes: Axes, cells: list[ConditionInfo], values: pd.DataFrame, start: int) -> list[tuple[object, ...]]:
+    rows: list[tuple[object, ...]] = []
+    shift = 0.03 * start
+    for condition in cells:
+        on = (levels(condition.name) or (0,))[0] > 0
+        own = values[condition.name].dropna().to_numpy(dtype=np.float64)
+        t = t_interval(own)
+        low, high = (t.low, t.high) if t.n >= SHOWN_FROM and np.isfinite(t.low) else (own.min(), own.max())
+        x = int(on) + shift
+        jitter = x + (0.16 if start > 0 else -0.16) + 0.06 * (((np.arange(len(own)) * 0.618034) % 1.0) - 0.5)
+        axes.plot(jitter, own, ".", color=condition.style.color, ms=3.5, alpha=0.55, zorder=1)
+        axes.plot([x, x], [low, high], color=condition.style.color, lw=2, zorder=2)
+        scatter(axes, Row(condition.name, condition.style), np.array([x]), np.array([t.mean]), np.array([False]))
+        axes.annotate(
+            condition.name, (x, t.mean), (7, 7 * start), textcoords="offset points", va="center", fontsize=8, color=INK
+        )
+        rows.append((condition.name, on, t.n, t.mean, float(low), float(high)))
+    ends = sorted((int(bool(row[1])) + shift, row[3]) for row in rows)
+    axes.plot(*zip(*ends, strict=True), color=MUTED, lw=1.1, ls="-" if start < 0 else (0, (5, 3)), zorder=1)
+    return rows
+
+
+def pair_matrix(a: Assessment) -> Drawing | Empty:
+    """Row minus column for every pair of conditions, with the verdicts of the exploratory family."""
+    info, measure = a.results.info, a.results.info.measure
+    name, title = "pair_matrix", "Every pair of conditions"
+    if len(info.conditions) < 3:
+        return Empty(name, title, "The study has fewer than three conditions.", "The planned contrasts say it all.")
+    if not len(a.results.finals):
+        return Empty(name, title, *nothing_from(a.results, "final"))
+    size, place = len(info.names), {n: i for i, n in enumerate(info.names)}
+    shown = np.full((size, size), np.nan)
+    marks: dict[tuple[int, int], str] = {}
+    rows = []
+    for j in a.pairs:
+        later, earlier = place[j.contrast.of[0]], place[j.contrast.minus[0]]
+        mean = j.interval.mean * measure.scale
+        shown[later, earlier], shown[earlier, later] = mean, -mean
+        mark = {"better": "*", "worse": "*", "equivalent": "="}.get(j.verdict, "")
+        marks[later, earlier] = marks[earlier, later] = mark
+        rows.append((j.contrast.of[0], j.contrast.minus[0], j.interval.n, mean, j.p, j.p_holm, j.verdict))
+    figure = new_figure(min(WIDTH, 2.2 + 0.78 * size), 1.1 + 0.42 * size)
+    axes = figure.subplots()
+    most = float(np.nanmax(np.abs(shown))) if np.isfinite(shown).any() else 1.0
+    good_is_high = measure.higher_is_better
+    colours = _DIVERGING if good_is_high else _DIVERGING.reversed()
+    image = axes.imshow(shown, cmap=colours, norm=TwoSlopeNorm(0, -(most or 1), most or 1), aspect="auto")
+    for (row, column), mark in marks.items():
+        value = float(shown[row, column])
+        if np.isfinite(value):
+            words = number(value, measure.decimals, sign=True) + mark
+            strong = abs(value) > 0.7 * most
+            axes.text(column, row, words, ha="center", va="center", fontsize=7.5, color="white" if strong else INK)
+    axes.set_xticks(range(size), info.names)
+    axes.set_yticks(range(size), info.names)
+    axes.tick_params(length=0, labelcolor=INK)
+    axes.xaxis.tick_top()
+    for spine in axes.spines.values():
+        spine.set_edgecolor(FAINT)
+    unit = f" ({measure.difference_unit})" if measure.difference_unit else ""
+    figure.colorbar(image, ax=axes, label=f"row {MINUS} column{unit}", fraction=0.03, pad=0.02)
+    caption = (
+        f"Difference in {measure.label}, row minus column, paired by seed; exploratory. *: different after Holm over "
+        "all pairs; =: equivalent at the smallest effect of interest; no mark: left open. Orange: the row did better."
+    )
+    data = pd.DataFrame(rows, columns=["condition", "minus", "n", "mean", "p", "p_holm", "verdict"])
+    return Drawing(name, title, "Matrix of differences between all conditions", caption, figure, data)

@@ -1,0 +1,64 @@
+"""What training made of the neuron parameters."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from analysis.emptiness import CONTINUE
+from analysis.figures.drawing import Drawing, Empty, new_figure
+from analysis.figures.style import MUTED, WIDTH
+from analysis.load import Results
+
+_PARAMETERS = ("thresh", "k_m", "k_j", "r_j", "a_j")
+_NUMBERS = ["mean", "sd", "q05", "q25", "median", "q75", "q95"]
+
+
+def parameter_distributions(results: Results) -> Drawing | Empty:
+    """Quantiles of each neuron parameter over neurons, before and after training, a row a condition."""
+    name, title = "parameter_distributions", "Neuron parameters before and after training"
+    table = results.tables["parameters"]
+    own = table[table["stage"] == "final"]
+    if not any(c.features.get("network") == "GLIFR" for c in results.info.conditions):
+        return Empty(name, title, "No condition has GLIFR neurons.", "RNN and LSTM have no neuron parameters.")
+    if not len(own):
+        return Empty(name, title, "No final network of GLIFR neurons has finished.", CONTINUE)
+    # a network's quantiles first, then their mean over networks and after-spike currents
+    by_network = own.groupby(["condition", "seed", "parameter", "when"], sort=False)[_NUMBERS].mean()
+    data = by_network.groupby(["condition", "parameter", "when"], sort=False).mean().reset_index()
+    names = [p for p in _PARAMETERS if (data["parameter"] == p).any()]
+    rows = [c for c in results.info.conditions if (data["condition"] == c.name).any()]
+    figure = new_figure(WIDTH, 0.9 + 0.36 * len(rows))
+    grid = figure.subplots(1, len(names), sharey=True, squeeze=False)[0]
+    for axes, parameter in zip(grid, names, strict=True):
+        for place, condition in enumerate(rows):
+            for when, shift, color in (("start", -0.16, MUTED), ("end", 0.16, condition.style.color)):
+                found = data[
+                    (data["condition"] == condition.name) & (data["parameter"] == parameter) & (data["when"] == when)
+                ]
+                for box in found[_NUMBERS].to_dict("records"):
+                    y = place + shift
+                    axes.plot([box["q05"], box["q95"]], [y, y], color=color, lw=1)
+                    axes.plot([box["q25"], box["q75"]], [y, y], color=color, lw=4, solid_capstyle="butt")
+                    axes.plot([box["median"]], [y], "|", color="white", ms=5, mew=1.2)
+        axes.set_xlabel(_label(parameter))
+        axes.grid(axis="x")
+        axes.tick_params(axis="y", length=0)
+    grid[0].set_yticks(np.arange(len(rows)), [c.name for c in rows])
+    grid[0].set_ylim(len(rows) - 0.4, -0.6)
+    caption = (
+        "Over the neurons of a network: thin 5 to 95 %, thick the middle half, tick the median; each averaged over "
+        "the final networks of the condition. Grey above: before training; colour below: after. A condition whose "
+        "neurons are not learned does not move. Axes need not include 0."
+    )
+    return Drawing(
+        name, title, "Neuron parameters before and after training, by condition", caption, figure, _tidy(data)
+    )
+
+
+def _label(parameter: str) -> str:
+    return f"{parameter} (1/ms)" if parameter.startswith("k_") else parameter
+
+
+def _tidy(data: pd.DataFrame) -> pd.DataFrame:
+    return data[["condition", "parameter", "when", *_NUMBERS]]

@@ -1,0 +1,103 @@
+"""What more seeds would show, and when each unit ran."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+from matplotlib.collections import LineCollection
+
+from analysis.assessment import Assessment
+from analysis.emptiness import CONTINUE
+from analysis.figures.drawing import Drawing, Empty, new_figure
+from analysis.figures.performance import contrast_style
+from analysis.figures.style import INK, MUTED, WIDTH
+from analysis.load import Results
+from analysis.power import WANTED, power
+from analysis.sheets.reliability import unit_rows
+from analysis.wording import margin
+
+_LARGEST = 60
+
+
+def power_by_seeds(a: Assessment) -> Drawing | Empty:
+    """Power of each planned contrast at the smallest effect of interest, against the number of seeds."""
+    info = a.results.info
+    name, title = "power", "Power against the number of seeds"
+    known = [r for r in a.reaches if r.sd > 0]
+    if not known:
+        todo = "Give each condition at least two finished seeds that a contrast shares."
+        return Empty(name, title, "The spread of the differences is not known.", todo)
+    seeds = np.unique(np.round(np.geomspace(3, _LARGEST, 26)).astype(int))
+    figure = new_figure(WIDTH, 3.4)
+    axes = figure.subplots()
+    parts = []
+    for reach in known:
+        values = [100 * power(int(n), info.smallest_effect, reach.sd, reach.alpha) for n in seeds]
+        style = contrast_style(a, reach.contrast)
+        axes.plot(
+            seeds,
+            values,
+            color=style.color,
+            marker=style.marker,
+            markevery=(3, 6),
+            ms=4,
+            lw=1.3,
+            label=reach.contrast.name,
+        )
+        parts.append(pd.DataFrame({"contrast": reach.contrast.name, "seeds": seeds, "power": values}))
+    axes.axhline(100 * WANTED, color=MUTED, lw=0.9, ls=(0, (4, 3)))
+    have = max(r.pairs for r in known)
+    axes.axvline(have, color=INK, lw=0.9)
+    axes.set_xlabel("seeds a condition")
+    axes.set_ylabel("power (%)")
+    axes.set_ylim(0, 103)
+    axes.grid(axis="y")
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    caption = (
+        f"Chance to find a true difference of {margin(info.smallest_effect, info.measure)} with the spread seen, at "
+        f"the first step of Holm. Vertical: the {have} pairs of now; dashed: 80 %. The spread is an estimate, so is "
+        "every curve."
+    )
+    return Drawing(name, title, "Power of each planned contrast by number of seeds", caption, figure, pd.concat(parts))
+
+
+def run_timeline(results: Results) -> Drawing | Empty:
+    """When each trained unit ran, a lane a condition and stage."""
+    name, title = "run_timeline", "When each unit ran"
+    units = unit_rows(results)
+    done = units[units["started_at"].notna() & units["finished_at"].notna()]
+    if not len(done):
+        return Empty(name, title, "No unit has finished yet.", CONTINUE)
+    start = pd.to_datetime(done["started_at"], utc=True, format="ISO8601")
+    end = pd.to_datetime(done["finished_at"], utc=True, format="ISO8601")
+    hours = [(t - start.min()).dt.total_seconds() / 3600 for t in (start, end)]
+    data = done[["stage", "condition", "number"]].assign(start_hours=hours[0], end_hours=hours[1])
+    scale, unit = (60.0, "minutes") if data["end_hours"].max() < 2 else (1.0, "hours")
+    figure = new_figure(WIDTH, 0.8 + 0.26 * len(results.info.conditions))
+    axes = figure.subplots()
+    lanes = {"search": -0.25, "confirm": 0.0, "final": 0.25}
+    for place, condition in enumerate(results.info.conditions):
+        own = data[data["condition"] == condition.name]
+        lines = [
+            [
+                (scale * row["start_hours"], place + lanes[row["stage"]]),
+                (scale * row["end_hours"], place + lanes[row["stage"]]),
+            ]
+            for row in own.to_dict("records")
+        ]
+        axes.add_collection(LineCollection(lines, colors=condition.style.color, linewidths=3.2, alpha=0.75))
+    axes.set_xlim(0, max(scale * float(data["end_hours"].max()), 1e-9))
+    axes.set_yticks(range(len(results.info.conditions)), results.info.names)
+    axes.set_ylim(len(results.info.conditions) - 0.5, -0.5)
+    axes.set_xlabel(f"{unit} since the first unit started")
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="x")
+    caption = (
+        "Each bar is a unit from the start of the attempt that gave its result; top to bottom search, confirm, final."
+    )
+    whole = math.ceil(float(data["end_hours"].max()) * 100) / 100
+    return Drawing(
+        name, title, f"Timeline of all units over {whole:g} hours", caption, figure, data.reset_index(drop=True)
+    )

@@ -1,0 +1,28 @@
+"""The report's tables as rows of ready texts, a module a subject."""
+
+from analysis.sheets.comparisons import contrasts_sheet, factorial_sheet, pairs_sheet
+from analysis.sheets.design import counts_sheet, design_sheet
+from analysis.sheets.performance import conditions_sheet
+from analysis.sheets.power import power_sheet
+from analysis.sheets.reliability import reliability_sheet, runs_sheet
+from analysis.sheets.robustness import silencing_sheet
+from analysis.sheets.sheet import Cell, Head, Sheet
+from analysis.sheets.tuning import settings_sheet, tuning_sheet
+
+__all__ = [
+    "Cell",
+    "Head",
+    "Sheet",
+    "conditions_sheet",
+    "contrasts_sheet",
+    "counts_sheet",
+    "design_sheet",
+    "factorial_sheet",
+    "pairs_sheet",
+    "power_sheet",
+    "reliability_sheet",
+    "runs_sheet",
+    "settings_sheet",
+    "silencing_sheet",
+    "tuning_sheet",
+]

@@ -1,0 +1,42 @@
+"""What the planned contrasts could see, and the seeds that would be enough."""
+
+from __future__ import annotations
+
+from analysis import text, wording
+from analysis.assessment import Assessment
+from analysis.sheets.sheet import Cell, Head, Sheet
+
+
+def power_sheet(a: Assessment) -> Sheet:
+    """Power of each planned contrast at the smallest effect of interest."""
+    info = a.results.info
+    measure = info.measure
+    unit = f" ({measure.difference_unit})" if measure.difference_unit else ""
+    heads = (
+        Head("Contrast", "left"),
+        Head("pairs"),
+        Head(f"SD of differences{unit}"),
+        Head("power (%)"),
+        Head(f"detectable{unit}"),
+        *(Head(n, group="Seeds for 80 % power") for n in ("to find it", "to call it equivalent")),
+    )
+    rows = [
+        [
+            Cell(r.contrast.name),
+            Cell(str(r.pairs)),
+            Cell(text.number(r.sd * measure.scale, measure.decimals + 1)),
+            Cell(text.number(100 * r.power, 0)),
+            Cell(text.number(r.detectable * measure.scale, measure.decimals)),
+            *(Cell(f"{n:,}" if n else text.NOTHING) for n in (r.needed, r.needed_for_equivalence)),
+        ]
+        for r in a.reaches
+    ]
+    alpha = a.reaches[0].alpha if a.reaches else info.declaration.alpha
+    caption = (
+        "From the spread of the paired differences seen, which is itself an estimate. Power: the chance to find a "
+        f"true difference of {wording.margin(info.smallest_effect, measure)} (the declared smallest effect of "
+        f"interest) at α = {text.significant(alpha, 2)}, the first step of Holm. Detectable: the difference found "
+        "with 80 % power. Last columns: seeds a condition for 80 % power to find that difference, and to call "
+        "conditions equivalent that truly are equal."
+    )
+    return Sheet("power", "Power of the planned contrasts", caption, heads, rows)

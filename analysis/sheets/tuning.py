@@ -1,0 +1,83 @@
+"""Table 6: what each search cost and found, and the settings it chose."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from analysis import text
+from analysis.cautions import Caution, codes_for
+from analysis.load import Results
+from analysis.sheets.sheet import Cell, Head, Sheet, reference_rows
+from analysis.study import ConditionInfo
+from analysis.summaries import Tuning
+from glifr.conditions import HYPERPARAMETERS
+
+
+def tuning_sheet(results: Results, tuned: Sequence[Tuning]) -> Sheet:
+    """The budget and outcome of each condition's search."""
+    heads = (
+        Head("Condition", "left"),
+        *(Head(name, group="Trials") for name in ("planned", "done", "pruned", "failed", "diverged", "time")),
+        *(Head(name, group="Score, lower is better") for name in ("search", "confirmed", "final", "final − search")),
+    )
+    by_name = {c.name: c for c in results.info.conditions}
+    rows = []
+    for t in tuned:
+        counts = (t.trials, t.complete + t.pruned, t.pruned, t.failed, t.diverged)
+        confirmed = [text.significant(x, trim=False) for x in t.confirmed]
+        rows.append(
+            [
+                Cell(t.condition, condition=by_name[t.condition]),
+                *(Cell(str(n)) for n in counts),
+                Cell(text.duration(t.seconds)),
+                Cell(text.significant(t.chosen_value, trim=False)),
+                Cell(confirmed[0] if confirmed else text.NOTHING, ", ".join(confirmed[1:])),
+                Cell(text.significant(t.final_score, trim=False)),
+                Cell(text.significant(t.gap, 2, sign=True)),
+            ]
+        )
+    caption = (
+        "Every trial counts for the budget, also a failed or pruned one. Diverged: trials with at least one diverged "
+        "seed. Time: of search and confirmation. Score: mean validation loss after the last epoch (training loss where "
+        "nothing is held out). Search: value of the chosen configuration in the search; confirmed: the best of those "
+        "trained again on fresh tuning seeds, the others below; final: mean over the final networks. Final − search "
+        "says how much the search flattered its choice."
+    )
+    return Sheet("tuning", "Table 6a. Budget and scores", caption, heads, rows, reference_rows(results))
+
+
+def settings_sheet(results: Results, tuned: Sequence[Tuning], found: list[Caution]) -> Sheet:
+    """The chosen hyperparameters, each with its range."""
+    names = list(dict.fromkeys(n for n in HYPERPARAMETERS for t in tuned if n in t.chosen))
+    rows = []
+    for condition, t in zip(results.info.conditions, tuned, strict=True):
+        note = "" if t.settled or not t.chosen else "best so far"
+        codes = tuple(codes_for(found, "table-settings", condition.name))
+        rows.append(
+            [Cell(condition.name, note, condition, codes=codes), *(_setting(condition, t, name) for name in names)]
+        )
+    heads = (
+        Head("Condition", "left"),
+        *(Head(_words(n)) for n in names),
+    )
+    flagged = sum(len(t.edges) for t in tuned)
+    caption = (
+        f"Below each value the range it was searched in. {text.count(flagged, 'value lies', 'values lie')} within "
+        "5 % of an end of the range (on its logarithm where it is searched so)"
+        f"{': a wider range may hold a better one' if flagged else ''}."
+    )
+    return Sheet("settings", "Table 6b. Chosen settings", caption, heads, rows, reference_rows(results))
+
+
+def _words(name: str) -> str:
+    return name.replace("after_spike", "after-spike").replace("_", " ").capitalize()
+
+
+def _setting(condition: ConditionInfo, tuning: Tuning, name: str) -> Cell:
+    if name not in tuning.chosen:
+        return Cell(text.NOTHING)
+    value, dimension = text.significant(tuning.chosen[name]), condition.space.get(name)
+    if dimension is None:
+        return Cell(value, "fixed")
+    edge = f"at the {tuning.edges[name]} end of " if name in tuning.edges else ""
+    return Cell(value, f"{edge}{dimension['low']:g} to {dimension['high']:g}")

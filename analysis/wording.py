@@ -1,0 +1,103 @@
+"""Effects and verdicts in words, the same in every part of the report."""
+
+from __future__ import annotations
+
+from analysis import text
+from analysis.contrasts import Judged
+from analysis.factorial import Effect
+from analysis.study import Measure
+from analysis.verdicts import Verdict
+
+_PLAIN = {
+    "after-spike currents": "After-spike currents",
+    "heterogeneous start": "A heterogeneous start of the neuron parameters",
+    "learned neurons": "Learning the neuron parameters",
+}
+
+
+def amount(value: float, measure: Measure) -> str:
+    """'+1.63 points', of a difference as recorded."""
+    unit = f" {measure.difference_unit}" if measure.difference_unit else ""
+    return f"{text.number(value * measure.scale, measure.decimals, sign=True)}{unit}"
+
+
+def margin(value: float, measure: Measure) -> str:
+    """'0.5 points': the smallest effect of interest."""
+    unit = f" {measure.difference_unit}" if measure.difference_unit else ""
+    return f"{text.significant(value * measure.scale)}{unit}"
+
+
+def between(low: float, high: float, measure: Measure) -> str:
+    """'+1.20 to +2.05'; an en dash where it could not be computed."""
+    return text.interval(low * measure.scale, high * measure.scale, measure.decimals, sign=True)
+
+
+def factor_words(effect: Effect) -> str:
+    """What an effect is about, to begin a sentence with."""
+    names = [_PLAIN[factor] for factor in effect.factors]
+    return names[0] if effect.single else " with ".join([names[0], *(n[0].lower() + n[1:] for n in names[1:])])
+
+
+def effect_sentence(effect: Effect, measure: Measure, smallest: float) -> str:
+    """One sentence on one of the seven effects."""
+    who = factor_words(effect)
+    seen = _evidence(effect.estimate, effect.low, effect.high, measure)
+    near = f"within ±{margin(smallest, measure)}"
+    if effect.single:
+        made = {"better": "makes the networks better", "worse": "makes the networks worse"}
+        plural = effect.factors[0] == "after-spike currents"
+        words: dict[Verdict, str] = {
+            "better": made["better"].replace("makes", "make") if plural else made["better"],
+            "worse": made["worse"].replace("makes", "make") if plural else made["worse"],
+            "equivalent": f"{'change' if plural else 'changes'} nothing that matters ({near})",
+            "inconclusive": "is left open" if not plural else "are left open",
+        }
+    else:
+        words = {
+            "better": "do better together than their separate effects add up to",
+            "worse": "do less together than their separate effects add up to",
+            "equivalent": f"add up ({near})",
+            "inconclusive": "are left open as to whether they add up",
+        }
+    return (
+        f"{who} {words[effect.verdict]}: {seen}, {p_words(effect.p_holm, effect.p_equivalence_holm, effect.verdict)}."
+    )
+
+
+def contrast_sentence(judged: Judged, measure: Measure, smallest: float) -> str:
+    """One sentence on one contrast."""
+    of, minus = side(judged.contrast.of), side(judged.contrast.minus)
+    words: dict[Verdict, str] = {
+        "better": f"{of} did better than {minus}",
+        "worse": f"{of} did worse than {minus}",
+        "equivalent": f"{of} and {minus} are equivalent within ±{margin(smallest, measure)}",
+        "inconclusive": f"{of} against {minus} is left open",
+    }
+    t = judged.interval
+    ps = p_words(judged.p_holm, judged.p_equivalence_holm, judged.verdict)
+    said = words[judged.verdict]
+    said = said[0].upper() + said[1:] if len(judged.contrast.of) > 1 else said
+    return f"{said}: {_evidence(t.mean, t.low, t.high, measure)}, {ps}, {text.count(t.n, 'pair')}."
+
+
+def _evidence(estimate: float, low: float, high: float, measure: Measure) -> str:
+    return f"{amount(estimate, measure)} (95 % interval {between(low, high, measure)})"
+
+
+def p_words(p: float, p_equivalence: float, verdict: Verdict) -> str:
+    """The p that the verdict rests on, after Holm."""
+    if verdict == "equivalent":
+        return f"equivalence p {_equals(p_equivalence)} after Holm"
+    return f"p {_equals(p)} after Holm"
+
+
+def _equals(p: float) -> str:
+    shown = text.p_value(p)
+    return shown if shown.startswith("<") else f"= {shown}"
+
+
+def side(names: tuple[str, ...]) -> str:
+    """One side of a contrast in words."""
+    if len(names) > 3:
+        return f"the mean of {len(names)} conditions ({names[0]} to {names[-1]})"
+    return names[0] if len(names) == 1 else f"the mean of {text.listed(names)}"

@@ -1,0 +1,82 @@
+"""What a study declares before it has results: how its conditions will be judged. Shared by launcher and analysis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Self
+
+from glifr.conditions import CONDITIONS
+from glifr.records.envelope import digest
+
+Primary = Literal["accuracy", "loss"]
+ALPHA = 0.05
+SMALLEST_ACCURACY = 0.005  # half a percentage point
+SMALLEST_SHARE_OF_CHANCE = 0.01  # for a loss: of the loss of chance
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Within each seed: the mean over the conditions `of` minus the mean over the conditions `minus`."""
+
+    name: str
+    of: tuple[str, ...]
+    minus: tuple[str, ...]
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """Every condition that must have a network of a seed for the seed to count."""
+        return (*self.of, *self.minus)
+
+    @classmethod
+    def from_json(cls, body: dict[str, Any]) -> Self:
+        return cls(body["name"], tuple(body["of"]), tuple(body["minus"]))
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """primary: what is compared, on test data. contrasts: the planned family.
+
+    smallest_effect: the smallest difference that matters, in the recorded unit (a share of 1 for accuracy).
+    alpha: the level of the tests; a family's after Holm's correction.
+    """
+
+    primary: Primary
+    smallest_effect: float
+    alpha: float
+    contrasts: tuple[Contrast, ...]
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the declaration."""
+        return digest(self.to_json())
+
+    def to_json(self) -> dict[str, Any]:
+        contrasts = [{"name": c.name, "of": list(c.of), "minus": list(c.minus)} for c in self.contrasts]
+        return {**asdict(self), "contrasts": contrasts}
+
+    @classmethod
+    def from_json(cls, body: dict[str, Any]) -> Self:
+        return cls(**{**body, "contrasts": tuple(Contrast.from_json(c) for c in body["contrasts"])})
+
+
+def pair(of: str, minus: str) -> Contrast:
+    """One condition minus another."""
+    return Contrast(f"{of} \N{MINUS SIGN} {minus}", (of,), (minus,))
+
+
+def default_contrasts(names: Sequence[str], reference: str) -> tuple[Contrast, ...]:
+    """Each condition minus the reference; then the GLIFR conditions together, and the LSTM, against RNN and LSTM."""
+    found = [pair(name, reference) for name in names if name != reference and reference in names]
+    glifr = tuple(n for n in names if n in CONDITIONS and CONDITIONS[n].architecture == "GLIFR")
+    for other in ("RNN", "LSTM"):
+        if other in names and len(glifr) > 1:
+            found.append(Contrast(f"GLIFR \N{MINUS SIGN} {other}", glifr, (other,)))
+    if {"RNN", "LSTM"} <= set(names) and reference not in ("RNN", "LSTM"):
+        found.append(pair("LSTM", "RNN"))
+    return tuple(found)
+
+
+def default_smallest_effect(primary: Primary, chance_loss: float) -> float:
+    """Half a percentage point of accuracy; 1 % of the loss of chance."""
+    return SMALLEST_ACCURACY if primary == "accuracy" else SMALLEST_SHARE_OF_CHANCE * chance_loss
