@@ -14,7 +14,8 @@ from glifr.records import read_epochs, scan
 from launch.plan import StudyPlan
 
 # what may differ between two runs of the same study: time, attempt and host
-_LEFT_OUT = ("attempts", "failures", "last_failure", "started_at", "finished_at", "seconds", "network", "device")
+_LEFT_OUT = ("attempts", "failures", "last_failure", "resumed", "repeated_epochs", "started_at", "finished_at")
+_LEFT_OUT += ("seconds", "network", "device")
 _TABLES = ("seeds", "silencing")
 
 

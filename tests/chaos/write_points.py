@@ -24,6 +24,7 @@ from launch import cli, session
 from launch.data import FromFiles
 from launch.executors import InProcessExecutor
 from launch.plan import StudyPlan
+from launch.tracking import Mode
 
 _OPERATIONS = ("link", "replace", "rename", "fsync", "unlink", "mkdir")
 _TORN = "torn epochs.jsonl"
@@ -115,7 +116,7 @@ def _be_the_command(given: list[str], log: Path, tally: Path, watched: Watched) 
         os._exit(code)
 
 
-def _tables_alone(console: Console, root: Path) -> bool:
+def _tables_alone(console: Console, root: Path, mode: Mode) -> bool:
     """In place of the report: its figures take longer than the study."""
     results = load(root)
     write_tables(Layout(root), results.tables)
