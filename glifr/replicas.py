@@ -114,9 +114,9 @@ class Network(nn.Module):
         come from the reference backend, which keeps them. InputError if the inputs do not fit.
         """
         checks.shape("inputs", inputs, ("B", "T", self.in_size))
-        checks.alike("inputs", inputs, next(self.parameters()))
         if not track:
             return forward_replicas([self], inputs)[0]
+        checks.alike("inputs", inputs, next(self.parameters()))
         hidden = self.run_hidden([self], inputs.unsqueeze(0), _mask([self], inputs, None), track=True)
         outputs = _read_out([self], hidden.tiles)
         return (outputs[0], *(state.select(-4, 0) for state in hidden.tracked))

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numba
@@ -275,3 +279,35 @@ def test_auto_takes_it_for_float32_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -
     BNNFC(3, 5, 2).double()(torch.zeros(2, 4, 3, dtype=torch.float64))
     with pytest.raises(pytest.fail.Exception, match="numba ran"):
         BNNFC(3, 5, 2)(torch.zeros(2, 4, 3))
+
+
+@pytest.mark.parametrize("where", ["end", "begin"])
+def test_nothing_beside_an_array_is_touched(where: str) -> None:
+    done = python(Path(__file__).parent / "guard_pages.py", where)
+    assert done.returncode == 0, done.stderr  # a touch is a segmentation fault
+    assert done.stdout == "as before\n"
+
+
+def test_compiled_code_in_the_cache_is_of_these_sources(tmp_path: Path) -> None:
+    """Numba looks whether the compiled function's own file has changed, not at those it takes functions from."""
+    package = Path(cpu.__file__).parents[1]
+    shutil.copytree(package, tmp_path / "glifr", ignore=shutil.ignore_patterns("__pycache__"))
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import torch\n"
+        "from glifr.networks import RNNFC\n"
+        "network = RNNFC(2, 3, 1, backend='cpu', generator=torch.Generator().manual_seed(0))\n"
+        "print(float(network(torch.ones(1, 4, 2)).detach().sum()))\n"
+    )
+    first = python(program).stdout
+    assert python(program).stdout == first
+    vectors_file = tmp_path / "glifr" / "kernels" / "vectors.py"
+    text = vectors_file.read_text()
+    changed = text.replace("    return _where_below(z, _NEAR * _NEAR, near, far)", "    return x")  # tanh(x)
+    assert changed != text
+    vectors_file.write_text(changed)
+    assert python(program).stdout != first
+
+
+def python(program: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, str(program), *arguments], capture_output=True, text=True, check=False)

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from glifr.kernels.jobs_cpu import Gradients
 
 
+Kind = Literal["glifr", "tanh", "lstm"]
+
+
 @cache
 def available() -> bool:
     """Whether numba is installed."""
@@ -56,7 +59,7 @@ def run_units(
 class _Layer(NamedTuple):
     """What is no tensor."""
 
-    kind: Literal["glifr", "tanh", "lstm"]
+    kind: Kind
     delay: int
     constants: Constants | None = None
 

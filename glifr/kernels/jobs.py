@@ -11,9 +11,11 @@ elsewhere one thread does all.
 from __future__ import annotations
 
 import ctypes
+import hashlib
 from array import array
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numba
@@ -25,9 +27,19 @@ from glifr.kernels.vectors import OPTIONS
 
 
 @cache
+def _sources() -> str:
+    """A digest of all that compiled code may be made from: numba's cache looks at one file, not at what it imports."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+@cache
 def compiled(build: Callable[..., Any], *facts: Any) -> Any:
-    """The C function that `build` describes; from numba's cache on disk where it is there."""
+    """The C function that `build` describes; from numba's cache on disk where it is there, of the same sources."""
     function = build(*facts)
+    function.__qualname__ = f"{function.__qualname__}.{_sources()}"  # names the file in the cache
     try:
         return numba.cfunc(types.void(types.int64), cache=True, **OPTIONS)(function)
     except RuntimeError:  # no folder to cache in

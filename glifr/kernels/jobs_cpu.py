@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -22,7 +22,9 @@ from glifr.kernels.padding import LANES, width_for
 from glifr.kernels.passes_cpu import SUMMED, build_sum
 from glifr.kernels.places_cpu import Job
 
-Kind = Literal["glifr", "tanh", "lstm"]
+if TYPE_CHECKING:
+    from glifr.kernels.cpu import Kind
+
 _STATES = ("firing", "voltage", "ascurrents")
 
 
@@ -114,11 +116,13 @@ def forward(layer: Layer, weight_in: Tensor, weight_lat: Tensor, keep: bool) -> 
     else:
         code = compiled(units_cpu.build_forward, layer.kind == "lstm", masked, keep)
     each_gate = Side(layer.hidden, width, gates)
-    runner = _runner(code, layer, replicas)
+    threads = threads_for(replicas * layer.division.tasks)
+    runner = _runner(code, layer, replicas, threads)
     runner.point(weight_in=pack(weight_in, Side(weight_in.shape[1], weight_in.shape[1]), each_gate))
     runner.point(weight_lat=pack(weight_lat, Side(layer.hidden, width), each_gate))
     runner.point(values=values, firing=firing, kept=kept, **_named("state", state))
-    _run(runner, replicas * layer.division.tasks, replicas * layer.division.groups * layer.division.chunks)
+    runner.set(tasks=replicas * layer.division.groups * layer.division.chunks)
+    runner.run(threads)
     return Passed(values, firing, kept), state
 
 
@@ -139,10 +143,11 @@ def backward(
     else:
         code = compiled(units_cpu.build_backward, layer.kind == "lstm", layer.mask is not None)
     sizes = [layer.inputs.shape[3] * columns, width * columns, 0 if layer.neurons is None else (2 + 3 * ascs) * width]
-    totals = empty((layer.division.groups, replicas, sum(sizes)), layer.inputs)
+    totals = empty((division.groups, replicas, sum(sizes)), layer.inputs)
     history = torch.zeros_like(layer.history) if layer.history is not None and wanted.history else None
     carries = layer.states(replicas, width)
-    runner = _runner(code, layer, replicas, division.chunk * division.steps * columns)
+    threads = threads_for(replicas * division.groups)
+    runner = _runner(code, layer, replicas, threads, division.chunk * division.steps * columns)
     each_gate, inputs = Side(layer.hidden, width, gates), layer.inputs.shape[3]
     runner.point(weight_lat=pack(weight_lat.transpose(1, 2), each_gate, Side(layer.hidden, width)))
     x = None
@@ -156,7 +161,8 @@ def backward(
     runner.point(totals=totals, g_history=history, **_named("state", carries), **_named("final", final))
     if layer.kind == "lstm":
         runner.point(state_voltage=torch.empty_like(carries[0]))
-    _run(runner, replicas * layer.division.groups, replicas * layer.division.groups)
+    runner.set(tasks=replicas * division.groups)
+    runner.run(threads)
     g_in, g_lat, g_neurons = torch.split(_summed(totals), sizes, 1)
     return Gradients(
         None if x is None else x[..., :inputs],
@@ -168,8 +174,8 @@ def backward(
     )
 
 
-def _runner(code: Any, layer: Layer, replicas: int, local: int = 0) -> Runner:
-    """With what forward and backward passes have in common, beside the weights. local: numbers more of scratch."""
+def _runner(code: Any, layer: Layer, replicas: int, threads: int, local: int = 0) -> Runner:
+    """With what forward and backward passes have in common, beside the weights. local: a thread's scratch, more."""
     runner, division, width = Runner(code, Job._fields), layer.division, layer.width
     scratch = (3 + 3 * layer.ascs) * width + LANES * (1 + (division.block + 1) * (layer.ascs + 1)) + local
     inputs = layer.inputs
@@ -190,7 +196,7 @@ def _runner(code: Any, layer: Layer, replicas: int, local: int = 0) -> Runner:
         x_replica=4 * inputs.stride(0) if inputs.shape[0] > 1 else 0,
     )
     runner.point(x=inputs, history=layer.history, neurons=layer.neurons)
-    runner.point(scratch=empty((torch.get_num_threads() * scratch,), inputs), **_named("start", layer.start))
+    runner.point(scratch=empty((threads * scratch,), inputs), **_named("start", layer.start))
     if layer.constants is not None:
         runner.point(constants=_numbers(layer.constants))
     if layer.mask is not None:
@@ -209,11 +215,6 @@ def _point_to_mask(runner: Runner, mask: Tensor, shape: tuple[int, ...]) -> None
     strides = [4 * stride for stride in mask.expand(shape).stride()]
     runner.keep(mask)
     runner.set(mask=mask.data_ptr(), mask_r=strides[0], mask_b=strides[1], mask_t=strides[2])
-
-
-def _run(runner: Runner, useful: int, tasks: int) -> None:
-    runner.set(tasks=tasks)
-    runner.run(threads_for(useful))
 
 
 @cache

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from glifr.kernels.jobs import Runner, compiled, threads_for
 from glifr.kernels.padding import LANES, width_for
-from glifr.kernels.vectors import BYTES, inlined, integer_at, load, number_at, splat, store, store_number, take
+from glifr.kernels.vectors import BYTES, get, load, number_at, splat, store, store_number, take
 
 _ZERO = np.float32(0)
 _LEAST = 2**14  # numbers that make another thread worth its start
@@ -44,36 +44,31 @@ class Job(NamedTuple):
 _JOB = Job()
 
 
-@inlined
-def _get(job: int, field: int) -> Any:
-    return integer_at(job + 8 * field)
-
-
 def build() -> Any:
     """Packs, a panel a task."""
 
     def pack_panels(job: int) -> None:
-        rows, in_gate = _get(job, _JOB.rows), _get(job, _JOB.rows_of_gate)
+        rows, in_gate = get(job, _JOB.rows), get(job, _JOB.rows_of_gate)
         while True:
             task = take(job)
-            if task >= _get(job, _JOB.tasks):
+            if task >= get(job, _JOB.tasks):
                 break
-            replica, column = task // _get(job, _JOB.panels), task % _get(job, _JOB.panels) * LANES
-            gate, first = column // _get(job, _JOB.columns_of_gate), column % _get(job, _JOB.columns_of_gate)
-            count = max(min(_get(job, _JOB.filled_columns) - first, LANES), 0)
-            source = _get(job, _JOB.source) + replica * _get(job, _JOB.source_replica)
-            source += gate * _get(job, _JOB.column_gate) + first * _get(job, _JOB.column)
-            target = _get(job, _JOB.target) + task * rows * BYTES
+            replica, column = task // get(job, _JOB.panels), task % get(job, _JOB.panels) * LANES
+            gate, first = column // get(job, _JOB.columns_of_gate), column % get(job, _JOB.columns_of_gate)
+            count = max(min(get(job, _JOB.filled_columns) - first, LANES), 0)
+            source = get(job, _JOB.source) + replica * get(job, _JOB.source_replica)
+            source += gate * get(job, _JOB.column_gate) + first * get(job, _JOB.column)
+            target = get(job, _JOB.target) + task * rows * BYTES
             for k in range(rows):
-                at = source + k // in_gate * _get(job, _JOB.row_gate) + k % in_gate * _get(job, _JOB.row)
-                if k % in_gate >= _get(job, _JOB.filled_rows):
+                at = source + k // in_gate * get(job, _JOB.row_gate) + k % in_gate * get(job, _JOB.row)
+                if k % in_gate >= get(job, _JOB.filled_rows):
                     store(target, splat(_ZERO))
-                elif count == LANES and _get(job, _JOB.column) == 4:
+                elif count == LANES and get(job, _JOB.column) == 4:
                     store(target, load(at))
                 else:
                     store(target, splat(_ZERO))
                     for n in range(count):
-                        store_number(target + 4 * n, number_at(at + n * _get(job, _JOB.column)))
+                        store_number(target + 4 * n, number_at(at + n * get(job, _JOB.column)))
                 target += BYTES
 
     return pack_panels

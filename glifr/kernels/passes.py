@@ -58,7 +58,7 @@ class Tile(NamedTuple):
 
     inputs: Tensor  # [R or 1,T,b,I], contiguous
     history: Tensor | None  # [R,D,b,H]
-    mask: Tensor | None  # broadcastable to [R,b,T,W]
+    mask: Tensor | None  # broadcastable to [R,b,T,H]
     start: Any  # each [...,R,b,H]
 
 

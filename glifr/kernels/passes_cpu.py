@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from glifr.kernels.places_cpu import JOB, block_rows, clear, get
+from glifr.kernels.places_cpu import JOB, block_rows, clear
 from glifr.kernels.products_cpu import multiply, multiply_across
-from glifr.kernels.vectors import BYTES, called, inlined, load, store, take
+from glifr.kernels.vectors import BYTES, called, get, inlined, load, store, take
 
 SUMMED = 2**15  # bytes of gradients that a task adds
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from glifr.kernels.vectors import BYTES, inlined, integer_at, load, splat, store, take
+from glifr.kernels.vectors import BYTES, get, inlined, load, splat, store, take
 
 _ZERO = np.float32(0)
 
@@ -73,12 +73,6 @@ class Job(NamedTuple):
 
 
 JOB = Job()
-
-
-@inlined
-def get(job: int, field: int) -> Any:
-    """A count or an address."""
-    return integer_at(job + 8 * field)
 
 
 @inlined

@@ -20,7 +20,7 @@ from glifr.kernels.memory import empty
 from glifr.kernels.pack_cpu import Side, pack, pack_plain
 from glifr.kernels.padding import widen, width_for
 from glifr.kernels.products_cpu import multiply, multiply_across
-from glifr.kernels.vectors import BYTES, inlined, integer_at, load, splat, store, take
+from glifr.kernels.vectors import BYTES, get, inlined, load, splat, store, take
 
 CHUNK = 64  # rows
 _GROUPS = 8  # at most: how many threads a backward pass of one replica can use
@@ -55,42 +55,37 @@ _JOB = Job()
 
 
 @inlined
-def _get(job: int, field: int) -> Any:
-    return integer_at(job + 8 * field)
-
-
-@inlined
 def _rows_of(job: int, number: int) -> Any:
     """First row and number of rows of a chunk."""
-    return number * CHUNK, min(CHUNK, _get(job, _JOB.rows) - number * CHUNK)
+    return number * CHUNK, min(CHUNK, get(job, _JOB.rows) - number * CHUNK)
 
 
 @inlined
 def _forward_rows(job: int, replica: int, first: int, count: int) -> None:
-    hidden, outputs = _get(job, _JOB.hidden), _get(job, _JOB.outputs)
-    weight = _get(job, _JOB.weight) + 4 * replica * hidden * outputs
-    bias = _get(job, _JOB.bias) + 4 * replica * outputs
-    y = _get(job, _JOB.y) + 4 * outputs * (replica * _get(job, _JOB.rows) + first)
-    h = _get(job, _JOB.h) + replica * _get(job, _JOB.h_replica) + first * _get(job, _JOB.h_row)
+    hidden, outputs = get(job, _JOB.hidden), get(job, _JOB.outputs)
+    weight = get(job, _JOB.weight) + 4 * replica * hidden * outputs
+    bias = get(job, _JOB.bias) + 4 * replica * outputs
+    y = get(job, _JOB.y) + 4 * outputs * (replica * get(job, _JOB.rows) + first)
+    h = get(job, _JOB.h) + replica * get(job, _JOB.h_replica) + first * get(job, _JOB.h_row)
     for p in range(0, 4 * outputs, BYTES):
         for n in range(count):
             store(y + 4 * n * outputs + p, load(bias + p))
-    multiply((h, _get(job, _JOB.h_row), 0), weight, (y, 4 * outputs, 0), 1, count, hidden, outputs, 1)
+    multiply((h, get(job, _JOB.h_row), 0), weight, (y, 4 * outputs, 0), 1, count, hidden, outputs, 1)
 
 
 @inlined
 def _backward_rows(job: int, replica: int, first: int, count: int, g_weight: int) -> None:
-    hidden, width, outputs = _get(job, _JOB.hidden), _get(job, _JOB.width), _get(job, _JOB.outputs)
-    place = replica * _get(job, _JOB.rows) + first
-    y = _get(job, _JOB.y) + 4 * outputs * place
-    if _get(job, _JOB.g_h) != 0:
-        weight = _get(job, _JOB.weight) + 4 * replica * outputs * width
-        g_h = _get(job, _JOB.g_h) + 4 * width * place
+    hidden, width, outputs = get(job, _JOB.hidden), get(job, _JOB.width), get(job, _JOB.outputs)
+    place = replica * get(job, _JOB.rows) + first
+    y = get(job, _JOB.y) + 4 * outputs * place
+    if get(job, _JOB.g_h) != 0:
+        weight = get(job, _JOB.weight) + 4 * replica * outputs * width
+        g_h = get(job, _JOB.g_h) + 4 * width * place
         multiply((y, 4 * outputs, 0), weight, (g_h, 4 * width, 0), 1, count, outputs, width, 0)
-    h = _get(job, _JOB.h) + replica * _get(job, _JOB.h_replica) + first * _get(job, _JOB.h_row)
-    multiply_across((h, _get(job, _JOB.h_row), 0), (y, 4 * outputs, 0), 1, count, hidden, outputs, g_weight)
+    h = get(job, _JOB.h) + replica * get(job, _JOB.h_replica) + first * get(job, _JOB.h_row)
+    multiply_across((h, get(job, _JOB.h_row), 0), (y, 4 * outputs, 0), 1, count, hidden, outputs, g_weight)
     bias = g_weight + 4 * hidden * outputs
-    multiply_across((_get(job, _JOB.ones), 0, 0), (y, 4 * outputs, 0), 1, count, 1, outputs, bias)
+    multiply_across((get(job, _JOB.ones), 0, 0), (y, 4 * outputs, 0), 1, count, 1, outputs, bias)
 
 
 def build_forward() -> Any:
@@ -99,9 +94,9 @@ def build_forward() -> Any:
     def forward(job: int) -> None:
         while True:
             task = take(job)
-            if task >= _get(job, _JOB.tasks):
+            if task >= get(job, _JOB.tasks):
                 break
-            per_replica = _get(job, _JOB.groups) * _get(job, _JOB.chunks)
+            per_replica = get(job, _JOB.groups) * get(job, _JOB.chunks)
             first, count = _rows_of(job, task % per_replica)
             if count > 0:
                 _forward_rows(job, task // per_replica, first, count)
@@ -115,14 +110,14 @@ def build_backward() -> Any:
     def backward(job: int) -> None:
         while True:
             task = take(job)
-            if task >= _get(job, _JOB.tasks):
+            if task >= get(job, _JOB.tasks):
                 break
-            replica, group = task // _get(job, _JOB.groups), task % _get(job, _JOB.groups)
-            size = 4 * (_get(job, _JOB.hidden) + 1) * _get(job, _JOB.outputs)
-            g_weight = _get(job, _JOB.g_weight) + size * (group * _get(job, _JOB.replicas) + replica)
+            replica, group = task // get(job, _JOB.groups), task % get(job, _JOB.groups)
+            size = 4 * (get(job, _JOB.hidden) + 1) * get(job, _JOB.outputs)
+            g_weight = get(job, _JOB.g_weight) + size * (group * get(job, _JOB.replicas) + replica)
             for k in range(0, size, BYTES):
                 store(g_weight + k, splat(_ZERO))
-            for number in range(group * _get(job, _JOB.chunks), (group + 1) * _get(job, _JOB.chunks)):
+            for number in range(group * get(job, _JOB.chunks), (group + 1) * get(job, _JOB.chunks)):
                 first, count = _rows_of(job, number)
                 if count > 0:
                     _backward_rows(job, replica, first, count, g_weight)
@@ -167,11 +162,8 @@ def _groups(rows: int) -> tuple[int, int]:
 
 
 def _runner(build: Any, h: Tensor, wide: int) -> Runner:
-    runner, (replicas, rows, hidden), (chunks, groups) = (
-        Runner(compiled(build), Job._fields),
-        h.shape,
-        _groups(h.shape[1]),
-    )
+    replicas, rows, hidden = h.shape
+    runner, (chunks, groups) = Runner(compiled(build), Job._fields), _groups(rows)
     runner.set(replicas=replicas, groups=groups, chunks=chunks, rows=rows, hidden=hidden, outputs=wide)
     runner.set(width=width_for(hidden), h=h.data_ptr(), h_row=4 * h.stride(1), h_replica=4 * h.stride(0))
     runner.keep(h)

@@ -68,16 +68,20 @@ def redo(context: Any, J: Any, steps: Any, fired: Any, kept: Any, coefficients: 
         of_neurons, row = _unpacked(builder, coefficients, 2)
         currents = _currents_of(count, Address(builder, of_neurons), row)
 
-        def step(left: Any, f: Address, fired: Value, place: Address, *old: Value) -> list[Any]:
-            for j, asc in enumerate(old):
+        def write(place: Address, ascs: Sequence[Value]) -> None:
+            for j, asc in enumerate(ascs):
                 (place + BYTES * j).store(asc)
+
+        def step(left: Any, f: Address, fired: Value, place: Address, *old: Value) -> list[Any]:
+            write(place, old)
             new = [asc * c.factor(fired) + fired * c.add for asc, c in zip(old, currents, strict=True)]
             return [f + stride, f.load(), place + BYTES * count, *new]
 
         start = [place.load() for place in _series(Address(builder, first), layer, count)]
         if count:
             carried = [Address(builder, f), Address(builder, before).load(), Address(builder, result), *start]
-            loop(builder, builder.add(steps, integer(1)), carried, step)
+            _, _, place, *last = loop(builder, steps, carried, step)
+            write(place, last)
         return context.get_dummy_value()
 
     return types.void(J, steps, fired, kept, coefficients, result), build

@@ -34,7 +34,6 @@ from glifr.kernels.places_cpu import (
     clear,
     copy,
     copy_or_clear,
-    get,
     group_of,
     mask_row,
     own_scratch,
@@ -44,7 +43,7 @@ from glifr.kernels.places_cpu import (
     step_row,
 )
 from glifr.kernels.retreat_cpu import redo, retreat
-from glifr.kernels.vectors import BYTES, inlined, load, number_at, sigmoid, splat, store, take
+from glifr.kernels.vectors import BYTES, get, inlined, load, number_at, sigmoid, splat, store, take
 
 _ONE = np.float32(1)
 
@@ -96,16 +95,15 @@ def _before(job: int, array: int, start: int, chunk: Any, i: int, t: int) -> Any
 
 
 @inlined
-def _start(J: int, job: int, chunk: Any, i: int) -> None:
-    """The state before the first step of one sample."""
+def _take_in(J: int, job: int, sources: Any, chunk: Any, i: int) -> None:
+    """Copies one sample's firing, voltage and currents to the state; without address they are zero."""
+    firing, voltage, ascurrents = sources
     row, layer = 4 * get(job, JOB.width), state_bytes(job)
-    firing, voltage = get(job, JOB.start_firing), get(job, JOB.start_voltage)
     copy_or_clear(state_row(job, get(job, JOB.state_firing), chunk, i), start_row(job, firing, chunk, i), row)
     copy_or_clear(state_row(job, get(job, JOB.state_voltage), chunk, i), start_row(job, voltage, chunk, i), row)
-    start = start_row(job, get(job, JOB.start_ascurrents), chunk, i)
+    state, source = state_row(job, get(job, JOB.state_ascurrents), chunk, i), start_row(job, ascurrents, chunk, i)
     for j in range(J):
-        state = state_row(job, get(job, JOB.state_ascurrents), chunk, i)
-        copy_or_clear(state + j * layer, start + j * layer if start != 0 else 0, row)
+        copy_or_clear(state + j * layer, source + j * layer if source != 0 else 0, row)
 
 
 @inlined
@@ -114,7 +112,8 @@ def _advance(J: int, masked: bool, keep: bool, job: int, own: int, chunk: Any, i
     begin, end = block
     row, layer, steps = 4 * get(job, JOB.width), state_bytes(job), get(job, JOB.steps)
     if begin == 0:
-        _start(J, job, chunk, i)
+        start = get(job, JOB.start_firing), get(job, JOB.start_voltage), get(job, JOB.start_ascurrents)
+        _take_in(J, job, start, chunk, i)
     state_f = state_row(job, get(job, JOB.state_firing), chunk, i)
     state_v = state_row(job, get(job, JOB.state_voltage), chunk, i)
     currents = state_row(job, get(job, JOB.state_ascurrents), chunk, i)
@@ -154,19 +153,6 @@ def _step(J: int, masked: bool, job: int, own: int, places: Any, currents: int, 
         if masked:
             f = f * load(mask + k)
         store(f_now + k, f)
-
-
-@inlined
-def _carry_in(J: int, job: int, chunk: Any, i: int) -> None:
-    """The carries after the last step of one sample: gradients of the final state."""
-    row, layer = 4 * get(job, JOB.width), state_bytes(job)
-    firing, voltage = get(job, JOB.final_firing), get(job, JOB.final_voltage)
-    copy_or_clear(state_row(job, get(job, JOB.state_firing), chunk, i), start_row(job, firing, chunk, i), row)
-    copy_or_clear(state_row(job, get(job, JOB.state_voltage), chunk, i), start_row(job, voltage, chunk, i), row)
-    final = start_row(job, get(job, JOB.final_ascurrents), chunk, i)
-    for j in range(J):
-        carry = state_row(job, get(job, JOB.state_ascurrents), chunk, i)
-        copy_or_clear(carry + j * layer, final + j * layer if final != 0 else 0, row)
 
 
 @inlined
@@ -255,6 +241,7 @@ def build_backward(J: int, masked: bool, learned: bool) -> Any:
     def backward(job: int) -> None:
         own, steps, length = own_scratch(job), get(job, JOB.steps), get(job, JOB.block)
         row, constants = 4 * get(job, JOB.width), _constants(job)
+        final = get(job, JOB.final_firing), get(job, JOB.final_voltage), get(job, JOB.final_ascurrents)
         weights = 4 * (get(job, JOB.inputs) + get(job, JOB.width)) * get(job, JOB.columns)
         zeros = own + (3 + 3 * J) * row
         currents = zeros + BYTES
@@ -277,7 +264,7 @@ def build_backward(J: int, masked: bool, learned: bool) -> Any:
                     lateral = lateral_gradient(job, synaptic, replica, begin, end) - begin
                     for i in range(chunk[2]):
                         if end == steps:
-                            _carry_in(J, job, chunk, i)
+                            _take_in(J, job, final, chunk, i)  # the carries after the last step
                         befores, block = _befores(job, chunk, i, begin), _block(job, chunk, synaptic, i, begin, end)
                         kept = _kept_row(job, J, chunk, i, begin)
                         for k in range(0, row, BYTES):

@@ -24,7 +24,6 @@ from glifr.kernels.places_cpu import (
     JOB,
     chunk_of,
     copy,
-    get,
     group_of,
     mask_row,
     own_scratch,
@@ -32,7 +31,7 @@ from glifr.kernels.places_cpu import (
     state_row,
     step_row,
 )
-from glifr.kernels.vectors import BYTES, inlined, load, sigmoid, splat, store, take, tanh
+from glifr.kernels.vectors import BYTES, get, inlined, load, sigmoid, splat, store, take, tanh
 
 _ONE, _ZERO = np.float32(1), np.float32(0)
 

@@ -110,6 +110,12 @@ def integer_at(typing_context: Any, address: Any) -> Any:
     return types.int64(types.int64), build
 
 
+@inlined
+def get(job: int, field: int) -> Any:
+    """A count or an address in a job (`jobs.py`)."""
+    return integer_at(job + 8 * field)
+
+
 @intrinsic
 def take(typing_context: Any, address: Any) -> Any:
     """The 64-bit integer at an address, which is raised by one for whichever thread comes next."""
