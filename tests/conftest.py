@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def shared() -> Path:
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def token() -> None:
+    """Nodes that a test starts from now on ask for a token.
+
+    Ray on this machine alone has one too, and a process that has once shown one can join no cluster without: its
+    own server keeps asking for it, which such a cluster's head takes as the end of every actor.
+    """
+    from launch.executors.ray_auth import send_token
+
+    command = [str(Path(sys.executable).parent / "ray"), "get-auth-token", "--generate"]
+    subprocess.run(command, check=True, capture_output=True)
+    assert send_token()
 
 
 @pytest.fixture(scope="module")

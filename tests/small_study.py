@@ -55,6 +55,11 @@ TINY = (
     .replace("confirm: {top: 2, seeds: 1}", "confirm: {top: 1, seeds: 1}")
 )
 
+ONE_CONDITION = TINY.replace("reference: LHetA", "reference: RNN").replace("  LHetA: {delay: 1.0}\n", "")
+# overrides that leave one unit of it
+ONE_UNIT = [
+    "search=null", "confirm=null", "conditions.RNN.fixed={learning_rate: 0.003}", "final.seeds=1", "silencing=null",
+]  # fmt: skip
 
 ONE_BY_ONE = SeedBatches("auto")
 TWO_PAY = SeedBatches("auto", most=2, seconds={name: {1: 1.0, 2: 0.1} for name in ("RNN", "LSTM", "LHetA")})

@@ -11,19 +11,20 @@ import sys
 import tempfile
 import time
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import ray
 from ray.cluster_utils import Cluster as RayNodes
-from small_study import STUDY, NeverStop, conduct, new_conductor, published, small_plan
+from small_study import ONE_CONDITION, ONE_UNIT, NeverStop, conduct, new_conductor, published, small_plan
 
 import glifr
 from glifr.errors import InputError
 from glifr.records import UnitId, UnitResult, scan
 from launch.data import DataSource, FromFiles
 from launch.executors import Cluster, Job, RayExecutor, Resources
-from launch.executors.ray_auth import answers_without_token, send_no_token
+from launch.executors.ray_auth import answers_without_token
 from launch.failures import Failure
 from launch.trial import Step
 from launch.utilisation import Meter
@@ -35,8 +36,7 @@ RAY = str(Path(sys.executable).parent / "ray")
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[RayNodes]:
-    send_no_token()  # what an earlier test has switched on would be the nodes' too
+def cluster(token: None) -> Iterator[RayNodes]:
     two = RayNodes(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     two.add_node(num_cpus=1, num_gpus=2)  # pretend GPUs: bookkeeping only
     two.wait_for_nodes()
@@ -47,7 +47,7 @@ def cluster() -> Iterator[RayNodes]:
 def test_a_study_uses_both_nodes(cluster: RayNodes, tmp_path: Path) -> None:
     root, plan = tmp_path / "results", small_plan(tmp_path)
     data = FromFiles(plan.study.spec.task.settings())
-    with RayExecutor(root, "disabled", Resources(1, 0, None), Cluster(cluster.address, True), data=data) as executor:
+    with RayExecutor(root, "disabled", Resources(1, 0, None), Cluster(cluster.address), data=data) as executor:
         assert executor.slots == 2
         assert not root.exists(), "the probe of the results folder left something"
         conductor = new_conductor(plan, root)
@@ -75,22 +75,15 @@ def overlap(a: UnitResult, b: UnitResult) -> bool:
 
 
 def test_slots_follow_cpus_and_fractions_of_gpus(cluster: RayNodes, tmp_path: Path) -> None:
-    with RayExecutor(tmp_path, "disabled", Resources(0.25, 0.5, None), Cluster(cluster.address, True)) as executor:
+    with RayExecutor(tmp_path, "disabled", Resources(0.25, 0.5, None), Cluster(cluster.address)) as executor:
         assert executor.slots == 4
 
 
 @pytest.mark.parametrize(("wanted", "key"), [(Resources(1, 4, None), "gpus"), (Resources(3, 0, None), "cpus")])
 def test_more_than_any_node_has_is_refused(cluster: RayNodes, tmp_path: Path, wanted: Resources, key: str) -> None:
-    executor = RayExecutor(tmp_path, "disabled", wanted, Cluster(cluster.address, True))
+    executor = RayExecutor(tmp_path, "disabled", wanted, Cluster(cluster.address))
     with pytest.raises(InputError, match=f"resources.{key}"), executor:
         pytest.fail("started")
-
-
-def test_a_cluster_without_token_needs_the_users_consent(cluster: RayNodes, tmp_path: Path) -> None:
-    executor = RayExecutor(tmp_path, "disabled", Resources(1, 0, None), Cluster(cluster.address))
-    with pytest.raises(InputError, match="--insecure-cluster"), executor:
-        pytest.fail("started")
-    assert not ray.is_initialized()
 
 
 def test_a_results_folder_that_a_node_does_not_share_is_refused(
@@ -99,7 +92,7 @@ def test_a_results_folder_that_a_node_does_not_share_is_refused(
     """/proc/self/cwd is one path and, for each process, a folder of its own."""
     monkeypatch.chdir(tmp_path)
     root = Path("/proc/self/cwd/results")
-    executor = RayExecutor(root, "disabled", Resources(1, 0, None), Cluster(cluster.address, True))
+    executor = RayExecutor(root, "disabled", Resources(1, 0, None), Cluster(cluster.address))
     with pytest.raises(InputError, match="does not share the results folder") as refused, executor:
         pytest.fail("started")
     assert len(refused.value.problems) == 2
@@ -110,9 +103,8 @@ GPUS_OF_NODE = {"here": ("0", "1", "2", "3"), "there": ("4", "5", "6", "7")}
 
 
 @pytest.fixture
-def eight_gpus(monkeypatch: pytest.MonkeyPatch) -> Iterator[RayNodes]:
+def eight_gpus(token: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[RayNodes]:
     """Two nodes of four pretend GPUs; the second may use those that its CUDA_VISIBLE_DEVICES names."""
-    send_no_token()
     sizes = {"num_cpus": 8, "num_gpus": 4}
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", ",".join(GPUS_OF_NODE["here"]))
     nodes = RayNodes(initialize_head=True, head_node_args={**sizes, "include_dashboard": False})
@@ -130,9 +122,7 @@ def test_every_gpu_is_used_and_fractions_are_respected(eight_gpus: RayNodes, tmp
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # the nodes have the shipped code, not the tests
     jobs = Jobs(24)
     halves = Resources(0.5, 0.5, None)
-    with RayExecutor(
-        tmp_path, "disabled", halves, Cluster(eight_gpus.address, True), work=note_where_it_runs
-    ) as executor:
+    with RayExecutor(tmp_path, "disabled", halves, Cluster(eight_gpus.address), work=note_where_it_runs) as executor:
         assert executor.slots == 16
         executor.run(jobs, NeverStop())
     seen = [json.loads(path.read_text()) for path in tmp_path.glob("*.json")]
@@ -205,37 +195,60 @@ def test_ray_of_this_machine_alone_has_a_token_and_a_folder_of_its_own(
 
 
 def test_a_cluster_started_by_hand_that_asks_for_a_token_is_joined(tmp_path: Path) -> None:
-    """`ray start`, then the real command with its address: Ray leaves its token out there if it is not told."""
-    (tmp_path / "small.yaml").write_text(STUDY.replace("  LSTM:  {delay: none}\n", ""))
+    """Ray leaves its token out there if it is not told."""
     (tmp_path / "token").write_text("f" * 64)
-    tools = {**os.environ, "RAY_AUTH_TOKEN_PATH": str(tmp_path / "token"), "PYTHONUNBUFFERED": "1"}
-    tools.pop("RAY_AUTH_MODE", None)
+    with started_by_hand("token", RAY_AUTH_TOKEN_PATH=str(tmp_path / "token")) as (address, environment):
+        done = study_on(address, tmp_path, environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_cluster_without_token_needs_the_users_consent(tmp_path: Path) -> None:
+    with started_by_hand("disabled") as (address, environment):
+        refused = study_on(address, tmp_path, environment)
+        assert refused.returncode == 2
+        assert "--insecure-cluster" in refused.stderr
+        assert not (tmp_path / "results").exists()
+        done = study_on(address, tmp_path, environment, "--insecure-cluster")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@contextmanager
+def started_by_hand(mode: str, **variables: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """`ray start` with that RAY_AUTH_MODE: its address, and the environment, without it, for who joins it."""
     address = f"127.0.0.1:{free_port()}"
-    given = [str(tmp_path / "small.yaml"), "--results", str(tmp_path / "results"), "--address", address]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", **variables}
+    environment.pop("RAY_AUTH_MODE", None)
     # a short path of its own: Ray puts sockets there, whose names must not be long
     with tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as place:
         head = [RAY, "start", "--head", "--block", "--temp-dir", place, "--num-cpus=2", "--include-dashboard=false"]
         started = subprocess.Popen(
             [*head, "--port", address.rpartition(":")[2]],
-            env={**tools, "RAY_AUTH_MODE": "token"},
+            env={**environment, "RAY_AUTH_MODE": mode},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
         try:
             wait_until_listening(address)
-            done = subprocess.run(
-                [sys.executable, "launch/study.py", *given],
-                cwd=ROOT,
-                env=tools,
-                capture_output=True,
-                text=True,
-                timeout=200,
-            )
-            assert done.returncode == 0, done.stdout + done.stderr
+            yield address, environment
         finally:
             os.killpg(started.pid, signal.SIGTERM)
             started.wait(timeout=60)
+
+
+def study_on(address: str, folder: Path, environment: dict[str, str], *more: str) -> subprocess.CompletedProcess[str]:
+    """The real command, with a study of one unit."""
+    (folder / "small.yaml").write_text(ONE_CONDITION)
+    only = [word for override in ONE_UNIT for word in ("--set", override)]
+    given = [str(folder / "small.yaml"), "--results", str(folder / "results"), "--address", address, *only, *more]
+    return subprocess.run(
+        [sys.executable, "launch/study.py", *given],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
 
 
 def free_port() -> int:

@@ -13,7 +13,18 @@ import pytest
 import ray
 import torch
 from ray.cluster_utils import Cluster
-from small_study import ONE_BY_ONE, TINY, TWO_PAY, NeverStop, StopAfter, conduct, new_conductor, small_plan
+from small_study import (
+    ONE_BY_ONE,
+    ONE_CONDITION,
+    ONE_UNIT,
+    TINY,
+    TWO_PAY,
+    NeverStop,
+    StopAfter,
+    conduct,
+    new_conductor,
+    small_plan,
+)
 
 from glifr.errors import InputError, Problem
 from glifr.records import UnitId, scan
@@ -264,20 +275,16 @@ def lost_memory(
 
 
 @pytest.mark.ray
-def test_on_ray_the_share_of_a_gpu_grows_after_out_of_memory(tmp_path: Path) -> None:
+def test_on_ray_the_share_of_a_gpu_grows_after_out_of_memory(token: None, tmp_path: Path) -> None:
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # nodes have the shipped code, not the tests
-    root, plan = tmp_path / "results", small_plan(tmp_path, "search=null", "confirm=null", *ONE, text=ALONE)
+    root, plan = tmp_path / "results", small_plan(tmp_path, *ONE_UNIT, text=ONE_CONDITION)
     nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "num_gpus": 1, "include_dashboard": False})
     try:
-        where = Place(nodes.address, insecure=True)
-        with RayExecutor(root, "disabled", Resources(1, 0.5, None), where, work=lost_memory) as executor:
+        half = Resources(1, 0.5, None)
+        with RayExecutor(root, "disabled", half, Place(nodes.address), work=lost_memory) as executor:
             conductor = new_conductor(plan, root)
             executor.run(conductor, NeverStop())
     finally:
         nodes.shutdown()
     assert conductor.complete
     assert sorted((root / "given").read_text().split()) == ["0.5", "1"]
-
-
-ALONE = TINY.replace("reference: LHetA", "reference: RNN").replace("  LHetA: {delay: 1.0}\n", "")
-ONE = ["conditions.RNN.fixed={learning_rate: 0.003}", "final.seeds=1", "silencing=null"]

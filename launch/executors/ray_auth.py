@@ -40,7 +40,11 @@ def send_token() -> bool:
 
 
 def send_no_token() -> None:
-    """Makes this process show none: workers of a cluster without authentication fail to start where one is shown."""
+    """Makes this process show none: workers of a cluster without authentication fail to start where one is shown.
+
+    Only before a process's first connection: one that has shown a token keeps asking for it, and every actor of a
+    cluster without would end at once.
+    """
     if _mode() == "token":
         _switch("disabled")
 
