@@ -44,27 +44,27 @@ class _ZeroStart(NamedTuple):
 
 def run_rnn(x: Tensor, p: RNNParameters, delay: int, mask: Tensor | None, backend: str) -> Units:
     """x [R or 1,B,T,I]; mask broadcastable to [R,B,T,H]; backend: a concrete one, not "reference"."""
-    weights = _Weights(torch.cat([p.weight_in, p.bias], 1), p.weight_lat)
     if backend == "cpu":
-        hidden, last = cpu.run_units("tanh", _with_ones(x), *weights, delay, mask)
+        hidden, last = cpu.run_units("tanh", x, p, delay, mask)
         return Units((hidden,), last)
     engine = blocked.PLAIN._replace(forward_scan=tanh.ForwardScan, backward_scan=tanh.BackwardScan)
-    return _run(Layer(_Weights, _ZeroStart, None, delay, overwrites=True), engine, x, weights, mask)
+    return _run(Layer(_Weights, _ZeroStart, None, delay, overwrites=True), engine, x, p, mask)
 
 
 def run_lstm(x: Tensor, p: LSTMParameters, mask: Tensor | None, backend: str) -> Units:
     """x [R or 1,B,T,I]; mask broadcastable to [R,B,T,H]; backend: a concrete one, not "reference"."""
     if len(p.weight_ih) == 1 and mask is None and _cudnn_takes(x):
         return lstm_of_torch(x, p)
-    weights = _Weights(*lstm.pack(p))
+    packed = lstm.pack(p)
     if backend == "cpu":
-        hidden, last = cpu.run_units("lstm", _with_ones(x), *weights, 1, mask)
+        hidden, last = cpu.run_units("lstm", x, packed, 1, mask)
         return Units((hidden,), last)
     engine = blocked.PLAIN._replace(forward_scan=lstm.ForwardScan, backward_scan=lstm.BackwardScan)
-    return _run(Layer(_Weights, _ZeroStart, None, 1), engine, x, weights, mask)
+    return _run(Layer(_Weights, _ZeroStart, None, 1), engine, x, packed, mask)
 
 
-def _run(layer: Layer, engine: Engine, x: Tensor, weights: _Weights, mask: Tensor | None) -> Units:
+def _run(layer: Layer, engine: Engine, x: Tensor, p: RNNParameters, mask: Tensor | None) -> Units:
+    weights = _Weights(torch.cat([p.weight_in, p.bias], 1), p.weight_lat)
     tiles, (last,) = blocked.run_layer(layer, engine, _TILE, (None, _with_ones(x), *weights), mask)
     return Units(tiles, last)
 

@@ -11,6 +11,7 @@ for the LSTM), J after-spike currents, D delay in steps.
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -19,9 +20,9 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from glifr.equations import Constants, GLIFRState
+from glifr.equations import Constants, GLIFRState, RNNParameters
 from glifr.kernels.chunks_cpu import divide
-from glifr.kernels.padding import narrow, narrow_parameters, widen, widen_mask, widen_neurons, width_for
+from glifr.kernels.padding import narrow, narrow_gates, widen, widen_gates, widen_mask, widen_neurons, width_for
 from glifr.kernels.sequence import SequenceInput, SequenceResult
 
 if TYPE_CHECKING:
@@ -46,13 +47,13 @@ def run(sequence: SequenceInput) -> SequenceResult:
 
 
 def run_units(
-    kind: Literal["tanh", "lstm"], x: Tensor, weight_in: Tensor, weight_lat: Tensor, delay: int, mask: Tensor | None
+    kind: Literal["tanh", "lstm"], x: Tensor, p: RNNParameters, delay: int, mask: Tensor | None
 ) -> tuple[Tensor, Tensor]:
     """h of the tanh network or the LSTM [R,B,T,H], and its last step [R,B,H]; float32.
 
-    x: [R or 1,B,T,I]. weight_in [R,I,G*H], weight_lat [R,H,G*H]. mask: broadcastable to [R,B,T,H]. Differentiable once.
+    x: [R or 1,B,T,I]. p: [R,I,G*H], [R,H,G*H] and [R,1,G*H]. mask: broadcastable to [R,B,T,H]. Differentiable once.
     """
-    hidden, last = _run(_Layer(kind, delay), mask, None, x, weight_in, weight_lat)
+    hidden, last = _run(_Layer(kind, delay), mask, None, x, *p)
     return hidden, last
 
 
@@ -65,7 +66,7 @@ class _Layer(NamedTuple):
 
     @property
     def parameters(self) -> int:
-        return 7 if self.kind == "glifr" else 2
+        return 7 if self.kind == "glifr" else 3
 
 
 def _run(layer: _Layer, mask: Tensor | None, *tensors: Tensor | None) -> tuple[Tensor, ...]:
@@ -92,7 +93,7 @@ class _Compiled(Function):
             hidden,
             divide(*x.shape[1:3], layer.delay),
             layer.constants,
-            widen_neurons(tensors[2:7], width) if layer.constants is not None else None,
+            *_others(layer, tensors[2 : layer.parameters], hidden, width),
             x.contiguous(),
             None if history is None else widen(history, width).contiguous(),
             widen_mask(mask, hidden, width),
@@ -102,7 +103,7 @@ class _Compiled(Function):
         if keep:
             ctx.save_for_backward(
                 *(weight_in, weight_lat, *passed),
-                *(work.neurons, work.inputs, work.history, work.mask, *work.start),
+                *(work.neurons, work.bias, work.inputs, work.history, work.mask, *work.start),
             )
             ctx.layer, ctx.division = layer, work.division
             ctx.set_materialize_grads(False)
@@ -114,9 +115,11 @@ class _Compiled(Function):
         from glifr.kernels import jobs_cpu
 
         layer = ctx.layer
-        weight_in, weight_lat, values, firing, kept, neurons, inputs, history, mask, *start = ctx.saved_tensors
-        hidden = weight_lat.shape[1]
-        work = jobs_cpu.Layer(layer.kind, hidden, ctx.division, layer.constants, neurons, inputs, history, mask, start)
+        weight_in, weight_lat, values, firing, kept, neurons, bias, *arrays = ctx.saved_tensors
+        (inputs, history, mask, *start), hidden = arrays, weight_lat.shape[1]
+        work = jobs_cpu.Layer(
+            layer.kind, hidden, ctx.division, layer.constants, neurons, bias, inputs, history, mask, start
+        )
         width, needs = work.width, ctx.needs_input_grad[3:]
         upstream, *final = (None if g is None else widen(g, width).contiguous() for g in gradients)
         found = jobs_cpu.backward(
@@ -132,17 +135,28 @@ class _Compiled(Function):
             *(None, None, None),
             narrow(found.history, hidden, width),
             _shared(found.x, inputs.shape[0]),
-            *narrow_parameters(_parameters(layer, found), hidden, width),
+            *_parameters(layer, found, hidden, width),
             *(narrow(state, hidden, width) for state in found.start[: len(start)]),
         )
 
 
-def _parameters(layer: _Layer, found: Gradients) -> list[Tensor | None]:
-    """Gradients in the order of the parameters: thresh, dt k_m [R,1,W] and dt k_j, r, a [J,R,1,W] after the weights."""
-    weights, sums = [found.weight_in, found.weight_lat], found.neurons
-    if sums is None:
+def _others(layer: _Layer, tensors: Sequence[Tensor], hidden: int, width: int) -> tuple[Tensor | None, Tensor | None]:
+    """Parameters beside the weights, of W neurons: of GLIFR neurons, or the bias."""
+    if layer.kind == "glifr":
+        return widen_neurons(tensors, width), None
+    return None, widen_gates(tensors[0], hidden, width).contiguous()
+
+
+def _parameters(layer: _Layer, found: Gradients, hidden: int, width: int) -> list[Tensor | None]:
+    """Gradients in the order of the parameters: thresh, dt k_m [R,1,H] and dt k_j, r, a [J,R,1,H] after the weights."""
+    lateral = None if found.weight_lat is None else found.weight_lat[:, :hidden]
+    weights = [narrow_gates(found.weight_in, hidden, width), narrow_gates(lateral, hidden, width)]
+    if found.others is None:
         return [*weights, *[None] * (layer.parameters - 2)]
-    currents = sums[:, 2:].reshape(sums.shape[0], -1, 3, sums.shape[2]).permute(2, 1, 0, 3).unsqueeze(3)
+    if layer.kind != "glifr":
+        return [*weights, narrow_gates(found.others, hidden, width)]
+    sums = narrow(found.others, hidden, width)
+    currents = sums[:, 2:].unflatten(1, (-1, 3)).permute(2, 1, 0, 3).unsqueeze(3)
     return [*weights, sums[:, :1], sums[:, 1:2], *currents.unbind(0)]
 
 

@@ -31,7 +31,8 @@ _STATES = ("firing", "voltage", "ascurrents")
 class Layer(NamedTuple):
     """What a pass needs beside its weights. neurons: [2+3J,R,W], GLIFR only: thresh, dt k_m, all dt k_j, all r, all a.
 
-    constants: GLIFR's. inputs: [R or 1,B,T,I]. history [R,B,D,W]: firing of the D steps before. Both contiguous.
+    constants: GLIFR's. bias [R,1,G*W]: of the others. inputs: [R or 1,B,T,I]. history [R,B,D,W]: firing of the D steps
+    before. All contiguous.
     mask: broadcastable to [R,B,T,W]. start: firing, voltage [R,B,W] and after-spike currents [J,R,B,W], none for zeros.
     """
 
@@ -40,6 +41,7 @@ class Layer(NamedTuple):
     division: Division
     constants: Constants | None
     neurons: Tensor | None
+    bias: Tensor | None
     inputs: Tensor
     history: Tensor | None
     mask: Tensor | None
@@ -81,7 +83,7 @@ class Wanted(NamedTuple):
     history: bool
     weight_in: bool
     weight_lat: bool
-    neurons: bool
+    others: bool  # the neurons' parameters, or the bias
 
 
 class Gradients(NamedTuple):
@@ -91,7 +93,9 @@ class Gradients(NamedTuple):
     history: Tensor | None
     weight_in: Tensor | None
     weight_lat: Tensor | None
-    neurons: Tensor | None  # [R,2+3J,W]: thresh, dt k_m, then dt k_j, r and a of each current
+    others: (
+        Tensor | None
+    )  # of neurons [R,2+3J,W]: thresh, dt k_m, then dt k_j, r and a of each current; of bias [R,1,G*W]
     start: list[Tensor]
 
 
@@ -139,10 +143,11 @@ def backward(
     replicas, width, gates, ascs, division = weight_lat.shape[0], layer.width, layer.gates, layer.ascs, layer.division
     columns = gates * width
     if layer.kind == "glifr":
-        code = compiled(scan_cpu.build_backward, ascs, layer.mask is not None, wanted.neurons)
+        code = compiled(scan_cpu.build_backward, ascs, layer.mask is not None, wanted.others)
     else:
         code = compiled(units_cpu.build_backward, layer.kind == "lstm", layer.mask is not None)
-    sizes = [layer.inputs.shape[3] * columns, width * columns, 0 if layer.neurons is None else (2 + 3 * ascs) * width]
+    others = columns if layer.neurons is None else (2 + 3 * ascs) * width
+    sizes = [layer.inputs.shape[3] * columns, width * columns, others]
     totals = empty((division.groups, replicas, sum(sizes)), layer.inputs)
     history = torch.zeros_like(layer.history) if layer.history is not None and wanted.history else None
     carries = layer.states(replicas, width)
@@ -157,19 +162,21 @@ def backward(
         runner.point(weight_in=pack(weight_in.transpose(1, 2), each_gate, Side(inputs, wide)), g_x=x)
         runner.set(wide_inputs=wide)
     runner.set(total=sum(sizes), learns_in=wanted.weight_in, learns_lat=wanted.weight_lat)
+    if layer.bias is not None and wanted.others:
+        runner.point(ones=layer.bias.new_ones(1))
     runner.point(values=passed.values, firing=passed.firing, kept=passed.kept, upstream=upstream)
     runner.point(totals=totals, g_history=history, **_named("state", carries), **_named("final", final))
     if layer.kind == "lstm":
         runner.point(state_voltage=torch.empty_like(carries[0]))
     runner.set(tasks=replicas * division.groups)
     runner.run(threads)
-    g_in, g_lat, g_neurons = torch.split(_summed(totals), sizes, 1)
+    g_in, g_lat, g_others = torch.split(_summed(totals), sizes, 1)
     return Gradients(
         None if x is None else x[..., :inputs],
         history,
         g_in.view(replicas, -1, columns) if wanted.weight_in else None,
         g_lat.view(replicas, width, columns) if wanted.weight_lat else None,
-        g_neurons.view(replicas, -1, width) if wanted.neurons else None,
+        g_others.view(replicas, -1, width if layer.bias is None else columns) if wanted.others else None,
         carries,
     )
 
@@ -195,7 +202,7 @@ def _runner(code: Any, layer: Layer, replicas: int, threads: int, local: int = 0
         scratch_size=scratch,
         x_replica=4 * inputs.stride(0) if inputs.shape[0] > 1 else 0,
     )
-    runner.point(x=inputs, history=layer.history, neurons=layer.neurons)
+    runner.point(x=inputs, history=layer.history, neurons=layer.neurons, bias=layer.bias)
     runner.point(scratch=empty((threads * scratch,), inputs), **_named("start", layer.start))
     if layer.constants is not None:
         runner.point(constants=_numbers(layer.constants))

@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from glifr.equations import LSTMParameters
+from glifr.equations import LSTMParameters, RNNParameters
 from glifr.kernels.memory import empty
 from glifr.kernels.scan import Saved
 from glifr.kernels.sequence import mask_at
@@ -30,10 +30,10 @@ _sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
 _tanh_backward = torch.ops.aten.tanh_backward.grad_input
 
 
-def pack(p: LSTMParameters) -> tuple[Tensor, Tensor]:
-    """weight_in [R,I+1,4H], whose last row is the bias, and weight_lat [R,H,4H], as the scans below take them."""
+def pack(p: LSTMParameters) -> RNNParameters:
+    """weight_in [R,I,4H], weight_lat [R,H,4H] and bias [R,1,4H], with the gates as the scans below take them."""
     bias = (p.bias_ih + p.bias_hh).unsqueeze(2)
-    return _ordered(torch.cat([p.weight_ih, bias], 2)), _ordered(p.weight_hh)
+    return RNNParameters(_ordered(p.weight_ih), _ordered(p.weight_hh), _ordered(bias))
 
 
 def _ordered(weight: Tensor) -> Tensor:

@@ -45,16 +45,6 @@ def widen_neurons(tensors: Sequence[Tensor], width: int) -> Tensor:
     return found.squeeze(2)
 
 
-def narrow_parameters(tensors: Sequence[Tensor | None], hidden: int, width: int) -> list[Tensor | None]:
-    """The same parameters, or their gradients, of H neurons again."""
-    weight_in, weight_lat, *others = tensors
-    if hidden == width:
-        return [*tensors]
-    if weight_lat is not None:
-        weight_lat = _narrow_gates(weight_lat[:, :hidden], hidden, width)
-    return [_narrow_gates(weight_in, hidden, width), weight_lat, *(narrow(t, hidden, width) for t in others)]
-
-
 def widen_mask(mask: Tensor | None, hidden: int, width: int) -> Tensor | None:
     """A mask broadcastable to [R,B,T,H], now to [R,B,T,W]; its memory stays [R,T,B,W], as the scans read it."""
     if mask is None or mask.shape[-1] != hidden or hidden == width:
@@ -62,6 +52,13 @@ def widen_mask(mask: Tensor | None, hidden: int, width: int) -> Tensor | None:
     return widen(mask.transpose(1, 2), width).transpose(1, 2)
 
 
-def _narrow_gates(weight: Tensor | None, hidden: int, width: int) -> Tensor | None:
-    """[R,K,G*W] -> [R,K,G*H]."""
-    return None if weight is None else weight.view(*weight.shape[:2], -1, width).narrow(3, 0, hidden).flatten(2)
+def widen_gates(tensor: Tensor, hidden: int, width: int) -> Tensor:
+    """[R,K,G*H] -> [R,K,G*W], each gate by itself."""
+    return widen(tensor.reshape(*tensor.shape[:2], -1, hidden), width).flatten(2)
+
+
+def narrow_gates(tensor: Tensor | None, hidden: int, width: int) -> Any:
+    """[R,K,G*W] -> [R,K,G*H], each gate by itself; None where nothing was computed."""
+    if tensor is None or hidden == width:
+        return tensor
+    return tensor.view(*tensor.shape[:2], -1, width).narrow(3, 0, hidden).flatten(2)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from glifr.kernels.places_cpu import JOB, block_rows, clear
+from glifr.kernels.places_cpu import JOB, block_rows, clear, copy, step_row
 from glifr.kernels.products_cpu import multiply, multiply_across
 from glifr.kernels.vectors import BYTES, called, get, inlined, load, store, take
 
@@ -44,7 +44,17 @@ def _input_product(job: int, chunk: Any, begin: int) -> None:
     count = min(get(job, JOB.stretch), get(job, JOB.steps) - begin)
     place = block_rows(job, get(job, JOB.values), 4 * columns, get(job, JOB.steps), chunk, begin)
     weight = get(job, JOB.weight_in) + replica * 4 * inputs * columns
-    multiply(_input_rows(job, chunk, begin), weight, place, size, count, inputs, columns, 0)
+    bias, added = get(job, JOB.bias) + replica * 4 * columns, 0
+    if get(job, JOB.bias) != 0:
+        added = 1
+        for i in range(size):
+            for t in range(begin, begin + count):
+                copy(
+                    step_row(job, get(job, JOB.values), 4 * columns, get(job, JOB.steps), chunk, i, t),
+                    bias,
+                    4 * columns,
+                )
+    multiply(_input_rows(job, chunk, begin), weight, place, size, count, inputs, columns, added)
 
 
 @called
@@ -91,7 +101,7 @@ def clear_totals(job: int, replica: int, group: int) -> None:
 
 @called
 def totals_of(job: int, replica: int, group: int) -> Any:
-    """The address of a group's gradients of weight_in, which those of weight_lat and of the neurons follow."""
+    """The address of a group's gradients of weight_in, which those of weight_lat and of neurons or bias follow."""
     return get(job, JOB.totals) + 4 * get(job, JOB.total) * (group * get(job, JOB.replicas) + replica)
 
 
@@ -105,9 +115,12 @@ def stretch_gradients(job: int, synaptic: Any, chunk: Any, totals: int, begin: i
     size, steps, delay = chunk[2], get(job, JOB.steps), get(job, JOB.delay)
     inputs, width, columns = get(job, JOB.inputs), get(job, JOB.width), get(job, JOB.columns)
     end = min(begin + get(job, JOB.stretch), steps)
+    sent = block_rows(job, synaptic[0], 4 * columns, steps, synaptic[1], begin)
     if get(job, JOB.learns_in) != 0:
-        sent = block_rows(job, synaptic[0], 4 * columns, steps, synaptic[1], begin)
         multiply_across(_input_rows(job, chunk, begin), sent, size, end - begin, inputs, columns, totals)
+    if get(job, JOB.ones) != 0:
+        place = totals + 4 * (inputs + width) * columns
+        multiply_across((get(job, JOB.ones), 0, 0), sent, size, end - begin, 1, columns, place)
     if get(job, JOB.learns_lat) == 0:
         return
     place, last = totals + 4 * inputs * columns, min(end, steps - delay)

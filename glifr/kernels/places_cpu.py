@@ -65,11 +65,13 @@ class Job(NamedTuple):
     upstream: int = 40  # [R,B,T,W]: gradient of firing from outside
     g_x: int = 41  # [R,B,T,P], written; P the next multiple of 16 from I on
     g_history: int = 42  # [R,B,D,W], written
-    totals: int = 43  # [groups,R,total]: gradients of weight_in [I,G*W], weight_lat [W,G*W], neurons [2 + 3J,W]
+    totals: int = 43  # [groups,R,total]: gradients of weight_in [I,G*W], weight_lat [W,G*W], neurons or bias
     total: int = 44  # numbers
     learns_in: int = 45  # whether weight_in's gradient is wanted
     learns_lat: int = 46
     wide_inputs: int = 47  # P
+    bias: int = 48  # [R,G*W], of the tanh network and the LSTM
+    ones: int = 49  # a number, 1.0: what the bias is multiplied by; no address where its gradient is not wanted
 
 
 JOB = Job()
