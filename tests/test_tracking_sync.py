@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
@@ -60,7 +61,10 @@ def unit_runs(root: Path) -> list[OfflineRun]:
 def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A study whose process was killed while it trained its second unit or a later one."""
     root = tmp_path_factory.mktemp("killed") / "results"
-    process = subprocess.Popen([sys.executable, "-c", _TO_BE_KILLED, str(root), ONE], cwd=Path(__file__).parent)
+    # else it would share the W&B service of this process, if there is one, which would outlive it
+    own = {name: value for name, value in os.environ.items() if name != "WANDB_SERVICE"}
+    command = [sys.executable, "-c", _TO_BE_KILLED, str(root), ONE]
+    process = subprocess.Popen(command, cwd=Path(__file__).parent, env=own)
     until = time.monotonic() + 90
     while time.monotonic() < until and process.poll() is None:
         if len(list(root.glob("units/search/*/*/attempts/*/epochs.jsonl"))) > 1:
