@@ -27,7 +27,7 @@ study: setup
 	$(RUN) launch/study.py studies/smnist_ablation.yaml --profile quick
 
 test: setup
-	$(RUN) -m pytest
+	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: setup
 	$(RUN) -m ruff check .
