@@ -56,7 +56,9 @@ TINY = (
 )
 
 ONE_CONDITION = TINY.replace("reference: LHetA", "reference: RNN").replace("  LHetA: {delay: 1.0}\n", "")
-# overrides that leave one unit of it
+# where nodes get the code anew: they would have to compile the other for half a minute
+NOT_COMPILED = "training.backend=torch"
+# overrides that leave one unit of ONE_CONDITION
 ONE_UNIT = [
     "search=null", "confirm=null", "conditions.RNN.fixed={learning_rate: 0.003}", "final.seeds=1", "silencing=null",
 ]  # fmt: skip

@@ -140,13 +140,6 @@ def test_a_ray_that_does_not_start_is_told_without_a_traceback(
 
 
 @pytest.mark.ray
-def test_1e_3_is_the_number_it_is(tmp_path: Path, study: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    study.write_text(changed("low: 1.0e-3", "low: 1e-3"))
-    assert cli.main([str(study), "--plan", "--results", str(tmp_path / "results")]) == 0
-    capsys.readouterr()
-
-
-@pytest.mark.ray
 def test_the_plan_says_what_would_run_and_starts_nothing(
     tmp_path: Path, study: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -271,21 +264,3 @@ def test_interrupted_and_continued_by_the_same_command_it_is_the_same_study(tmp_
     assert again.returncode == 0, again.stderr
     assert (moved / "report.html").read_bytes() == before
     assert load(moved).info.name == "small"
-
-
-@pytest.mark.ray
-def test_a_killed_driver_is_continued_by_the_same_command(tmp_path: Path, study: Path) -> None:
-    given = [str(study), "--results", str(tmp_path / "a"), "--set", "silencing=null"]
-    process = subprocess.Popen([*COMMAND, *given], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    root = tmp_path / "a" / "small" / "full"
-    deadline = time.monotonic() + 120
-    while len(list(root.glob("units/*/*/*/result.json"))) < 3 and time.monotonic() < deadline:
-        time.sleep(0.05)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    done = {p: p.read_bytes() for p in root.glob("units/*/*/*/result.json")}
-    assert done
-    second = run(*given)
-    assert second.returncode == 0, second.stdout + second.stderr
-    assert all(path.read_bytes() == content for path, content in done.items())
-    assert len(list(root.glob("units/*/*/*/result.json"))) == 21

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 import ray
 from ray.cluster_utils import Cluster as RayNodes
-from small_study import ONE_CONDITION, ONE_UNIT, NeverStop, conduct, new_conductor, published, small_plan
+from small_study import NOT_COMPILED, ONE_CONDITION, ONE_UNIT, NeverStop, conduct, new_conductor, published, small_plan
 
 import glifr
 from glifr.errors import InputError
@@ -45,7 +45,7 @@ def cluster(token: None) -> Iterator[RayNodes]:
 
 
 def test_a_study_uses_both_nodes(cluster: RayNodes, tmp_path: Path) -> None:
-    root, plan = tmp_path / "results", small_plan(tmp_path)
+    root, plan = tmp_path / "results", small_plan(tmp_path, NOT_COMPILED)
     data = FromFiles(plan.study.spec.task.settings())
     with RayExecutor(root, "disabled", Resources(1, 0, None), Cluster(cluster.address), data=data) as executor:
         assert executor.slots == 2
@@ -65,7 +65,7 @@ def test_a_study_uses_both_nodes(cluster: RayNodes, tmp_path: Path) -> None:
 
 def published_in_process(folder: Path) -> dict[UnitId, tuple[object, ...]]:
     root = folder / "in_process"
-    conduct(small_plan(folder), root)
+    conduct(small_plan(folder, NOT_COMPILED), root)
     return published(root)
 
 
@@ -239,8 +239,7 @@ def started_by_hand(mode: str, **variables: str) -> Iterator[tuple[str, dict[str
 def study_on(address: str, folder: Path, environment: dict[str, str], *more: str) -> subprocess.CompletedProcess[str]:
     """The real command, with a study of one unit."""
     (folder / "small.yaml").write_text(ONE_CONDITION)
-    quick = [*ONE_UNIT, "training.backend=torch"]  # the nodes would have to compile the other
-    only = [word for override in quick for word in ("--set", override)]
+    only = [word for override in (*ONE_UNIT, NOT_COMPILED) for word in ("--set", override)]
     given = [str(folder / "small.yaml"), "--results", str(folder / "results"), "--address", address, *only, *more]
     return subprocess.run(
         [sys.executable, "launch/study.py", *given],

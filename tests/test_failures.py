@@ -14,6 +14,7 @@ import ray
 import torch
 from ray.cluster_utils import Cluster
 from small_study import (
+    NOT_COMPILED,
     ONE_BY_ONE,
     ONE_CONDITION,
     ONE_UNIT,
@@ -277,7 +278,7 @@ def lost_memory(
 @pytest.mark.ray
 def test_on_ray_the_share_of_a_gpu_grows_after_out_of_memory(token: None, tmp_path: Path) -> None:
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # nodes have the shipped code, not the tests
-    root, plan = tmp_path / "results", small_plan(tmp_path, *ONE_UNIT, text=ONE_CONDITION)
+    root, plan = tmp_path / "results", small_plan(tmp_path, *ONE_UNIT, NOT_COMPILED, text=ONE_CONDITION)
     nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "num_gpus": 1, "include_dashboard": False})
     try:
         half = Resources(1, 0.5, None)
