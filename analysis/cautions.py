@@ -55,6 +55,16 @@ def _quick(a: Assessment) -> Iterator[Caution]:
 
 
 @_check
+def _nothing_held_out(a: Assessment) -> Iterator[Caution]:
+    if not a.results.info.task.held_out:
+        text = (
+            "This task holds no data out: every value here is of the sequences that were trained on. It says how well "
+            "a network can be fitted, not how well it generalises."
+        )
+        yield Caution("nothing-held-out", text, "design")
+
+
+@_check
 def _damaged(a: Assessment) -> Iterator[Caution]:
     if a.results.problems:
         text = f"{count(len(a.results.problems), 'problem')} with the records; each is named at the end of the report."

@@ -44,7 +44,12 @@ _MEASURES = (
     Column("validation_accuracy", "number", "0 to 1", "share of the validation data classified rightly"),
 )
 _TEST = (
-    Column("test_loss", "number", "nats or squared error", "mean loss on the test data; chance for a diverged network"),
+    Column(
+        "test_loss",
+        "number",
+        "nats or squared error",
+        "on the test data, or all data if none is held out; diverged: chance",
+    ),
     Column("test_accuracy", "number", "0 to 1", "share of the test data classified rightly; chance if diverged"),
 )
 _RUN = (

@@ -138,7 +138,8 @@ def _fair(a: Assessment, codes: set[str]) -> Light:
     same = "Same budget, ranges and sizes for every condition; fresh final seeds"
     if "at-a-bound" in codes:
         return Light("Fair", "partly", f"{same}, but some settings lie at an end of their range.")
-    return Light("Fair", "yes", f"{same}; test data read once.")
+    read = "test data read once" if a.results.info.task.held_out else "the task holds no data out"
+    return Light("Fair", "yes", f"{same}; {read}.")
 
 
 def _powered(a: Assessment, codes: set[str]) -> Light:

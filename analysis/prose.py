@@ -35,7 +35,7 @@ def design(info: StudyInfo) -> str:
         f"{count(len(info.conditions), 'condition')} on {task.title}, {against}. "
         f"Data: {task.source} ({splits} samples; {task.steps} steps of {task.time_step_ms:g} ms); "
         f"trained on {'training and validation data' if task.train_on != 'train' else 'the training data'}"
-        f"{_training_words(training)}.",
+        f"{_training_words(training, task.passes)}.",
         *_search_words(info),
         _final_words(info),
         *_silencing_words(info),
@@ -43,11 +43,12 @@ def design(info: StudyInfo) -> str:
     return " ".join(parts)
 
 
-def _training_words(training: Mapping[str, Any]) -> str:
+def _training_words(training: Mapping[str, Any], passes: int) -> str:
     if not training.get("epochs"):
         return ""
+    each = f" of {passes} passes" if passes > 1 else ""
     batch = f", batches of {training['batch_size']:,}" if training.get("batch_size") else ""
-    return f" for {count(training['epochs'], 'epoch')} with Adam{batch}"
+    return f" for {count(training['epochs'], 'epoch')}{each} with Adam{batch}"
 
 
 def _search_words(info: StudyInfo) -> list[str]:
@@ -75,9 +76,10 @@ def _search_words(info: StudyInfo) -> list[str]:
 def _final_words(info: StudyInfo) -> str:
     n = max(c.planned["final"] for c in info.conditions)
     winner = "the winner" if info.planned("search") else "each condition"
-    return (
-        f"For the result {winner} was trained on {count(n, 'fresh seed')}, the same for every condition; the test data "
-        "were read only after a network's last epoch."
+    return f"For the result {winner} was trained on {count(n, 'fresh seed')}, the same for every condition; " + (
+        "the test data were read only after a network's last epoch."
+        if info.task.held_out
+        else "its value is the loss on the training data after the last epoch, as the task holds nothing out."
     )
 
 
@@ -178,7 +180,8 @@ def _diverged_rule(measure: Measure, chance: str) -> str:
 def _selection(results: Results) -> str:
     if not results.info.planned("search"):
         return "Hyperparameters were fixed in the study file; none were selected."
-    data = "validation data" if results.info.task.train_on == "train" else "training data, as nothing is held out"
+    validated = results.info.task.held_out and results.info.task.train_on == "train"
+    data = "validation data" if validated else "training data, as nothing is held out"
     seeds = results.tables["seeds"]
     final = seeds["stage"] == "final"
     shared = sorted(set(seeds.loc[final, "seed"]) & set(seeds.loc[~final, "seed"]))

@@ -69,12 +69,20 @@ class TaskInfo:
     train_on: str
     time_step_ms: float
     steps: int
+    passes: int
 
     def measure(self, primary: Primary) -> Measure:
-        """A measure on test data."""
+        """A measure on test data; of a task that holds nothing out, on what was trained on."""
         if primary == "accuracy":
-            return Measure("test_accuracy", "test accuracy", 100.0, "%", "points", 2, True, self.chance_accuracy)
-        return Measure("test_loss", "test loss", 1.0, "", "", 4, False, self.chance_loss)
+            name = "test accuracy" if self.held_out else "training accuracy"
+            return Measure("test_accuracy", name, 100.0, "%", "points", 2, True, self.chance_accuracy)
+        name = "test loss" if self.held_out else "training loss"
+        return Measure("test_loss", name, 1.0, "", "", 4, False, self.chance_loss)
+
+    @property
+    def held_out(self) -> bool:
+        """Whether there are data that no network was trained on."""
+        return "test" in self.splits
 
     @property
     def worst_score(self) -> float:
@@ -219,6 +227,7 @@ def _task(body: dict[str, Any]) -> TaskInfo:
         train_on=body["train_on"],
         time_step_ms=body["time_step_ms"],
         steps=body["steps"],
+        passes=body.get("passes", 1),
     )
 
 

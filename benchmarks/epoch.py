@@ -133,8 +133,8 @@ def _images(context: Context) -> tuple[Split, str]:
 
 @cache
 def _noise() -> Split:
-    from glifr.tasks.line_mnist import decode
+    from glifr.tasks.digits import normalised
 
     generator = torch.Generator().manual_seed(3)
     pixels = torch.randint(256, (IMAGES, 28, 28), generator=generator, dtype=torch.uint8)
-    return Split(pixels, torch.randint(10, (IMAGES,), generator=generator), decode)
+    return Split(pixels, torch.randint(10, (IMAGES,), generator=generator), normalised)

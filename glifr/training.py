@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -99,7 +99,7 @@ class Training:
 
     def _train_group(self, group: Sequence[SeedRun]) -> None:
         started = time.perf_counter()
-        trained = self._pass_over_training_set(group)
+        trained = self._train_on_all(group)
         networks = [run.network for run in group]
         validated = evaluate(networks, self.task, self.validation) if self.validation else [None] * len(group)
         seconds = (time.perf_counter() - started) / len(group)
@@ -116,21 +116,23 @@ class Training:
                 seconds=seconds,
             )
 
-    def _pass_over_training_set(self, group: Sequence[SeedRun]) -> list[Performance]:
+    def _train_on_all(self, group: Sequence[SeedRun]) -> list[Performance]:
         """Each seed in its own order; the last batch may be smaller. The device is not waited for before the end."""
         for run in group:
             run.begin_epoch(self.device)
-        steps, orders, size = self._steps[_identity(group)], self._orders(group), self.settings.batch_size
+        steps, size = self._steps[_identity(group)], self.settings.batch_size
         steps.tally.reset()
-        for begin in range(0, len(self.train), size):
-            steps.run(orders[:, begin : begin + size])
-        return steps.tally.read(len(self.train))
+        for orders in self._orders(group):
+            for begin in range(0, len(self.train), size):
+                steps.run(orders[:, begin : begin + size])
+        return steps.tally.read(self.task.passes * len(self.train))
 
-    def _orders(self, group: Sequence[SeedRun]) -> Tensor:
-        """In which order each seed sees the samples in this epoch, [R,N] int64."""
-        n = len(self.train)
-        orders = [torch.randperm(n, generator=stream(run.seed, "order", run.epoch)) for run in group]
-        return torch.stack(orders).to(self.device)
+    def _orders(self, group: Sequence[SeedRun]) -> Iterator[Tensor]:
+        """In which order each seed sees the samples in each pass of this epoch, [R,N] int64."""
+        generators = [stream(run.seed, "order", run.epoch) for run in group]
+        for _ in range(self.task.passes):
+            orders = [torch.randperm(len(self.train), generator=generator) for generator in generators]
+            yield torch.stack(orders).to(self.device)
 
     def outcomes(
         self, test: Split | None = None, keep: Callable[[SeedRun], NetworkFile] | None = None

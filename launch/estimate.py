@@ -97,11 +97,11 @@ def _condition_seconds(
 
 def _unit_seconds(plan: StudyPlan, stage: Stage, t: Timing, pace: float) -> float:
     """pace: of a seed's step in company, as a share of what it takes alone."""
-    spec, sizes = plan.study.spec, plan.task.sizes(plan.study.spec.task.source)
-    test = math.ceil(sizes["test"] / EVALUATION_BATCH) * t.evaluation
+    spec, task = plan.study.spec, plan.task
+    test = math.ceil(task.samples_tested_on(spec.task.source) / EVALUATION_BATCH) * t.evaluation
     if stage == "silencing":
         return _HANDOVER_SECONDS + plan.silencing_passes * test
-    held_out = 0 if spec.task.train_on == "train+validation" else sizes["validation"]
+    held_out = task.samples_validated_on(spec.task.settings())
     epoch = plan.steps_an_epoch * t.step * pace + math.ceil(held_out / EVALUATION_BATCH) * t.evaluation + t.epoch
     epochs = plan.seeds_a_unit(stage) * spec.epochs(stage)
     return _HANDOVER_SECONDS + t.job + epochs * epoch + (test if stage == "final" else 0.0)

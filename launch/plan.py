@@ -58,14 +58,16 @@ class StudyPlan:
         """Samples passed through a network in one unit of a stage; a training step counts three (forward, backward)."""
         spec = self.study.spec
         if stage == "silencing":
-            return float(self.silencing_passes * self.task.sizes(spec.task.source)["test"])
-        return 3.0 * self.seeds_a_unit(stage) * spec.epochs(stage) * self.task.samples_trained_on(spec.task.settings())
+            return float(self.silencing_passes * self.task.samples_tested_on(spec.task.source))
+        passes = self.seeds_a_unit(stage) * spec.epochs(stage) * self.task.passes
+        return 3.0 * passes * self.task.samples_trained_on(spec.task.settings())
 
     @property
     def steps_an_epoch(self) -> int:
         """Training steps of one seed."""
         spec = self.study.spec
-        return math.ceil(self.task.samples_trained_on(spec.task.settings()) / spec.training.batch_size)
+        batches = math.ceil(self.task.samples_trained_on(spec.task.settings()) / spec.training.batch_size)
+        return self.task.passes * batches
 
     @property
     def silencing_passes(self) -> int:
@@ -133,6 +135,7 @@ class StudyPlan:
                 "train_on": spec.task.train_on,
                 "time_step_ms": task.time_step_ms,
                 "steps": task.steps,
+                "passes": task.passes,
             },
             "spaces": {
                 name: {d: {"low": x.low, "high": x.high, "log": x.log} for d, x in c.space.items()}

@@ -20,10 +20,11 @@ def plan_view(plan: StudyPlan, measured: Estimate, smallest_p: Callable[[int], f
     smallest_p: seeds -> the least p of the report's test. where: the resources, in words.
     """
     spec = plan.study.spec
+    passes = f" of {plan.task.passes} passes" if plan.task.passes > 1 else ""
     head = [
         f"{spec.name} ({plan.study.profile}): {plan.task.title}, {spec.task.source}, "
         f"trained on {plan.task.samples_trained_on(spec.task.settings()):,} sequences, "
-        f"{spec.training.epochs} epochs, batch {spec.training.batch_size}",
+        f"{spec.training.epochs} epochs{passes}, batch {spec.training.batch_size}",
         f"study hash {plan.study.hash[:12]}",
     ]
     if not spec.evidence:

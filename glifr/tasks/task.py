@@ -72,9 +72,11 @@ class TaskDefinition:
     """A task as data.
 
     time_step_ms: dt of the network, in ms. steps: T. sources: where the data can come from, the first is the default.
-    load: settings -> what tuning may see; load_test: settings -> the test split (None where the task has none).
-    sizes: source -> samples in each split. fingerprint: settings -> SHA-256 of the data, part of each unit's identity.
-    chance_loss, chance_accuracy: of a network that knows only how often each target occurs.
+    load: settings -> what tuning may see; load_test: settings -> the test split, or the training split of a task that
+    holds nothing out. sizes: source -> samples in each split that there is. fingerprint: settings -> SHA-256 of the
+    data, part of each unit's identity.
+    chance_loss, chance_accuracy: of a network that knows only how often each target occurs. passes: over the training
+    samples in an epoch; more than one where a pass is too short to be recorded by itself.
     """
 
     name: str
@@ -93,12 +95,26 @@ class TaskDefinition:
     load: Callable[[TaskSettings], TaskData]
     load_test: Callable[[TaskSettings], Split]
     fingerprint: Callable[[TaskSettings], str]
+    passes: int = 1
+
+    def held_out(self, source: str) -> bool:
+        """Whether there are data that no network is trained on."""
+        return "test" in self.sizes(source)
 
     @property
     def classes(self) -> int | None:
         return self.outputs if self.loss == "cross_entropy" else None
 
     def samples_trained_on(self, settings: TaskSettings) -> int:
-        """How many samples one epoch has."""
+        """How many samples one pass has."""
         sizes = self.sizes(settings.source)
-        return sizes["train"] + (sizes["validation"] if settings.train_on == "train+validation" else 0)
+        return sizes["train"] + (sizes.get("validation", 0) if settings.train_on == "train+validation" else 0)
+
+    def samples_validated_on(self, settings: TaskSettings) -> int:
+        """How many samples are evaluated after each epoch."""
+        return 0 if settings.train_on == "train+validation" else self.sizes(settings.source).get("validation", 0)
+
+    def samples_tested_on(self, source: str) -> int:
+        """How many samples `load_test` gives."""
+        sizes = self.sizes(source)
+        return sizes.get("test", sizes["train"])

@@ -127,7 +127,12 @@ def _primary(spec: StudySpec) -> Iterator[Fault]:
 
 @_reads("task", "search")
 def _task(spec: StudySpec) -> Iterator[Fault]:
-    if spec.search is not None and spec.task.train_on == "train+validation":
+    task, given = TASKS[spec.task.name], spec.task.train_on
+    if spec.task.source in task.sources and not task.held_out(spec.task.source):
+        if given == "train+validation":
+            rule = f"the task {task.name} has no validation data: all it has are trained on"
+            yield Fault(("task", "train_on"), rule, given, "train", "write `train_on: train`")
+    elif spec.search is not None and spec.task.train_on == "train+validation":
         rule = "a search needs validation data to choose by, and these would be trained on"
         todo = "write `train_on: train`, or set `search: null` and `confirm: null` and give `fixed` hyperparameters"
         yield Fault(("task", "train_on"), rule, spec.task.train_on, "train", todo)
