@@ -48,7 +48,7 @@ _TEST = (
         "test_loss",
         "number",
         "nats or squared error",
-        "on the test data, or all data if none is held out; diverged: chance",
+        "mean loss on the test data, or on all data if none is held out; chance for a diverged network",
     ),
     Column("test_accuracy", "number", "0 to 1", "share of the test data classified rightly; chance if diverged"),
 )

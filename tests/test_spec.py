@@ -7,6 +7,7 @@ import pickle
 from pathlib import Path
 
 import pytest
+import yaml
 from pydantic import ValidationError
 from study_texts import GOOD, load, spoilt, write_study
 
@@ -232,9 +233,10 @@ def test_reading_leaves_nothing_behind(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", sorted(SHIPPED.parent.glob("*.yaml")), ids=lambda path: path.name)
 def test_every_shipped_study_is_good_in_every_profile(path: Path) -> None:
-    study = load_study(path)
-    assert study.spec.name == path.stem
-    assert set(study.spec.conditions) <= set(CONDITIONS)
+    for profile in (None, *yaml.safe_load(path.read_text())["profiles"]):
+        study = load_study(path, profile=profile)
+        assert study.spec.name == path.stem
+        assert set(study.spec.conditions) <= set(CONDITIONS)
 
 
 def test_the_published_sizes_are_those_of_equal_parameters() -> None:
