@@ -161,3 +161,18 @@ def test_the_rate_explains_a_search_that_only_the_rate_decides(tmp_path: Path) -
     data = drawn(figures.importance_map(load(write_study(tmp_path / "s", study)))).data.set_index("hyperparameter")
     assert data["importance"].sum() == pytest.approx(1)
     assert data.loc["learning_rate", "importance"] > 0.8
+
+
+def test_a_hyperparameter_has_the_same_place_in_every_panel(tmp_path: Path) -> None:
+    """LHetA has no neuron spread: its after-spike spread must not stand where that of RHetA's neurons does."""
+    found = load(write_study(tmp_path / "study", STUDY.with_(conditions=("RNN", "LHetA", "RHetA"))))
+    drawing = drawn(figures.parallel_coordinates(found))
+    panels = [axes for axes in drawing.figure.axes if axes.collections]
+    places = [
+        sorted({float(x) for lines in axes.collections for path in lines.get_paths() for x in path.vertices[:, 0]})
+        for axes in panels
+    ]
+    labels = {tuple(label.get_text() for label in axes.get_xticklabels()) for axes in panels}
+    assert places == [[0, 1], [0, 1, 3], [0, 1, 2, 3]]
+    assert labels == {("rate", "weights", "neurons", "currents")}
+    assert "learning rate, weight spread, neuron spread, after spike spread" in drawing.caption

@@ -144,33 +144,33 @@ def parallel_coordinates(results: Results) -> Drawing | Empty:
     whole = _ended(results)
     searched = tuple(c for c in results.info.conditions if c.space and (whole["condition"] == c.name).any())
     figure, grid = panels(searched, results.info.reference, height=1.9)
+    order = [n for n in HYPERPARAMETERS if any(n in c.space for c in searched)]
     for axes, condition in zip(grid, searched, strict=True):
-        _lines(axes, condition, whole[whole["condition"] == condition.name])
-    longest = max(searched, key=lambda c: len(c.space))
-    grid[0].set_xlim(-0.15, len(longest.space) - 1 + 0.15)
+        _lines(axes, condition, whole[whole["condition"] == condition.name], order)
+    grid[0].set_xlim(-0.15, len(order) - 1 + 0.15)
     grid[0].set_ylim(-0.04, 1.04)
     grid[0].set_yticks([0, 0.5, 1], ["low", "", "high"])
     caption = (
         "One line a whole trial, through the place of each hyperparameter in its range (bottom: low end). In the "
         "condition's colour: the best fifth of its trials; grey: the others. Order of the axes: "
-        f"{', '.join(n.replace('_', ' ') for n in longest.space)}; a condition without the last ones stops earlier."
+        f"{', '.join(n.replace('_', ' ') for n in order)}; lines pass by what a condition does not have."
     )
     columns = ["condition", "number", "value", *HYPERPARAMETERS]
     data = whole[columns].reset_index(drop=True)
     return Drawing(name, title, "Configurations tried, a panel a condition", caption, figure, data)
 
 
-def _lines(axes: Axes, condition: ConditionInfo, own: pd.DataFrame) -> None:
-    names = [n for n in HYPERPARAMETERS if n in condition.space and own[n].notna().all()]
+def _lines(axes: Axes, condition: ConditionInfo, own: pd.DataFrame, order: list[str]) -> None:
+    names = [n for n in order if n in condition.space and own[n].notna().all()]
     ranked = own.sort_values(["value", "number"])
     best = max(1, round(len(ranked) / 5))
     places = [[position(row[n], condition.space[n]) for n in names] for row in ranked.to_dict("records")]
-    lines = [np.column_stack([np.arange(len(names)), y]) for y in places]
+    lines = [np.column_stack([[order.index(n) for n in names], y]) for y in places]
     axes.add_collection(LineCollection(lines[best:], colors=FAINT, linewidths=0.7))
     axes.add_collection(LineCollection(lines[:best], colors=condition.style.color, linewidths=1.3))
-    for x in range(len(names)):
-        axes.axvline(x, color=GRID, lw=0.8, zorder=0)
-    axes.set_xticks(range(len(names)), [_SHORT[n] for n in names])
+    for name in names:
+        axes.axvline(order.index(name), color=GRID, lw=0.8, zorder=0)
+    axes.set_xticks(range(len(order)), [_SHORT[n] for n in order])
 
 
 _SHORT = {
