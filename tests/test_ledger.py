@@ -141,6 +141,16 @@ def test_an_altered_digit_in_an_epoch_record_is_named(ledger: Ledger) -> None:
     assert "line 2" in read_epochs(path).problems[0]
 
 
+@pytest.mark.parametrize("foreign", ["", "[1]", "null", '{"seed": 1}, {"seed": 2}', "1]["])
+def test_a_line_that_is_no_record_is_named_and_the_others_are_read(ledger: Ledger, foreign: str) -> None:
+    path = ledger.lease(UNIT).folder / "epochs.jsonl"
+    path.write_text(f"{epoch_line(epoch(1))}{foreign}\n{epoch_line(epoch(2))}")
+    found = read_epochs(path)
+    assert [e.epoch for e in found.records] == [1, 2]
+    (problem,) = found.problems
+    assert "line 2 cannot be trusted" in problem
+
+
 def trained(ledger: Ledger, epochs: int) -> Lease:
     """An attempt that was killed after so many epochs, each with a checkpoint."""
     lease = ledger.lease(UNIT)
