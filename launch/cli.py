@@ -100,18 +100,23 @@ def _run(options: argparse.Namespace, given: Sequence[str]) -> int:
     from launch.folder import results_folder
     from launch.plan import make_plan
 
+    console = Console(width=None if sys.stdout.isatty() else _WIDTH_OF_A_FILE)
+    if options.status:  # needs neither the data nor a cluster
+        from launch.status import show_status
+
+        plan = make_plan(study, fingerprint="")
+        return show_status(plan, results_folder(plan, options.results), console)
     refuse_impossible(study.spec, options.address)
+    if options.address is not None:  # told before the data are read, or downloaded
+        from launch.executors.ray_connect import refuse_unusable
+
+        refuse_unusable(options.address)
     plan = make_plan(study, TASKS[study.spec.task.name].fingerprint(study.spec.task.settings()))
     root = results_folder(plan, options.results)
-    console = Console(width=None if sys.stdout.isatty() else _WIDTH_OF_A_FILE)
     from launch.executors import Cluster
     from launch.session import run_study, show_plan
 
     cluster = Cluster(options.address, options.insecure_cluster)
     if options.plan:
         return show_plan(plan, root, cluster, console)
-    if options.status:
-        from launch.status import show_status
-
-        return show_status(plan, root, console)
     return run_study(plan, root, cluster, console, given, options.stale)

