@@ -49,22 +49,30 @@ class Condition:
             names.append("after_spike_spread")
         return tuple(names)
 
-    def describe(self) -> dict[str, str]:
+    @property
+    def learned_from(self) -> str | None:
+        """The condition whose trained networks a `learned` start draws from; None unless the start is heterogeneous."""
+        if self.start != "heterogeneous":
+            return None
+        alike = (c for c in _ALL if c.num_ascs == self.num_ascs and c.start == "homogeneous" and c.learned)
+        return next(alike).name
+
+    def describe(self, learned_start: bool = False) -> dict[str, str]:
         """The condition's features in words, for `--plan` and the report's table of differences."""
         if self.architecture != "GLIFR":
             return {"network": self.architecture}
         return {
             "network": "GLIFR",
             "after-spike currents": str(self.num_ascs) if self.num_ascs else "none",
-            "start": str(self.start),
+            "start": f"drawn from trained {self.learned_from}" if learned_start else str(self.start),
             "neuron parameters": "learned" if self.learned else "fixed",
         }
 
-    def difference_from(self, reference: Condition) -> str:
+    def difference_from(self, reference: Condition, learned_start: bool = False) -> str:
         """What differs from `reference`, in words; 'reference' for the reference itself."""
         if self == reference:
             return "reference"
-        mine, theirs = self.describe(), reference.describe()
+        mine, theirs = self.describe(learned_start), reference.describe()
         if mine["network"] != theirs["network"]:
             return f"network {mine['network']} instead of {theirs['network']}"
         return ", ".join(f"{key} {mine[key]} instead of {theirs[key]}" for key in mine if mine[key] != theirs[key])

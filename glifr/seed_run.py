@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from glifr.characterise import summarise
 from glifr.configuration import Configuration, TrainingSettings
+from glifr.learned_start import resample
 from glifr.networks import Network, build_network
 from glifr.optimizer import load_adam, make_adam
 from glifr.records import EpochRecord
@@ -35,7 +37,8 @@ def new_network(seed: int, task: TaskDefinition, configuration: Configuration, s
 class SeedRun:
     """One seed on its way: network, optimiser, epochs done, whether it has diverged (non-finite loss or parameter).
 
-    learning_rate: of this seed; None for that of the configuration.
+    learning_rate: of this seed; None for that of the configuration. trained: the state dict of the network that a
+    `learned` start draws from; None for the condition's own start.
     """
 
     def __init__(
@@ -46,14 +49,18 @@ class SeedRun:
         settings: TrainingSettings,
         device: torch.device,
         learning_rate: float | None = None,
+        trained: Mapping[str, Tensor] | None = None,
     ) -> None:
         self.seed, self.epoch, self.diverged, self._restores = seed, 0, False, 0
         self.last: EpochRecord | None = None
-        self.network = new_network(seed, task, configuration, settings).to(device)
+        self.network = new_network(seed, task, configuration, settings)
+        if trained is not None:
+            resample(self.network, trained, stream(seed, "learned start"))
+        self.network.to(device)
         self.start = summarise(self.network, "start")
         rate = configuration.hyperparameters["learning_rate"] if learning_rate is None else learning_rate
-        trained = [p for p in self.network.parameters() if p.requires_grad]
-        self.optimizer = make_adam(trained, rate, settings, device)
+        learned = [p for p in self.network.parameters() if p.requires_grad]
+        self.optimizer = make_adam(learned, rate, settings, device)
 
     @property
     def identity(self) -> tuple[int, int]:

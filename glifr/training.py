@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -31,7 +31,8 @@ class Training:
     """R seeds of one configuration, epoch by epoch.
 
     `run_epoch` until `finished`; `checkpoint` and `restore` of each of `runs` between epochs; `outcomes` at the end.
-    learning_rates: one for each seed; by default all have that of the configuration.
+    learning_rates: one for each seed; by default all have that of the configuration. trained: for each seed the state
+    dict of the network that its `learned` start draws from; by default all have the condition's own start.
     notes: what did not go as asked, though nothing is lost by it.
     """
 
@@ -44,15 +45,17 @@ class Training:
         seeds: Sequence[int],
         device: torch.device | str = "cpu",
         learning_rates: Sequence[float] | None = None,
+        trained: Sequence[Mapping[str, Tensor]] | None = None,
     ) -> None:
         self.device = torch.device(device)
         self.task, self.settings, self.configuration = task, settings, configuration
         self.train = data.train.to(self.device)
         self.validation = data.validation.to(self.device) if data.validation else None
         rates: Sequence[float | None] = [None] * len(seeds) if learning_rates is None else learning_rates
+        starts: Sequence[Mapping[str, Tensor] | None] = [None] * len(seeds) if trained is None else trained
         self.runs = [
-            SeedRun(seed, task, configuration, settings, self.device, rate)
-            for seed, rate in zip(seeds, rates, strict=True)
+            SeedRun(seed, task, configuration, settings, self.device, rate, start)
+            for seed, rate, start in zip(seeds, rates, starts, strict=True)
         ]
         alone = self.device.type == "cpu" and not batches_exactly(settings.backend, self.device)
         self.replicas = 1 if alone else min(settings.seeds_per_batch or len(seeds), max(1, len(seeds)))

@@ -70,7 +70,12 @@ def calibrate(plan: StudyPlan, condition: str, tracking_mode: str) -> Timing:
         epoch, job, size = _bookkeeping(plan, plan.conditions[condition], tracking_mode)
     finally:
         torch.set_num_threads(threads)
-    return Timing(step, evaluation, max(0.0, epoch - _BATCHES * step - evaluation), job, size)
+    return Timing(step, evaluation, max(0.0, epoch - _steps(plan) * step - evaluation), job, size)
+
+
+def _steps(plan: StudyPlan) -> int:
+    """Training steps in an epoch of the timed trial."""
+    return plan.task.passes * _BATCHES
 
 
 class _Process:
@@ -98,7 +103,7 @@ def _arithmetic(plan: StudyPlan, own: ConditionPlan) -> tuple[float, float]:
         device,
     )
     test, network = data.test().to(device), training.runs[0].network
-    step = _median(training.run_epoch) / _BATCHES
+    step = _median(training.run_epoch) / _steps(plan)
     return step, _median(lambda: evaluate([network], plan.task, test))
 
 

@@ -35,14 +35,23 @@ class RunOptions:
 
 
 class ConditionRun:
-    """The state machine of one condition. `error` is set when it cannot go on."""
+    """The state machine of one condition. `error` is set when it cannot go on.
+
+    source: the condition from whose final networks this one's start, seed by seed; `advance` after each end there.
+    """
 
     def __init__(
-        self, plan: StudyPlan, name: str, ledger: Ledger, options: RunOptions, may_publish: Callable[[], None]
+        self,
+        plan: StudyPlan,
+        name: str,
+        ledger: Ledger,
+        options: RunOptions,
+        may_publish: Callable[[], None],
+        source: ConditionRun | None = None,
     ) -> None:
         self.plan, self.name = plan, name
         self.own = plan.conditions[name]
-        self._ledger, self._options, self._may_publish = ledger, options, may_publish
+        self._ledger, self._options, self._may_publish, self.source = ledger, options, may_publish, source
         self.states = UnitStates()
         self.results: dict[UnitId, UnitResult] = {}
         self.failures: dict[UnitId, Failure] = {}
@@ -50,7 +59,7 @@ class ConditionRun:
         self._waiting: deque[Job] = deque()
         self._retries = Retries(options.retries)
         self._search = self._rebuild_search()
-        self._advance()
+        self.advance()
 
     # -- what is due -------------------------------------------------------------------------------------------------
 
@@ -59,7 +68,7 @@ class ConditionRun:
         """Whether nothing runs and nothing further can."""
         if self.error is not None:
             return not self.states.any_in(State.RUNNING)
-        return not (self._may_propose or self.states.any_in(State.WAITING, State.RUNNING))
+        return not (self._may_propose or self._awaits_source or self.states.any_in(State.WAITING, State.RUNNING))
 
     @property
     def complete(self) -> bool:
@@ -129,7 +138,7 @@ class ConditionRun:
         if without:
             failure = step.failure if step is not None else self._note_lost(job, without, lost)
             self._retry_or_fail(without, failure or Failure("bug", "the job ended without a result"))
-        self._advance()
+        self.advance()
 
     def _settle(self, unit: UnitId, result: UnitResult) -> None:
         self.results[unit] = result
@@ -183,7 +192,12 @@ class ConditionRun:
     def _may_propose(self) -> bool:
         return self._search is not None and self._search.proposed < self.own.planned["search"]
 
-    def _advance(self) -> None:
+    @property
+    def _awaits_source(self) -> bool:
+        """Whether there are final units that wait for the end of those whose networks they start from."""
+        return self.source is not None and self.count("final", *State) < self.own.planned["final"]
+
+    def advance(self) -> None:
         """Makes every unit due that can be: called at the start and after each end; doing it twice changes nothing."""
         if self.error is not None:
             return
@@ -219,7 +233,17 @@ class ConditionRun:
     def _advance_final(self, hyperparameters: Mapping[str, float], source: str | None) -> None:
         seeds = self.plan.study.spec.final_seeds()
         units = [UnitId("final", self.name, seed) for seed in seeds]
-        self._due(*(self._proposal(unit, hyperparameters, (unit.number,), source) for unit in units))
+        due = units if self.source is None else [unit for unit in units if self._can_start(unit, self.source)]
+        self._due(*(self._proposal(unit, hyperparameters, (unit.number,), source) for unit in due))
+
+    def _can_start(self, unit: UnitId, source: ConditionRun) -> bool:
+        """Whether the network that a unit starts from is there; a unit whose network never will be has failed."""
+        theirs = _start_of(unit, source)
+        state = source.states.get(theirs)
+        if state is State.FAILED or (source.finished and state is not State.COMPLETE):
+            self.states[unit] = State.FAILED
+            self.failures[unit] = Failure("no source", f"{theirs}, whose network it starts from, has no result")
+        return state is State.COMPLETE
 
     def _advance_silencing(self) -> None:
         if not self.own.planned["silencing"]:
@@ -274,7 +298,7 @@ class ConditionRun:
             trained_parameters=self.own.trained_parameters,
             delay_steps=self.own.delay_steps,
             source=source,
-            start_from=None,
+            start_from=str(_start_of(unit, self.source)) if self.source and unit.stage == "final" else None,
             code_version=self._options.code_version,
             proposed_at=now(),
             data=self.plan.fingerprint,
@@ -344,6 +368,11 @@ class ConditionRun:
         set_aside(self._ledger.layout.result(unit))
         self._ledger.event("warning", f"{unit}: result of other settings set aside, the unit runs again")
         return None
+
+
+def _start_of(unit: UnitId, source: ConditionRun) -> UnitId:
+    """The unit of `source` whose network a final unit starts from: that of the same seed."""
+    return UnitId("final", source.name, unit.number)
 
 
 def _job(units: list[UnitId], out_of_memory: int = 0) -> Job:

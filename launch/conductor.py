@@ -78,7 +78,11 @@ class Conductor:
         on_work: Callable[[str, Stage, float, float], None] = lambda *_: None,
     ) -> None:
         self._plan, self._ledger, self._on_work = plan, ledger, on_work
-        self._runs = {name: ConditionRun(plan, name, ledger, options, may_publish) for name in plan.conditions}
+        self._runs: dict[str, ConditionRun] = {}
+        for name in sorted(plan.conditions, key=lambda name: plan.conditions[name].start_from is not None):
+            source = self._runs.get(plan.conditions[name].start_from or "")
+            self._runs[name] = ConditionRun(plan, name, ledger, options, may_publish, source)
+        self._sources = {c.start_from for c in plan.conditions.values()}
         self._running: dict[str, _Running] = {}
         self._lock = threading.RLock()
         self.halted: str | None = None
@@ -102,7 +106,7 @@ class Conductor:
             return all(run.complete for run in self._runs.values())
 
     def next_job(self) -> Job | None:
-        """The job of the condition that is furthest on, and among equals of the one with least running."""
+        """The job of the condition that is furthest on; among equals, of one that others wait for, or least runs of."""
         with self._lock:
             while self.halted is None and (run := self._choose()) is not None:
                 job: Job | None = None
@@ -136,10 +140,20 @@ class Conductor:
             except Exception as error:
                 self._give_up(run, error)
                 run.states.update({u: State.FAILED for u in running.job.units if run.states[u] is State.RUNNING})
+            self._advance_dependents(run)
             if step is not None and step.failure is not None and step.failure.kind == "disk full":
                 self.halt(DISK_FULL)
             if step is not None and step.done and step.failure is None:
                 self._note_work(running)
+
+    def _advance_dependents(self, source: ConditionRun) -> None:
+        """Makes due what waited for a network of `source`, or has waited in vain."""
+        for run in self._runs.values():
+            if run.source is source:
+                try:
+                    run.advance()
+                except Exception as error:
+                    self._give_up(run, error)
 
     def _note_work(self, running: _Running) -> None:
         """One more step of a job: an epoch of all its units, or the silencing of one."""
@@ -156,7 +170,7 @@ class Conductor:
     def snapshot(self) -> Snapshot:
         with self._lock:
             return Snapshot(
-                counts={name: {s: _count(run, s) for s in STAGES} for name, run in self._runs.items()},
+                counts={name: {s: _count(self._runs[name], s) for s in STAGES} for name in self._plan.conditions},
                 under_way={name: {s: self._under_way(name, s) for s in STAGES} for name in self._runs},
                 best={name: _best(run) for name, run in self._runs.items()},
                 errors={name: run.error for name, run in self._runs.items() if run.error is not None},
@@ -167,9 +181,9 @@ class Conductor:
         ready = [run for run in self._runs.values() if run.ready]
         return min(ready, key=self._urgency, default=None)
 
-    def _urgency(self, run: ConditionRun) -> tuple[int, int, int]:
+    def _urgency(self, run: ConditionRun) -> tuple[int, bool, int, int]:
         running = sum(r.condition == run.name for r in self._running.values())
-        return (-STAGES.index(run.stage), running, len(run.states))
+        return (-STAGES.index(run.stage), run.name not in self._sources, running, len(run.states))
 
     def _give_up(self, run: ConditionRun, error: Exception) -> None:
         """Ends one condition, for an error of its searcher or its records; the study, if there is nowhere to write."""

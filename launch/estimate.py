@@ -119,13 +119,17 @@ def _stopped(plan: StudyPlan) -> float:
 
 
 def _wall_seconds(plan: StudyPlan, seconds: Mapping[str, Mapping[Stage, float]], slots: int) -> float:
-    """All the work over all the slots, but no less than the longest condition's stages, one after another."""
+    """All the work over all the slots, but no less than the longest chain of stages: a condition's own, one after
+    another, after those of the condition that it starts from.
+    """
     total = sum(sum(stages.values()) for stages in seconds.values())
-    chains = [
-        sum(s * math.ceil(n / slots) / n for stage, s in stages.items() if (n := plan.conditions[name].planned[stage]))
+    chains = {
+        name: sum(s * math.ceil(n / slots) / n for stage, s in stages.items() if (n := planned[stage]))
         for name, stages in seconds.items()
-    ]
-    return _SESSION_SECONDS + max(total / slots, *chains)
+        for planned in [plan.conditions[name].planned]
+    }
+    longest = max(chains[name] + chains.get(own.start_from or "", 0.0) for name, own in plan.conditions.items())
+    return _SESSION_SECONDS + max(total / slots, longest)
 
 
 def _bytes(plan: StudyPlan, name: str, timings: Sequence[Timing]) -> int:

@@ -23,6 +23,7 @@ FailureKind = Literal[
     "timed out",  # an epoch took longer than resources.timeout_minutes
     "disk full",
     "bad input",  # the user's to mend: data that cannot be read
+    "no source",  # the unit whose network it starts from has none
 ]
 DISK_FULL = "the disk of the results folder is full: free some space"
 _LOST_FACTOR = 3  # a lost worker is seldom the unit's own fault
@@ -80,7 +81,7 @@ class Retries:
         self._counts[unit, failure.kind] += 1
         count = self._counts[unit, failure.kind]
         match failure.kind:
-            case "bad input":
+            case "bad input" | "no source":
                 return False
             case "preempted" | "disk full":
                 return True

@@ -16,7 +16,10 @@ from launch.spec import Dimension, Study
 
 @dataclass(frozen=True)
 class ConditionPlan:
-    """What one condition runs. delay_steps: None for the LSTM. planned: units per stage."""
+    """What one condition runs. delay_steps: None for the LSTM. planned: units per stage.
+
+    start_from: the condition whose trained network of the same seed a `learned` start draws from.
+    """
 
     condition: Condition
     hidden_size: int
@@ -25,10 +28,20 @@ class ConditionPlan:
     space: Mapping[str, Dimension]
     fixed: Mapping[str, float]
     planned: Mapping[Stage, int]
+    start_from: str | None = None
 
     @property
     def name(self) -> str:
         return self.condition.name
+
+    @property
+    def features(self) -> dict[str, str]:
+        """The condition's features in words, as this study starts it."""
+        return self.condition.describe(learned_start=self.start_from is not None)
+
+    def difference_from(self, reference: Condition) -> str:
+        """What differs from `reference`, in words."""
+        return self.condition.difference_from(reference, learned_start=self.start_from is not None)
 
 
 @dataclass(frozen=True)
@@ -102,13 +115,19 @@ class StudyPlan:
             "delay_steps": plan.delay_steps,
             "hyperparameters": dict(hyperparameters),
             "seeds": list(seeds),
-            "start_from": None,
+            "start_from": self._source_identity(plan.start_from, seeds),
             "training": self.training_identity("final" if stage == "silencing" else stage),
         }
         silencing = self.study.spec.silencing
         if stage == "silencing" and silencing is not None:
             content["silencing"] = [list(silencing.fractions), silencing.masks]
         return digest(content)
+
+    def _source_identity(self, source: str | None, seeds: tuple[int, ...]) -> str | None:
+        """The identity of the final unit whose network a unit's `learned` start, or that of its network, draws from."""
+        if source is None:
+            return None
+        return self.identity("final", source, self.conditions[source].fixed, seeds)
 
     def summary(self) -> dict[str, Any]:
         """The body of study.json: what readers of the results need to know of the plan."""
@@ -150,8 +169,9 @@ class StudyPlan:
             "hidden_size": plan.hidden_size,
             "trained_parameters": plan.trained_parameters,
             "delay_steps": plan.delay_steps,
-            "features": plan.condition.describe(),
-            "difference": plan.condition.difference_from(self.reference),
+            "features": plan.features,
+            "difference": plan.difference_from(self.reference),
+            "start_from": plan.start_from,
         }
 
 
@@ -174,6 +194,7 @@ def make_plan(study: Study, fingerprint: str) -> StudyPlan:
             space=spec.space_for(name),
             fixed=wanted.fixed or {},
             planned=_planned(study),
+            start_from=spec.start_from(name),
         )
     return StudyPlan(study, task, fingerprint, conditions)
 

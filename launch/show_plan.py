@@ -42,7 +42,7 @@ def _conditions(plan: StudyPlan, measured: Estimate) -> Table:
     for name, own in plan.conditions.items():
         table.add_row(
             name,
-            own.condition.difference_from(plan.reference),
+            own.difference_from(plan.reference),
             str(own.hidden_size),
             f"{own.trained_parameters:,}",
             _delay(plan, own),

@@ -91,7 +91,9 @@ def _standing(ledger: Ledger, plan: StudyPlan, condition: str, code: str) -> Ite
 
 
 def _with_dependents(standing: list[Standing], stale: list[Standing]) -> list[Standing]:
-    """The stale units and, in each condition, all that came after the earliest stage with one."""
+    """The stale units, those that start from their networks, and what came after these in each condition."""
+    sources = {str(s.unit) for s in stale}
+    stale = stale + [s for s in standing if s.proposal.start_from in sources and s not in stale]
     first: dict[str, int] = {}
     for one in stale:
         stage = STAGES.index(one.unit.stage)

@@ -44,6 +44,7 @@ def config(spec: StudySpec, study_hash: str, proposal: Proposal) -> dict[str, An
         "architecture": condition.architecture,
         "after_spike_currents": condition.num_ascs,
         "start": condition.start,
+        "start_from": proposal.start_from,
         "learned": condition.learned,
         "hidden_size": proposal.hidden_size,
         "trained_parameters": proposal.trained_parameters,

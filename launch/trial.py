@@ -150,7 +150,13 @@ def _train(
     started = time.perf_counter()
     seeds = [seed for proposal in proposals for seed in proposal.seeds]
     training = Training(
-        context.task, context.data.tuning(), _configuration(proposals[0]), settings, seeds, device_for(spec)
+        context.task,
+        context.data.tuning(),
+        _configuration(proposals[0]),
+        settings,
+        seeds,
+        device_for(spec),
+        trained=_learned_starts(ledger, proposals),
     )
     runs = {p.unit: [r for r in training.runs if r.seed in p.seeds] for p in proposals}
     earlier = _resume(ledger, proposals, runs)
@@ -283,7 +289,7 @@ def _silence(
     test = context.data.test().to(device_for(spec))
     for number, (proposal, lease) in enumerate(zip(proposals, leases, strict=True), 1):
         began = time.perf_counter()
-        saved = _network_of(ledger, proposal)
+        saved = _network_of(ledger, str(proposal.source))
         settings = training_settings(spec, spec.epochs("final"))
         network = new_network(proposal.seeds[0], task, _configuration(proposal), settings).to(device_for(spec))
         network.load_state_dict(saved["network"])
@@ -301,10 +307,20 @@ def _silence(
         yield Step({}, done=number == len(proposals))
 
 
-def _network_of(ledger: Ledger, proposal: Proposal) -> dict[str, Any]:
-    source = ledger.result(UnitId.parse(str(proposal.source)))
-    file = source.seeds[0].network if source else None
+def _learned_starts(ledger: Ledger, proposals: Sequence[Proposal]) -> list[dict[str, torch.Tensor]] | None:
+    """For each seed the trained network that its start draws from; None where units have their condition's own start.
+
+    Only final units, of a seed each, start so.
+    """
+    sources = [proposal.start_from for proposal in proposals if proposal.start_from is not None]
+    return [_network_of(ledger, source)["network"] for source in sources] or None
+
+
+def _network_of(ledger: Ledger, final: str) -> dict[str, Any]:
+    """What `_keep` stored of a final unit's network."""
+    result = ledger.result(UnitId.parse(final))
+    file = result.seeds[0].network if result else None
     if file is None:
-        raise FileNotFoundError(f"{proposal.unit}: {proposal.source} has no network")
+        raise FileNotFoundError(f"{final} has no network")
     found: dict[str, Any] = checkpoints.load(ledger.layout.inside(file.path), file.sha256)
     return found

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
-from small_study import ONE_BY_ONE, NeverStop, new_conductor, small_plan
+from small_study import ONE_BY_ONE, STUDY, NeverStop, new_conductor, small_plan
 
 from analysis import smallest_p
 from launch import estimate as estimates
@@ -34,20 +34,43 @@ class Invented:
         return [self._timings[n // per_condition % len(self._timings)] for n in range(len(items))]
 
 
+MNIST = (STUDY, ("training.epochs=6", "search.epochs=6", "training.batch_size=100"), 27)
+SINE = """
+name: sine
+reference: LHetA
+conditions:
+  LHetA: {delay: 1.0, hidden_size: 16, fixed: {learning_rate: 1.0e-4}}
+  RHetA: {delay: 1.0, hidden_size: 16, start: learned, fixed: {learning_rate: 1.0e-4}}
+task: {name: sine}
+training: {epochs: 6, batch_size: 6}
+final: {seeds: 2}
+"""
+
+
+@pytest.mark.parametrize(("text", "overrides", "units"), [MNIST, (SINE, (), 4)], ids=["line MNIST", "sine"])
 def test_the_estimate_of_a_real_run_is_within_a_factor_of_one_and_a_half(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, overrides: tuple[str, ...], units: int
 ) -> None:
     monkeypatch.setattr(time, "perf_counter", time.process_time)  # what else the machine does may change in between
-    plan = small_plan(tmp_path, "training.epochs=6", "search.epochs=6", "training.batch_size=100")
+    plan = small_plan(tmp_path, *overrides, text=text)
     runner = InProcessExecutor(tmp_path / "r")
     measured = estimate(plan, runner, "disabled", ONE_BY_ONE)
-    expected = sum(measured.slot_seconds.values()) - 27 * estimates._HANDOVER_SECONDS  # nobody hands over here
+    # nobody hands over here
+    expected = sum(measured.slot_seconds.values()) - units * estimates._HANDOVER_SECONDS
     conductor = new_conductor(plan, tmp_path / "r")
     started = time.perf_counter()
     runner.run(conductor, NeverStop())
     took = time.perf_counter() - started
     assert conductor.complete
     assert took / 1.5 < expected < took * 1.5
+
+
+def test_a_condition_that_starts_from_anothers_networks_ends_after_it(tmp_path: Path) -> None:
+    plan = small_plan(tmp_path, text=SINE)
+    measured = estimate(plan, Invented(64, TIMING), "disabled", ONE_BY_ONE)
+    unit = 0.15 + 0.5 + 6 * (50 * 0.01 + 0.1) + 0.02  # 50 steps an epoch, a test in one batch
+    assert measured.slot_seconds == pytest.approx(dict.fromkeys(("LHetA", "RHetA"), 2 * unit))
+    assert measured.seconds.value == pytest.approx(20 + 2 * unit)  # one seed of each, the other beside it
 
 
 def test_seconds_are_added_up_as_the_study_runs(tmp_path: Path) -> None:

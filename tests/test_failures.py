@@ -138,10 +138,10 @@ def test_a_full_disk_ends_the_session_clearly_and_the_next_one_goes_on(
     root, plan = tmp_path / "results", small_plan(tmp_path, text=TINY)
     real = trial.Training
 
-    def full(task, data, configuration, settings, seeds, device):  # type: ignore[no-untyped-def]
+    def full(task, data, configuration, settings, seeds, device, **more):  # type: ignore[no-untyped-def]
         if len(list(root.glob("units/*/*/*/result.json"))) >= 3:
             raise OSError(errno.ENOSPC, "No space left on device")
-        return real(task, data, configuration, settings, seeds, device)
+        return real(task, data, configuration, settings, seeds, device, **more)
 
     monkeypatch.setattr(trial, "Training", full)
     conductor = conduct(plan, root)
@@ -159,10 +159,10 @@ def test_a_unit_given_up_is_told_with_its_kind_and_its_traceback_is_kept(
     root, plan = tmp_path / "results", small_plan(tmp_path, text=TINY)
     real = trial.Training
 
-    def broken(task, data, configuration, settings, seeds, device):  # type: ignore[no-untyped-def]
+    def broken(task, data, configuration, settings, seeds, device, **more):  # type: ignore[no-untyped-def]
         if seeds == [2]:
             raise ArithmeticError("planted")
-        return real(task, data, configuration, settings, seeds, device)
+        return real(task, data, configuration, settings, seeds, device, **more)
 
     monkeypatch.setattr(trial, "Training", broken)
     failures = conduct(plan, root).snapshot().failures

@@ -236,10 +236,10 @@ def test_a_failing_unit_is_tried_again_then_given_up_and_the_study_goes_on(
     root = tmp_path / "results"
     real = trial.Training
 
-    def broken(task, data, configuration, settings, seeds, device):  # type: ignore[no-untyped-def]
+    def broken(task, data, configuration, settings, seeds, device, **more):  # type: ignore[no-untyped-def]
         if configuration.condition.name == "LSTM" and seeds == [2]:
             raise ArithmeticError("planted")
-        return real(task, data, configuration, settings, seeds, device)
+        return real(task, data, configuration, settings, seeds, device, **more)
 
     monkeypatch.setattr(trial, "Training", broken)
     conductor = conduct(small_plan(tmp_path), root)
@@ -257,10 +257,10 @@ def test_a_failing_unit_is_tried_again_then_given_up_and_the_study_goes_on(
 def test_a_condition_whose_trials_all_fail_ends_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = trial.Training
 
-    def broken(task, data, configuration, settings, seeds, device):  # type: ignore[no-untyped-def]
+    def broken(task, data, configuration, settings, seeds, device, **more):  # type: ignore[no-untyped-def]
         if configuration.condition.name == "LSTM":
             raise ArithmeticError("planted")
-        return real(task, data, configuration, settings, seeds, device)
+        return real(task, data, configuration, settings, seeds, device, **more)
 
     monkeypatch.setattr(trial, "Training", broken)
     conductor = conduct(small_plan(tmp_path), tmp_path / "results")

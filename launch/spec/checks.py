@@ -84,6 +84,25 @@ def _fixed(spec: StudySpec) -> Iterator[Fault]:
             yield from _fixed_values(name, condition)
 
 
+@_reads("conditions", "search")
+def _starts(spec: StudySpec) -> Iterator[Fault]:
+    possible = [name for name, condition in CONDITIONS.items() if condition.learned_from]
+    for name in (name for name, condition in spec.conditions.items() if condition.start == "learned"):
+        path, source = ("conditions", name, "start"), CONDITIONS[name].learned_from
+        if source is None:
+            rule = f"{name} has no heterogeneous start that could be drawn from a trained network"
+            yield Fault(path, rule, "learned", "prior; learned for " + ", ".join(possible), "remove it")
+        elif spec.search is not None:
+            rule = (
+                f"a start from the trained {source} would give {name} more training than the same search gives others"
+            )
+            todo = "write `start: prior`, or set `search: null` and `confirm: null` and give `fixed` hyperparameters"
+            yield Fault(path, rule, "learned", "prior, in a study with a search", todo)
+        elif source not in spec.conditions:
+            rule = f"{name} would start from trained {source} networks, and {source} is not in the study"
+            yield Fault(path, rule, "learned", "prior", f"add {source} to the conditions")
+
+
 def _fixed_values(name: str, condition: ConditionSpec) -> Iterator[Fault]:
     path, fixed = ("conditions", name, "fixed"), condition.fixed or {}
     if "learning_rate" not in fixed:
@@ -97,6 +116,9 @@ def _fixed_values(name: str, condition: ConditionSpec) -> Iterator[Fault]:
         if key not in known:
             rule = f"{name} has no {key}: nothing in it that this would scale ({HYPERPARAMETERS[key]})"
             yield Fault((*path, key), rule, fixed[key], ", ".join(known), "remove it")
+        elif condition.start == "learned" and key != "learning_rate":
+            rule = f"{name} starts from a trained network, so there is nothing that {key} would scale"
+            yield Fault((*path, key), rule, fixed[key], "learning_rate", "remove it, or write `start: prior`")
 
 
 @_reads("conditions", "analysis")

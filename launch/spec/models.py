@@ -39,11 +39,15 @@ class Yardstick(Section):
 
 
 class ConditionSpec(Section):
-    """delay: of the lateral connections, ms or words. fixed: hyperparameters of a study without search."""
+    """delay: of the lateral connections, ms or words. fixed: hyperparameters of a study without search.
+
+    start: the condition's own prior, or drawn from the network trained on the same seed (`Condition.learned_from`).
+    """
 
     delay: v.Delay
     hidden_size: v.HiddenSize = "matched"
     fixed: dict[v.Hyperparameter, v.FromZero] | None = None
+    start: Annotated[Literal["prior", "learned"], Field(description="prior or learned")] = "prior"
 
 
 class TaskSpec(Section):
@@ -237,6 +241,10 @@ class StudySpec(Section):
         if isinstance(delay, str):
             return 1 if delay == "one_step" else None
         return max(1, round(delay / TASKS[self.task.name].time_step_ms))
+
+    def start_from(self, condition: str) -> str | None:
+        """The condition whose trained networks this one starts from; None where it starts from its prior."""
+        return CONDITIONS[condition].learned_from if self.conditions[condition].start == "learned" else None
 
     def space_for(self, condition: str) -> dict[str, Dimension]:
         """The dimensions of the condition's family that the condition has; empty without search."""
