@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor
 
 from glifr.networks import Network
-from glifr.records import ParameterSummary
+from glifr.records import ParameterSummary, When
 
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
-def _summary(name: str, index: int, when: Literal["start", "end"], values: Tensor) -> ParameterSummary:
+def _summary(name: str, index: int, when: When, values: Tensor) -> ParameterSummary:
     v = values.detach().to("cpu", torch.float64).flatten()
     q05, q25, median, q75, q95 = torch.quantile(v, torch.tensor(_QUANTILES, dtype=torch.float64)).tolist()
     return ParameterSummary(
@@ -32,7 +30,7 @@ def _summary(name: str, index: int, when: Literal["start", "end"], values: Tenso
     )
 
 
-def summarise(network: Network, when: Literal["start", "end"]) -> tuple[ParameterSummary, ...]:
+def summarise(network: Network, when: When) -> tuple[ParameterSummary, ...]:
     """The distribution of each neuron parameter over the H neurons; one row per after-spike current; () for RNN, LSTM.
 
     A network with a non-finite parameter gives ().

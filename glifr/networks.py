@@ -183,15 +183,17 @@ def build_network(  # noqa: PLR0913 - each is a fact of the study
     hyperparameters: Mapping[str, float],
     dropout_prob: float = 0.0,
     backend: str = "auto",
+    output_weight: bool = True,
     generator: torch.Generator | None = None,
 ) -> Network:
     """A network of `condition` at its start.
 
     dt [ms]. delay_steps: D, None for the LSTM. hyperparameters: spreads, 1 where absent; others are not for the start.
-    Raises InputError for what cannot be meant.
+    output_weight: whether it has a readout. Raises InputError for what cannot be meant.
     """
     sizes = (in_size, hidden_size, out_size, dt)
     common: dict[str, Any] = {"dropout_prob": dropout_prob, "backend": backend, "generator": generator}
+    common["output_weight"] = output_weight
     common["weight_spread"] = hyperparameters.get("weight_spread", 1.0)
     if condition.architecture == "LSTM":
         if delay_steps is not None:

@@ -30,6 +30,7 @@ def new_network(seed: int, task: TaskDefinition, configuration: Configuration, s
         hyperparameters=configuration.hyperparameters,
         dropout_prob=settings.dropout,
         backend=settings.backend,
+        output_weight=not task.neurons_are_outputs,
         generator=stream(seed, "initialisation"),
     )
 

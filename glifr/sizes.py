@@ -9,10 +9,12 @@ from glifr.conditions import Condition
 from glifr.errors import InputError, Problem
 
 
-def trained_parameters(condition: Condition, in_size: int, out_size: int, hidden_size: int) -> int:
-    """Trained numbers of a network of `condition`, readout with its bias included."""
+def trained_parameters(
+    condition: Condition, in_size: int, out_size: int, hidden_size: int, output_weight: bool = True
+) -> int:
+    """Trained numbers of a network of `condition`, readout with its bias included, if it has one."""
     i, h = in_size, hidden_size
-    readout = h * out_size + out_size
+    readout = h * out_size + out_size if output_weight else 0
     if condition.architecture == "LSTM":
         return 4 * h * (i + h + 2) + readout  # two biases, as torch has them
     weights = i * h + h * h

@@ -20,7 +20,7 @@ from glifr.characterise import summarise
 from glifr.configuration import Configuration, TrainingSettings
 from glifr.evaluation import EVALUATION_BATCH, Performance, evaluate, sample_losses, score, worst_score
 from glifr.kernels import batches_exactly
-from glifr.records import EpochRecord, NetworkFile, SeedOutcome
+from glifr.records import EpochRecord, NetworkFile, ParameterSummary, SeedOutcome
 from glifr.seed_run import SeedRun, new_network
 from glifr.steps import EagerSteps, RecordedSteps, StepRunner, recorder_for
 from glifr.streams import stream
@@ -57,7 +57,8 @@ class Training:
             SeedRun(seed, task, configuration, settings, self.device, rate, start)
             for seed, rate, start in zip(seeds, rates, starts, strict=True)
         ]
-        alone = self.device.type == "cpu" and not batches_exactly(settings.backend, self.device)
+        inexact = self.device.type == "cpu" and not batches_exactly(settings.backend, self.device)
+        alone = inexact or task.problems > 1
         self.replicas = 1 if alone else min(settings.seeds_per_batch or len(seeds), max(1, len(seeds)))
         self.notes: list[str] = []
         self._recorder = recorder_for(settings, self.device)
@@ -91,10 +92,11 @@ class Training:
         known = self._steps.get(_identity(group))
         if known is not None:
             return known
-        eager = EagerSteps(self.task, self.train, group)
+        data = _data_of(group, self.train)
+        eager = EagerSteps(self.task, data, group)
         if self._recorder is None:
             return eager
-        return RecordedSteps(eager, min(self.settings.batch_size, len(self.train)), self._recorder, self._note)
+        return RecordedSteps(eager, min(self.settings.batch_size, len(data)), self._recorder, self._note)
 
     def _note(self, text: str) -> None:
         self.notes.append(text)
@@ -104,7 +106,8 @@ class Training:
         started = time.perf_counter()
         trained = self._train_on_all(group)
         networks = [run.network for run in group]
-        validated = evaluate(networks, self.task, self.validation) if self.validation else [None] * len(group)
+        held = _data_of(group, self.validation) if self.validation else None
+        validated = evaluate(networks, self.task, held) if held else [None] * len(group)
         seconds = (time.perf_counter() - started) / len(group)
         for run, train, validation in zip(group, trained, validated, strict=True):
             run.diverged = not (math.isfinite(train.loss) and (validation is None or math.isfinite(validation.loss)))
@@ -124,17 +127,18 @@ class Training:
         for run in group:
             run.begin_epoch(self.device)
         steps, size = self._steps[_identity(group)], self.settings.batch_size
+        samples = len(_data_of(group, self.train))
         steps.tally.reset()
-        for orders in self._orders(group):
-            for begin in range(0, len(self.train), size):
+        for orders in self._orders(group, samples):
+            for begin in range(0, samples, size):
                 steps.run(orders[:, begin : begin + size])
-        return steps.tally.read(self.task.passes * len(self.train))
+        return steps.tally.read(self.task.passes * samples)
 
-    def _orders(self, group: Sequence[SeedRun]) -> Iterator[Tensor]:
+    def _orders(self, group: Sequence[SeedRun], samples: int) -> Iterator[Tensor]:
         """In which order each seed sees the samples in each pass of this epoch, [R,N] int64."""
         generators = [stream(run.seed, "order", run.epoch) for run in group]
         for _ in range(self.task.passes):
-            orders = [torch.randperm(len(self.train), generator=generator) for generator in generators]
+            orders = [torch.randperm(samples, generator=generator) for generator in generators]
             yield torch.stack(orders).to(self.device)
 
     def outcomes(
@@ -164,15 +168,24 @@ class Training:
             test_loss=tested.loss if tested else None,
             test_accuracy=tested.accuracy if tested else None,
             network=file,
-            parameters=(*run.start, *summarise(run.network, "end")),
+            parameters=(*run.start, *summarise(run.network, "end"), *self._target_parameters(run.seed)),
         )
+
+    def _target_parameters(self, seed: int) -> tuple[ParameterSummary, ...]:
+        """What the seed's network was to recover, where the task knows it."""
+        return () if self.task.target is None else summarise(self.task.target(seed), "target")
 
     def _test(self, run: SeedRun, test: Split) -> Performance:
         chance = Performance(self.task.chance_loss, self.task.chance_accuracy)
         if run.diverged:
             return chance
-        found = evaluate([run.network], self.task, test)[0]
+        found = evaluate([run.network], self.task, test.part(run.seed))[0]
         return found if math.isfinite(found.loss) else chance
+
+
+def _data_of(group: Sequence[SeedRun], split: Split) -> Split:
+    """What a group's networks see; where each seed has a problem of its own, a group is one seed."""
+    return split.part(group[0].seed)
 
 
 def _identity(group: Sequence[SeedRun]) -> tuple[tuple[int, int], ...]:

@@ -95,7 +95,7 @@ def _run(options: argparse.Namespace, given: Sequence[str]) -> int:
     from launch.spec import load_study
 
     study = load_study(options.study, profile=options.profile, overrides=options.overrides)
-    from glifr.tasks import TASKS
+    from glifr.tasks import task_of
     from launch.checks import refuse_impossible
     from launch.folder import results_folder
     from launch.plan import make_plan
@@ -111,7 +111,7 @@ def _run(options: argparse.Namespace, given: Sequence[str]) -> int:
         from launch.executors.ray_connect import refuse_unusable
 
         refuse_unusable(options.address)
-    plan = make_plan(study, TASKS[study.spec.task.name].fingerprint(study.spec.task.settings()))
+    plan = make_plan(study, task_of(settings := study.spec.task.settings()).fingerprint(settings))
     root = results_folder(plan, options.results)
     from launch.executors import Cluster
     from launch.session import run_study, show_plan

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Protocol
 
-from glifr.tasks import TASKS, Split, TaskData, TaskSettings
+from glifr.tasks import Split, TaskData, TaskSettings, task_of
 
 
 class DataSource(Protocol):
@@ -29,9 +29,9 @@ class FromFiles:
         return _tuning(self.settings)
 
     def test(self) -> Split:
-        return TASKS[self.settings.name].load_test(self.settings)
+        return task_of(self.settings).load_test(self.settings)
 
 
 @cache
 def _tuning(settings: TaskSettings) -> TaskData:
-    return TASKS[settings.name].load(settings)
+    return task_of(settings).load(settings)

@@ -10,7 +10,7 @@ from typing import Any
 from glifr.conditions import CONDITIONS, Condition
 from glifr.networks import hidden_size_for_budget, trained_parameters
 from glifr.records import STAGES, Stage, digest
-from glifr.tasks import TASKS, TaskDefinition
+from glifr.tasks import TaskDefinition, task_of
 from launch.spec import Dimension, Study
 
 
@@ -178,18 +178,18 @@ class StudyPlan:
 def make_plan(study: Study, fingerprint: str) -> StudyPlan:
     """Resolves sizes and counts. The hidden size `matched` is the largest that keeps within the yardstick's count."""
     spec = study.spec
-    task = TASKS[spec.task.name]
-    shape = {"in_size": task.inputs, "out_size": task.outputs}
-    budget = trained_parameters(CONDITIONS[spec.yardstick.condition], hidden_size=spec.yardstick.hidden_size, **shape)
+    task = task_of(spec.task.settings())
+    shape, readout = (task.inputs, task.outputs), not task.neurons_are_outputs
+    budget = trained_parameters(CONDITIONS[spec.yardstick.condition], *shape, spec.yardstick.hidden_size)
     conditions = {}
     for name, wanted in spec.conditions.items():
         condition = CONDITIONS[name]
         size = wanted.hidden_size
-        hidden = hidden_size_for_budget(condition, budget=budget, **shape) if size == "matched" else size
+        hidden = hidden_size_for_budget(condition, *shape, budget) if size == "matched" else size
         conditions[name] = ConditionPlan(
             condition=condition,
             hidden_size=hidden,
-            trained_parameters=trained_parameters(condition, hidden_size=hidden, **shape),
+            trained_parameters=trained_parameters(condition, *shape, hidden, readout),
             delay_steps=spec.delay_steps(name),
             space=spec.space_for(name),
             fixed=wanted.fixed or {},

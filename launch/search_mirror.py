@@ -10,6 +10,7 @@ import os
 import statistics
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,8 @@ def _write(
     space: Mapping[str, Mapping[str, Any]],
     units: Sequence[UnitRecords],
 ) -> None:
-    task, body = TASKS[records.study["task"]["name"]], records.study
+    body = records.study
+    task = replace(TASKS[body["task"]["name"]], chance_loss=body["task"]["chance_loss"])
     study = optuna.create_study(storage=storage, study_name=f"{body['name']} {condition}", direction="minimize")
     study.set_user_attr("study", body["name"])
     study.set_user_attr("profile", body["profile"])

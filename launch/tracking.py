@@ -23,7 +23,7 @@ import numpy as np
 import wandb
 
 from glifr.records import EpochRecord, Layout, Proposal, SeedOutcome, StudyRecords, UnitId
-from glifr.tasks import TASKS
+from glifr.tasks import task_of
 from launch import tracking_rows as rows
 from launch.lease import Lease
 from launch.ledger import Ledger
@@ -187,7 +187,7 @@ def log_report(records: StudyRecords, mode: str) -> None:
     )
     try:
         run.define_metric("silencing/*", step_metric="silenced_share")
-        for row in rows.silencing_rows(TASKS[spec.task.name], records.units):
+        for row in rows.silencing_rows(task_of(spec.task.settings()), records.units):
             run.log(row)
         for kind, paths in (("report", report), ("tables", tables)):
             artifact = wandb.Artifact(f"{spec.name}-{study_hash[:8]}-{kind}", type=kind)

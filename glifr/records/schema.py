@@ -8,6 +8,8 @@ from typing import Any, Literal, Self
 Stage = Literal["search", "confirm", "final", "silencing"]
 STAGES: tuple[Stage, ...] = ("search", "confirm", "final", "silencing")
 
+When = Literal["start", "end", "target"]
+
 # complete: ran to its last epoch. pruned: stopped early by its condition's pruner.
 Status = Literal["complete", "pruned"]
 
@@ -104,12 +106,12 @@ class ParameterSummary:
     """One neuron parameter of one network over its H neurons, in natural units (rates in 1/ms).
 
     parameter: thresh, k_m, k_j, r_j, a_j. index: the after-spike current j, 0 for thresh and k_m.
-    when: 'start' or 'end' of training.
+    when: 'start' or 'end' of training; 'target' of the network that is to be recovered, where the task has one.
     """
 
     parameter: str
     index: int
-    when: Literal["start", "end"]
+    when: When
     mean: float
     sd: float
     minimum: float

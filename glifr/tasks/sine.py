@@ -5,6 +5,9 @@ the target sin(2 pi f_i 0.05 t) + c_i, with f_i from 0.08 to 0.6 per ms, evenly 
 held out: what is reported is the loss on the sequences trained on. A pass is a single step where the batch holds all
 six, so an epoch is 50 of them: the published 5,000 steps are 100 epochs.
 
+A study may give other `frequencies`, n of them with c_i = i/n + 0.25, and `noise`: the standard deviation of normal
+numbers on the inputs, drawn once for each sequence and step.
+
 Source: Winston et al., Neural Computation 35(4), 2023.
 """
 
@@ -12,44 +15,55 @@ from __future__ import annotations
 
 import hashlib
 import math
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from glifr.tasks.task import Split, SplitName, TaskData, TaskDefinition, TaskSettings
+from glifr.tasks.task import Split, TaskData, TaskDefinition, TaskSettings
 
-_SEQUENCES, _STEPS, _DT = 6, 100, 0.05
-_SLOWEST, _FASTEST = 0.08, 0.6  # cycles per ms
+_STEPS, _DT = 100, 0.05
 _SOURCE = "published"
+_NOISE_SEED = 1
+FREQUENCIES = tuple(0.08 * (0.6 / 0.08) ** (i / 5) for i in range(6))  # per ms
 
 
-def decode(constants: Tensor) -> Tensor:
-    """Constants [B] -> inputs [B,T=100,I=1], the same at every step."""
-    return constants[:, None, None].expand(-1, _STEPS, 1)
+def decode(inputs: Tensor) -> Tensor:
+    """Inputs as stored [B,100] -> [B,T=100,I=1]."""
+    return inputs.unsqueeze(2)
 
 
-def sequences() -> Split:
-    """All there is: constants [6], targets [6,T=100,O=1]."""
-    number = torch.arange(_SEQUENCES, dtype=torch.float64)
-    constants = number / _SEQUENCES + 0.25
-    frequencies = _SLOWEST * (_FASTEST / _SLOWEST) ** (number / (_SEQUENCES - 1))
+def sequences(settings: TaskSettings) -> Split:
+    """All n sequences: inputs [n,100], targets [n,T=100,O=1]."""
+    frequencies = torch.tensor(settings.frequencies or FREQUENCIES, dtype=torch.float64)
+    constants = torch.arange(len(frequencies), dtype=torch.float64)[:, None] / len(frequencies) + 0.25
     times = _DT * torch.arange(_STEPS, dtype=torch.float64)
-    targets = torch.sin(2 * math.pi * frequencies[:, None] * times) + constants[:, None]
-    return Split(constants.float(), targets.float().unsqueeze(2), decode)
+    targets = torch.sin(2 * math.pi * frequencies[:, None] * times) + constants
+    inputs = constants.expand(-1, _STEPS).clone()
+    if settings.noise > 0:
+        generator = torch.Generator().manual_seed(_NOISE_SEED)
+        inputs += settings.noise * torch.randn(inputs.shape, generator=generator, dtype=torch.float64)
+    return Split(inputs.float(), targets.float().unsqueeze(2), decode)
 
 
-def _sizes(source: str) -> dict[SplitName, int]:
-    return {"train": _SEQUENCES}
+def _adapted(task: TaskDefinition, settings: TaskSettings) -> TaskDefinition:
+    split = sequences(settings)
+    return replace(task, sizes=lambda source: {"train": len(split)}, chance_loss=_chance(split))
+
+
+def _chance(split: Split) -> float:
+    """The loss of the best constant output."""
+    return float(split.targets.var(correction=0))
 
 
 def _fingerprint(settings: TaskSettings) -> str:
-    split = sequences()
+    split = sequences(settings)
     return hashlib.sha256(split.stored.numpy().tobytes() + split.targets.numpy().tobytes()).hexdigest()
 
 
 SINE = TaskDefinition(
     name="sine",
-    title="pattern generation: six sinusoids",
+    title="pattern generation: sinusoids from constant inputs",
     inputs=1,
     outputs=1,
     steps=_STEPS,
@@ -57,12 +71,14 @@ SINE = TaskDefinition(
     loss="mean_squared_error",
     readout="all",
     primary="loss",
-    chance_loss=float(sequences().targets.var(correction=0)),  # of the best constant output
+    chance_loss=_chance(sequences(TaskSettings("sine", _SOURCE))),
     chance_accuracy=None,
     sources=(_SOURCE,),
-    sizes=_sizes,
-    load=lambda settings: TaskData(sequences(), None),
-    load_test=lambda settings: sequences(),
+    sizes=lambda source: {"train": len(FREQUENCIES)},
+    load=lambda settings: TaskData(sequences(settings), None),
+    load_test=sequences,
     fingerprint=_fingerprint,
     passes=50,
+    options=("frequencies", "noise"),
+    adapted=_adapted,
 )

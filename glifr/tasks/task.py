@@ -6,12 +6,14 @@ Shapes: N samples, T steps, I inputs, O outputs.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 import torch
 from torch import Tensor
+
+from glifr.replicas import Network
 
 TrainOn = Literal["train", "train+validation"]
 Readout = Literal["last", "all"]
@@ -20,12 +22,17 @@ SplitName = Literal["train", "validation", "test"]
 
 @dataclass(frozen=True)
 class TaskSettings:
-    """What a study says of its task. data_root: where the files are, None for the usual places."""
+    """What a study says of its task. data_root: where the files are, None for the usual places.
+
+    frequencies [1/ms], noise: for tasks that have them among their `options`; None and 0 are the task's own.
+    """
 
     name: str
     source: str
     data_root: Path | None = None
     train_on: TrainOn = "train"
+    frequencies: tuple[float, ...] | None = None
+    noise: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -34,12 +41,13 @@ class Split:
 
     stored: [N, ...] as `decode` expects, kept small (bytes, where the source has bytes) and whole on the device.
     targets: [N] class indices, or [N,T,O] for regression. decode: stored rows [B, ...] -> float32 inputs [B,T,I], each
-    row by itself; on the rows' device.
+    row by itself; on the rows' device. problems: equal consecutive parts of which a seed sees one (`part`).
     """
 
     stored: Tensor
     targets: Tensor
     decode: Callable[[Tensor], Tensor] = field(repr=False)
+    problems: int = 1
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -53,7 +61,15 @@ class Split:
         return inputs.view(*index.shape, *inputs.shape[1:]), targets.view(*index.shape, *targets.shape[1:])
 
     def to(self, device: torch.device) -> Split:
-        return Split(self.stored.to(device), self.targets.to(device), self.decode)
+        return replace(self, stored=self.stored.to(device), targets=self.targets.to(device))
+
+    def part(self, seed: int) -> Split:
+        """The samples that a seed sees: all, or of several problems one."""
+        if self.problems == 1:
+            return self
+        size = len(self) // self.problems
+        rows = slice(seed % self.problems * size, (seed % self.problems + 1) * size)
+        return Split(self.stored[rows], self.targets[rows], self.decode)
 
 
 @dataclass(frozen=True)
@@ -77,6 +93,9 @@ class TaskDefinition:
     data, part of each unit's identity.
     chance_loss, chance_accuracy: of a network that knows only how often each target occurs. passes: over the training
     samples in an epoch; more than one where a pass is too short to be recorded by itself.
+    options: which settings beyond the source the task has, as `frequencies`; adapted: what they make of the task.
+    problems: how many there are, of which a seed has one. target: seed -> the network whose outputs are its targets.
+    neurons_are_outputs: networks have no readout, as many neurons as outputs.
     """
 
     name: str
@@ -96,6 +115,15 @@ class TaskDefinition:
     load_test: Callable[[TaskSettings], Split]
     fingerprint: Callable[[TaskSettings], str]
     passes: int = 1
+    options: tuple[str, ...] = ()
+    adapted: Callable[[TaskDefinition, TaskSettings], TaskDefinition] | None = None
+    problems: int = 1
+    target: Callable[[int], Network] | None = None
+    neurons_are_outputs: bool = False
+
+    def for_settings(self, settings: TaskSettings) -> TaskDefinition:
+        """The task as a study sets it."""
+        return self if self.adapted is None else self.adapted(self, settings)
 
     def held_out(self, source: str) -> bool:
         """Whether there are data that no network is trained on."""
@@ -108,13 +136,15 @@ class TaskDefinition:
     def samples_trained_on(self, settings: TaskSettings) -> int:
         """How many samples one pass has."""
         sizes = self.sizes(settings.source)
-        return sizes["train"] + (sizes.get("validation", 0) if settings.train_on == "train+validation" else 0)
+        everything = settings.train_on == "train+validation"
+        return (sizes["train"] + (sizes.get("validation", 0) if everything else 0)) // self.problems
 
     def samples_validated_on(self, settings: TaskSettings) -> int:
         """How many samples are evaluated after each epoch."""
-        return 0 if settings.train_on == "train+validation" else self.sizes(settings.source).get("validation", 0)
+        everything = settings.train_on == "train+validation"
+        return 0 if everything else self.sizes(settings.source).get("validation", 0) // self.problems
 
     def samples_tested_on(self, source: str) -> int:
         """How many samples `load_test` gives."""
         sizes = self.sizes(source)
-        return sizes.get("test", sizes["train"])
+        return sizes.get("test", sizes["train"]) // self.problems

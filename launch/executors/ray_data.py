@@ -16,7 +16,7 @@ from torch import Tensor
 from glifr.tasks import Split, TaskData
 from launch.data import DataSource
 
-_Parts = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], Callable[[Tensor], Tensor]]
+_Parts = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], Callable[[Tensor], Tensor], int]
 
 
 def bytes_of(data: DataSource) -> int:
@@ -48,13 +48,13 @@ class _Stored:
 
     @classmethod
     def put(cls, split: Split) -> _Stored:
-        parts: _Parts = (split.stored.numpy(), split.targets.numpy(), split.decode)
+        parts: _Parts = (split.stored.numpy(), split.targets.numpy(), split.decode, split.problems)
         return cls(ray.put(parts))
 
     @cached_property
     def split(self) -> Split:
-        stored, targets, decode = ray.get(self.reference)
-        return Split(_tensor(stored), _tensor(targets), decode)
+        stored, targets, decode, problems = ray.get(self.reference)
+        return Split(_tensor(stored), _tensor(targets), decode, problems)
 
 
 def _tensor(array: np.ndarray[Any, Any]) -> Tensor:

@@ -10,7 +10,7 @@ from typing import Any
 
 from glifr.conditions import CONDITIONS, HYPERPARAMETERS
 from glifr.errors import nearest
-from glifr.tasks import TASKS
+from glifr.tasks import TASKS, task_of
 from launch.spec.models import ConditionSpec, Dimension, StudySpec
 from launch.spec.tree import NOTHING, Fault
 from launch.spec.values import listed
@@ -168,11 +168,33 @@ def _source(spec: StudySpec) -> Iterator[Fault]:
         yield Fault(("task", "source"), rule, spec.task.source, allowed, nearest(spec.task.source, list(sources)))
 
 
+@_reads("task")
+def _options(spec: StudySpec) -> Iterator[Fault]:
+    task, fastest = TASKS[spec.task.name], 0.5 / TASKS[spec.task.name].time_step_ms
+    for name in (n for n in ("frequencies", "noise") if getattr(spec.task, n) and n not in task.options):
+        able = ", ".join(n for n, t in TASKS.items() if name in t.options)
+        rule = f"the task {task.name} has no {name}: only {able} has"
+        yield Fault(("task", name), rule, getattr(spec.task, name), todo="remove it")
+    if "frequencies" in task.options and any(f >= fastest for f in spec.task.frequencies or ()):
+        rule = f"with steps of {task.time_step_ms:g} ms a frequency of {fastest:g} per ms or more cannot be drawn"
+        yield Fault(("task", "frequencies"), rule, max(spec.task.frequencies or ()), f"below {fastest:g} per ms")
+
+
+@_reads("conditions", "task")
+def _neurons_as_outputs(spec: StudySpec) -> Iterator[Fault]:
+    task = TASKS[spec.task.name]
+    for name, condition in spec.conditions.items():
+        if task.neurons_are_outputs and condition.hidden_size != task.outputs:
+            rule = f"the outputs of the task {task.name} are its networks' neurons, without a readout"
+            path, todo = ("conditions", name, "hidden_size"), f"write `hidden_size: {task.outputs}`"
+            yield Fault(path, rule, condition.hidden_size, str(task.outputs), todo)
+
+
 @_reads("task", "training")
 def _batch(spec: StudySpec) -> Iterator[Fault]:
-    task = TASKS[spec.task.name]
-    if spec.task.source not in task.sources:
+    if spec.task.source not in TASKS[spec.task.name].sources:
         return
+    task = task_of(spec.task.settings())
     samples, batch = task.samples_trained_on(spec.task.settings()), spec.training.batch_size
     if batch > samples:
         rule = f"a batch is larger than the training set of {samples} samples"

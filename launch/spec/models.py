@@ -19,7 +19,7 @@ from pydantic import (
 from glifr.conditions import CONDITIONS
 from glifr.records import Contrast, Declaration, Primary, Stage, default_contrasts, default_smallest_effect
 from glifr.records.declaration import ALPHA
-from glifr.tasks import TASKS, TaskSettings, TrainOn
+from glifr.tasks import TASKS, TaskSettings, TrainOn, task_of
 from launch.spec import values as v
 from launch.spec.tree import Unreadable
 
@@ -51,10 +51,14 @@ class ConditionSpec(Section):
 
 
 class TaskSpec(Section):
+    """frequencies [1/ms], noise: of the inputs, of tasks that have them (`TaskDefinition.options`)."""
+
     name: v.TaskName
     source: Annotated[str, Field(description="one of the task's sources")]
     data_root: Annotated[str, Field(min_length=1, description="a folder")] | None = None
     train_on: Annotated[TrainOn, Field(description="train or train+validation")] = "train"
+    frequencies: v.Frequencies | None = None
+    noise: v.FromZero = 0.0
 
     @model_validator(mode="wrap")
     @classmethod
@@ -66,7 +70,7 @@ class TaskSpec(Section):
 
     def settings(self) -> TaskSettings:
         root = None if self.data_root is None else Path(self.data_root)
-        return TaskSettings(self.name, self.source, root, self.train_on)
+        return TaskSettings(self.name, self.source, root, self.train_on, self.frequencies, self.noise)
 
 
 class Adam(Section):
@@ -260,7 +264,7 @@ class StudySpec(Section):
 
     def declaration(self) -> Declaration:
         """How the conditions will be judged, with the defaults filled in."""
-        given, task = self.analysis, TASKS[self.task.name]
+        given, task = self.analysis, task_of(self.task.settings())
         primary = given.primary or task.primary
         smallest = given.smallest_effect or default_smallest_effect(primary, task.chance_loss)
         contrasts = (

@@ -149,6 +149,15 @@ def _fractions(value: Any) -> Any:
     return tuple(float(f) for f in value)
 
 
+def _frequencies(value: Any) -> Any:
+    rule = "a list of different numbers above 0, per ms, as [0.1, 0.2]"
+    if not isinstance(value, list | tuple) or not value or not all(is_number(f) and f > 0 for f in value):
+        refuse("this must be a list of numbers above 0", rule)
+    if len(set(value)) < len(value):
+        refuse("a frequency is given twice", rule, "give each once")
+    return tuple(float(f) for f in value)
+
+
 def _gpus(value: float) -> float:
     if value > 1 and not value.is_integer():
         refuse("only a part of ONE GPU can be asked for", "a number from 0 to 1, or a whole number")
@@ -167,6 +176,9 @@ Fraction = Annotated[float, Field(ge=0, le=1, description="a number from 0 to 1"
 BelowOne = Annotated[float, Field(ge=0, lt=1, description="a number from 0, below 1")]
 Gpus = Annotated[float, Field(ge=0, description="a number from 0 to 1, or a whole number"), AfterValidator(_gpus)]
 
+Frequencies = Annotated[
+    tuple[float, ...], BeforeValidator(_frequencies), Field(description="a list of different numbers above 0, per ms")
+]
 Seeds = Annotated[int | tuple[int, ...], BeforeValidator(_seeds), Field(description=SEEDS_RULE)]
 Delay = Annotated[float | Literal["one_step", "none"], BeforeValidator(_delay), Field(description=DELAY_RULE)]
 HiddenSize = Annotated[

@@ -1,0 +1,90 @@
+"""Parameter recovery: a single neuron learns the output of another whose parameters are known.
+
+Twenty problems; a seed has the one numbered seed mod 20. The target of a problem is the firing of a GLIFR neuron with
+two after-spike currents, whose weights and neuron parameters are drawn from the heterogeneous start; the learner, one
+neuron without readout, could reproduce it exactly. Input: eight sequences of 400 steps of 0.05 ms, the same in every
+problem, each of twenty levels held for 1 ms, drawn evenly from -3 to 3: from silence to nearly the highest rate, and
+20 ms, one time constant of the membrane, in length. Nothing is held out; an epoch is 50 passes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from glifr.networks import BNNFC, forward_replicas
+from glifr.tasks.task import Split, TaskData, TaskDefinition, TaskSettings
+
+_PROBLEMS, _SEQUENCES, _STEPS, _DT = 20, 8, 400, 0.05
+_HELD = 20  # steps of one level
+_HIGHEST = 3.0
+_SOURCE = "simulated"
+_STIMULUS_SEED, _FIRST_TARGET_SEED = 7, 1000
+
+
+def stimuli() -> Tensor:
+    """The input of every problem [8,400]."""
+    generator = torch.Generator().manual_seed(_STIMULUS_SEED)
+    levels = torch.rand(_SEQUENCES, _STEPS // _HELD, generator=generator, dtype=torch.float64)
+    return (_HIGHEST * (2 * levels - 1)).repeat_interleave(_HELD, 1)
+
+
+def target(seed: int) -> BNNFC:
+    """The neuron whose output a seed learns, float64."""
+    generator = torch.Generator().manual_seed(_FIRST_TARGET_SEED + seed % _PROBLEMS)
+    return BNNFC(1, 1, 1, _DT, hetinit=True, output_weight=False, backend="reference", generator=generator).double()
+
+
+def decode(inputs: Tensor) -> Tensor:
+    """Inputs as stored [B,400] -> [B,T=400,I=1]."""
+    return inputs.unsqueeze(2)
+
+
+@cache
+def sequences() -> Split:
+    """All problems, one after another: inputs [160,400], targets [160,T=400,O=1]."""
+    inputs = stimuli()
+    with torch.no_grad():
+        targets = forward_replicas([target(problem) for problem in range(_PROBLEMS)], decode(inputs), readout="all")
+    return Split(inputs.float().repeat(_PROBLEMS, 1), targets.flatten(0, 1).float(), decode, _PROBLEMS)
+
+
+def _fingerprint(settings: TaskSettings) -> str:
+    """Of the stimuli and the neurons: the last bits of the targets, which they decide, may differ between machines."""
+    total = hashlib.sha256(stimuli().numpy().tobytes())
+    for problem in range(_PROBLEMS):
+        for values in target(problem).state_dict().values():
+            total.update(values.numpy().tobytes())
+    return total.hexdigest()
+
+
+def _chance() -> float:
+    """The loss of the best constant output to each problem, on average."""
+    return float(sequences().targets.view(_PROBLEMS, -1).var(1, correction=0).mean())
+
+
+REALIZABLE = TaskDefinition(
+    name="realizable",
+    title="parameter recovery: one neuron learns the output of another",
+    inputs=1,
+    outputs=1,
+    steps=_STEPS,
+    time_step_ms=_DT,
+    loss="mean_squared_error",
+    readout="all",
+    primary="loss",
+    chance_loss=_chance(),
+    chance_accuracy=None,
+    sources=(_SOURCE,),
+    sizes=lambda source: {"train": _PROBLEMS * _SEQUENCES},
+    load=lambda settings: TaskData(sequences(), None),
+    load_test=lambda settings: sequences(),
+    fingerprint=_fingerprint,
+    passes=50,
+    problems=_PROBLEMS,
+    target=target,
+    neurons_are_outputs=True,
+)
