@@ -59,6 +59,7 @@ class SeedRun:
             resample(self.network, trained, stream(seed, "learned start"))
         self.network.to(device)
         self.start = summarise(self.network, "start")
+        self.parameters_at_start = self.network.neuron_parameters()
         rate = configuration.hyperparameters["learning_rate"] if learning_rate is None else learning_rate
         learned = [p for p in self.network.parameters() if p.requires_grad]
         self.optimizer = make_adam(learned, rate, settings, device)

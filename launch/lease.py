@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 import socket
@@ -69,6 +70,12 @@ class Lease:
         """Stores the final network of the unit in the attempt's folder, so that an orphan cannot overwrite it."""
         path = self.folder / "network.pt"
         return NetworkFile(str(path.relative_to(self._layout.root)), checkpoints.save(path, state))
+
+    def keep_file(self, name: str, content: bytes) -> NetworkFile:
+        """Stores a file of the unit's final network, by `name`, beside it."""
+        path = self.folder / name
+        checkpoints.write_whole(path, content)
+        return NetworkFile(str(path.relative_to(self._layout.root)), hashlib.sha256(content).hexdigest())
 
     def publish(self, result: UnitResult) -> bool:
         """Publishes the unit's result; False if another attempt did. Checkpoints are dropped once a result stands."""

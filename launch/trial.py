@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from glifr.records import (
 from glifr.silencing import silence
 from glifr.tasks import TaskDefinition, task_of
 from glifr.training import Configuration, SeedRun, Training, new_network, score
+from launch.characteristics import keep_characteristics
 from launch.data import DataSource, FromFiles
 from launch.durable import now
 from launch.failures import Failure, failure_of
@@ -200,6 +201,8 @@ def _outcomes(
         lease_of = {run.seed: leases[unit] for unit, own in runs.items() for run in own}
         test = context.data.test()
         found = training.outcomes(test, lambda run: _keep(run, proposal, lease_of[run.seed]))
+        kept = {r.seed: keep_characteristics(r, context.task, test, lease_of[r.seed]) for r in training.runs}
+        found = tuple(replace(outcome, characteristics=kept[outcome.seed]) for outcome in found)
     by_seed = {outcome.seed: outcome for outcome in found}
     return {unit: tuple(by_seed[run.seed] for run in own) for unit, own in runs.items()}
 

@@ -2,11 +2,18 @@
 
 `schema` holds the records, `declaration` what a study declares beforehand, `envelope` how one JSON record is sealed and
 checked, `epochs` the lines that an attempt appends, `layout` where each file lies in a results folder, `scan` reads a
-whole folder back. No torch here: reports are
+whole folder back, `characteristics` what a trained network is like beyond its scores. No torch here: reports are
 made without it.
 """
 
 from glifr.errors import InputError, Problem
+from glifr.records.characteristics import (
+    Characteristics,
+    CurrentCurves,
+    Examples,
+    StepResponses,
+    read_characteristics,
+)
 from glifr.records.declaration import Contrast, Declaration, Primary, default_contrasts, default_smallest_effect, pair
 from glifr.records.envelope import FORMAT, RecordError, canonical, digest, read_sealed, seal
 from glifr.records.epochs import EpochLines, epoch_line, missing_epochs, read_epochs
@@ -30,10 +37,13 @@ from glifr.records.schema import (
 __all__ = [
     "FORMAT",
     "STAGES",
+    "Characteristics",
     "Contrast",
+    "CurrentCurves",
     "Declaration",
     "EpochLines",
     "EpochRecord",
+    "Examples",
     "InputError",
     "Layout",
     "NetworkFile",
@@ -46,6 +56,7 @@ __all__ = [
     "SilencingRow",
     "Stage",
     "Status",
+    "StepResponses",
     "StudyRecords",
     "UnitId",
     "UnitRecords",
@@ -58,6 +69,7 @@ __all__ = [
     "epoch_line",
     "missing_epochs",
     "pair",
+    "read_characteristics",
     "read_epochs",
     "read_sealed",
     "scan",

@@ -95,7 +95,7 @@ class EpochRecord:
 
 @dataclass(frozen=True)
 class NetworkFile:
-    """A trained network's file, relative to the results folder, with its SHA-256."""
+    """A file of a trained network, relative to the results folder, with its SHA-256."""
 
     path: str
     sha256: str
@@ -130,6 +130,8 @@ class SeedOutcome:
     score: what the search minimises - the validation loss after the last epoch (training loss where the task has no
     split), capped at twice the loss of chance, which is also the score of a diverged seed.
     test_loss, test_accuracy: final stage only; a diverged seed has chance here.
+    network: its weights. characteristics: see `glifr.records.characteristics`; None for a diverged network and in
+    folders of earlier versions.
     """
 
     seed: int
@@ -144,14 +146,16 @@ class SeedOutcome:
     test_accuracy: float | None = None
     network: NetworkFile | None = None
     parameters: tuple[ParameterSummary, ...] = ()
+    characteristics: NetworkFile | None = None
 
     @classmethod
     def from_json(cls, body: dict[str, Any]) -> Self:
-        network = body.get("network")
+        network, characteristics = body.get("network"), body.get("characteristics")
         return cls(
             **{
                 **body,
                 "network": NetworkFile(**network) if network else None,
+                "characteristics": NetworkFile(**characteristics) if characteristics else None,
                 "parameters": tuple(ParameterSummary(**p) for p in body.get("parameters", ())),
             }
         )

@@ -1,0 +1,49 @@
+"""A network on a few samples of its task: what it puts out over time, and what some of its neurons do.
+
+Shapes: K samples, T steps, O outputs, H neurons, J after-spike currents, N neurons that stand for all.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from glifr.characterise.sampling import evenly
+from glifr.networks import BNNFC, Network
+from glifr.records import Examples
+from glifr.tasks import Split, TaskDefinition
+
+SAMPLES, NEURONS, TIMES = 6, 8, 200
+
+
+@torch.no_grad()
+def examples(network: Network, task: TaskDefinition, split: Split) -> Examples:
+    """The first SAMPLES samples of `split`, NEURONS neurons and at most TIMES steps, both evenly spaced.
+
+    The network is left in evaluation mode.
+    """
+    network.eval()
+    samples = torch.arange(min(SAMPLES, len(split)), device=split.targets.device)
+    inputs, targets = (part.to(next(network.parameters()).device) for part in split.batch(samples))
+    outputs = network(inputs)
+    hidden = network.run_hidden([network], inputs.unsqueeze(0), None, track=True)
+    activity = hidden.tiles[0][0]
+    neurons, times = evenly(network.hidden_size, NEURONS), evenly(inputs.shape[1], TIMES)
+
+    def kept(values: torch.Tensor) -> torch.Tensor:
+        return values.float().cpu()[:, times]
+
+    after_spike = None
+    if isinstance(network, BNNFC) and network.neuron_layer.num_ascs:
+        _, ascurrents, _ = hidden.tracked
+        after_spike = kept(ascurrents.sum(0)[0])[:, :, neurons].numpy()
+    regression = task.classes is None
+    return Examples(
+        samples=samples.cpu().numpy(),
+        times=(times * task.time_step_ms).float().numpy(),
+        outputs=kept(outputs).numpy(),
+        targets=kept(targets).numpy() if regression else None,
+        classes=None if regression else targets.cpu().numpy(),
+        neurons=neurons.numpy(),
+        activity=kept(activity)[:, :, neurons].numpy(),
+        after_spike=after_spike,
+    )

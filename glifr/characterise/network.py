@@ -1,0 +1,42 @@
+"""All that is kept of a trained network beyond its scores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from glifr.characterise.examples import examples
+from glifr.characterise.single import current_curves, step_responses
+from glifr.networks import BNNFC, Network
+from glifr.records import Characteristics
+from glifr.tasks import Split, TaskDefinition
+
+
+def characterise(
+    network: Network, start: Mapping[str, Tensor], task: TaskDefinition, split: Split
+) -> Characteristics | None:
+    """What `network` is like after training; None if a number of it is not finite.
+
+    start: its `neuron_parameters()` before training. split: the samples that examples are taken from. Draws nothing at
+    random and changes no parameter.
+    """
+    if not all(torch.isfinite(p).all() for p in network.parameters()):
+        return None
+    neurons = network if isinstance(network, BNNFC) else None
+    found = Characteristics(
+        start=_plain(start),
+        end=_plain(network.neuron_parameters()),
+        examples=examples(network, task, split),
+        curves=current_curves(neurons) if neurons else None,
+        steps=step_responses(neurons) if neurons else None,
+    )
+    return found if found.finite else None
+
+
+def _plain(parameters: Mapping[str, Tensor]) -> dict[str, NDArray[np.float32]]:
+    """[1,H] as [H] and [J,1,H] as [J,H]."""
+    return {name: values.detach().float().cpu().squeeze(-2).numpy() for name, values in parameters.items()}

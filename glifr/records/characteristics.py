@@ -1,0 +1,193 @@
+"""What one trained network is like, beyond its scores: the arrays that a final unit keeps beside its network.
+
+Written as one compressed npz without pickled objects; its SHA-256 is in the unit's result. No torch here.
+Shapes: H neurons, J after-spike currents, C currents, S times of a step, N neurons that stand for all, K samples,
+T times, O outputs. Times in ms, rates in 1/ms; voltage, current and firing (a share of one spike a step) have no unit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from types import MappingProxyType
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glifr.records.envelope import RecordError
+from glifr.records.layout import Layout
+from glifr.records.schema import NetworkFile
+
+Array = NDArray[Any]
+CHARACTERISTICS_FORMAT = 1
+_FORMAT = "format"
+
+
+class _Part:
+    """A group of arrays whose dimensions are named; equal names have equal lengths."""
+
+    shapes: ClassVar[Mapping[str, str]]
+
+    def __post_init__(self) -> None:
+        found: dict[str, int] = {}
+        for name, dimensions in self.shapes.items():
+            array = getattr(self, name)
+            if array is None:
+                continue
+            if array.ndim != len(dimensions):
+                raise ValueError(f"{name} has {array.ndim} dimensions, not {len(dimensions)}")
+            for dimension, length in zip(dimensions, array.shape, strict=True):
+                if found.setdefault(dimension, length) != length:
+                    raise ValueError(f"{name} is {length} long where others are {found[dimension]}")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class CurrentCurves(_Part):
+    """Firing of each neuron by itself, without lateral input, under a constant synaptic input.
+
+    currents [C]: that input, the same at every step. firing [C,H]: its mean over the last `averaged_ms` of `lasted_ms`.
+    """
+
+    shapes: ClassVar[Mapping[str, str]] = MappingProxyType({"currents": "C", "firing": "CH"})
+    currents: Array
+    firing: Array
+    lasted_ms: float
+    averaged_ms: float
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class StepResponses(_Part):
+    """Responses of neurons by themselves to a synaptic input that is switched on at time 0 and off again.
+
+    neurons [N]: which. times [S]. voltage, firing [S,N]; after_spike [S,N]: summed over j, None where there is none.
+    amplitude: of the input. on_ms: how long it is on. settled_ms: without input, before the first time.
+    """
+
+    shapes: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {"neurons": "N", "times": "S", "voltage": "SN", "firing": "SN", "after_spike": "SN"}
+    )
+    neurons: Array
+    times: Array
+    voltage: Array
+    firing: Array
+    after_spike: Array | None = None
+    amplitude: float
+    on_ms: float
+    settled_ms: float
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Examples(_Part):
+    """The network on a few samples of its task's test data (of all data, where nothing is held out).
+
+    samples [K]: their numbers. times [T]: of the steps kept. outputs [K,T,O]. targets [K,T,O] or classes [K], the other
+    None. neurons [N]: which. activity [K,T,N]: their firing, or hidden state (RNN, LSTM). after_spike [K,T,N]: summed
+    over j, None where there is none.
+    """
+
+    shapes: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {
+            "samples": "K",
+            "times": "T",
+            "outputs": "KTO",
+            "targets": "KTO",
+            "classes": "K",
+            "neurons": "N",
+            "activity": "KTN",
+            "after_spike": "KTN",
+        }
+    )
+    samples: Array
+    times: Array
+    outputs: Array
+    targets: Array | None = None
+    classes: Array | None = None
+    neurons: Array
+    activity: Array
+    after_spike: Array | None = None
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Characteristics:
+    """A trained network. start, end: neuron parameters in natural units, thresh and k_m [H], k_j, r_j and a_j [J,H].
+
+    For RNN and LSTM start and end are empty, curves and steps None: only `examples` applies.
+    """
+
+    start: Mapping[str, Array]
+    end: Mapping[str, Array]
+    examples: Examples
+    curves: CurrentCurves | None = None
+    steps: StepResponses | None = None
+
+    @property
+    def finite(self) -> bool:
+        """Whether the parameters and all that the network did with the examples are."""
+        own = [values for key, values in self._arrays().items() if not key.startswith(("curves/", "steps/"))]
+        return all(bool(np.isfinite(values).all()) for values in own)
+
+    def to_bytes(self) -> bytes:
+        """The file's content; the same for equal values."""
+        buffer = io.BytesIO()
+        content: dict[str, Any] = {_FORMAT: np.asarray(CHARACTERISTICS_FORMAT), **self._arrays()}
+        np.savez_compressed(buffer, **content)
+        return buffer.getvalue()
+
+    def _arrays(self) -> dict[str, Array]:
+        """Everything held, as 'group/name'."""
+        flat: dict[str, Array] = {}
+        for when in ("start", "end"):
+            flat |= {f"{when}/{name}": values for name, values in getattr(self, when).items()}
+        for name in _PARTS:
+            part = getattr(self, name)
+            if part is not None:
+                held = {f"{name}/{f.name}": getattr(part, f.name) for f in fields(part)}
+                flat |= {key: np.asarray(value) for key, value in held.items() if value is not None}
+        return flat
+
+    @classmethod
+    def from_bytes(cls, raw: bytes) -> Self:
+        """The inverse of `to_bytes`. ValueError, KeyError, TypeError or BadZipFile if `raw` is something else."""
+        with np.load(io.BytesIO(raw), allow_pickle=False) as stored:
+            flat = {name: stored[name] for name in stored.files}
+        form = int(flat.pop(_FORMAT))
+        if form != CHARACTERISTICS_FORMAT:
+            raise ValueError(f"format {form}, this version reads {CHARACTERISTICS_FORMAT}")
+        groups: dict[str, dict[str, Array]] = {}
+        for key, values in flat.items():
+            group, _, name = key.partition("/")
+            groups.setdefault(group, {})[name] = values
+        parts = {name: _read_part(kind, groups[name]) for name, kind in _PARTS.items() if name in groups}
+        return cls(start=groups.get("start", {}), end=groups.get("end", {}), **parts)
+
+
+_PARTS: Mapping[str, type[_Part]] = MappingProxyType(
+    {"curves": CurrentCurves, "steps": StepResponses, "examples": Examples}
+)
+
+
+def _read_part(kind: type[_Part], found: Mapping[str, Array]) -> Any:
+    return kind(
+        **{name: values if name in kind.shapes or values.ndim else values.item() for name, values in found.items()}
+    )
+
+
+def read_characteristics(layout: Layout, file: NetworkFile) -> Characteristics:
+    """Reads a network's characteristics.
+
+    Raises RecordError if the file is absent, does not fit the sum on record, or is not one.
+    """
+    try:
+        raw = layout.inside(file.path).read_bytes()
+    except (OSError, ValueError) as error:
+        raise RecordError(f"{file.path}: cannot be read ({error})") from None
+    if hashlib.sha256(raw).hexdigest() != file.sha256:
+        raise RecordError(f"{file.path}: checksum does not fit its content")
+    try:
+        return Characteristics.from_bytes(raw)
+    except (ValueError, KeyError, TypeError, OSError, zipfile.BadZipFile) as error:
+        raise RecordError(f"{file.path}: not a network's characteristics ({error})") from None
