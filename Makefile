@@ -2,6 +2,8 @@
 # make setup   set up only                         make check   lint and types
 # make simulate   1,000 simulated studies: do intervals cover and tests err as they say (some minutes)
 # make bench   set up and time every backend (some ten minutes on two quiet cores), then write docs/performance.md
+# make docs    set up and build the documentation's site into build/site; a warning fails it
+# make notebook RESULTS=results/<study>/<profile>   run docs/library.ipynb and store what it shows
 # make dashboard RESULTS=results/<study>/<profile>   the searches of a study in optuna-dashboard
 # make chaos   disturb small studies in full (hours; stopped, it goes on) and write docs/reliability.md
 # make overhead  time 1,000 trials that train nothing, and play 10,000 on 64 simulated slots
@@ -13,7 +15,7 @@ RUN    := $(VENV)/bin/python
 STAMP  := $(VENV)/.installed
 RESULTS ?= results/smnist_ablation/quick
 
-.PHONY: setup study test check bench simulate dashboard chaos overhead clean
+.PHONY: setup study test check docs notebook bench simulate dashboard chaos overhead clean
 
 setup: $(STAMP)
 
@@ -40,6 +42,12 @@ simulate: setup
 bench: setup
 	$(RUN) -m benchmarks
 	$(RUN) -m benchmarks --write-docs
+
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict --quiet
+
+notebook: setup
+	$(RUN) tests/run_notebook.py $(RESULTS)
 
 dashboard: setup
 	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dashboard]'

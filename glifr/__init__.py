@@ -10,10 +10,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from glifr.loading import best_seed, load
     from glifr.networks import BNNFC, LSTMFC, RNNFC
     from glifr.neurons import GLIFR, RNNC
 
-__all__ = ["BNNFC", "GLIFR", "LSTMFC", "RNNC", "RNNFC"]
+__all__ = ["BNNFC", "GLIFR", "LSTMFC", "RNNC", "RNNFC", "best_seed", "load"]
 
 _HOMES = {
     "BNNFC": "glifr.networks",
@@ -21,6 +22,8 @@ _HOMES = {
     "LSTMFC": "glifr.networks",
     "RNNC": "glifr.neurons",
     "RNNFC": "glifr.networks",
+    "best_seed": "glifr.loading",
+    "load": "glifr.loading",
 }
 
 

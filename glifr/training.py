@@ -21,7 +21,7 @@ from glifr.configuration import Configuration, TrainingSettings
 from glifr.evaluation import EVALUATION_BATCH, Performance, evaluate, sample_losses, score, worst_score
 from glifr.kernels import batches_exactly
 from glifr.records import EpochRecord, NetworkFile, ParameterSummary, SeedOutcome
-from glifr.seed_run import SeedRun, new_network
+from glifr.seed_run import SeedRun
 from glifr.steps import EagerSteps, RecordedSteps, StepRunner, recorder_for
 from glifr.streams import stream
 from glifr.tasks import Split, TaskData, TaskDefinition
@@ -204,7 +204,6 @@ __all__ = [
     "Training",
     "TrainingSettings",
     "evaluate",
-    "new_network",
     "sample_losses",
     "score",
     "worst_score",

@@ -17,6 +17,7 @@ import torch
 from glifr import checkpoints
 from glifr.conditions import CONDITIONS
 from glifr.kernels import choose_backend
+from glifr.network_files import pack, unpack
 from glifr.records import (
     EpochRecord,
     Layout,
@@ -30,7 +31,7 @@ from glifr.records import (
 )
 from glifr.silencing import silence
 from glifr.tasks import TaskDefinition, task_of
-from glifr.training import Configuration, SeedRun, Training, new_network, score
+from glifr.training import Configuration, SeedRun, Training, score
 from launch.characteristics import keep_characteristics
 from launch.data import DataSource, FromFiles
 from launch.durable import now
@@ -200,7 +201,7 @@ def _outcomes(
     else:
         lease_of = {run.seed: leases[unit] for unit, own in runs.items() for run in own}
         test = context.data.test()
-        found = training.outcomes(test, lambda run: _keep(run, proposal, lease_of[run.seed]))
+        found = training.outcomes(test, lambda run: _keep(run, context.task, proposal, lease_of[run.seed]))
         kept = {r.seed: keep_characteristics(r, context.task, test, lease_of[r.seed]) for r in training.runs}
         found = tuple(replace(outcome, characteristics=kept[outcome.seed]) for outcome in found)
     by_seed = {outcome.seed: outcome for outcome in found}
@@ -240,19 +241,10 @@ def _scores(task: TaskDefinition, records: dict[UnitId, tuple[EpochRecord, ...]]
     return found
 
 
-def _keep(run: SeedRun, proposal: Proposal, lease: Lease) -> NetworkFile:
+def _keep(run: SeedRun, task: TaskDefinition, proposal: Proposal, lease: Lease) -> NetworkFile:
     """Stores the network with what is needed to build it again."""
-    return lease.keep_network(
-        {
-            "condition": proposal.unit.condition,
-            "hidden_size": proposal.hidden_size,
-            "delay_steps": proposal.delay_steps,
-            "hyperparameters": dict(proposal.hyperparameters),
-            "seed": run.seed,
-            "diverged": run.diverged,
-            "network": {name: value.cpu() for name, value in run.network.state_dict().items()},
-        }
-    )
+    packed = pack(run.network, task, _configuration(proposal))
+    return lease.keep_network({**packed, "seed": run.seed, "diverged": run.diverged})
 
 
 def _result(
@@ -293,12 +285,9 @@ def _silence(
     test = context.data.test().to(device_for(spec))
     for number, (proposal, lease) in enumerate(zip(proposals, leases, strict=True), 1):
         began = time.perf_counter()
-        saved = _network_of(ledger, str(proposal.source))
-        settings = training_settings(spec, spec.epochs("final"))
-        network = new_network(proposal.seeds[0], task, _configuration(proposal), settings).to(device_for(spec))
-        network.load_state_dict(saved["network"])
+        saved, path = _network_of(ledger, str(proposal.source))
         rows = silence(
-            network,
+            unpack(saved, path, spec.training.backend).to(device_for(spec)),
             task,
             test.part(proposal.seeds[0]),
             seed=proposal.seeds[0],
@@ -317,14 +306,14 @@ def _learned_starts(ledger: Ledger, proposals: Sequence[Proposal]) -> list[dict[
     Only final units, of a seed each, start so.
     """
     sources = [proposal.start_from for proposal in proposals if proposal.start_from is not None]
-    return [_network_of(ledger, source)["network"] for source in sources] or None
+    return [_network_of(ledger, source)[0]["network"] for source in sources] or None
 
 
-def _network_of(ledger: Ledger, final: str) -> dict[str, Any]:
-    """What `_keep` stored of a final unit's network."""
+def _network_of(ledger: Ledger, final: str) -> tuple[dict[str, Any], Path]:
+    """What `_keep` stored of a final unit's network, and where."""
     result = ledger.result(UnitId.parse(final))
     file = result.seeds[0].network if result else None
     if file is None:
         raise FileNotFoundError(f"{final} has no network")
-    found: dict[str, Any] = checkpoints.load(ledger.layout.inside(file.path), file.sha256)
-    return found
+    path = ledger.layout.inside(file.path)
+    return checkpoints.load(path, file.sha256), path

@@ -10,6 +10,7 @@ from glifr.tasks.pixel_mnist import PIXEL_MNIST
 from glifr.tasks.realizable import REALIZABLE
 from glifr.tasks.sine import SINE
 from glifr.tasks.task import Split, TaskData, TaskDefinition, TaskSettings, TrainOn
+from glifr.tasks.tensors import task_of_tensors
 
 _ALL = (LINE_MNIST, PIXEL_MNIST, SINE, REALIZABLE)
 
@@ -21,4 +22,4 @@ def task_of(settings: TaskSettings) -> TaskDefinition:
     return TASKS[settings.name].for_settings(settings)
 
 
-__all__ = ["TASKS", "Split", "TaskData", "TaskDefinition", "TaskSettings", "TrainOn", "task_of"]
+__all__ = ["TASKS", "Split", "TaskData", "TaskDefinition", "TaskSettings", "TrainOn", "task_of", "task_of_tensors"]

@@ -47,6 +47,17 @@ def first_unknown(path: KeyPath) -> int | None:
     return next((i for i, key in enumerate(path) if key not in (keys_at(path[:i]) or [])), None)
 
 
+def sections(kind: type[BaseModel] = StudySpec, path: KeyPath = ()) -> Iterator[tuple[KeyPath, type[BaseModel]]]:
+    """Every path with a mapping of fixed keys, and its type; where names are chosen, with the first that may stand."""
+    yield path, kind
+    for name, info in kind.model_fields.items():
+        here, below = (*path, name), _plain(info)
+        while get_origin(below) is dict:
+            here, below = (*here, next(iter(_names(below)), "name")), _plain(get_args(below)[1])
+        if _is_model(below):
+            yield from sections(below, here)
+
+
 def where_else(path: KeyPath) -> str:
     """For a path that does not exist: a sentence that names the path the user may have meant, or ''."""
     mended = _mended(path)

@@ -1,0 +1,108 @@
+"""Pages that the site makes from other files: the notebook, the keys of a study file, and what lies outside `docs`.
+
+mkdocs calls the functions whose names begin with `on_`.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterator
+from inspect import cleandoc
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from launch.spec.schema import allowed_at, sections
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOK, PAGE = "library.ipynb", "library.md"
+OUTSIDE = re.compile(r"\]\(\.\./([^)#]+)\)")  # in a page of docs/ itself: a link to another file of the project
+
+_STUDY_FILE = """# The study file
+
+Every key of a study's YAML, made from the types that check it. Below `profiles:` any of them can be given again, and
+`--set training.epochs=10` sets one from the command line. An unknown key is refused with the nearest known one.
+"""
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Adds the pages that are made, and the files that pages link to outside `docs`."""
+    for name, content in {**notebook_page(), "study-file.md": study_file_page()}.items():
+        files.append(File.generated(config, name, content=content))
+    pages = [file for file in files.documentation_pages() if "/" not in file.src_uri]
+    linked = {name for file in pages for name in OUTSIDE.findall(file.content_string)}
+    for name in sorted(linked):
+        files.append(File.generated(config, f"source/{name}", abs_src_path=str(ROOT / name)))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Turns links that lead out of `docs` to the copies in the site, and those to the notebook to its page."""
+    own = page.file.src_uri
+    if own != PAGE:
+        markdown = markdown.replace(f"]({NOTEBOOK})", f"]({PAGE})")
+    return markdown if "/" in own else OUTSIDE.sub(r"](source/\1)", markdown)
+
+
+def notebook_page() -> dict[str, str | bytes]:
+    """The notebook as a page with its stored outputs, and its pictures, each by path in the site."""
+    parts, pictures = [], {}
+    for cell in nbformat.read(ROOT / "docs" / NOTEBOOK, as_version=4).cells:
+        if cell.cell_type == "markdown":
+            parts.append(cell.source)
+            continue
+        parts.append(f"```python\n{cell.source}\n```")
+        for output in cell.outputs:
+            picture = output.get("data", {}).get("image/png")
+            if picture:
+                path = f"{Path(PAGE).stem}_files/{cell.id}.png"
+                pictures[path] = base64.b64decode(picture)
+                parts.append(f"![what the cell above draws]({path})")
+            else:
+                text = output.get("text") or output["data"]["text/plain"]
+                parts.append(f"```text\n{text.rstrip()}\n```")
+    head, *rest = parts
+    link = f"This page is a notebook: [{NOTEBOOK}]({NOTEBOOK})."
+    return {PAGE: "\n\n".join([head, link, *rest]) + "\n", **pictures}
+
+
+def study_file_page() -> str:
+    """A table for each mapping of the study file."""
+    return _STUDY_FILE + "".join(f"\n{_section(path, kind)}\n" for path, kind in sections())
+
+
+def _section(path: tuple[Any, ...], kind: type[BaseModel]) -> str:
+    rows = ["| key | may be | default |", "| --- | --- | --- |", *_rows(path, kind)]
+    return "\n".join([f"## {_shown(path)}", "", cleandoc(kind.__doc__ or ""), "", *rows])
+
+
+def _shown(path: tuple[Any, ...]) -> str:
+    """The path as a heading; a name that the user chooses stands in angle brackets."""
+    chosen = {"conditions": "condition", "spaces": "family", "contrasts": "name"}
+    names = [chosen.get(str(path[i - 1])) if i else None for i in range(len(path))]
+    if len(path) > 2 and path[-3:-2] == ("spaces",):
+        names[-1] = "hyperparameter"
+    dotted = ".".join(f"<{name}>" if name else str(key) for key, name in zip(path, names, strict=True))
+    return f"`{dotted}`" if path else "The whole"
+
+
+def _rows(path: tuple[Any, ...], kind: type[BaseModel]) -> Iterator[str]:
+    for name, field in kind.model_fields.items():
+        allowed = allowed_at((*path, name)).replace("|", "\\|") or "see below"
+        yield f"| `{name}` | {allowed} | {_default(field.default)} |"
+
+
+def _default(value: Any) -> str:
+    if value is PydanticUndefined:
+        return "must be given"
+    if isinstance(value, BaseModel):
+        return "that of each key"
+    return "empty" if value == "" else f"`{json.dumps(value)}`".replace('"', "")

@@ -1,0 +1,97 @@
+"""A task made of tensors that are at hand: one's own sequences, to train on without a file in this folder."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+
+import torch
+from torch import Tensor
+
+from glifr import checks
+from glifr.errors import InputError, Problem
+from glifr.tasks.task import Split, SplitName, TaskData, TaskDefinition
+
+Pair = tuple[Tensor, Tensor]
+
+
+def task_of_tensors(
+    name: str, train: Pair, validation: Pair | None = None, test: Pair | None = None, *, dt: float
+) -> tuple[TaskDefinition, TaskData]:
+    """A task and its data for `Training`, from pairs of inputs and targets; the test split is in the task alone.
+
+    Inputs: float32 [N,T,I]. Targets: classes [N], int64 from 0, read after the last step (cross entropy); or values at
+    every step [N,T,O], float32 (mean squared error). dt: time step of the networks [ms]. The loss of chance is that of
+    the training samples' class frequencies, or of their best constant output.
+
+    A study's YAML cannot name such a task: that takes a file in `glifr/tasks`. Raises InputError for tensors that do
+    not fit together.
+    """
+    given: dict[SplitName, Pair | None] = {"train": train, "validation": validation, "test": test}
+    splits = {part: Split(*pair, decode=_as_stored) for part, pair in given.items() if pair is not None}
+    classes = not train[1].is_floating_point()
+    _check(splits, classes)
+    targets = train[1]
+    counts = torch.bincount(targets) if classes else None
+    data = TaskData(splits["train"], splits.get("validation"))
+    task = TaskDefinition(
+        name=name,
+        title=name,
+        inputs=train[0].shape[2],
+        outputs=1 + max(int(s.targets.max()) for s in splits.values()) if classes else targets.shape[2],
+        steps=train[0].shape[1],
+        time_step_ms=checks.time("dt", dt),
+        loss="cross_entropy" if classes else "mean_squared_error",
+        readout="last" if classes else "all",
+        primary="accuracy" if classes else "loss",
+        chance_loss=_chance(targets) if counts is None else _entropy(counts),
+        chance_accuracy=None if counts is None else counts.max().item() / len(targets),
+        sources=("tensors",),
+        sizes=lambda source: {part: len(split) for part, split in splits.items()},
+        load=lambda settings: data,
+        load_test=lambda settings: splits.get("test", splits["train"]),
+        fingerprint=lambda settings: _fingerprint(splits),
+    )
+    return task, data
+
+
+def _as_stored(inputs: Tensor) -> Tensor:
+    return inputs
+
+
+def _check(splits: dict[SplitName, Split], classes: bool) -> None:
+    steps, inputs = splits["train"].stored.shape[1:] if splits["train"].stored.ndim == 3 else ("T", "I")
+    outputs = splits["train"].targets.shape[-1]
+    for part, split in splits.items():
+        samples = len(split.stored)
+        checks.shape(f"inputs of {part}", split.stored, ("N", steps, inputs))
+        checks.shape(f"targets of {part}", split.targets, (samples,) if classes else (samples, steps, outputs))
+        numbers = (split.stored.dtype, split.targets.dtype)
+        if numbers != (torch.float32, torch.int64 if classes else torch.float32):
+            allowed = "float32 inputs, with int64 classes or float32 values as targets, alike in all splits"
+            raise InputError(Problem("a task's tensors have other number types", part, numbers, allowed))
+        if classes and int(split.targets.min()) < 0:
+            rule = "classes are counted from 0"
+            raise InputError(Problem(rule, f"targets of {part}", int(split.targets.min()), "0, 1, 2, ..."))
+
+
+def _entropy(counts: Tensor) -> float:
+    """Of classes by how often each occurs [C], in nats."""
+    shares = (counts[counts > 0] / counts.sum()).double()
+    return -float((shares * shares.log()).sum())
+
+
+def _chance(targets: Tensor) -> float:
+    """Mean squared error of the best constant output for targets [N,T,O]."""
+    error = float(targets.double().flatten(0, 1).var(dim=0, correction=0).mean())
+    return error if math.isfinite(error) else 0.0
+
+
+def _fingerprint(splits: dict[SplitName, Split]) -> str:
+    total = hashlib.sha256()
+    for part, split in splits.items():
+        total.update(part.encode())
+        for tensor in (split.stored, split.targets):
+            total.update(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
+            total.update(tensor.contiguous().cpu().numpy().tobytes())
+    return total.hexdigest()

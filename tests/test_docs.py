@@ -1,0 +1,97 @@
+"""The site builds without a warning, fetches nothing, and its reference has every public name."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+pytest.importorskip("mkdocs")
+
+import glifr
+from launch.spec import StudySpec
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("site")
+    done = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)],
+        cwd=ROOT,
+        env={**os.environ, "NO_MKDOCS_2_WARNING": "1", "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture
+def site_pages(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+    return importlib.import_module("site_pages")
+
+
+@pytest.fixture
+def plain_docstrings(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+    return importlib.import_module("plain_docstrings")
+
+
+@pytest.mark.parametrize("name", glifr.__all__)
+def test_every_public_name_is_said_and_stands_in_the_reference(site: Path, name: str) -> None:
+    said = getattr(glifr, name).__doc__
+    assert said
+    page = (site / "reference" / "networks.html").read_text()
+    assert f'id="glifr.{name}"' in page
+    first = re.sub(r"`.*", "", said.splitlines()[0]).split("'")[0]
+    assert first in page
+
+
+def test_a_page_that_is_read_fetches_nothing_from_elsewhere(site: Path) -> None:
+    pages = list(site.rglob("*.html"))
+    assert len(pages) > 12
+    for page in pages:
+        text = page.read_text()
+        fetched = re.findall(r'<(?:script|img|iframe|source)[^>]* src="([^"]+)"', text)
+        fetched += re.findall(r'<link[^>]* rel="?(?:stylesheet|preconnect|icon)"?[^>]* href="([^"]+)"', text)
+        assert not [address for address in fetched if re.match(r"(https?:)?//", address)], page
+
+
+def test_pages_and_links_to_files_beside_docs_are_there(site: Path) -> None:
+    assert (site / "source" / "launch" / "cluster" / "slurm.sh").read_bytes() == (
+        ROOT / "launch" / "cluster" / "slurm.sh"
+    ).read_bytes()
+    assert "source/launch/cluster/slurm.sh" in (site / "cluster.html").read_text()
+    assert (site / "library.ipynb").is_file()
+    assert 'href="library.html"' in (site / "new_task.html").read_text().split("<article")[1]
+    library = (site / "library.html").read_text()
+    for picture in re.findall(r'src="(library_files/[^"]+)"', library):
+        assert (site / picture).read_bytes().startswith(b"\x89PNG")
+    assert "glifr.load(" in re.sub(r"<[^>]+>", "", library)
+
+
+def test_the_study_files_page_has_every_key_with_what_it_may_be(site_pages: ModuleType) -> None:
+    page = site_pages.study_file_page()
+    for name in StudySpec.model_fields:
+        assert f"| `{name}` |" in page
+    assert "| `batch_size` | a whole number from 1 | must be given |" in page
+    assert "| `beta2` | a number from 0, below 1 | `0.999` |" in page
+    assert "| `epochs` | a whole number from 1, or null | `null` |" in page
+    assert "\nseeds_per_batch: seeds trained as one computation" in page, "not indented, which would make it code"
+    assert "## `conditions.<condition>`" in page
+    assert "## `search.spaces.<family>.<hyperparameter>`" in page
+    assert "| `scale` | log or linear | must be given |" in page
+
+
+def test_a_docstring_is_shown_as_it_is_written(plain_docstrings: ModuleType) -> None:
+    text = "[*,B,H] and `[*,B]` <x>\n\n    a_j * <b>"
+    assert plain_docstrings.escaped(text) == r"\[\*,B,H\] and `[*,B]` \<x>" + "\n\n    a_j * <b>"
