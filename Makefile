@@ -1,5 +1,6 @@
 # make study   set up and run the quick study      make test    set up and run the tests
 # make setup   set up only                         make check   lint and types
+# make studies-quick   the quick profile of every study in studies/, one after another (half an hour on two cores)
 # make simulate   1,000 simulated studies: do intervals cover and tests err as they say (some minutes)
 # make bench   set up and time every backend (some ten minutes on two quiet cores), then write docs/performance.md
 # make docs    set up and build the documentation's site into build/site; a warning fails it
@@ -15,7 +16,7 @@ RUN    := $(VENV)/bin/python
 STAMP  := $(VENV)/.installed
 RESULTS ?= results/smnist_ablation/quick
 
-.PHONY: setup study test check docs notebook bench simulate dashboard chaos overhead clean
+.PHONY: setup study studies-quick test check docs notebook bench simulate dashboard chaos overhead clean
 
 setup: $(STAMP)
 
@@ -27,6 +28,9 @@ $(STAMP): pyproject.toml constraints.txt
 
 study: setup
 	$(RUN) launch/study.py studies/smnist_ablation.yaml --profile quick
+
+studies-quick: setup
+	for study in studies/*.yaml; do $(RUN) launch/study.py $$study --profile quick || exit; done
 
 test: setup
 	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder

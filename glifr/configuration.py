@@ -12,6 +12,9 @@ from glifr.conditions import Condition
 class TrainingSettings:
     """How long and by which steps: epochs, batch size, Adam's constants, dropout probability, kernel backend.
 
+    sigma_v: the sharpness of GLIFR neurons' spiking in the first and in the last epoch, in equal ratios from epoch to
+    epoch; None for the model's own throughout.
+
     seeds_per_batch: replicas computed at once; None for all of them. On the CPU it has an effect only where the backend
     keeps each seed's bits (`glifr.kernels.batches_exactly`); elsewhere there, seeds are computed one by one.
     cuda_graphs: on CUDA, record the training step once and replay it. Neither changes what is computed.
@@ -23,9 +26,17 @@ class TrainingSettings:
     beta2: float = 0.999
     epsilon: float = 1e-8
     dropout: float = 0.0
+    sigma_v: tuple[float, float] | None = None
     backend: str = "auto"
     seeds_per_batch: int | None = None
     cuda_graphs: bool = True
+
+    def sigma_v_in(self, epoch: int) -> float | None:
+        """sigma_v in an epoch, counted from 0; None for the model's own."""
+        if self.sigma_v is None:
+            return None
+        first, last = self.sigma_v
+        return first * (last / first) ** (epoch / (self.epochs - 1)) if self.epochs > 1 else last
 
 
 @dataclass(frozen=True)

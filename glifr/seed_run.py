@@ -11,7 +11,7 @@ from torch import Tensor
 from glifr.characterise import summarise
 from glifr.configuration import Configuration, TrainingSettings
 from glifr.learned_start import resample
-from glifr.networks import Network, build_network
+from glifr.networks import BNNFC, Network, build_network
 from glifr.optimizer import load_adam, make_adam
 from glifr.records import EpochRecord
 from glifr.streams import stream
@@ -52,7 +52,8 @@ class SeedRun:
         learning_rate: float | None = None,
         trained: Mapping[str, Tensor] | None = None,
     ) -> None:
-        self.seed, self.epoch, self.diverged, self._restores = seed, 0, False, 0
+        self.seed, self.epoch, self.diverged, self._changes = seed, 0, False, 0
+        self._settings = settings
         self.last: EpochRecord | None = None
         self.network = new_network(seed, task, configuration, settings)
         if trained is not None:
@@ -66,13 +67,17 @@ class SeedRun:
 
     @property
     def identity(self) -> tuple[int, int]:
-        """Changes when the optimiser's state moves to other memory, which a recorded step would not notice."""
-        return self.seed, self._restores
+        """Changes with what a recorded step would not notice: other memory of the optimiser, another sigma_v."""
+        return self.seed, self._changes
 
     def begin_epoch(self, device: torch.device) -> None:
-        """Makes the network ready to train, with the dropout of this epoch."""
+        """Makes the network ready to train, with the dropout and the sigma_v of this epoch."""
         self.network.train()
         self.network.dropout_generator = stream(self.seed, "dropout", self.epoch, device)
+        sigma_v = self._settings.sigma_v_in(self.epoch)
+        if sigma_v is not None and isinstance(self.network, BNNFC):
+            self.network.neuron_layer.sigma_v = sigma_v
+            self._changes += 1
 
     def checkpoint(self) -> dict[str, Any]:
         """Everything the rest of the run depends on, as tensors and plain values."""
@@ -93,4 +98,4 @@ class SeedRun:
         self.last = EpochRecord.from_json(state["last"]) if state["last"] else None
         self.network.load_state_dict(state["network"])
         load_adam(self.optimizer, state["optimizer"])
-        self._restores += 1
+        self._changes += 1

@@ -77,6 +77,8 @@ class Training:
         """One epoch of the seeds that have done least; returns their records. Diverged seeds only count the epoch."""
         behind = [run for run in self.runs if run.epoch == self.epoch]
         alive = [run for run in behind if not run.diverged]
+        for run in alive:
+            run.begin_epoch(self.device)
         groups = [alive[begin : begin + self.replicas] for begin in range(0, len(alive), self.replicas)]
         self._steps = {_identity(group): self._steps_of(group) for group in groups}
         for group in groups:
@@ -124,8 +126,6 @@ class Training:
 
     def _train_on_all(self, group: Sequence[SeedRun]) -> list[Performance]:
         """Each seed in its own order; the last batch may be smaller. The device is not waited for before the end."""
-        for run in group:
-            run.begin_epoch(self.device)
         steps, size = self._steps[_identity(group)], self.settings.batch_size
         samples = len(_data_of(group, self.train))
         steps.tally.reset()

@@ -160,6 +160,7 @@ def training_settings(spec: StudySpec, epochs: int, seeds_at_once: int | None = 
         beta2=training.adam.beta2,
         epsilon=training.adam.epsilon,
         dropout=training.dropout,
+        sigma_v=(training.sigma_v.start, training.sigma_v.end) if training.sigma_v else None,
         backend=training.backend,
         seeds_per_batch=seeds_at_once,
         cuda_graphs=training.cuda_graphs,

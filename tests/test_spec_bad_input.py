@@ -105,6 +105,16 @@ BAD = {
         "{name: sine, frequencies: [0.1, 0.2]}\ntraining: {epochs: 3, batch_size: 3}",
         ["larger than the training set of 2 samples", "training.batch_size (line 9)"],
     ),
+    "an annealing that does not say where to": (
+        "training: {epochs: 3",
+        "training: {sigma_v: {start: 1.0}, epochs: 3",
+        ["the key 'end' is missing", "training.sigma_v.end"],
+    ),
+    "an annealing to zero": (
+        "training: {epochs: 3",
+        "training: {sigma_v: {start: 1.0, end: 0}, epochs: 3",
+        ["the number is too small", "training.sigma_v.end (line 9)", "a number above 0"],
+    ),
     "a frequency twice": (
         "{name: line_mnist}",
         "{name: sine, frequencies: [0.1, 0.1]}",
@@ -384,6 +394,16 @@ def test_study_without_search_needs_learning_rates_that_fit(tmp_path: Path) -> N
     ):
         assert words in message, message
     assert message.count("  where:") == 3
+
+
+def test_sigma_v_without_glifr_is_refused(tmp_path: Path) -> None:
+    text = "name: x\nreference: RNN\nconditions:\n  RNN: {delay: one_step, fixed: {learning_rate: 0.1}}\n"
+    text += (
+        "task: {name: sine}\ntraining: {epochs: 1, batch_size: 6, sigma_v: {start: 1, end: 0.1}}\nfinal: {seeds: 1}\n"
+    )
+    message = refusal(write_study(tmp_path, text))
+    assert "no network of this study has a sigma_v" in message
+    assert "training.sigma_v (line 6)" in message
 
 
 def test_a_task_whose_outputs_are_neurons_takes_as_many(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import torch
 from conftest import ROOT
 
 from glifr.conditions import CONDITIONS
-from glifr.evaluation import one_by_one, together
+from glifr.evaluation import evaluate, one_by_one, together
 from glifr.optimizer import has_fused_adam, load_adam, make_adam
 from glifr.records import EpochRecord
 from glifr.seed_batches import random_data
@@ -94,13 +94,13 @@ def test_replicas_in_one_computation_agree_with_replicas_alone(data: TaskData) -
         assert a.validation_loss == pytest.approx(b.validation_loss, rel=1e-4)
 
 
-@pytest.mark.parametrize("dropout", [0.0, 0.3])
+@pytest.mark.parametrize("special", [{}, {"dropout": 0.3}, {"sigma_v": (1.0, 0.01)}])
 @pytest.mark.parametrize(("before", "after"), [(1, 1), (3, 3), (3, 1)])
 def test_resumed_training_equals_uninterrupted_training_bit_for_bit(
-    data: TaskData, dropout: float, before: int, after: int
+    data: TaskData, special: dict[str, Any], before: int, after: int
 ) -> None:
     """Whether the seeds are batched as before the interruption, or otherwise."""
-    settings = replace(SETTINGS, dropout=dropout, seeds_per_batch=before)
+    settings = replace(SETTINGS, seeds_per_batch=before, **special)
     whole = trained(data, "LHetA", [3, 4, 5], settings)
     first = Training(TASK, data, configuration("LHetA"), settings, [3, 4, 5])
     first.run_epoch()
@@ -356,3 +356,44 @@ def test_a_seed_with_a_problem_of_its_own_learns_that_one_alone_or_among_others(
             ("k_m", 0),
             *((name, j) for name in ("k_j", "r_j", "a_j") for j in (0, 1)),
         }
+
+
+def test_sigma_v_goes_in_equal_ratios_from_the_first_epoch_to_the_last() -> None:
+    settings = replace(SETTINGS, epochs=4, sigma_v=(1.0, 0.001))
+    assert [settings.sigma_v_in(epoch) for epoch in range(4)] == pytest.approx([1, 0.1, 0.01, 0.001])
+    assert replace(settings, epochs=1).sigma_v_in(0) == 0.001
+    assert SETTINGS.sigma_v_in(0) is None
+
+
+def test_an_annealed_network_is_trained_and_tested_with_the_sigma_v_of_the_epoch(data: TaskData) -> None:
+    settings = replace(SETTINGS, epochs=3, sigma_v=(0.5, 0.02))
+    training = Training(TASK, data, configuration("LHetA"), settings, [3, 4])
+    for expected in (0.5, 0.1, 0.02):
+        before = [run.identity for run in training.runs]
+        records = training.run_epoch()
+        assert [run.network.neuron_layer.sigma_v for run in training.runs] == pytest.approx([expected] * 2)
+        assert all(a != b for a, b in zip(before, (run.identity for run in training.runs), strict=True))
+        assert not any(record.diverged for record in records)
+        assert data.validation is not None
+        found = evaluate([training.runs[0].network], TASK, data.validation)[0]
+        assert records[0].validation_loss == found.loss
+    plain = trained(data, "LHetA", [3], replace(SETTINGS, epochs=3))
+    assert plain.runs[0].last != training.runs[0].last
+
+
+def test_nearly_spiking_neurons_have_finite_gradients(data: TaskData) -> None:
+    """sigma_v 0.001: firing is nearly 0 or 1, its slope up to 250."""
+    training = Training(TASK, data, configuration("RHetA"), replace(SETTINGS, epochs=1, sigma_v=(1.0, 0.001)), [3])
+    assert not training.run_epoch()[0].diverged
+    network = training.runs[0].network
+    assert all(torch.isfinite(p).all() for p in network.parameters())
+    inputs, _ = data.train.batch(torch.arange(50))
+    firing = network.eval()(inputs, track=True)
+    assert isinstance(firing, tuple)
+    hidden = torch.sigmoid((firing[1] - network.neuron_layer.thresh) / 0.001)
+    assert ((hidden < 0.01) | (hidden > 0.99)).float().mean() > 0.95
+
+
+def test_networks_without_sigma_v_train_as_without_annealing(data: TaskData) -> None:
+    annealed = trained(data, "RNN", [3], replace(SETTINGS, sigma_v=(1.0, 0.1)))
+    assert annealed.outcomes() == trained(data, "RNN", [3], SETTINGS).outcomes()

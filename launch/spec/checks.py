@@ -190,6 +190,13 @@ def _neurons_as_outputs(spec: StudySpec) -> Iterator[Fault]:
             yield Fault(path, rule, condition.hidden_size, str(task.outputs), todo)
 
 
+@_reads("conditions", "training")
+def _sigma_v(spec: StudySpec) -> Iterator[Fault]:
+    if spec.training.sigma_v and not any(CONDITIONS[name].architecture == "GLIFR" for name in spec.conditions):
+        rule, given = "no network of this study has a sigma_v: only GLIFR neurons have", spec.training.sigma_v
+        yield Fault(("training", "sigma_v"), rule, given.model_dump(), "null", "remove it, or add a GLIFR condition")
+
+
 @_reads("task", "training")
 def _batch(spec: StudySpec) -> Iterator[Fault]:
     if spec.task.source not in TASKS[spec.task.name].sources:

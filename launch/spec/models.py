@@ -79,9 +79,17 @@ class Adam(Section):
     epsilon: v.Positive = 1e-8
 
 
+class Annealing(Section):
+    """A setting that goes from `start` in the first epoch to `end` in the last, in equal ratios."""
+
+    start: v.Positive
+    end: v.Positive
+
+
 class Training(Section):
     """epochs: passes over the training data. checkpoint_every: in epochs. dropout: of neurons, per step and sample.
 
+    sigma_v: of GLIFR neurons, null for 1 throughout; towards 0 they spike.
     seeds_per_batch: seeds trained as one computation, auto for a measured number. cuda_graphs: replay recorded steps.
     """
 
@@ -89,6 +97,7 @@ class Training(Section):
     batch_size: v.Count
     adam: Adam = Adam()
     dropout: v.Fraction = 0.0
+    sigma_v: Annealing | None = None
     checkpoint_every: v.Count = 1
     backend: Annotated[
         Literal["auto", "reference", "torch", "cpu", "triton"],
