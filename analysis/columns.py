@@ -132,7 +132,12 @@ TABLES: Mapping[str, tuple[Column, ...]] = MappingProxyType(
             _SEED,
             Column("parameter", "text", "", "thresh, k_m, k_j, r_j or a_j"),
             Column("index", "whole", "", "the after-spike current j; 0 for thresh and k_m"),
-            Column("when", "text", "", "start or end of training"),
+            Column(
+                "when",
+                "text",
+                "",
+                "start or end of training; target: of the neuron to be recovered, where the task knows it",
+            ),
             Column("mean", "number", "natural, rates in 1/ms", "mean over the network's neurons"),
             Column("sd", "number", "as the mean", "standard deviation over the neurons"),
             Column("minimum", "number", "as the mean", "smallest"),

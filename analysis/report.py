@@ -62,6 +62,8 @@ def all_sheets(a: Assessment, cautions: list[Caution]) -> list[sheets.Sheet]:
     found += [sheets.contrasts_sheet(a, cautions), sheets.power_sheet(a)] if a.planned else []
     found += [sheets.pairs_sheet(a)] if a.pairs else []
     found += [sheets.silencing_sheet(a)] if len(a.kept) else []
+    recovery = sheets.recovery_sheet(results)
+    found += [recovery] if recovery else []
     if searched:
         found += [sheets.tuning_sheet(results, a.tunings), sheets.settings_sheet(results, a.tunings, cautions)]
     return [*found, sheets.reliability_sheet(results), sheets.runs_sheet(results)]

@@ -12,6 +12,7 @@ from analysis.figures.factors import factorial_interaction, pair_matrix
 from analysis.figures.neurons import parameter_distributions
 from analysis.figures.performance import condition_dots, contrast_forest, performance_profile
 from analysis.figures.planning import power_by_seeds, run_timeline
+from analysis.figures.recovery import parameter_recovery
 from analysis.figures.robustness import silencing_area
 from analysis.figures.search import search_results
 from analysis.figures.style import house_style
@@ -36,6 +37,7 @@ FIGURES: Mapping[str, Draw] = MappingProxyType(
         "importance": lambda a: importance_map(a.results),
         "parallel_coordinates": lambda a: parallel_coordinates(a.results),
         "parameter_distributions": lambda a: parameter_distributions(a.results),
+        "parameter_recovery": lambda a: parameter_recovery(a.results),
         "power": power_by_seeds,
         "run_timeline": lambda a: run_timeline(a.results),
     }
@@ -55,6 +57,7 @@ __all__ = [
     "pair_matrix",
     "parallel_coordinates",
     "parameter_distributions",
+    "parameter_recovery",
     "performance_profile",
     "power_by_seeds",
     "run_timeline",
