@@ -12,6 +12,7 @@ from analysis.contrasts import Judged, all_pairs, judge
 from analysis.factorial import Factorial, factorial
 from analysis.load import Results
 from analysis.power import detectable, power, seeds_for_equivalence, seeds_needed
+from analysis.published import Beside, beside
 from analysis.robustness import kept_shares
 from analysis.summaries import Performance, Tuning, performances, tunings
 from glifr.records import Contrast
@@ -41,7 +42,7 @@ class Assessment:
 
     planned: the declared contrasts. factorial_kept, planned_kept: without diverged networks, None where none diverged.
     pairs: every pair of conditions, exploratory. kept: condition, seed, area, half_loss of silenced networks.
-    reaches: in the order of `planned`.
+    reaches: in the order of `planned`. published: None for a task without published values.
     """
 
     results: Results
@@ -54,6 +55,7 @@ class Assessment:
     pairs: list[Judged]
     kept: pd.DataFrame
     reaches: list[Reach]
+    published: Beside | None
 
 
 def assess(results: Results) -> Assessment:
@@ -82,11 +84,11 @@ def assess(results: Results) -> Assessment:
     planned = judged(values, declared.contrasts)
     any_lost, kept = bool(lost.to_numpy().any()), values.mask(lost)
     chance = measure.chance
-    silenced = results.tables["silencing"]
+    silenced, tuned = results.tables["silencing"], tunings(results)
     return Assessment(
         results=results,
         performances=performances(results),
-        tunings=tunings(results),
+        tunings=tuned,
         factorial=effects(values),
         factorial_kept=effects(kept) if any_lost else None,
         planned=planned,
@@ -96,6 +98,7 @@ def assess(results: Results) -> Assessment:
             silenced[silenced[measure.column].notna()], measure.column, math.nan if chance is None else chance
         ),
         reaches=reaches(planned, declared.smallest_effect, declared.alpha),
+        published=beside(results, tuned),
     )
 
 

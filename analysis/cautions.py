@@ -12,6 +12,7 @@ from analysis.comparisons import EXACT_UP_TO, smallest_p
 from analysis.contrasts import Judged
 from analysis.power import WANTED
 from analysis.provenance import mixtures
+from analysis.published.words import amounts, differing
 from analysis.text import count, listed, significant
 
 FEW = 10
@@ -239,6 +240,29 @@ def _leaks(a: Assessment) -> Iterator[Caution]:
     reads = fairness.repeated_test_reads(a.results)
     if reads:
         yield Caution("test-read-twice", f"Test data were read more than once: {'; '.join(reads)}.", "table-tuning")
+
+
+@_check
+def _published(a: Assessment) -> Iterator[Caution]:
+    b = a.published
+    if b is None:
+        return
+    changed = tuple(r.condition for r in b.rows if b.other_settings(r.condition))
+    if changed:
+        which = "Every condition" if len(changed) == len(b.rows) else listed(changed)
+        text = (
+            f"{which}: other settings than the published runs beside ({listed(differing(b))}). A difference from them "
+            "is no failure to reproduce."
+        )
+        # beside a row only where it sets the row apart
+        yield Caution("published-other-settings", text, "table-published", changed if b.same else ())
+    outside = [r for r in b.same if r.outside] if a.results.info.evidence else []
+    if outside:
+        text = (
+            f"With the published settings, and beyond the margin by the whole interval: {amounts(b, outside)}, this "
+            "study minus published. An error here, a setting that is not on record, or a real difference."
+        )
+        yield Caution("published-differs", text, "table-published", tuple(r.condition for r in outside))
 
 
 @_check

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import pandas as pd
@@ -24,6 +24,7 @@ def derived_tables(a: Assessment, found: list[Caution]) -> dict[str, pd.DataFram
         "pairs": (_contrast("pairs", j) for j in a.pairs),
         "silenced_networks": (_picked("silenced_networks", row) for row in a.kept.itertuples()),
         "tuning": (_picked("tuning", t, edges=" ".join(t.edges)) for t in a.tunings),
+        "published": _published(a),
         "power": (_picked("power", r, contrast=r.contrast.name) for r in a.reaches),
         "warnings": (_picked("warnings", c, subjects="; ".join(c.subjects)) for c in found),
     }
@@ -58,6 +59,25 @@ def _condition(a: Assessment, place: int) -> Row:
         hidden_size=info.hidden_size,
         trained_parameters=info.trained_parameters,
     )
+
+
+def _published(a: Assessment) -> Iterator[Row]:
+    b = a.published
+    for row in b.rows if b else ():
+        ours, theirs = row.ours, row.published
+        yield _picked(
+            "published",
+            row,
+            n=ours.n,
+            mean=ours.mean,
+            sd=ours.sd,
+            mean_low=ours.low,
+            mean_high=ours.high,
+            published_n=theirs.n,
+            published_mean=theirs.mean,
+            published_sd=theirs.sd,
+            other_settings="; ".join(b.other_settings(row.condition)) if b else "",
+        )
 
 
 def _contrast(table: str, j: Judged) -> Row:

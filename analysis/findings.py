@@ -10,6 +10,8 @@ from analysis import wording
 from analysis.assessment import Assessment
 from analysis.cautions import Caution
 from analysis.factorial import Effect
+from analysis.published import Likeness
+from analysis.published.words import differs_sentence, equivalent_sentence
 from analysis.text import count, listed
 from analysis.verdicts import VERDICTS, Verdict
 
@@ -32,7 +34,7 @@ class Light:
 class Finding:
     """A sentence that a verdict stands behind. row: id of the table row with its numbers."""
 
-    verdict: Verdict
+    verdict: Verdict | Likeness
     text: str
     row: str
 
@@ -47,8 +49,13 @@ def contrast_row(place: int) -> str:
     return f"row-contrasts-{place + 1}"
 
 
+def published_row(place: int) -> str:
+    """The id of a row of the table beside the published runs."""
+    return f"row-published-{place + 1}"
+
+
 def findings(a: Assessment) -> list[Finding]:
-    """A finding for each verdict that decides something: effects first, then planned contrasts."""
+    """A finding for each verdict that decides something: effects first, then planned contrasts, then the published."""
     if not a.results.info.evidence:
         return []
     info = a.results.info
@@ -63,6 +70,19 @@ def findings(a: Assessment) -> list[Finding]:
         for i, j in enumerate(a.planned)
         if j.verdict != "inconclusive"
     ]
+    return found + _beside(a)
+
+
+def _beside(a: Assessment) -> list[Finding]:
+    """Of the conditions with the published settings: which are equivalent to the published runs, which differ."""
+    b = a.published
+    if b is None:
+        return []
+    found = []
+    for verdict, sentence in (("equivalent", equivalent_sentence), ("differs", differs_sentence)):
+        rows = [r for r in b.same if r.verdict == verdict]
+        if rows:
+            found.append(Finding(rows[0].verdict, sentence(b, rows), published_row(b.rows.index(rows[0]))))
     return found
 
 

@@ -10,6 +10,7 @@ from analysis.comparisons import DRAWS, EXACT_UP_TO
 from analysis.intervals import BOOTSTRAP_FROM
 from analysis.intervals import DRAWS as BOOTSTRAPS
 from analysis.load import Results
+from analysis.published import words
 from analysis.study import Measure, StudyInfo
 from analysis.text import count, listed
 from analysis.verdicts import RULE
@@ -158,6 +159,8 @@ def _statistics(a: Assessment) -> str:
             "tested with two one-sided paired t tests at the smallest effect of interest, adjusted the same way. "
             f"Verdicts: {RULE}. Beside them stand Welch's t test, Hedges' g and the probability of superiority."
         )
+    if a.published is not None:
+        parts.append(words.methods(a.published))
     return " ".join(parts)
 
 

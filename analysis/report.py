@@ -17,6 +17,7 @@ from analysis.declared import declaration_facts
 from analysis.emptiness import single_network
 from analysis.figures import Drawing, Empty
 from analysis.provenance import SESSION_HEADS, provenance
+from analysis.published import words
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ def all_sheets(a: Assessment, cautions: list[Caution]) -> list[sheets.Sheet]:
     found += [sheets.factorial_sheet(a, cautions)] if a.factorial.effects else []
     found += [sheets.contrasts_sheet(a, cautions), sheets.power_sheet(a)] if a.planned else []
     found += [sheets.pairs_sheet(a)] if a.pairs else []
+    found += sheets.published_sheets(a, cautions)
     found += [sheets.silencing_sheet(a)] if len(a.kept) else []
     recovery = sheets.recovery_sheet(results)
     found += [recovery] if recovery else []
@@ -86,6 +88,16 @@ def _head(a: Assessment, cautions: list[Caution]) -> dict[str, Any]:
     }
 
 
+def _published(a: Assessment) -> dict[str, Any]:
+    """What the section beside the published runs says; nothing for a task without them."""
+    b, info = a.published, a.results.info
+    if b is None:
+        return {}
+    repetition = info.evidence and len(b.same) == len(b.rows)
+    said = {"intro": words.intro(b, info), "standing": words.standing(b, info.evidence)}
+    return {**said, "repetition": repetition, "order": words.order_words(b.order)}
+
+
 def _body(a: Assessment, cautions: list[Caution]) -> dict[str, Any]:
     results = a.results
     return {
@@ -94,6 +106,7 @@ def _body(a: Assessment, cautions: list[Caution]) -> dict[str, Any]:
         "single_network": single_network(results),
         "factorial": a.factorial,
         "advice": more_seeds(a),
+        "published": _published(a),
         "methods": prose.methods(a),
         "provenance": provenance(results),
         "session_heads": SESSION_HEADS,

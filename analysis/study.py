@@ -60,6 +60,7 @@ class Measure:
 class TaskInfo:
     """The task of a study; see `task` in docs/results-folder.md."""
 
+    name: str
     title: str
     primary: str
     chance_loss: float
@@ -218,6 +219,7 @@ def _condition(body: dict[str, Any], name: str) -> ConditionInfo:
 
 def _task(body: dict[str, Any]) -> TaskInfo:
     return TaskInfo(
+        name=body["name"],
         title=body["title"],
         primary=body["primary"],
         chance_loss=body["chance_loss"],

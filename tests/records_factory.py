@@ -50,6 +50,7 @@ class Synthetic:
 
     trials, confirm: 0 for a study without search. done: stages that have run at all. accuracy: False for a
     regression task. held_out: whether there is a validation split. levels: planted accuracies by condition.
+    task: its name, of which published values may be known; '' for line MNIST or sine, as `accuracy` says.
     """
 
     conditions: tuple[str, ...] = ALL
@@ -71,6 +72,7 @@ class Synthetic:
     failed_share: float = 0.05
     diverged_share: float = 0.1
     levels: dict[str, float] = field(default_factory=dict)
+    task: str = ""
 
     def with_(self, **changes: Any) -> Synthetic:
         return replace(self, **changes)
@@ -316,7 +318,7 @@ def study_body(study: Synthetic) -> dict[str, Any]:
         },
         "planned": {name: stages for name in study.conditions},
         "task": {
-            "name": "line_mnist" if study.accuracy else "sine",
+            "name": study.task or ("line_mnist" if study.accuracy else "sine"),
             "title": "line-by-line MNIST" if study.accuracy else "sine patterns",
             "primary": "accuracy" if study.accuracy else "loss",
             "classes": 10 if study.accuracy else None,

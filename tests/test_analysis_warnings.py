@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from published_study import shifted, with_settings
 from records_factory import Synthetic, study_body, write_study
 
 from analysis import Results, assess, cautions, load, sheets
@@ -17,6 +18,7 @@ from analysis.cautions import codes_for
 from glifr.records import Contrast, Layout, pair, seal
 
 CLEAN = Synthetic(
+    task="slope",  # one without published values
     conditions=("RNN", "LHetA"),
     seeds=16,
     trials=8,
@@ -146,6 +148,10 @@ FIRES: dict[str, tuple[Change, str, str]] = {
     "unequal-sizes": (_resized, "table-conditions", ""),
     "seeds-overlap": (lambda r: _tuning_trial(r, seed=3), "table-tuning", ""),
     "test-read-twice": (lambda r: _tuning_trial(r, test_accuracy=0.9), "table-tuning", ""),
+    "published-other-settings": (
+        lambda r: _info(r, task=replace(r.info.task, name="line_mnist")), "table-published", ""),
+    "published-differs": (
+        lambda r: shifted(with_settings(r, "line_mnist"), {"RNN": -0.05}), "table-published", "RNN"),
     "mixed-origin": (_sessions({}, {"packages": {"torch": "3.0"}}), "provenance", ""),
     "uncommitted-changes": (_sessions({"dirty": True}), "provenance", ""),
     "unknown-origin": (lambda r: replace(r, sessions=()), "provenance", ""),

@@ -12,6 +12,7 @@ from analysis.figures.factors import factorial_interaction, pair_matrix
 from analysis.figures.neurons import parameter_distributions
 from analysis.figures.performance import condition_dots, contrast_forest, performance_profile
 from analysis.figures.planning import power_by_seeds, run_timeline
+from analysis.figures.published import beside_published
 from analysis.figures.recovery import parameter_recovery
 from analysis.figures.robustness import silencing_area
 from analysis.figures.search import search_results
@@ -29,6 +30,7 @@ FIGURES: Mapping[str, Draw] = MappingProxyType(
         "factorial_interaction": factorial_interaction,
         "contrast_forest": contrast_forest,
         "pair_matrix": pair_matrix,
+        "published": beside_published,
         "silencing_curves": lambda a: silencing_curves(a.results),
         "silencing_area": silencing_area,
         "search_results": lambda a: search_results(a.results),
@@ -47,6 +49,7 @@ __all__ = [
     "FIGURES",
     "Drawing",
     "Empty",
+    "beside_published",
     "best_so_far",
     "condition_dots",
     "contrast_forest",

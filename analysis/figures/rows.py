@@ -55,10 +55,10 @@ def draw_rows(rows: Rows) -> tuple[Figure, str]:
     Where diverged networks squeeze the others together, a second panel shows the others by themselves.
     """
     figure = new_figure(WIDTH, 0.75 + _ROW * len(rows.rows))
-    if not _squeezed(rows.data):
+    if not squeezed(rows.data):
         axes = figure.subplots()
         _draw(axes, rows, rows.data)
-        return figure, f"{_diverged_words(rows.data)}{axis_note(*axes.get_xlim())}"
+        return figure, f"{diverged_words(rows.data)}{axis_note(*axes.get_xlim())}"
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=(1, 1.4))
     _draw(left, rows, rows.data)
     left.set_title("all networks", loc="left", color=MUTED)
@@ -66,10 +66,10 @@ def draw_rows(rows: Rows) -> tuple[Figure, str]:
     right.set_title("without diverged networks", loc="left", color=MUTED)
     right.tick_params(axis="y", labelleft=False)
     note = axis_note(*right.get_xlim()).replace("The axis", "The right axis")
-    return figure, f"{_diverged_words(rows.data)} Right: the same without them, on an axis of its own.{note}"
+    return figure, f"{diverged_words(rows.data)} Right: the same without them, on an axis of its own.{note}"
 
 
-def _squeezed(data: pd.DataFrame) -> bool:
+def squeezed(data: pd.DataFrame) -> bool:
     """Whether the networks that did not diverge lie within a quarter of the axis."""
     kept = data.loc[~data["diverged"], "value"]
     return len(kept) > 1 and float(np.ptp(data["value"])) > 4 * max(float(np.ptp(kept)), 1e-12)
@@ -83,16 +83,21 @@ def _draw(axes: Axes, rows: Rows, data: pd.DataFrame) -> None:
     for place, condition in enumerate(rows.rows):
         own = data[data["condition"] == condition.name]
         values = own["value"].to_numpy(dtype=np.float64)
-        few = len(values) < SHOWN_FROM
-        spread = 0.0 if few else 0.16 + 0.26 * ((np.arange(len(values)) * _GOLDEN) % 1.0 - 0.5)
-        heights = place + spread * np.ones(len(values))
+        heights, bar = stacked(len(values), place)
         scatter(axes, condition, values, heights, own["diverged"].to_numpy(dtype=bool))
-        _draw_interval(axes, condition, values, place - (0.0 if few else 0.2))
+        draw_interval(axes, condition, values, bar)
     axes.set_yticks(range(len(rows.rows)), [_name(c, rows.reference) for c in rows.rows])
     axes.set_ylim(len(rows.rows) - 0.45, -0.55)
     axes.set_xlabel(rows.label)
     axes.margins(x=0.03)
     quiet_y(axes)
+
+
+def stacked(n: int, place: float, size: float = 1.0) -> tuple[np.ndarray, float]:
+    """Heights of `n` dots about `place` and of their interval above them; few dots lie on it. size: of the row."""
+    few = n < SHOWN_FROM
+    spread = 0.0 if few else 0.16 + 0.26 * ((np.arange(n) * _GOLDEN) % 1.0 - 0.5)
+    return place + size * spread * np.ones(n), place - (0.0 if few else 0.2 * size)
 
 
 def _name(condition: Row, reference: str) -> str:
@@ -116,7 +121,8 @@ def scatter(axes: Axes, condition: Row, x: np.ndarray, y: np.ndarray, hollow: np
         )
 
 
-def _draw_interval(axes: Axes, condition: Row, values: np.ndarray, y: float) -> None:
+def draw_interval(axes: Axes, condition: Row, values: np.ndarray, y: float) -> None:
+    """The interval of the mean of `values` [n] at height `y`; the range of a few."""
     if not len(values):
         axes.text(0.01, y, "none finished", transform=axes.get_yaxis_transform(), va="center", color=MUTED)
         return
@@ -137,7 +143,8 @@ def interval_words(sizes: list[int], unit: str) -> str:
     return few if max(sizes, default=0) < SHOWN_FROM else f"{bar} {few}"
 
 
-def _diverged_words(data: pd.DataFrame) -> str:
+def diverged_words(data: pd.DataFrame) -> str:
+    """What a caption says of diverged networks."""
     lost = data[data["diverged"]].groupby("condition", sort=False).size()
     if not len(lost):
         return " No network diverged."

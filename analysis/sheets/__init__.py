@@ -4,6 +4,7 @@ from analysis.sheets.comparisons import contrasts_sheet, factorial_sheet, pairs_
 from analysis.sheets.design import counts_sheet, design_sheet
 from analysis.sheets.performance import conditions_sheet
 from analysis.sheets.power import power_sheet
+from analysis.sheets.published import published_sheets
 from analysis.sheets.recovery import recovery_sheet
 from analysis.sheets.reliability import reliability_sheet, runs_sheet
 from analysis.sheets.robustness import silencing_sheet
@@ -21,6 +22,7 @@ __all__ = [
     "factorial_sheet",
     "pairs_sheet",
     "power_sheet",
+    "published_sheets",
     "recovery_sheet",
     "reliability_sheet",
     "runs_sheet",

@@ -1,0 +1,161 @@
+"""Each condition of a study against the published runs of the same condition: two independent samples of networks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from scipy import stats
+
+from analysis.comparisons import holm
+from analysis.effects import Values, equivalence_from, obstacle, welch, welch_p
+from analysis.intervals import LEVEL, MeanInterval, t_interval
+from analysis.load import Results
+from analysis.published.data import PublishedTask, published_task
+from analysis.published.order import Order, order
+from analysis.published.settings import Setting, settings
+from analysis.study import Measure
+from analysis.summaries import Tuning
+
+Likeness = Literal["equivalent", "differs", "inconclusive"]
+LIKENESSES: tuple[Likeness, ...] = ("equivalent", "differs", "inconclusive")
+_NAN = float("nan")
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One condition, as recorded (not scaled). ours, published: the two samples. margin: of equivalence.
+
+    difference: ours minus published, with its 95 % Welch interval. p: Welch's test; p_holm: over the conditions.
+    p_equivalence: two one-sided Welch tests at the margin. reason: why there is no test.
+    """
+
+    condition: str
+    ours: MeanInterval
+    published: MeanInterval
+    margin: float
+    difference: float
+    low: float
+    high: float
+    p: float
+    p_holm: float
+    p_equivalence: float
+    verdict: Likeness
+    reason: str
+
+    @property
+    def outside(self) -> bool:
+        """Whether the whole interval of the difference lies beyond the margin, on one side."""
+        return self.low > self.margin or self.high < -self.margin
+
+
+@dataclass(frozen=True)
+class Beside:
+    """A study beside the published runs of its task.
+
+    rows: a condition each, in the study's order. rows_kept: without diverged networks, None where none diverged.
+    settings: by condition. unpublished, absent: conditions that only the study, only the published runs have.
+    """
+
+    task: PublishedTask
+    measure: Measure
+    rows: tuple[Compared, ...]
+    rows_kept: tuple[Compared, ...] | None
+    diverged: Mapping[str, int]
+    settings: Mapping[str, tuple[Setting, ...]]
+    order: Order
+    unpublished: tuple[str, ...]
+    absent: tuple[str, ...]
+
+    def other_settings(self, condition: str) -> tuple[str, ...]:
+        """The settings in which the condition differs from the published runs."""
+        return tuple(s.name for s in self.settings[condition] if not s.same)
+
+    @property
+    def same(self) -> tuple[Compared, ...]:
+        """The conditions whose settings are all the published ones."""
+        return tuple(r for r in self.rows if not self.other_settings(r.condition))
+
+
+def beside(results: Results, tunings: Iterable[Tuning]) -> Beside | None:
+    """The study beside the published runs; None for a task, or conditions, without any."""
+    info = results.info
+    task = published_task(info.task.name)
+    shared = [n for n in info.names if n in task.conditions] if task else []
+    if task is None or not shared:
+        return None
+    measure = info.task.measure(task.measure)
+    every, kept, diverged = _samples(results, measure, shared)
+    alpha = info.declaration.alpha
+    return Beside(
+        task=task,
+        measure=measure,
+        rows=_judged(every, task, alpha),
+        rows_kept=_judged(kept, task, alpha) if any(diverged.values()) else None,
+        diverged=diverged,
+        settings=settings(results, task, tunings),
+        order=order(every, {n: task.values[n] for n in shared}, measure.higher_is_better, alpha),
+        unpublished=tuple(n for n in info.names if n not in task.conditions),
+        absent=tuple(n for n in task.conditions if n not in shared),
+    )
+
+
+def _samples(
+    results: Results, measure: Measure, names: list[str]
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict[str, int]]:
+    """Values of the final networks [n] by condition: all, and those that did not diverge; and how many did."""
+    finals = results.finals[results.finals[measure.column].notna()]
+    lost = finals["diverged"].fillna(False).astype(bool)
+    every, kept, diverged = {}, {}, {}
+    for name in names:
+        own = finals["condition"] == name
+        every[name] = finals.loc[own, measure.column].to_numpy(dtype=np.float64)
+        kept[name] = finals.loc[own & ~lost, measure.column].to_numpy(dtype=np.float64)
+        diverged[name] = int((own & lost).sum())
+    return every, kept, diverged
+
+
+def _judged(samples: Mapping[str, np.ndarray], task: PublishedTask, alpha: float) -> tuple[Compared, ...]:
+    rows = []
+    for name, ours in samples.items():
+        theirs = task.values[name]
+        rows.append(compare(name, ours, theirs, task.margin.around(name, float(theirs.mean()))))
+    adjusted = holm([r.p for r in rows])
+    return tuple(
+        replace(r, p_holm=float(p), verdict=likeness(float(p), r.p_equivalence, alpha))
+        for r, p in zip(rows, adjusted, strict=True)
+    )
+
+
+def compare(condition: str, ours: Values, published: Values, margin: float) -> Compared:
+    """Two independent samples of networks, `margin` as recorded. Still to be judged in its family: inconclusive."""
+    estimate, error, df = welch(ours, published)
+    mine, theirs = t_interval(ours), t_interval(published)
+    half = float(stats.t.ppf((1 + LEVEL) / 2, df)) * error
+    return Compared(
+        condition=condition,
+        ours=mine,
+        published=theirs,
+        margin=margin,
+        difference=mine.mean - theirs.mean,
+        low=estimate - half,
+        high=estimate + half,
+        p=welch_p(ours, published),
+        p_holm=_NAN,
+        p_equivalence=equivalence_from(estimate, error, df, margin),
+        verdict="inconclusive",
+        reason=mine.reason or theirs.reason or obstacle(ours, published),
+    )
+
+
+def likeness(p: float, p_equivalence: float, alpha: float) -> Likeness:
+    """The verdict; `p` is adjusted for its family, NaN where not computable.
+
+    `p_equivalence` is not: that all conditions are equivalent is said only where each is, which needs no adjustment.
+    """
+    if not math.isnan(p_equivalence) and p_equivalence <= alpha:
+        return "equivalent"
+    return "differs" if not math.isnan(p) and p <= alpha else "inconclusive"

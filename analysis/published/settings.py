@@ -1,0 +1,124 @@
+"""What a study's networks and the published runs were trained with, in words, condition by condition."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from analysis.load import Results
+from analysis.published.data import PublishedCondition, PublishedTask
+from analysis.study import ConditionInfo, StudyInfo
+from analysis.summaries import Tuning
+from analysis.text import NOTHING, count, significant
+
+_SPREADS = ("weight_spread", "neuron_spread", "after_spike_spread")
+_KNOWN = {
+    "name",
+    "source",
+    "data_root",
+    "train_on",
+}  # of the study file's task; others change it if set
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting of one condition: ours and the published, in the same words where they are the same."""
+
+    name: str
+    ours: str
+    published: str
+
+    @property
+    def same(self) -> bool:
+        return self.ours == self.published
+
+
+def settings(results: Results, task: PublishedTask, tunings: Iterable[Tuning]) -> dict[str, tuple[Setting, ...]]:
+    """The settings of each condition that the study shares with the published runs, in one order for all."""
+    info = results.info
+    tuned = {t.condition: t.chosen for t in tunings}
+    shared = _of_the_study(info, task)
+    return {
+        c.name: (*shared, *_of_condition(info, c, tuned[c.name], task))
+        for c in info.conditions
+        if c.name in task.conditions
+    }
+
+
+def _of_the_study(info: StudyInfo, task: PublishedTask) -> list[Setting]:
+    mine, splits, training = info.task, info.task.splits, info.section("training")
+    trained = sum(splits.get(n, 0) for n in ("train", "validation")) if mine.train_on != "train" else splits["train"]
+    passes = int(training.get("epochs", 0)) * mine.passes
+    found = [
+        Setting("training data", _data(mine.source, trained), _data(task.source, task.trained_on)),
+        Setting("test data", _held_out(splits.get("test", 0)), _held_out(task.tested_on)),
+        Setting("sequence", _sequence(mine.steps, mine.time_step_ms), _sequence(task.steps, task.time_step_ms)),
+        Setting("passes over the training data", f"{passes:,}", f"{task.passes:,}"),
+        Setting("batch size", _batch(training.get("batch_size")), _batch(task.batch_size)),
+        Setting("hyperparameters", "searched" if info.planned("search") else "fixed", "fixed"),
+        Setting("Adam", _adam(training.get("adam")), _adam(task.adam)),
+        Setting("dropout in training", _dropout(training.get("dropout")), "none"),
+        Setting("sigma_v", _annealed(training.get("sigma_v")), "1"),
+    ]
+    more = {k: v for k, v in info.section("task").items() if k not in _KNOWN and v}
+    return found + (
+        [Setting("task", ", ".join(f"{k} {v}" for k, v in sorted(more.items())), "its own")] if more else []
+    )
+
+
+def _of_condition(
+    info: StudyInfo, condition: ConditionInfo, chosen: Mapping[str, float], task: PublishedTask
+) -> list[Setting]:
+    theirs: PublishedCondition = task.conditions[condition.name]
+    # final networks tell; before there are any, the study file does
+    values = chosen or info.section("conditions", condition.name, "fixed")
+    found = [
+        Setting("learning rate", significant(values.get("learning_rate")), significant(task.learning_rate)),
+        Setting("initial spreads", _spreads(values), "1"),
+        Setting("neurons", str(condition.hidden_size), str(theirs.hidden_size)),
+        Setting(
+            "delay",
+            _delay(condition.delay_steps, info.task.time_step_ms),
+            _delay(theirs.delay_steps, task.time_step_ms),
+        ),
+    ]
+    start = condition.features.get("start", "")
+    return found + ([Setting("start of neuron parameters", start, theirs.start)] if start or theirs.start else [])
+
+
+def _data(source: str, samples: int) -> str:
+    return f"{source}, {count(samples, 'sample')}"
+
+
+def _held_out(samples: int) -> str:
+    return count(samples, "sample") if samples else "none held out"
+
+
+def _sequence(steps: int, time_step_ms: float) -> str:
+    return f"{count(steps, 'step')} of {time_step_ms:g} ms"
+
+
+def _batch(size: int | None) -> str:
+    return f"{size:,}" if size else NOTHING
+
+
+def _adam(found: Mapping[str, Any] | None) -> str:
+    return ", ".join(f"{key} {found[key]:g}" for key in sorted(found)) if found else NOTHING
+
+
+def _dropout(share: float | None) -> str:
+    return f"{100 * share:g} %" if share else "none"
+
+
+def _annealed(found: Mapping[str, Any] | None) -> str:
+    return f"{found['start']:g} to {found['end']:g}" if found else "1"
+
+
+def _spreads(values: Mapping[str, float]) -> str:
+    other = {n: values[n] for n in _SPREADS if values.get(n, 1.0) != 1.0}
+    return ", ".join(f"{n.removesuffix('_spread').replace('_', ' ')} {significant(v)}" for n, v in other.items()) or "1"
+
+
+def _delay(steps: int | None, time_step_ms: float) -> str:
+    return "none" if steps is None else f"{count(steps, 'step')} ({steps * time_step_ms:g} ms)"

@@ -1,0 +1,128 @@
+"""What the report says of a study beside the published runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from analysis import text, wording
+from analysis.published.beside import Beside, Compared
+from analysis.published.data import CITATION
+from analysis.published.order import Order
+from analysis.study import StudyInfo
+
+RULE = (
+    "equivalent: both one-sided tests at the margin are significant; differs: else, the difference is significant "
+    "after Holm; inconclusive: neither, so the networks at hand leave the question open"
+)
+
+
+def intro(b: Beside, info: StudyInfo) -> str:
+    """What stands beside what."""
+    runs = sum(len(values) for values in b.task.values.values())
+    return (
+        f"The {runs} published runs of {info.task.title} ({CITATION}), each one value, beside the final networks of "
+        f"this study, by {b.measure.label} ({b.measure.direction})."
+    )
+
+
+def standing(b: Beside, evidence: bool) -> str:
+    """What the comparison is: a repetition of the published runs, other settings, or no evidence at all."""
+    quick = "" if evidence else "No evidence: this profile only shows that the system works. "
+    changed = [r.condition for r in b.rows if b.other_settings(r.condition)]
+    if not changed:
+        return f"{quick}Every setting listed below is that of the published runs; only the seeds are others."
+    which = "every condition" if len(changed) == len(b.rows) else text.listed(changed)
+    return (
+        f"{quick}Other settings than the published runs ({text.listed(differing(b))}) in {which}: a difference there "
+        "is no failure to reproduce them, and equivalence no repetition."
+    )
+
+
+def differing(b: Beside) -> list[str]:
+    """The settings that differ in at least one condition."""
+    return list(dict.fromkeys(name for r in b.rows for name in b.other_settings(r.condition)))
+
+
+def order_words(order: Order) -> str:
+    """How alike the order of the conditions is, and whether its ends are; '' with fewer than two conditions."""
+    if len(order.published) < 2:
+        return ""
+    lines = [
+        f"Order by the mean, best first. This study: {_chain(order.ours)}; published: {_chain(order.published)}.",
+        _correlation(order),
+        _ends(order),
+    ]
+    return " ".join(lines)
+
+
+def _chain(names: Sequence[str]) -> str:
+    return " > ".join(names)
+
+
+def _correlation(order: Order) -> str:
+    value = text.number(order.correlation, 2)
+    if value == text.NOTHING:
+        return f"No rank correlation: {order.reason}."
+    shown = order.reason or f"95 % of the draws, with networks drawn again, {text.interval(order.low, order.high)}"
+    return f"Rank correlation (Spearman) {value} ({shown})."
+
+
+def _ends(order: Order) -> str:
+    if not order.best and not order.worst:
+        return "The published runs tell no condition at either end from all others (Welch, Holm over all pairs)."
+    end = "this study's means have the same" if order.same else "this study's means have another"
+    return f"The published runs tell apart (Welch, Holm over all pairs) {ends(order)}; {end} order there."
+
+
+def ends(order: Order) -> str:
+    """'LSTM > RNN > the rest', of the published order."""
+    inner = len(order.published) - len(order.best) - len(order.worst)
+    rest = ["the rest"] if inner > 1 else list(order.published[len(order.best) :][:inner])
+    return _chain([*order.best, *rest, *order.worst[::-1]])
+
+
+def margins(b: Beside) -> str:
+    """'±0.7 points, RNN and LSTM ±1.2 points', '±25 % of the published mean'."""
+    own = {r.condition: b.task.margin.given(r.condition) for r in b.rows}
+    usual = b.task.margin.value
+    others = [
+        f"{text.listed([n for n, v in own.items() if v == value])} {_margin(b, value)}"
+        for value in dict.fromkeys(own.values())
+        if value != usual
+    ]
+    return ", ".join([_margin(b, usual), *others])
+
+
+def _margin(b: Beside, value: float) -> str:
+    if b.task.margin.relative:
+        return f"±{text.significant(100 * value)} % of the published mean"
+    return f"±{wording.margin(value, b.measure)}"
+
+
+def equivalent_sentence(b: Beside, rows: Sequence[Compared]) -> str:
+    """A finding: which conditions of those with the published settings came out equivalent."""
+    names = text.listed([r.condition for r in rows])
+    verb = "is" if len(rows) == 1 else "are"
+    of = text.count(len(b.same), "condition")
+    share = f"{len(rows)} of {of} with the published settings"
+    return f"{share} {verb} equivalent to the published runs ({margins(b)}): {names}."
+
+
+def differs_sentence(b: Beside, rows: Sequence[Compared]) -> str:
+    """A finding: which conditions of those with the published settings differ, and by how much."""
+    verb = "differs" if len(rows) == 1 else "differ"
+    return f"{amounts(b, rows)} {verb} from the published runs with the same settings (Welch, Holm)."
+
+
+def amounts(b: Beside, rows: Sequence[Compared]) -> str:
+    """'Hom (−0.81 points) and LHet (+0.92 points)': ours minus published."""
+    return text.listed([f"{r.condition} ({wording.amount(r.difference, b.measure)})" for r in rows])
+
+
+def methods(b: Beside) -> str:
+    """For the methods to paste."""
+    return (
+        f"Networks were compared with the published runs ({CITATION}) as two independent samples by {b.measure.label}: "
+        f"Welch's t test, Holm-adjusted over the conditions, and two one-sided Welch tests at {margins(b)}. Verdicts: "
+        f"{RULE}."
+    )
