@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from glifr.tasks.line_mnist import LINE_MNIST
+from glifr.tasks.neuromorphic_mnist import NEUROMORPHIC_MNIST
 from glifr.tasks.pixel_mnist import PIXEL_MNIST
 from glifr.tasks.realizable import REALIZABLE
 from glifr.tasks.sine import SINE
 from glifr.tasks.task import Split, TaskData, TaskDefinition, TaskSettings, TrainOn
 from glifr.tasks.tensors import task_of_tensors
 
-_ALL = (LINE_MNIST, PIXEL_MNIST, SINE, REALIZABLE)
+_ALL = (LINE_MNIST, PIXEL_MNIST, NEUROMORPHIC_MNIST, SINE, REALIZABLE)
 
 TASKS: Mapping[str, TaskDefinition] = MappingProxyType({task.name: task for task in _ALL})
 

