@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import pandas as pd
 
 from analysis.contrasts import Judged, all_pairs, judge
 from analysis.factorial import Factorial, factorial
+from analysis.groups import Groups, groups
 from analysis.load import Results
+from analysis.neurons import Neurons, observe
 from analysis.power import detectable, power, seeds_for_equivalence, seeds_needed
 from analysis.published import Beside, beside
 from analysis.robustness import kept_shares
@@ -56,6 +59,21 @@ class Assessment:
     kept: pd.DataFrame
     reaches: list[Reach]
     published: Beside | None
+
+    @cached_property
+    def neurons(self) -> Neurons:
+        """What the final networks are like: read when it is asked for, as that takes time."""
+        return observe(self.results)
+
+    @cached_property
+    def groups(self) -> list[Groups]:
+        """Whether neurons fall into groups, a row a condition of GLIFR neurons that are on file."""
+        return groups(self.neurons.clustered)
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Everything that could not be used."""
+        return (*self.results.problems, *self.neurons.problems)
 
 
 def assess(results: Results) -> Assessment:

@@ -67,8 +67,8 @@ def _nothing_held_out(a: Assessment) -> Iterator[Caution]:
 
 @_check
 def _damaged(a: Assessment) -> Iterator[Caution]:
-    if a.results.problems:
-        text = f"{count(len(a.results.problems), 'problem')} with the records; each is named at the end of the report."
+    if a.problems:
+        text = f"{count(len(a.problems), 'problem')} with the records; each is named at the end of the report."
         yield Caution("damaged-records", text, "problems")
 
 
@@ -263,6 +263,17 @@ def _published(a: Assessment) -> Iterator[Caution]:
             "study minus published. An error here, a setting that is not on record, or a real difference."
         )
         yield Caution("published-differs", text, "table-published", tuple(r.condition for r in outside))
+
+
+@_check
+def _continuum(a: Assessment) -> Iterator[Caution]:
+    alike = [g.condition for g in a.groups if g.computed and not g.structured]
+    if alike:
+        text = (
+            f"The neurons of {listed(alike)} have no cluster structure beyond a continuum: the best number of clusters "
+            "of such data means nothing."
+        )
+        yield Caution("clusters-not-beyond-null", text, "table-clusters", tuple(alike))
 
 
 @_check

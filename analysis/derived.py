@@ -11,6 +11,7 @@ from analysis.assessment import Assessment
 from analysis.cautions import Caution
 from analysis.columns import DERIVED, DTYPES
 from analysis.contrasts import Judged
+from analysis.neurons import ClusteredNetwork
 
 Row = Mapping[str, Any]
 
@@ -26,9 +27,10 @@ def derived_tables(a: Assessment, found: list[Caution]) -> dict[str, pd.DataFram
         "tuning": (_picked("tuning", t, edges=" ".join(t.edges)) for t in a.tunings),
         "published": _published(a),
         "power": (_picked("power", r, contrast=r.contrast.name) for r in a.reaches),
+        "clusters": (_clusters(n) for n in a.neurons.clustered),
         "warnings": (_picked("warnings", c, subjects="; ".join(c.subjects)) for c in found),
     }
-    return {name: _frame(name, own) for name, own in rows.items()}
+    return {"neurons": a.neurons.table, **{name: _frame(name, own) for name, own in rows.items()}}
 
 
 def _frame(table: str, rows: Iterable[Row]) -> pd.DataFrame:
@@ -78,6 +80,18 @@ def _published(a: Assessment) -> Iterator[Row]:
             published_sd=theirs.sd,
             other_settings="; ".join(b.other_settings(row.condition)) if b else "",
         )
+
+
+def _clusters(network: ClusteredNetwork) -> Row:
+    found = network.clustering
+    return _picked(
+        "clusters",
+        found,
+        condition=network.condition,
+        seed=network.seed,
+        clusters=found.k or None,
+        structured=None if found.reason else found.structured,
+    )
 
 
 def _contrast(table: str, j: Judged) -> Row:

@@ -32,6 +32,20 @@ def nothing_from(results: Results, stage: Stage) -> tuple[str, str]:
     return f"No {words} has finished yet.", CONTINUE
 
 
+def not_recorded(results: Results, *, glifr: bool = False) -> tuple[str, str]:
+    """Why nothing is on file of what trained networks are like, and what to do. glifr: of GLIFR neurons."""
+    conditions = results.info.conditions
+    own = {c.name for c in conditions if not glifr or c.features.get("network") == "GLIFR"}
+    if not own:
+        return "No condition has GLIFR neurons.", "RNN and LSTM have no neurons of this kind."
+    if not results.finals["condition"].isin(own).any():
+        return nothing_from(results, "final")
+    return (
+        "No final network has its characteristics on file.",
+        "They diverged, or are from an earlier version of this project: networks trained from now on have them.",
+    )
+
+
 def single_network(results: Results) -> str:
     """Why there are no intervals where no condition has two networks; '' where one has."""
     most = int(results.final_values().notna().sum().max())

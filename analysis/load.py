@@ -15,9 +15,18 @@ import pandas as pd
 from analysis.study import StudyInfo, read_study
 from analysis.tables import make_tables, status
 from analysis.text import count, listed, without_paths
-from glifr.records import STAGES, Layout, Stage, StudyRecords, UnitRecords, scan
+from glifr.records import STAGES, Layout, NetworkFile, Stage, StudyRecords, UnitRecords, scan
 
 _STATES = ("complete", "pruned", "failed", "unfinished")
+
+
+@dataclass(frozen=True)
+class KeptNetwork:
+    """A final network whose characteristics are on file."""
+
+    condition: str
+    seed: int
+    file: NetworkFile
 
 
 @dataclass(frozen=True)
@@ -26,7 +35,8 @@ class Results:
 
     tables: the five tidy tables. counts: condition, stage, planned, complete, pruned, failed, unfinished, not
     started, diverged (networks). sessions: the body of provenance.json. finished_at: of the last result.
-    problems: what could not be used, without the folder's own path.
+    problems: what could not be used, without the folder's own path. kept: final networks whose characteristics can be
+    read, by condition and seed.
     """
 
     layout: Layout
@@ -36,6 +46,7 @@ class Results:
     sessions: tuple[dict[str, Any], ...]
     finished_at: str
     problems: tuple[str, ...]
+    kept: tuple[KeptNetwork, ...] = ()
 
     def count(self, what: str, stage: Stage | None = None, condition: str | None = None) -> int:
         """The sum of a column of `counts`, over one stage and one condition where given."""
@@ -113,7 +124,19 @@ def _results(records: StudyRecords, root: Path) -> Results:
         sessions=tuple(records.sessions),
         finished_at=max(finished, default=""),
         problems=(*_problems(records, root), *_notes(info, records, tables, counts)),
+        kept=_kept(info, known),
     )
+
+
+def _kept(info: StudyInfo, units: list[UnitRecords]) -> tuple[KeptNetwork, ...]:
+    found = [
+        KeptNetwork(unit.unit.condition, outcome.seed, outcome.characteristics)
+        for unit in units
+        if unit.unit.stage == "final" and unit.result is not None
+        for outcome in unit.result.seeds
+        if outcome.characteristics is not None
+    ]
+    return tuple(sorted(found, key=lambda network: (info.names.index(network.condition), network.seed)))
 
 
 def _problems(records: StudyRecords, root: Path) -> list[str]:

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from analysis.assessment import Assessment
+from analysis.clusters import ALPHA as CLUSTER_ALPHA
+from analysis.clusters import DRAWS as CLUSTER_DRAWS
+from analysis.clusters import RESAMPLES, STABLE
 from analysis.comparisons import DRAWS, EXACT_UP_TO
 from analysis.intervals import BOOTSTRAP_FROM
 from analysis.intervals import DRAWS as BOOTSTRAPS
@@ -161,6 +164,13 @@ def _statistics(a: Assessment) -> str:
         )
     if a.published is not None:
         parts.append(words.methods(a.published))
+    if any(g.computed for g in a.groups):
+        parts.append(
+            "The neurons of each GLIFR network were clustered by their parameters after training (rates as logarithms, "
+            f"standardised, Ward) and the Calinski-Harabasz index compared with {CLUSTER_DRAWS} Gaussian-copula draws "
+            f"without clusters; a network has clusters if p is at most {CLUSTER_ALPHA:g} and the adjusted Rand index "
+            f"over {RESAMPLES} resamplings of its neurons at least {STABLE:g}."
+        )
     return " ".join(parts)
 
 

@@ -68,6 +68,7 @@ def all_sheets(a: Assessment, cautions: list[Caution]) -> list[sheets.Sheet]:
     found += [recovery] if recovery else []
     if searched:
         found += [sheets.tuning_sheet(results, a.tunings), sheets.settings_sheet(results, a.tunings, cautions)]
+    found += [sheets.clusters_sheet(a, cautions), sheets.cluster_networks_sheet(a)] if a.groups else []
     return [*found, sheets.reliability_sheet(results), sheets.runs_sheet(results)]
 
 
@@ -110,5 +111,5 @@ def _body(a: Assessment, cautions: list[Caution]) -> dict[str, Any]:
         "methods": prose.methods(a),
         "provenance": provenance(results),
         "session_heads": SESSION_HEADS,
-        "problems": results.problems,
+        "problems": a.problems,
     }

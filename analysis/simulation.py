@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from analysis import cluster_simulation
 from analysis.contrasts import judge
 from analysis.factorial import factorial
 from analysis.intervals import iqm_interval, t_interval
@@ -101,6 +102,7 @@ def _lines(studies: int) -> Iterator[str]:
         yield f"planned contrasts, {n} seeds: false findings {different:.3f}, false equivalence {equivalent:.3f}"
         yield f"factorial, {n} seeds: false findings {factorial_errors(n, studies):.3f}"
     yield f"factorial, 10 seeds, d = 0.63: finds it {factorial_power(10, 0.63 * SPREAD, studies):.3f}"
+    yield from cluster_simulation.lines(max(8, studies // 10), SEED)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -52,6 +52,7 @@ def _browse(page: Path, profile: Path) -> subprocess.CompletedProcess[str]:
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Ten conditions with everything that can be in a report."""
     study = Synthetic(conditions=ALL, seeds=5, trials=16, epochs=4, masks=2, diverged=frozenset({("Hom", 1)}))
+    study = study.with_(characteristics=True)
     root = write_study(tmp_path_factory.mktemp("browser") / "a_study_with_quite_a_long_name", study)
     return make_report(root).report
 
@@ -67,7 +68,7 @@ def test_nothing_overflows(report: Path, width: int, tmp_path: Path) -> None:
     assert found["width"] in range(width - 20, width + 1)
     assert found["content"] <= found["width"]
     assert found["over"] == []
-    assert found["images"] == found["drawn"] == 17
+    assert found["images"] == found["drawn"] == 23
 
 
 def test_the_browser_has_nothing_to_complain_of(report: Path, tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def _page(root: Path) -> _Page:
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> analysis.ReportPaths:
     """The report of a study with a diverged and a missing final network."""
-    study = SMALL.with_(diverged=frozenset({("Hom", 3)}), missing=frozenset({("RNN", 2)}))
+    study = SMALL.with_(diverged=frozenset({("Hom", 3)}), missing=frozenset({("RNN", 2)}), characteristics=True)
     return analysis.make_report(write_study(tmp_path_factory.mktemp("whole") / "study", study))
 
 
@@ -67,7 +67,7 @@ def test_everything_promised_is_made(whole: Path, made: analysis.ReportPaths) ->
     assert sorted(made.figures) == sorted(
         f"figures/{n}.{k}" for n in FIGURES if n not in NOT_OF_THREE for k in ("svg", "png", "csv")
     )
-    assert len(made.tables) == 2 * (5 + 9) + 1
+    assert len(made.tables) == 2 * (5 + 11) + 1
     assert "latex/contrasts.tex" in made.latex
     assert "latex/methods.tex" in made.latex
     assert all((whole / p).stat().st_size > 0 for p in (*made.tables, *made.figures, *made.latex))
@@ -175,6 +175,7 @@ EMPTY = {
     "one seed": (TWO.with_(seeds=1), "One network a condition", "Give 'final.seeds' in the study file more seeds"),
     "one condition": (TWO.with_(conditions=("LHetA",)), "The study has one condition.", "Add a second condition"),
     "no silencing": (TWO.with_(silencing=False), "The study has no silencing stage.", "Add a 'silencing' section"),
+    "no characteristics": (TWO, "No final network has its characteristics on file.", "networks trained from now on"),
     "no search": (TWO.with_(trials=0), "No tuning", "Add a 'search' section"),
 }  # fmt: skip
 

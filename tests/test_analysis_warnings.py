@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 from collections.abc import Callable
@@ -11,11 +12,12 @@ from typing import Any
 
 import pytest
 from published_study import shifted, with_settings
-from records_factory import Synthetic, study_body, write_study
+from records_factory import Synthetic, characteristics_of, study_body, write_study
 
 from analysis import Results, assess, cautions, load, sheets
 from analysis.cautions import codes_for
-from glifr.records import Contrast, Layout, pair, seal
+from analysis.load import KeptNetwork
+from glifr.records import Contrast, Layout, NetworkFile, pair, seal
 
 CLEAN = Synthetic(
     task="slope",  # one without published values
@@ -120,6 +122,13 @@ def _fewer_trials(results: Results) -> Results:
     )
 
 
+def _on_a_continuum(results: Results) -> Results:
+    raw = characteristics_of("LHetA", 1, clusters=1).to_bytes()
+    (results.layout.root / "c.npz").write_bytes(raw)
+    file = NetworkFile("c.npz", hashlib.sha256(raw).hexdigest())
+    return replace(results, kept=(KeptNetwork("LHetA", 1, file),))
+
+
 EARLY = {"hash": "a" * 64, "declared_at": "2024-03-01T12:00:00+00:00", "final_results": 0}
 FIRES: dict[str, tuple[Change, str, str]] = {
     "quick-profile": (lambda r: _info(r, evidence=False), "design", ""),
@@ -152,6 +161,7 @@ FIRES: dict[str, tuple[Change, str, str]] = {
         lambda r: _info(r, task=replace(r.info.task, name="line_mnist")), "table-published", ""),
     "published-differs": (
         lambda r: shifted(with_settings(r, "line_mnist"), {"RNN": -0.05}), "table-published", "RNN"),
+    "clusters-not-beyond-null": (_on_a_continuum, "table-clusters", "LHetA"),
     "mixed-origin": (_sessions({}, {"packages": {"torch": "3.0"}}), "provenance", ""),
     "uncommitted-changes": (_sessions({"dirty": True}), "provenance", ""),
     "unknown-origin": (lambda r: replace(r, sessions=()), "provenance", ""),

@@ -178,7 +178,9 @@ def test_a_classification_keeps_classes_and_a_long_sequence_is_thinned() -> None
     assert found is not None
     assert found.examples.targets is None
     assert found.examples.classes is not None
-    assert found.examples.classes.tolist() == split.targets[:6].tolist()
+    chosen = [0, 139, 279, 419, 559, 699]  # of 700
+    assert found.examples.samples.tolist() == chosen
+    assert found.examples.classes.tolist() == split.targets[chosen].tolist()
     assert found.examples.outputs.shape == (6, 200, 10)
     assert found.examples.times[-1] == pytest.approx(783 * 0.05)
     assert found.steps is not None

@@ -6,14 +6,17 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from analysis.assessment import Assessment
+from analysis.figures.clusters import clusters_and_null
 from analysis.figures.curves import learning_curves, silencing_curves
 from analysis.figures.drawing import Drawing, Empty, write_figure
+from analysis.figures.examples import after_spike_currents, example_activity, example_outputs
 from analysis.figures.factors import factorial_interaction, pair_matrix
 from analysis.figures.neurons import parameter_distributions
 from analysis.figures.performance import condition_dots, contrast_forest, performance_profile
 from analysis.figures.planning import power_by_seeds, run_timeline
 from analysis.figures.published import beside_published
 from analysis.figures.recovery import parameter_recovery
+from analysis.figures.responses import current_curves, step_responses
 from analysis.figures.robustness import silencing_area
 from analysis.figures.search import search_results
 from analysis.figures.style import house_style
@@ -38,8 +41,14 @@ FIGURES: Mapping[str, Draw] = MappingProxyType(
         "best_so_far": lambda a: best_so_far(a.results),
         "importance": lambda a: importance_map(a.results),
         "parallel_coordinates": lambda a: parallel_coordinates(a.results),
-        "parameter_distributions": lambda a: parameter_distributions(a.results),
+        "parameter_distributions": parameter_distributions,
         "parameter_recovery": lambda a: parameter_recovery(a.results),
+        "current_curves": current_curves,
+        "step_responses": step_responses,
+        "example_outputs": example_outputs,
+        "example_activity": example_activity,
+        "after_spike_currents": after_spike_currents,
+        "clusters": clusters_and_null,
         "power": power_by_seeds,
         "run_timeline": lambda a: run_timeline(a.results),
     }
@@ -49,10 +58,15 @@ __all__ = [
     "FIGURES",
     "Drawing",
     "Empty",
+    "after_spike_currents",
     "beside_published",
     "best_so_far",
+    "clusters_and_null",
     "condition_dots",
     "contrast_forest",
+    "current_curves",
+    "example_activity",
+    "example_outputs",
     "factorial_interaction",
     "house_style",
     "importance_map",
@@ -68,5 +82,6 @@ __all__ = [
     "search_slices",
     "silencing_area",
     "silencing_curves",
+    "step_responses",
     "write_figure",
 ]

@@ -5,28 +5,37 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from analysis.assessment import Assessment
 from analysis.emptiness import CONTINUE
+from analysis.figures.distributions import distributions, label
 from analysis.figures.drawing import Drawing, Empty, new_figure
 from analysis.figures.style import MUTED, WIDTH
 from analysis.load import Results
+from analysis.neurons import PARAMETERS
 
-_PARAMETERS = ("thresh", "k_m", "k_j", "r_j", "a_j")
 _NUMBERS = ["mean", "sd", "q05", "q25", "median", "q75", "q95"]
 
 
-def parameter_distributions(results: Results) -> Drawing | Empty:
-    """Quantiles of each neuron parameter over neurons, before and after training, a row a condition."""
+def parameter_distributions(a: Assessment) -> Drawing | Empty:
+    """Each neuron parameter before and after training, a row a condition: distributions, or quantiles on record."""
     name, title = "parameter_distributions", "Neuron parameters before and after training"
-    table = results.tables["parameters"]
+    info, table = a.results.info, a.results.tables["parameters"]
     own = table[table["stage"] == "final"]
-    if not any(c.features.get("network") == "GLIFR" for c in results.info.conditions):
+    if not any(c.features.get("network") == "GLIFR" for c in info.conditions):
         return Empty(name, title, "No condition has GLIFR neurons.", "RNN and LSTM have no neuron parameters.")
+    if len(a.neurons.table):
+        return distributions(name, title, a.neurons, info.conditions)
     if not len(own):
         return Empty(name, title, "No final network of GLIFR neurons has finished.", CONTINUE)
+    return _quantiles(name, title, own, a.results)
+
+
+def _quantiles(name: str, title: str, own: pd.DataFrame, results: Results) -> Drawing:
+    """From the quantiles in the results, for folders of versions that kept no neurons."""
     # a network's quantiles first, then their mean over networks and after-spike currents
     by_network = own.groupby(["condition", "seed", "parameter", "when"], sort=False)[_NUMBERS].mean()
     data = by_network.groupby(["condition", "parameter", "when"], sort=False).mean().reset_index()
-    names = [p for p in _PARAMETERS if (data["parameter"] == p).any()]
+    names = [p for p in PARAMETERS if (data["parameter"] == p).any()]
     rows = [c for c in results.info.conditions if (data["condition"] == c.name).any()]
     figure = new_figure(WIDTH, 0.9 + 0.36 * len(rows))
     grid = figure.subplots(1, len(names), sharey=True, squeeze=False)[0]
@@ -41,7 +50,7 @@ def parameter_distributions(results: Results) -> Drawing | Empty:
                     axes.plot([box["q05"], box["q95"]], [y, y], color=color, lw=1)
                     axes.plot([box["q25"], box["q75"]], [y, y], color=color, lw=4, solid_capstyle="butt")
                     axes.plot([box["median"]], [y], "|", color="white", ms=5, mew=1.2)
-        axes.set_xlabel(_label(parameter))
+        axes.set_xlabel(label(parameter))
         axes.grid(axis="x")
         axes.tick_params(axis="y", length=0)
     grid[0].set_yticks(np.arange(len(rows)), [c.name for c in rows])
@@ -52,13 +61,10 @@ def parameter_distributions(results: Results) -> Drawing | Empty:
         "neurons are not learned does not move. Axes need not include 0."
     )
     return Drawing(
-        name, title, "Neuron parameters before and after training, by condition", caption, figure, _tidy(data)
+        name,
+        title,
+        "Neuron parameters before and after training, by condition",
+        caption,
+        figure,
+        data[["condition", "parameter", "when", *_NUMBERS]],
     )
-
-
-def _label(parameter: str) -> str:
-    return f"{parameter} (1/ms)" if parameter.startswith("k_") else parameter
-
-
-def _tidy(data: pd.DataFrame) -> pd.DataFrame:
-    return data[["condition", "parameter", "when", *_NUMBERS]]

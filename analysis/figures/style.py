@@ -10,11 +10,12 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.axis import XAxis, YAxis
 from matplotlib.colors import to_rgb
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator, SymmetricalLogLocator
 
 INK, MUTED, FAINT, GRID = "#1f2328", "#59636e", "#c9d1d9", "#e6e9ec"
 WIDTH = 10.8  # inches: the report's column
 BAND = 0.22  # opacity of a band
+_WIDE = 50.0
 
 _SETTINGS: dict[Any, Any] = {
     "svg.hashsalt": "glifr",
@@ -68,6 +69,17 @@ def quiet_y(axes: Axes) -> None:
     axes.grid(axis="x")
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="y", length=0, labelsize=9, labelcolor=INK)
+
+
+def both_ways_log(axes: Axes, largest: float) -> bool:
+    """Makes the vertical axis logarithmic both ways, linear between -1 and 1, if numbers go beyond 50; says whether."""
+    if largest <= _WIDE:
+        return False
+    axes.set_yscale("symlog", linthresh=1.0)
+    locator = SymmetricalLogLocator(base=10.0, linthresh=1.0)
+    locator.set_params(numticks=7)
+    axes.yaxis.set_major_locator(locator)
+    return True
 
 
 def log_axis(axis: XAxis | YAxis, *, decades: bool = False) -> None:

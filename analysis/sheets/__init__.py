@@ -1,5 +1,6 @@
 """The report's tables as rows of ready texts, a module a subject."""
 
+from analysis.sheets.clusters import cluster_networks_sheet, clusters_sheet
 from analysis.sheets.comparisons import contrasts_sheet, factorial_sheet, pairs_sheet
 from analysis.sheets.design import counts_sheet, design_sheet
 from analysis.sheets.performance import conditions_sheet
@@ -15,6 +16,8 @@ __all__ = [
     "Cell",
     "Head",
     "Sheet",
+    "cluster_networks_sheet",
+    "clusters_sheet",
     "conditions_sheet",
     "contrasts_sheet",
     "counts_sheet",

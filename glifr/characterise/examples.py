@@ -17,12 +17,12 @@ SAMPLES, NEURONS, TIMES = 6, 8, 200
 
 @torch.no_grad()
 def examples(network: Network, task: TaskDefinition, split: Split) -> Examples:
-    """The first SAMPLES samples of `split`, NEURONS neurons and at most TIMES steps, both evenly spaced.
+    """SAMPLES samples of `split`, NEURONS neurons and at most TIMES steps, all evenly spaced.
 
     The network is left in evaluation mode.
     """
     network.eval()
-    samples = torch.arange(min(SAMPLES, len(split)), device=split.targets.device)
+    samples = evenly(len(split), SAMPLES).to(split.targets.device)  # digits may be stored by class
     inputs, targets = (part.to(next(network.parameters()).device) for part in split.batch(samples))
     outputs = network(inputs)
     hidden = network.run_hidden([network], inputs.unsqueeze(0), None, track=True)

@@ -1,0 +1,98 @@
+"""Table 7: whether the neurons of a network fall into groups."""
+
+from __future__ import annotations
+
+from statistics import median
+
+from analysis import text
+from analysis.assessment import Assessment
+from analysis.cautions import Caution, codes_for
+from analysis.clusters import ALPHA, DRAWS, RESAMPLES, STABLE, Clustering
+from analysis.groups import Groups
+from analysis.sheets.sheet import Cell, Head, Sheet
+
+_CONTINUUM = "no cluster structure beyond a continuum"
+
+
+def clusters_sheet(a: Assessment, cautions: list[Caution]) -> Sheet:
+    """A row a condition of GLIFR neurons."""
+    by_name = {c.name: c for c in a.results.info.conditions}
+    heads = (
+        Head("Condition", "left"),
+        *(Head(n) for n in ("networks", "with clusters", "clusters", "excess over null", "p", "stability")),
+        Head("verdict", "left"),
+    )
+    rows = []
+    for own in a.groups:
+        first = Cell(
+            own.condition,
+            condition=by_name[own.condition],
+            codes=tuple(codes_for(cautions, "table-clusters", own.condition)),
+        )
+        rows.append([first, *_cells(own)])
+    caption = (
+        "Ward's clusters of a network's neurons by their parameters after training (rates as logarithms, each "
+        "standardised; what does not vary is left out). The number of clusters is where the Calinski-Harabasz index "
+        f"stands highest above its mean in {DRAWS} draws without clusters (Gaussian copula with the distribution of "
+        "each parameter and their correlations); p is of that height, over all numbers from 2 to 10 at once. "
+        f"Stability: mean adjusted Rand index over {RESAMPLES} resamplings of the neurons. A network has clusters if p "
+        f"is at most {ALPHA:g} and stability at least {STABLE:g}; a condition, if more than half of its networks have. "
+        "One network in twenty may by chance. Columns give medians over networks, clusters their range."
+    )
+    return Sheet("clusters", "Table 7. Clusters of neurons", caption, heads, rows)
+
+
+def _cells(own: Groups) -> list[Cell]:
+    if not own.computed:
+        nothing = [Cell(text.NOTHING)] * 5
+        return [Cell(str(own.networks)), *nothing, Cell(f"not computable: {text.listed(own.reasons)}")]
+    found = own.computed
+    counts = text.span([c.k for c in found])
+    verdict = f"clusters ({text.span([c.k for c in own.found])})" if own.structured else _CONTINUUM
+    left = own.networks - len(found)
+    return [
+        Cell(str(own.networks), f"{left} not computable" if left else ""),
+        Cell(f"{len(own.found)} of {len(found)}"),
+        Cell(counts),
+        Cell(text.number(median(c.excess for c in found))),
+        Cell(text.p_value(median(c.p for c in found))),
+        Cell(text.number(median(c.stability for c in found))),
+        Cell(verdict),
+    ]
+
+
+def cluster_networks_sheet(a: Assessment) -> Sheet:
+    """A row a network."""
+    by_name = {c.name: c for c in a.results.info.conditions}
+    heads = (
+        Head("Condition", "left"),
+        *(Head(n) for n in ("seed", "neurons", "parameters", "clusters", "excess over null", "p", "stability")),
+        Head("verdict", "left"),
+    )
+    rows = []
+    for network in a.neurons.clustered:
+        found = network.clustering
+        rows.append(
+            [
+                Cell(network.condition, condition=by_name[network.condition]),
+                Cell(str(network.seed)),
+                Cell(str(found.neurons)),
+                Cell(str(found.parameters)),
+                Cell(str(found.k) if found.k else text.NOTHING),
+                Cell(text.number(found.excess)),
+                Cell(text.p_value(found.p)),
+                Cell(text.number(found.stability)),
+                Cell(_verdict(found)),
+            ]
+        )
+    caption = "As table 7. Parameters: those that vary, each after-spike current by itself."
+    title = f"Table 7b. Clusters of neurons by network ({len(rows):,} networks)"
+    return Sheet("cluster_networks", title, caption, heads, rows, folded=True)
+
+
+def _verdict(found: Clustering) -> str:
+    if found.reason:
+        return f"not computable: {found.reason}"
+    if found.structured:
+        return "clusters"
+    return f"not stable: {_CONTINUUM}" if found.p <= ALPHA else _CONTINUUM
