@@ -495,6 +495,7 @@ def test_the_study_is_as_published() -> None:
     assert len(study.spec.final_seeds()) == 10
     planned = make_plan(study, fingerprint="").conditions
     sizes = {"RNN": 256, "LSTM": 128, "Hom": 256, "HomA": 256, "LHet": 255, "LHetA": 252}
+    sizes |= {"FHet": 256, "FHetA": 256, "RHet": 255, "RHetA": 252}
     assert {name: planned[name].hidden_size for name in sizes} == sizes
     assert {planned[name].delay_steps for name in planned if name != "LSTM"} == {1}
     assert planned["RNN"].trained_parameters == 2312 * 256 + 256 * 256 + 256 + 256 * 10 + 10
