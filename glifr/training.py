@@ -57,8 +57,7 @@ class Training:
             SeedRun(seed, task, configuration, settings, self.device, rate, start)
             for seed, rate, start in zip(seeds, rates, starts, strict=True)
         ]
-        inexact = self.device.type == "cpu" and not batches_exactly(settings.backend, self.device)
-        alone = inexact or task.problems > 1
+        alone = self.device.type == "cpu" and not batches_exactly(settings.backend, self.device)
         self.replicas = 1 if alone else min(settings.seeds_per_batch or len(seeds), max(1, len(seeds)))
         self.notes: list[str] = []
         self._recorder = recorder_for(settings, self.device)
@@ -94,11 +93,10 @@ class Training:
         known = self._steps.get(_identity(group))
         if known is not None:
             return known
-        data = _data_of(group, self.train)
-        eager = EagerSteps(self.task, data, group)
+        eager = EagerSteps(self.task, self.train, group)
         if self._recorder is None:
             return eager
-        return RecordedSteps(eager, min(self.settings.batch_size, len(data)), self._recorder, self._note)
+        return RecordedSteps(eager, min(self.settings.batch_size, self._samples), self._recorder, self._note)
 
     def _note(self, text: str) -> None:
         self.notes.append(text)
@@ -107,9 +105,7 @@ class Training:
     def _train_group(self, group: Sequence[SeedRun]) -> None:
         started = time.perf_counter()
         trained = self._train_on_all(group)
-        networks = [run.network for run in group]
-        held = _data_of(group, self.validation) if self.validation else None
-        validated = evaluate(networks, self.task, held) if held else [None] * len(group)
+        validated = self._validate(group) if self.validation else [None] * len(group)
         seconds = (time.perf_counter() - started) / len(group)
         for run, train, validation in zip(group, trained, validated, strict=True):
             run.diverged = not (math.isfinite(train.loss) and (validation is None or math.isfinite(validation.loss)))
@@ -127,19 +123,30 @@ class Training:
     def _train_on_all(self, group: Sequence[SeedRun]) -> list[Performance]:
         """Each seed in its own order; the last batch may be smaller. The device is not waited for before the end."""
         steps, size = self._steps[_identity(group)], self.settings.batch_size
-        samples = len(_data_of(group, self.train))
         steps.tally.reset()
-        for orders in self._orders(group, samples):
-            for begin in range(0, samples, size):
+        for orders in self._orders(group):
+            for begin in range(0, self._samples, size):
                 steps.run(orders[:, begin : begin + size])
-        return steps.tally.read(self.task.passes * samples)
+        return steps.tally.read(self.task.passes * self._samples)
 
-    def _orders(self, group: Sequence[SeedRun], samples: int) -> Iterator[Tensor]:
+    @property
+    def _samples(self) -> int:
+        """How many samples a seed sees in a pass."""
+        return len(self.train) // self.train.problems
+
+    def _validate(self, group: Sequence[SeedRun]) -> list[Performance]:
+        assert self.validation is not None
+        if self.validation.problems == 1:
+            return evaluate([run.network for run in group], self.task, self.validation)
+        return [evaluate([run.network], self.task, self.validation.part(run.seed))[0] for run in group]
+
+    def _orders(self, group: Sequence[SeedRun]) -> Iterator[Tensor]:
         """In which order each seed sees the samples in each pass of this epoch, [R,N] int64."""
         generators = [stream(run.seed, "order", run.epoch) for run in group]
         for _ in range(self.task.passes):
-            orders = [torch.randperm(samples, generator=generator) for generator in generators]
-            yield torch.stack(orders).to(self.device)
+            orders = [torch.randperm(self._samples, generator=generator) for generator in generators]
+            first = torch.tensor([[self.train.rows(run.seed).start] for run in group])
+            yield (torch.stack(orders) + first).to(self.device)
 
     def outcomes(
         self, test: Split | None = None, keep: Callable[[SeedRun], NetworkFile] | None = None
@@ -181,11 +188,6 @@ class Training:
             return chance
         found = evaluate([run.network], self.task, test.part(run.seed))[0]
         return found if math.isfinite(found.loss) else chance
-
-
-def _data_of(group: Sequence[SeedRun], split: Split) -> Split:
-    """What a group's networks see; where each seed has a problem of its own, a group is one seed."""
-    return split.part(group[0].seed)
 
 
 def _identity(group: Sequence[SeedRun]) -> tuple[tuple[int, int], ...]:

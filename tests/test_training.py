@@ -342,7 +342,7 @@ def test_a_seed_with_a_problem_of_its_own_learns_that_one_alone_or_among_others(
     records = both.run_epoch()
     alone = Training(task, data, single, settings, [24]).run_epoch()[0]
     assert replace(records[1], seconds=0.0) == replace(alone, seconds=0.0)
-    assert both.replicas == 1
+    assert both.replicas == 2
     outcomes = both.outcomes(task.load_test(TaskSettings("realizable", "simulated")))
     for outcome, run in zip(outcomes, both.runs, strict=True):
         inputs, targets = data.train.part(outcome.seed).batch(torch.arange(8))

@@ -63,12 +63,14 @@ class Split:
     def to(self, device: torch.device) -> Split:
         return replace(self, stored=self.stored.to(device), targets=self.targets.to(device))
 
+    def rows(self, seed: int) -> slice:
+        """Which samples a seed sees: all, or of several problems one."""
+        size, problem = len(self) // self.problems, seed % self.problems
+        return slice(problem * size, (problem + 1) * size)
+
     def part(self, seed: int) -> Split:
-        """The samples that a seed sees: all, or of several problems one."""
-        if self.problems == 1:
-            return self
-        size = len(self) // self.problems
-        rows = slice(seed % self.problems * size, (seed % self.problems + 1) * size)
+        """The samples that a seed sees."""
+        rows = self.rows(seed)
         return Split(self.stored[rows], self.targets[rows], self.decode)
 
 
