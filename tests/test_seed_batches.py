@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from glifr.configuration import Configuration, TrainingSettings
 from glifr.errors import InputError
 from glifr.kernels import batches_exactly
 from glifr.seed_batches import best, measure, random_data
+from glifr.steps import EagerSteps
 from glifr.tasks import TASKS
 from glifr.training import Training
 
@@ -50,6 +52,15 @@ def test_a_real_measurement_doubles_up_to_the_seeds_of_the_job(monkeypatch: pyte
     found = measure(TASK, CONFIGURATION, SETTINGS, "cpu", most=5)
     assert list(found) == [1, 2, 4, 5]
     assert all(0 < s < 1 for s in found.values())
+
+
+def test_a_task_of_many_passes_is_timed_over_a_few_steps_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    steps: list[int] = []
+    real = EagerSteps.run
+    monkeypatch.setattr(EagerSteps, "run", lambda own, index: (steps.append(1), real(own, index))[1])
+    found = measure(replace(TASK, passes=50), CONFIGURATION, SETTINGS, "cpu", most=2)
+    assert list(found) == [1, 2]
+    assert len(steps) <= 2 * 4 * 4  # one and two seeds; at most four steps, once to warm up and three times
 
 
 def test_it_changes_nothing_that_is_trained_afterwards() -> None:
