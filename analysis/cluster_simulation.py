@@ -49,5 +49,5 @@ def lines(networks: int, seed: int) -> Iterator[str]:
     low, called = false_clusters(networks, seed)
     yield f"clusters, {networks} networks without: p at most {ALPHA:g} in {low:.3f}, called clustered {called:.3f}"
     for k, apart in ((2, 8.5), (3, 8.5), (5, 8.5), (3, 6.0), (3, 4.0)):
-        right = right_clusters(k, apart, max(4, networks // 4), seed)
+        right = right_clusters(k, apart, max(2, networks // 4), seed)
         yield f"clusters, {k} of them {apart:g} SD apart: found, with their number, {right:.3f}"

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from records_factory import NEURONS, Synthetic, characteristics_of, write_study
+from characteristics_factory import NEURONS, characteristics_of
+from records_factory import Synthetic, write_study
 
 import analysis.neurons
 from analysis import Results, assess, cautions, figures, load, sheets

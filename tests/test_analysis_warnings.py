@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from characteristics_factory import characteristics_of
 from published_study import shifted, with_settings
-from records_factory import Synthetic, characteristics_of, study_body, write_study
+from records_factory import Synthetic, study_body, write_study
 
 from analysis import Results, assess, cautions, load, sheets
 from analysis.cautions import codes_for
