@@ -33,7 +33,7 @@ studies-quick: setup
 	for study in studies/*.yaml; do $(RUN) launch/study.py $$study --profile quick || exit; done
 
 test: setup
-	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(RUN) -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 check: setup
 	$(RUN) -m ruff check .

@@ -37,7 +37,8 @@ class Timing:
 
     step: a training step of one seed. evaluation: one evaluation batch. epoch: an epoch's bookkeeping (checkpoint,
     records, tracking). job: a job's (start, results, tracking). bytes: what a unit leaves on the disk, W&B's files
-    included, the trained network not.
+    included, what only final units keep not: the trained network and its characteristics. characteristics: bytes of
+    these.
     """
 
     step: float
@@ -45,6 +46,7 @@ class Timing:
     epoch: float
     job: float
     bytes: int
+    characteristics: int = 0
 
 
 class _Sample:
@@ -67,10 +69,10 @@ def calibrate(plan: StudyPlan, condition: str, tracking_mode: str) -> Timing:
     try:
         step, evaluation = _arithmetic(plan, plan.conditions[condition])
         _warm_up(plan, tracking_mode)
-        epoch, job, size = _bookkeeping(plan, plan.conditions[condition], tracking_mode)
+        epoch, job, sizes = _bookkeeping(plan, plan.conditions[condition], tracking_mode)
     finally:
         torch.set_num_threads(threads)
-    return Timing(step, evaluation, max(0.0, epoch - _steps(plan) * step - evaluation), job, size)
+    return Timing(step, evaluation, max(0.0, epoch - _steps(plan) * step - evaluation), job, *sizes)
 
 
 def _steps(plan: StudyPlan) -> int:
@@ -121,13 +123,13 @@ def _hyperparameters(own: ConditionPlan) -> dict[str, float]:
     return middle or dict(own.fixed)
 
 
-def _bookkeeping(plan: StudyPlan, own: ConditionPlan, mode: str) -> tuple[float, float, int]:
-    """Seconds of a whole epoch and of what a job takes beside its epochs; bytes left."""
+def _bookkeeping(plan: StudyPlan, own: ConditionPlan, mode: str) -> tuple[float, float, tuple[int, int]]:
+    """Seconds of a whole epoch and of what a job takes beside its epochs; bytes as in `Timing`."""
     with tempfile.TemporaryDirectory(prefix="glifr-plan-") as folder:
         return _job(plan, own, mode, Path(folder))
 
 
-def _job(plan: StudyPlan, own: ConditionPlan, mode: str, root: Path) -> tuple[float, float, int]:
+def _job(plan: StudyPlan, own: ConditionPlan, mode: str, root: Path) -> tuple[float, float, tuple[int, int]]:
     unit = UnitId("final", own.name, plan.study.spec.final_seeds()[0])
     layout = Layout(root)
     body = copy.deepcopy(plan.summary())
@@ -155,8 +157,11 @@ def _job(plan: StudyPlan, own: ConditionPlan, mode: str, root: Path) -> tuple[fl
         marks.append(time.perf_counter())
     epoch = marks[2] - marks[1]
     left = _size(layout.unit(unit)) + (_size(layout.wandb) if layout.wandb.is_dir() else 0)
-    networks = sum(_size(path) for path in root.rglob("network.pt"))
-    return epoch, max(0.0, marks[-1] - marks[0] - _EPOCHS * epoch), left - networks
+    networks, characteristics = (
+        sum(_size(path) for path in root.rglob(name)) for name in ("network.pt", "characteristics.npz")
+    )
+    job = max(0.0, marks[-1] - marks[0] - _EPOCHS * epoch)
+    return epoch, job, (left - networks - characteristics, characteristics)
 
 
 def _size(path: Path) -> int:

@@ -81,8 +81,10 @@ def estimate(plan: StudyPlan, runner: Runner, tracking_mode: str, batches: SeedB
 
 
 def _pick(timings: Sequence[Timing], choose: Callable[[list[float]], float]) -> Timing:
-    parts = ("step", "evaluation", "epoch", "job")
-    return Timing(**{part: choose([getattr(t, part) for t in timings]) for part in parts}, bytes=timings[0].bytes)
+    step, evaluation, epoch, job = (
+        choose([getattr(t, part) for t in timings]) for part in ("step", "evaluation", "epoch", "job")
+    )
+    return Timing(step, evaluation, epoch, job, timings[0].bytes, timings[0].characteristics)
 
 
 def _condition_seconds(
@@ -135,5 +137,6 @@ def _wall_seconds(plan: StudyPlan, seconds: Mapping[str, Mapping[Stage, float]],
 def _bytes(plan: StudyPlan, name: str, timings: Sequence[Timing]) -> int:
     own, spec = plan.conditions[name], plan.study.spec
     records = sum(own.planned[s] * plan.seeds_a_unit(s) * spec.epochs(s) for s in STAGES) * _RECORD_BYTES
-    networks = own.planned["final"] * own.trained_parameters * _NUMBER_BYTES
-    return sum(own.planned.values()) * max(t.bytes for t in timings) + records + networks
+    network = own.trained_parameters * _NUMBER_BYTES + max(t.characteristics for t in timings)
+    units = sum(own.planned.values()) * max(t.bytes for t in timings)
+    return units + records + own.planned["final"] * network
