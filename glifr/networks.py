@@ -18,6 +18,7 @@ from glifr.conditions import Condition
 from glifr.errors import InputError, Problem
 from glifr.kernels import RUN, SequenceInput, choose_backend
 from glifr.kernels.reference import trace
+from glifr.kernels.sequence import Recurrence
 from glifr.neurons import GLIFR, LSTMC, RNNC, stack_glifr, stack_lstm, stack_rnn
 from glifr.recurrent import run_lstm, run_rnn, trace_lstm, trace_rnn
 from glifr.replicas import Hidden, Network, forward_replicas
@@ -72,6 +73,14 @@ class BNNFC(Network):
         layer = self.neuron_layer
         return (layer.num_ascs, layer.dt, layer.constants, self.delay_steps)
 
+    def recurrence(self) -> Recurrence:
+        layer = self.neuron_layer
+        return Recurrence("glifr", self.delay_steps, layer.num_ascs, layer.constants)
+
+    def stored(self) -> tuple[Tensor, ...]:
+        n = self.neuron_layer
+        return n.weight_iv, n.weight_lat, n.thresh, n.trans_k_m, n.trans_k_j, n.trans_r_j, n.a_j
+
     def run_hidden(self, networks: Sequence[BNNFC], x: Tensor, mask: Tensor | None, track: bool) -> Hidden:
         layer = self.neuron_layer
         parameters = stack_glifr([n.neuron_layer for n in networks])
@@ -125,11 +134,17 @@ class RNNFC(Network):
     def settings(self) -> tuple[Hashable, ...]:
         return (self.delay_steps,)
 
+    def recurrence(self) -> Recurrence:
+        return Recurrence("tanh", self.delay_steps)
+
+    def stored(self) -> tuple[Tensor, ...]:
+        n = self.neuron_layer
+        return n.weight_ih, n.weight_lat, n.bias
+
     def run_hidden(self, networks: Sequence[RNNFC], x: Tensor, mask: Tensor | None, track: bool) -> Hidden:
         parameters = stack_rnn([n.neuron_layer for n in networks])
-        backend = choose_backend(self.backend, x.device, x.dtype)
-        if not track and backend != "reference":
-            return Hidden(*run_rnn(x, parameters, self.delay_steps, mask, backend))
+        if not track and choose_backend(self.backend, x.device, x.dtype) != "reference":
+            return Hidden(*run_rnn(x, parameters, self.delay_steps, mask))
         hidden, preactivations = trace_rnn(x, parameters, self.delay_steps, mask)
         return Hidden((hidden,), hidden[:, :, -1], (preactivations,) if track else ())
 
@@ -163,11 +178,17 @@ class LSTMFC(Network):
     def settings(self) -> tuple[Hashable, ...]:
         return ()
 
+    def recurrence(self) -> Recurrence:
+        return Recurrence("lstm", 1)
+
+    def stored(self) -> tuple[Tensor, ...]:
+        n = self.neuron_layer
+        return n.weight_ih, n.weight_hh, n.bias_ih, n.bias_hh
+
     def run_hidden(self, networks: Sequence[LSTMFC], x: Tensor, mask: Tensor | None, track: bool) -> Hidden:
         parameters = stack_lstm([n.neuron_layer for n in networks])
-        backend = choose_backend(self.backend, x.device, x.dtype)
-        if not track and backend != "reference":
-            return Hidden(*run_lstm(x, parameters, mask, backend))
+        if not track and choose_backend(self.backend, x.device, x.dtype) != "reference":
+            return Hidden(*run_lstm(x, parameters, mask))
         hidden, cell = trace_lstm(x, parameters, mask)
         return Hidden((hidden,), hidden[:, :, -1], (hidden, cell) if track else ())
 

@@ -1,9 +1,9 @@
 """Whole sequences of the tanh network and the LSTM, R replicas at once.
 
 `trace_rnn` and `trace_lstm` are the loops: backend "reference", differentiated by autograd, every state kept. `run_rnn`
-and `run_lstm` are the others: delay blocks with a hand-written backward, over the scans of `kernels/tanh.py` and
-`kernels/lstm.py`, or compiled whole by backend "cpu". There a replica's bits are its own, whatever is computed beside
-it and on however many threads. On CUDA one LSTM without masks is computed by cuDNN.
+and `run_lstm` are those of backends "torch" and "triton": delay blocks with a hand-written backward, over the scans of
+`kernels/tanh.py` and `kernels/lstm.py`. On CUDA one LSTM without masks is computed by cuDNN. Backend "cpu" computes
+whole networks: `kernels/cpu.py`.
 
 Shapes: R replicas, B batch, T steps, I inputs, H units, D delay in steps. The state is zero at the start.
 """
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from glifr.equations import LSTMParameters, LSTMState, RNNParameters, lstm_step, rnn_step
-from glifr.kernels import blocked, cpu, lstm, tanh
+from glifr.kernels import blocked, lstm, tanh
 from glifr.kernels.passes import Engine, Layer
 from glifr.kernels.sequence import mask_at
 
@@ -42,25 +42,18 @@ class _ZeroStart(NamedTuple):
     """No tensors: both networks start at zero."""
 
 
-def run_rnn(x: Tensor, p: RNNParameters, delay: int, mask: Tensor | None, backend: str) -> Units:
-    """x [R or 1,B,T,I]; mask broadcastable to [R,B,T,H]; backend: a concrete one, not "reference"."""
-    if backend == "cpu":
-        hidden, last = cpu.run_units("tanh", x, p, delay, mask)
-        return Units((hidden,), last)
+def run_rnn(x: Tensor, p: RNNParameters, delay: int, mask: Tensor | None) -> Units:
+    """x [R or 1,B,T,I]; mask broadcastable to [R,B,T,H]."""
     engine = blocked.PLAIN._replace(forward_scan=tanh.ForwardScan, backward_scan=tanh.BackwardScan)
     return _run(Layer(_Weights, _ZeroStart, None, delay, overwrites=True), engine, x, p, mask)
 
 
-def run_lstm(x: Tensor, p: LSTMParameters, mask: Tensor | None, backend: str) -> Units:
-    """x [R or 1,B,T,I]; mask broadcastable to [R,B,T,H]; backend: a concrete one, not "reference"."""
+def run_lstm(x: Tensor, p: LSTMParameters, mask: Tensor | None) -> Units:
+    """x [R or 1,B,T,I]; mask broadcastable to [R,B,T,H]."""
     if len(p.weight_ih) == 1 and mask is None and _cudnn_takes(x):
         return lstm_of_torch(x, p)
-    packed = lstm.pack(p)
-    if backend == "cpu":
-        hidden, last = cpu.run_units("lstm", x, packed, 1, mask)
-        return Units((hidden,), last)
     engine = blocked.PLAIN._replace(forward_scan=lstm.ForwardScan, backward_scan=lstm.BackwardScan)
-    return _run(Layer(_Weights, _ZeroStart, None, 1), engine, x, packed, mask)
+    return _run(Layer(_Weights, _ZeroStart, None, 1), engine, x, lstm.pack(p), mask)
 
 
 def _run(layer: Layer, engine: Engine, x: Tensor, p: RNNParameters, mask: Tensor | None) -> Units:

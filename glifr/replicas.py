@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from glifr import checks
 from glifr.errors import InputError, Problem
-from glifr.kernels import check_backend, choose_backend
-from glifr.kernels.readout import affine
+from glifr.kernels import check_backend, choose_backend, cpu
+from glifr.kernels.sequence import Recurrence
 from glifr.neurons import stack
 from glifr.parameters import start_weights
 
@@ -72,6 +72,14 @@ class Network(nn.Module):
     @abstractmethod
     def settings(self) -> tuple[Hashable, ...]:
         """What networks must have in common, beside class and sizes, to be computed as one."""
+
+    @abstractmethod
+    def recurrence(self) -> Recurrence:
+        """The recurrent layer, beside its parameters."""
+
+    @abstractmethod
+    def stored(self) -> tuple[Tensor, ...]:
+        """The recurrent layer's parameters as they are stored, in the order of `kernels/weights_cpu.py`."""
 
     @abstractmethod
     def run_hidden(self, networks: Sequence[Any], x: Tensor, mask: Tensor | None, track: bool) -> Hidden:
@@ -161,10 +169,29 @@ def forward_replicas(
     checks.alike("inputs", inputs, next(first.parameters()))
     if neuron_masks is not None:
         checks.shape("neuron_masks", neuron_masks, (len(networks), first.hidden_size))
-    hidden = first.run_hidden(networks, inputs, _mask(networks, inputs[0], neuron_masks), track=False)
+    mask = _mask(networks, inputs[0], neuron_masks)
+    if choose_backend(first.backend, inputs.device, inputs.dtype) == "cpu":
+        return _compiled(networks, inputs, mask, readout)
+    hidden = first.run_hidden(networks, inputs, mask, track=False)
     if readout == "all":
         return _read_out(networks, hidden.tiles)
     return _read_out(networks, (hidden.last.unsqueeze(2),)).squeeze(2)
+
+
+def _compiled(networks: Sequence[Network], x: Tensor, mask: Tensor | None, readout: Literal["last", "all"]) -> Tensor:
+    """By backend "cpu", whole."""
+    first, parameters = networks[0], [_parameters(n) for n in networks]
+    recurrence, sizes = first.recurrence(), (first.in_size, first.hidden_size)
+    if first.output_linear is not None:
+        return cpu.run_networks(recurrence, parameters, x, mask, (*sizes, first.out_size), readout)
+    hidden, last = cpu.run_hidden(recurrence, parameters, x, mask, sizes)
+    return last if readout == "last" else hidden
+
+
+def _parameters(network: Network) -> tuple[Tensor, ...]:
+    """All of a network, those of the readout last."""
+    readout = network.output_linear
+    return network.stored() if readout is None else (*network.stored(), readout.weight, readout.bias)
 
 
 def _common(networks: Sequence[Network]) -> Network:
@@ -204,15 +231,11 @@ def _read_out(networks: Sequence[Network], tiles: Sequence[Tensor]) -> Tensor:
     if not layers:
         return _join(tiles)
     weight, bias = stack([layer.weight for layer in layers]), stack([layer.bias for layer in layers])
-    backend = choose_backend(networks[0].backend, tiles[0].device, tiles[0].dtype)
     parts = []
     for tile in tiles:
         by_time = tile.stride(1) < tile.stride(2)  # rows in the order of memory are no copy
         rows = (tile.transpose(1, 2) if by_time else tile).flatten(1, 2)
-        if backend == "cpu":
-            flat = affine(rows, weight, bias)
-        else:
-            flat = torch.baddbmm(bias.unsqueeze(1), rows, weight.transpose(1, 2))
+        flat = torch.baddbmm(bias.unsqueeze(1), rows, weight.transpose(1, 2))
         replicas, batch, steps, _ = tile.shape
         sizes = (steps, batch) if by_time else (batch, steps)
         outputs = flat.reshape(replicas, *sizes, -1)

@@ -15,7 +15,8 @@ from kernel_cases import BIASED, Case, outputs_and_gradients
 from torch import Tensor
 
 from glifr.kernels import cpu, jobs
-from glifr.networks import LSTMFC, RNNFC
+from glifr.kernels.weights_cpu import Packed, Sizes, Totals
+from glifr.networks import BNNFC, LSTMFC, RNNFC, Network
 
 _PAGE = mmap.PAGESIZE
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -43,6 +44,14 @@ class _Guarded:
         self.address = start + _PAGE + (inner - self.size if end else 0)
         ctypes.memmove(self.address, tensor.data_ptr(), self.size)
 
+    def as_tensor(self) -> Tensor:
+        """These guarded numbers, which stay as long as the tensor does."""
+        if not self.size:
+            return self.tensor
+        numbers = (ctypes.c_float * self.tensor.numel()).from_address(self.address)
+        numbers.owner = self  # type: ignore[attr-defined]
+        return torch.frombuffer(numbers, dtype=torch.float32).view(self.tensor.shape)
+
     def give_back(self) -> None:
         ctypes.memmove(self.tensor.data_ptr(), self.address, self.size)
 
@@ -65,9 +74,31 @@ def guard(end: bool) -> None:
             copy.give_back()
 
     jobs.Runner.point, jobs.Runner.run = guarded_point, guarded_run  # type: ignore[method-assign]
+    guard_parameters(end)
 
 
-def train_once(network: RNNFC | LSTMFC, steps: int) -> list[Tensor]:
+def guard_parameters(end: bool) -> None:
+    """The same for parameters, their gradients, and the totals that these come from: they are found by a table."""
+    pack, unpack, new_empty = cpu.pack, cpu.unpack, Tensor.new_empty
+
+    def guarded(tensor: Tensor) -> Tensor:
+        return _Guarded(tensor.detach(), end).as_tensor()
+
+    def guarded_pack(s: Sizes, parameters: Any, back: Any) -> Packed:
+        return pack(s, [guarded(p) for p in parameters], back)
+
+    def guarded_unpack(s: Sizes, totals: Totals, others: Tensor, *rest: Any) -> Any:
+        Tensor.new_empty = lambda *a, **k: guarded(new_empty(*a, **k))  # type: ignore[method-assign,assignment]
+        try:
+            copies = Totals(*(each if each is None else guarded(each) for each in totals))
+            return unpack(s, copies, guarded(others), *rest)
+        finally:
+            Tensor.new_empty = new_empty  # type: ignore[method-assign]
+
+    cpu.pack, cpu.unpack = guarded_pack, guarded_unpack  # type: ignore[attr-defined]
+
+
+def train_once(network: Network, steps: int) -> list[Tensor]:
     outputs = network(torch.randn(19, steps, 3, generator=torch.Generator().manual_seed(1)))
     outputs.square().sum().backward()
     return [outputs.detach(), *(p.grad for p in network.parameters() if p.grad is not None)]
@@ -80,6 +111,8 @@ def everything() -> list[Tensor]:
         generator = torch.Generator().manual_seed(hidden)
         found += train_once(RNNFC(3, hidden, 4, delay=0.15, backend="cpu", generator=generator), 10)
         found += train_once(LSTMFC(3, hidden, 4, backend="cpu", generator=generator), 7)
+        found += train_once(BNNFC(3, hidden, 17, delay=0.15, backend="cpu", generator=generator), 9)
+        found += train_once(BNNFC(3, hidden, 16, ascs=False, delay=0.1, backend="cpu", generator=generator), 3)
     return found
 
 

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from glifr import recurrent
 from glifr.equations import LSTMParameters, RNNParameters
-from glifr.kernels import lstm, memory, tanh
+from glifr.kernels import cpu, lstm, memory, tanh
+from glifr.kernels.sequence import Recurrence
 from glifr.networks import BNNFC, LSTMFC, RNNFC, forward_replicas
 from glifr.replicas import Network
 
@@ -69,10 +70,13 @@ def hidden_of(case: Case, backend: str, leaves: list[Tensor], mask: Tensor | Non
         else:
             hidden = recurrent.trace_lstm(x, LSTMParameters(*parameters), mask)[0]
         return hidden, hidden[:, :, -1]
+    if backend == "cpu":
+        recurrence = Recurrence("tanh", case.delay) if case.kind == "rnn" else Recurrence("lstm", 1)
+        return cpu.run_hidden(recurrence, [*zip(*parameters, strict=True)], x, mask, (case.inputs, case.hidden))
     if case.kind == "rnn":
-        units = recurrent.run_rnn(x, RNNParameters(*parameters), case.delay, mask, backend)
+        units = recurrent.run_rnn(x, RNNParameters(*parameters), case.delay, mask)
     else:
-        units = recurrent.run_lstm(x, LSTMParameters(*parameters), mask, backend)
+        units = recurrent.run_lstm(x, LSTMParameters(*parameters), mask)
     return torch.cat(units.tiles, 1), units.last
 
 
@@ -304,14 +308,18 @@ def test_the_backend_of_the_network_is_the_one_that_runs(
     kind: str, backend: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ran: list[str] = []
-    for name in ("run", "trace"):
-        original = getattr(recurrent, f"{name}_{kind}")
+    ways = {
+        f"glifr.networks.run_{kind}": (getattr(recurrent, f"run_{kind}"), "torch"),
+        f"glifr.networks.trace_{kind}": (getattr(recurrent, f"trace_{kind}"), "reference"),
+        "glifr.kernels.cpu.run_networks": (cpu.run_networks, "cpu"),
+    }
+    for place, (original, name) in ways.items():
 
         def watched(*args: Any, original: Any = original, name: str = name) -> Any:
-            ran.append("reference" if name == "trace" else args[-1])
+            ran.append(name)
             return original(*args)
 
-        monkeypatch.setattr(f"glifr.networks.{name}_{kind}", watched)
+        monkeypatch.setattr(place, watched)
     network = RNNFC(3, 5, 2, backend=backend) if kind == "rnn" else LSTMFC(3, 5, 2, backend=backend)
     network(torch.randn(2, 6, 3))
     network(torch.randn(2, 6, 3), track=True)

@@ -1,11 +1,12 @@
-"""Backend "cpu": a layer's whole pass as one compiled function, forward and backward, as one autograd function.
+"""Backend "cpu": a network's whole pass in a few compiled functions, forward and backward, as one autograd function.
 
 As `blocked.py`, but that products and scans are one piece of code (`passes_cpu.py`, `scan_cpu.py`, `units_cpu.py`),
-which takes a chunk of samples through all steps on one thread. Neurons are padded to whole vectors. Nothing it decides
-depends on threads or on the number of replicas, so a replica's bits are its own.
+which takes a chunk of samples through all steps on one thread. Parameters are read, and their gradients given, as the
+network keeps them (`weights_cpu.py`); neurons are padded to whole vectors in between. Nothing it decides depends on
+threads or on the number of replicas, so a replica's bits are its own.
 
-Shapes: R replicas, B batch, T steps, I inputs, H neurons, W width (the next multiple of 16), G gates per neuron (1 but
-for the LSTM), J after-spike currents, D delay in steps.
+Shapes: R replicas, B batch, T steps, I inputs, H neurons, W width (the next multiple of 16), J after-spike currents, D
+delay in steps, O outputs.
 """
 
 from __future__ import annotations
@@ -20,16 +21,16 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from glifr.equations import Constants, GLIFRState, RNNParameters
-from glifr.kernels.chunks_cpu import divide
-from glifr.kernels.padding import narrow, narrow_gates, widen, widen_gates, widen_mask, widen_neurons, width_for
-from glifr.kernels.sequence import SequenceInput, SequenceResult
+from glifr.equations import Constants, GLIFRState
+from glifr.kernels.chunks_cpu import Division, divide
+from glifr.kernels.padding import narrow, widen, widen_mask
+from glifr.kernels.sequence import Recurrence, SequenceInput, SequenceResult
+from glifr.kernels.weights_cpu import Back, Packed, Sizes, Totals, check, pack, unpack
 
 if TYPE_CHECKING:
-    from glifr.kernels.jobs_cpu import Gradients
+    from glifr.kernels.jobs_cpu import Layer, Passed
 
-
-Kind = Literal["glifr", "tanh", "lstm"]
+Readout = Literal["none", "last", "all"]
 
 
 @cache
@@ -40,39 +41,75 @@ def available() -> bool:
 
 def run(sequence: SequenceInput) -> SequenceResult:
     """Runs the sequence of a GLIFR layer, float32; differentiable once."""
-    layer = _Layer("glifr", sequence.delay, sequence.constants)
-    start = sequence.initial or ()
-    firing, *final = _run(layer, sequence.mask, sequence.history, sequence.x, *sequence.parameters, *start)
+    parameters, replicas = sequence.parameters, sequence.parameters.weight_lat.shape[0]
+    inputs, hidden = parameters.weight_in.shape[1:]
+    sizes = Sizes("glifr", replicas, inputs, hidden, parameters.a.shape[0], 0, stored=False)
+    each = zip(*(p.unbind(p.ndim - 3) for p in parameters), strict=True)
+    work = _Work(sizes, sequence.delay, sequence.constants, "none")
+    tensors = [p for replica in each for p in replica]
+    firing, *final = _run(work, sequence.mask, sequence.history, sequence.x, tensors, sequence.initial or ())
     return SequenceResult((firing,), GLIFRState(*final))
 
 
-def run_units(
-    kind: Literal["tanh", "lstm"], x: Tensor, p: RNNParameters, delay: int, mask: Tensor | None
-) -> tuple[Tensor, Tensor]:
-    """h of the tanh network or the LSTM [R,B,T,H], and its last step [R,B,H]; float32.
+Networks = Sequence[Sequence[Tensor]]  # the parameters of each, in the order of `weights_cpu.py`
 
-    x: [R or 1,B,T,I]. p: [R,I,G*H], [R,H,G*H] and [R,1,G*H]. mask: broadcastable to [R,B,T,H]. Differentiable once.
+
+def run_networks(
+    recurrence: Recurrence,
+    networks: Networks,
+    x: Tensor,
+    mask: Tensor | None,
+    sizes: tuple[int, int, int],
+    readout: Literal["last", "all"],
+) -> Tensor:
+    """Outputs [R,B,O] of the last step or [R,B,T,O] of all, of R networks from zero state; differentiable once.
+
+    x: [R or 1,B,T,I]. mask: broadcastable to [R,B,T,H]. sizes: I, H and O. Raises InputError where a parameter is not
+    what the sizes say.
     """
-    hidden, last = _run(_Layer(kind, delay), mask, None, x, *p)
+    inputs, hidden, outputs = sizes
+    all_sizes = Sizes(recurrence.kind, len(networks), inputs, hidden, recurrence.ascs, outputs, stored=True)
+    return _run_from_zero(_Work(all_sizes, recurrence.delay, recurrence.constants, readout), networks, x, mask)[0]
+
+
+def run_hidden(
+    recurrence: Recurrence, networks: Networks, x: Tensor, mask: Tensor | None, sizes: tuple[int, int]
+) -> tuple[Tensor, Tensor]:
+    """As `run_networks`, of recurrent layers alone: firing or h [R,B,T,H], its last step [R,B,H]; sizes: I, H."""
+    all_sizes = Sizes(recurrence.kind, len(networks), *sizes, recurrence.ascs, 0, stored=True)
+    work = _Work(all_sizes, recurrence.delay, recurrence.constants, "none")
+    hidden, last, *_ = _run_from_zero(work, networks, x, mask)
     return hidden, last
 
 
-class _Layer(NamedTuple):
-    """What is no tensor."""
+def _run_from_zero(work: _Work, networks: Networks, x: Tensor, mask: Tensor | None) -> tuple[Tensor, ...]:
+    return _run(work, mask, None, x, [p for network in networks for p in network], ())
 
-    kind: Kind
+
+class _Work(NamedTuple):
+    """What is no tensor. readout: without it firing is given, and the final state."""
+
+    sizes: Sizes
     delay: int
-    constants: Constants | None = None
-
-    @property
-    def parameters(self) -> int:
-        return 7 if self.kind == "glifr" else 3
+    constants: Constants | None
+    readout: Readout
+    keep: bool = False
 
 
-def _run(layer: _Layer, mask: Tensor | None, *tensors: Tensor | None) -> tuple[Tensor, ...]:
+def _run(
+    work: _Work,
+    mask: Tensor | None,
+    history: Tensor | None,
+    x: Tensor,
+    parameters: Sequence[Tensor],
+    start: Sequence[Tensor],
+) -> tuple[Tensor, ...]:
+    check(work.sizes, parameters)
+    parameters = [p if p.is_contiguous() else p.contiguous() for p in parameters]
+    tensors = [history, x, *parameters, *start]
     # Within a Function grad mode is off and needs_input_grad ignores no_grad, so what to keep is decided here.
     keep = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors)
-    found: tuple[Tensor, ...] = _Compiled.apply(layer, keep, mask, *tensors)
+    found: tuple[Tensor, ...] = _Compiled.apply(work._replace(keep=keep), mask, *tensors)
     return found
 
 
@@ -81,83 +118,86 @@ class _Compiled(Function):
 
     @staticmethod
     def forward(
-        ctx: Any, layer: _Layer, keep: bool, mask: Tensor | None, history: Tensor | None, x: Tensor, *tensors: Tensor
+        ctx: Any, work: _Work, mask: Tensor | None, history: Tensor | None, x: Tensor, *tensors: Tensor
     ) -> tuple[Tensor, ...]:
-        from glifr.kernels import jobs_cpu  # numba takes a while to import, and may not be there
+        from glifr.kernels import jobs_cpu, readout_cpu  # numba takes a while to import, and may not be there
 
-        hidden = tensors[1].shape[1]
-        width = width_for(hidden)
-        weight_in, weight_lat = tensors[:2]
-        work = jobs_cpu.Layer(
-            layer.kind,
-            hidden,
-            divide(*x.shape[1:3], layer.delay),
-            layer.constants,
-            *_others(layer, tensors[2 : layer.parameters], hidden, width),
+        s, keep = work.sizes, work.keep
+        count, width = s.replicas * s.parameters, s.width
+        back = Back(keep, keep and ctx.needs_input_grad[3], keep)
+        layer = jobs_cpu.Layer(
+            s,
+            pack(s, tensors[:count], back),
+            divide(*x.shape[1:3], work.delay),
+            work.constants,
             x.contiguous(),
             None if history is None else widen(history, width).contiguous(),
-            widen_mask(mask, hidden, width),
-            [widen(state, width).contiguous() for state in tensors[layer.parameters :]],
+            widen_mask(mask, s.hidden, width),
+            [widen(state, width).contiguous() for state in tensors[count:]],
         )
-        passed, final = jobs_cpu.forward(work, weight_in, weight_lat, keep)
+        passed, final = jobs_cpu.forward(layer, keep)
+        read = final[0] if work.readout == "last" else passed.firing
         if keep:
-            ctx.save_for_backward(
-                *(weight_in, weight_lat, *passed),
-                *(work.neurons, work.bias, work.inputs, work.history, work.mask, *work.start),
-            )
-            ctx.layer, ctx.division = layer, work.division
+            ctx.save_for_backward(*_flat(layer, passed), read)
+            ctx.work, ctx.division = work, layer.division
+            ctx.shapes = [t.shape for t in tensors[:count]]
             ctx.set_materialize_grads(False)
-        return tuple(narrow(each, hidden, width) for each in (passed.firing, *final))
+        if work.readout == "none":
+            return tuple(narrow(each, s.hidden, width) for each in (passed.firing, *final))
+        outputs = readout_cpu.forward(s, layer.packed, read.flatten(1, -2))
+        return (outputs.view(*read.shape[:-1], s.outputs),)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
-        from glifr.kernels import jobs_cpu
+        from glifr.kernels import jobs_cpu, readout_cpu
 
-        layer = ctx.layer
-        weight_in, weight_lat, values, firing, kept, neurons, bias, *arrays = ctx.saved_tensors
-        (inputs, history, mask, *start), hidden = arrays, weight_lat.shape[1]
-        work = jobs_cpu.Layer(
-            layer.kind, hidden, ctx.division, layer.constants, neurons, bias, inputs, history, mask, start
-        )
-        width, needs = work.width, ctx.needs_input_grad[3:]
-        upstream, *final = (None if g is None else widen(g, width).contiguous() for g in gradients)
-        found = jobs_cpu.backward(
-            work,
-            weight_in,
-            weight_lat,
-            jobs_cpu.Passed(values, firing, kept),
-            upstream,
-            final,
-            jobs_cpu.Wanted(needs[1], needs[0], needs[2], needs[3], any(needs[4 : 2 + layer.parameters])),
-        )
+        work, (*saved, read) = ctx.work, ctx.saved_tensors
+        s, (layer, passed) = work.sizes, _unflat(work, ctx.division, saved)
+        needs_history, needs_x, *needs = ctx.needs_input_grad[2:]
+        count, of_readout = s.replicas * s.parameters, None
+        wanted = _wanted(s, needs_x, needs_history, needs[:count])
+        recurs = any(wanted) or any(needs[count:])
+        upstream, final = None, list[Tensor | None]()
+        if work.readout == "none":
+            upstream, *final = (None if g is None else widen(g, s.width).contiguous() for g in gradients)
+        else:
+            assert gradients[0] is not None
+            gradient = gradients[0].contiguous().flatten(1, -2)
+            reaching, of_readout = readout_cpu.backward(s, layer.packed, read.flatten(1, -2), gradient, recurs)
+            upstream, final = (None, [reaching]) if work.readout == "last" else (reaching, [])
+        found = jobs_cpu.backward(layer, passed, upstream, final, wanted) if recurs else None
+        totals = Totals(None if found is None else found.totals, of_readout)
         return (
-            *(None, None, None),
-            narrow(found.history, hidden, width),
-            _shared(found.x, inputs.shape[0]),
-            *_parameters(layer, found, hidden, width),
-            *(narrow(state, hidden, width) for state in found.start[: len(start)]),
+            *(None, None),
+            None if found is None else narrow(found.history, s.hidden, s.width),
+            None if found is None else _shared(found.x, layer.inputs.shape[0]),
+            *unpack(s, totals, layer.packed.others, ctx.shapes, needs[:count]),
+            *(narrow(state, s.hidden, s.width) for state in (found.start if found else [])[: len(needs) - count]),
         )
 
 
-def _others(layer: _Layer, tensors: Sequence[Tensor], hidden: int, width: int) -> tuple[Tensor | None, Tensor | None]:
-    """Parameters beside the weights, of W neurons: of GLIFR neurons, or the bias."""
-    if layer.kind == "glifr":
-        return widen_neurons(tensors, width), None
-    return None, widen_gates(tensors[0], hidden, width).contiguous()
+def _wanted(s: Sizes, x: bool, history: bool, parameters: Sequence[bool]) -> Any:
+    """Whether any replica wants a gradient; replicas that do not are given none afterwards."""
+    from glifr.kernels.jobs_cpu import Wanted
+
+    each = [parameters[begin : begin + s.recurrent] for begin in range(0, len(parameters), s.parameters)]
+    return Wanted(
+        x, history, any(n[0] for n in each), any(n[1] for n in each), any(needed for n in each for needed in n[2:])
+    )
 
 
-def _parameters(layer: _Layer, found: Gradients, hidden: int, width: int) -> list[Tensor | None]:
-    """Gradients in the order of the parameters: thresh, dt k_m [R,1,H] and dt k_j, r, a [J,R,1,H] after the weights."""
-    lateral = None if found.weight_lat is None else found.weight_lat[:, :hidden]
-    weights = [narrow_gates(found.weight_in, hidden, width), narrow_gates(lateral, hidden, width)]
-    if found.others is None:
-        return [*weights, *[None] * (layer.parameters - 2)]
-    if layer.kind != "glifr":
-        return [*weights, narrow_gates(found.others, hidden, width)]
-    sums = narrow(found.others, hidden, width)
-    currents = sums[:, 2:].unflatten(1, (-1, 3)).permute(2, 1, 0, 3).unsqueeze(3)
-    return [*weights, sums[:, :1], sums[:, 1:2], *currents.unbind(0)]
+def _flat(layer: Layer, passed: Passed) -> tuple[Tensor | None, ...]:
+    return (*layer.packed, *passed, layer.inputs, layer.history, layer.mask, *layer.start)
+
+
+def _unflat(work: _Work, division: Division, tensors: Sequence[Any]) -> tuple[Layer, Passed]:
+    from glifr.kernels.jobs_cpu import Layer, Passed
+
+    first, second = len(Packed._fields), len(Packed._fields) + len(Passed._fields)
+    inputs, history, mask, *start = tensors[second:]
+    packed, passed = Packed(*tensors[:first]), Passed(*tensors[first:second])
+    return Layer(work.sizes, packed, division, work.constants, inputs, history, mask, start), passed
 
 
 def _shared(gradient: Tensor | None, replicas: int) -> Tensor | None:

@@ -57,31 +57,36 @@ def pool() -> Any:
     return call
 
 
+@cache
+def _numbers_of(places: tuple[str, ...]) -> dict[str, int]:
+    return {place: number for number, place in enumerate(places)}
+
+
 class Runner:
     """Compiled code and its job. places: the named tuple's field names, `next_task`, `next_thread`, `tasks` first."""
 
     def __init__(self, code: Any, places: tuple[str, ...]) -> None:
         self._code, self._used = code, list[Tensor]()
-        self._places, self._values = places, dict[str, int]()
+        self._numbers, self._job = _numbers_of(places), array("q", bytes(8 * len(places)))
 
     def set(self, **values: int) -> None:
-        self._values |= values
+        for name, value in values.items():
+            self._job[self._numbers[name]] = value
 
     def point(self, **tensors: Tensor | None) -> None:
         """Sets addresses of contiguous tensors, which stay alive as long as this does."""
         for name, tensor in tensors.items():
             if tensor is not None:
                 self._used.append(tensor)
-                self._values[name] = tensor.data_ptr()
+                self._job[self._numbers[name]] = tensor.data_ptr()
 
     def keep(self, tensor: Tensor) -> None:
         """Keeps a tensor alive whose address was set by itself."""
         self._used.append(tensor)
 
     def run(self, threads: int) -> None:
-        """Does all tasks."""
-        job = array("q", [self._values.get(place, 0) for place in self._places])
-        address, _ = job.buffer_info()
+        """Does all tasks; once, as the counters are used up then."""
+        address, _ = self._job.buffer_info()
         if threads > 1:
             pool()(self._code.address, address, threads, 0)
         else:

@@ -1,8 +1,9 @@
 # mypy: disable-error-code="untyped-decorator"
-"""Brings weights into the order in which compiled products read them: column panels of one vector, filled with zeros.
+"""Brings parameters into the order in which compiled products read them: column panels of one vector, zeros beyond.
 
 A matrix [K,N] becomes [N / 16, K, 16]. Its rows and its columns may each be gates of some neurons: H numbers of a gate,
-which become W, the next multiple of 16.
+which become W, the next multiple of 16. Of one row, that is the row itself, widened. What is stored unconstrained is
+read on the way. What is moved: `moves.py`.
 """
 
 from __future__ import annotations
@@ -13,99 +14,122 @@ import numpy as np
 from torch import Tensor
 
 from glifr.kernels.jobs import Runner, compiled, threads_for
-from glifr.kernels.padding import LANES, width_for
-from glifr.kernels.vectors import BYTES, get, load, number_at, splat, store, store_number, take
+from glifr.kernels.moves import DECAY, FIELDS, MOVE, MULTIPLIER
+from glifr.kernels.padding import LANES
+from glifr.kernels.vectors import (
+    BYTES,
+    get,
+    inlined,
+    load,
+    number_at,
+    sigmoid,
+    splat,
+    store,
+    store_number,
+    take,
+    tanh,
+)
 
-_ZERO = np.float32(0)
+_ZERO, _HALF = np.float32(0), np.float32(0.5)
 _LEAST = 2**14  # numbers that make another thread worth its start
 
 
 class Job(NamedTuple):
-    """Places in a job: counts, addresses, and strides in bytes."""
+    """Places in a job."""
 
     next_task: int = 0
     next_thread: int = 1
-    tasks: int = 2  # panels of all replicas
-    panels: int = 3  # of a replica
-    rows: int = 4  # K of the result
-    rows_of_gate: int = 5  # W, of which so many are filled:
-    filled_rows: int = 6
-    columns_of_gate: int = 7
-    filled_columns: int = 8
-    source: int = 9
-    source_replica: int = 10
-    row: int = 11
-    row_gate: int = 12
-    column: int = 13
-    column_gate: int = 14
-    target: int = 15
+    tasks: int = 2  # panels of all moves
+    moves: int = 3
+    table: int = 4
+    target: int = 5
 
 
 _JOB = Job()
+
+
+@inlined
+def move_of(job: int, table: int, moves: int, move: int, task: int) -> Any:
+    """The move of a task, as its number; looked for from `move` on, as a thread's tasks only rise."""
+    while move + 1 < get(job, moves) and get(table + 8 * FIELDS * (move + 1), MOVE.first) <= task:
+        move += 1
+    return move
+
+
+@inlined
+def gate_offset(move: int, gate: int, stride: int) -> Any:
+    """Where a gate begins in the parameter."""
+    return (gate ^ (gate >> 1) if get(move, MOVE.swapped) != 0 else gate) * get(move, stride)
+
+
+@inlined
+def _as_read(how: int, stored: Any) -> Any:
+    """glifr.parameters.read_decay or read_multiplier."""
+    if how == DECAY:
+        return sigmoid(stored)
+    if how == MULTIPLIER:
+        return splat(_ZERO) - tanh(stored * _HALF)
+    return stored
+
+
+@inlined
+def _pack_some(target: int, at: int, second: int, column: int, count: int, how: int) -> None:
+    """The first `count` of a vector, one by one; zeros beyond."""
+    store(target, splat(_ZERO))
+    for n in range(count):
+        number = number_at(at + n * column)
+        if second != 0:
+            number += number_at(second + n * column)
+        store_number(target + 4 * n, number)
+    if how != 0:
+        store(target, _as_read(how, load(target)))
+        for n in range(count, LANES):
+            store_number(target + 4 * n, _ZERO)
+
+
+@inlined
+def _pack_panel(job: int, move: int, panel: int) -> None:
+    in_gate, column = get(move, MOVE.rows_of_gate), panel * LANES
+    gate, first = column // get(move, MOVE.columns_of_gate), column % get(move, MOVE.columns_of_gate)
+    count = max(min(get(move, MOVE.filled_columns) - first, LANES), 0)
+    start = gate_offset(move, gate, MOVE.column_gate) + first * get(move, MOVE.column)
+    rows, how = get(move, MOVE.rows), get(move, MOVE.how)
+    target = get(job, _JOB.target) + get(move, MOVE.place) + panel * rows * BYTES
+    whole = count == LANES and get(move, MOVE.column) == 4
+    for k in range(rows):
+        offset = start + gate_offset(move, k // in_gate, MOVE.row_gate) + k % in_gate * get(move, MOVE.row)
+        second = get(move, MOVE.second)
+        if second != 0:
+            second += offset
+        if k % in_gate >= get(move, MOVE.filled_rows):
+            store(target, splat(_ZERO))
+        elif whole and second == 0:
+            store(target, _as_read(how, load(get(move, MOVE.parameter) + offset)))
+        else:
+            _pack_some(target, get(move, MOVE.parameter) + offset, second, get(move, MOVE.column), count, how)
+        target += BYTES
 
 
 def build() -> Any:
     """Packs, a panel a task."""
 
     def pack_panels(job: int) -> None:
-        rows, in_gate = get(job, _JOB.rows), get(job, _JOB.rows_of_gate)
+        move = 0
         while True:
             task = take(job)
             if task >= get(job, _JOB.tasks):
                 break
-            replica, column = task // get(job, _JOB.panels), task % get(job, _JOB.panels) * LANES
-            gate, first = column // get(job, _JOB.columns_of_gate), column % get(job, _JOB.columns_of_gate)
-            count = max(min(get(job, _JOB.filled_columns) - first, LANES), 0)
-            source = get(job, _JOB.source) + replica * get(job, _JOB.source_replica)
-            source += gate * get(job, _JOB.column_gate) + first * get(job, _JOB.column)
-            target = get(job, _JOB.target) + task * rows * BYTES
-            for k in range(rows):
-                at = source + k // in_gate * get(job, _JOB.row_gate) + k % in_gate * get(job, _JOB.row)
-                if k % in_gate >= get(job, _JOB.filled_rows):
-                    store(target, splat(_ZERO))
-                elif count == LANES and get(job, _JOB.column) == 4:
-                    store(target, load(at))
-                else:
-                    store(target, splat(_ZERO))
-                    for n in range(count):
-                        store_number(target + 4 * n, number_at(at + n * get(job, _JOB.column)))
-                target += BYTES
+            move = move_of(job, get(job, _JOB.table), _JOB.moves, move, task)
+            at = get(job, _JOB.table) + 8 * FIELDS * move
+            _pack_panel(job, at, task - get(at, MOVE.first))
 
     return pack_panels
 
 
-class Side(NamedTuple):
-    """Rows or columns of a matrix: gates of `wide` numbers, of which `filled` come from the source."""
-
-    filled: int
-    wide: int
-    gates: int = 1
-
-    def strides(self, stride: int) -> tuple[int, int]:
-        """From a number to the next, and from a gate to the next, in bytes; stride: of the source."""
-        return 4 * stride, 4 * stride * self.filled
-
-
-def pack(source: Tensor, rows: Side, columns: Side) -> Tensor:
-    """source [R, rows, columns], with any strides -> [R, columns / 16, rows, 16]."""
-    panels, count = columns.gates * columns.wide // LANES, rows.gates * rows.wide
-    found = source.new_empty(source.shape[0], panels, count, LANES)
-    (row, row_gate), (column, column_gate) = rows.strides(source.stride(1)), columns.strides(source.stride(2))
+def pack(table: np.ndarray, target: Tensor) -> None:
+    """Does the moves of a table, whose addresses are set, into `target`."""
+    panels = table[-1, MOVE.first] + table[-1, MOVE.columns] // LANES
     runner = Runner(compiled(build), Job._fields)
-    runner.set(tasks=source.shape[0] * panels, panels=panels, rows=count)
-    runner.set(rows_of_gate=rows.wide, filled_rows=rows.filled, row=row, row_gate=row_gate)
-    runner.set(columns_of_gate=columns.wide, filled_columns=columns.filled, column=column, column_gate=column_gate)
-    runner.set(source=source.data_ptr(), source_replica=4 * source.stride(0))
-    runner.point(target=found)
-    runner.keep(source)
-    runner.run(threads_for(-(-found.numel() // _LEAST)))
-    return found
-
-
-def pack_plain(source: Tensor) -> Tensor:
-    """[R,K,N] without gates; columns are filled up to whole vectors."""
-    _, rows, columns = source.shape
-    return pack(source, Side(rows, rows), Side(columns, width_for(columns)))
-
-
-__all__ = ["Side", "pack", "pack_plain"]
+    runner.set(tasks=int(panels), moves=len(table), table=table.__array_interface__["data"][0])
+    runner.point(target=target)
+    runner.run(threads_for(-(-target.numel() // _LEAST)))

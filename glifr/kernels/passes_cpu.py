@@ -12,9 +12,7 @@ from typing import Any
 
 from glifr.kernels.places_cpu import JOB, block_rows, clear, copy, step_row
 from glifr.kernels.products_cpu import multiply, multiply_across
-from glifr.kernels.vectors import BYTES, called, get, inlined, load, store, take
-
-SUMMED = 2**15  # bytes of gradients that a task adds
+from glifr.kernels.vectors import called, get, inlined
 
 
 @called
@@ -157,22 +155,3 @@ def history_gradient(job: int, synaptic: Any, chunk: Any) -> None:
     place = block_rows(job, get(job, JOB.g_history), 4 * width, delay, chunk, 0)
     weight = get(job, JOB.weight_lat) + replica * 4 * width * columns
     multiply(sent, weight, place, size, min(delay, steps), columns, width, 0)
-
-
-def build_sum() -> Any:
-    """Adds the gradients of all groups to those of the first, in the groups' order; a part of the numbers a task."""
-
-    def over_groups(job: int) -> None:
-        size = 4 * get(job, JOB.total) * get(job, JOB.replicas)
-        first = get(job, JOB.totals)
-        while True:
-            begin = take(job + 8 * JOB.next_task) * SUMMED
-            if begin >= size:
-                break
-            for k in range(first + begin, first + min(begin + SUMMED, size), BYTES):
-                total = load(k)
-                for group in range(1, get(job, JOB.groups)):
-                    total = total + load(k + group * size)
-                store(k, total)
-
-    return over_groups

@@ -2,8 +2,8 @@
 """The readout y = h W^T + b of backend "cpu", forward and backward, compiled by numba, in float32.
 
 A task is `CHUNK` rows of a replica forward, and a group of such chunks backward, whose weight gradients are added in
-the groups' order: a replica's bits are its own on any number of threads. Outputs are padded to whole vectors; of a row
-of h only H numbers are read, so that it may be part of a longer one.
+the groups' order: a replica's bits are its own on any number of threads. Outputs are padded to whole vectors; so are
+neurons, of which H are read.
 
 Shapes: R replicas, n rows (steps and samples), H neurons, W its next multiple of 16, O outputs, P its next multiple.
 """
@@ -13,14 +13,15 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from glifr.kernels.jobs import Runner, compiled, threads_for
 from glifr.kernels.memory import empty
-from glifr.kernels.pack_cpu import Side, pack, pack_plain
-from glifr.kernels.padding import widen, width_for
+from glifr.kernels.padding import LANES
 from glifr.kernels.products_cpu import multiply, multiply_across
-from glifr.kernels.vectors import BYTES, get, inlined, load, splat, store, take
+from glifr.kernels.vectors import BYTES, get, inlined, load, number_at, splat, store, store_number, take
+from glifr.kernels.weights_cpu import Packed, Sizes
 
 CHUNK = 64  # rows
 _GROUPS = 8  # at most: how many threads a backward pass of one replica can use
@@ -28,7 +29,7 @@ _ZERO = np.float32(0)
 
 
 class Job(NamedTuple):
-    """Places in a job: counts, addresses (0 where there is none), and strides in bytes."""
+    """Places in a job: counts and addresses (0 where there is none)."""
 
     next_task: int = 0
     next_thread: int = 1
@@ -40,15 +41,16 @@ class Job(NamedTuple):
     hidden: int = 7  # H
     width: int = 8  # W
     outputs: int = 9  # P
-    h: int = 10
-    h_row: int = 11
-    h_replica: int = 12
-    weight: int = 13  # packed: forward [H,P], backward [P,W]
-    bias: int = 14  # [R,P]
-    y: int = 15  # [R,n,P], or its gradient
+    h: int = 10  # [R,n,W]
+    weight: int = 11  # packed: forward [H,P], backward [P,W]
+    bias: int = 12  # [R,P]
+    y: int = 13  # [R,n,P]
+    g_y: int = 14  # [R,n,O]
+    filled_outputs: int = 15  # O
     g_h: int = 16  # [R,n,W]
     g_weight: int = 17  # [groups,R,H + 1,P]; the last row is the bias's
     ones: int = 18  # one number
+    scratch: int = 19  # [threads,CHUNK,P]
 
 
 _JOB = Job()
@@ -62,30 +64,42 @@ def _rows_of(job: int, number: int) -> Any:
 
 @inlined
 def _forward_rows(job: int, replica: int, first: int, count: int) -> None:
-    hidden, outputs = get(job, _JOB.hidden), get(job, _JOB.outputs)
+    hidden, outputs, width = get(job, _JOB.hidden), get(job, _JOB.outputs), get(job, _JOB.width)
     weight = get(job, _JOB.weight) + 4 * replica * hidden * outputs
     bias = get(job, _JOB.bias) + 4 * replica * outputs
-    y = get(job, _JOB.y) + 4 * outputs * (replica * get(job, _JOB.rows) + first)
-    h = get(job, _JOB.h) + replica * get(job, _JOB.h_replica) + first * get(job, _JOB.h_row)
+    row = replica * get(job, _JOB.rows) + first
+    y, h = get(job, _JOB.y) + 4 * outputs * row, get(job, _JOB.h) + 4 * width * row
     for p in range(0, 4 * outputs, BYTES):
         for n in range(count):
             store(y + 4 * n * outputs + p, load(bias + p))
-    multiply((h, get(job, _JOB.h_row), 0), weight, (y, 4 * outputs, 0), 1, count, hidden, outputs, 1)
+    multiply((h, 4 * width, 0), weight, (y, 4 * outputs, 0), 1, count, hidden, outputs, 1)
 
 
 @inlined
-def _backward_rows(job: int, replica: int, first: int, count: int, g_weight: int) -> None:
+def _widened(job: int, own: int, row: int, count: int) -> None:
+    """Writes some rows of g_y to this thread's scratch, as [count,P]."""
+    filled, outputs = get(job, _JOB.filled_outputs), get(job, _JOB.outputs)
+    source = get(job, _JOB.g_y) + 4 * filled * row
+    for n in range(count):
+        place = own + 4 * outputs * n
+        store(place + 4 * (outputs - LANES), splat(_ZERO))
+        for k in range(filled):
+            store_number(place + 4 * k, number_at(source + 4 * k))
+        source += 4 * filled
+
+
+@inlined
+def _backward_rows(job: int, replica: int, chunk: Any, g_weight: int, own: int) -> None:
+    first, count = chunk
     hidden, width, outputs = get(job, _JOB.hidden), get(job, _JOB.width), get(job, _JOB.outputs)
-    place = replica * get(job, _JOB.rows) + first
-    y = get(job, _JOB.y) + 4 * outputs * place
+    row = replica * get(job, _JOB.rows) + first
+    _widened(job, own, row, count)
+    g_y = own, 4 * outputs, 0
     if get(job, _JOB.g_h) != 0:
         weight = get(job, _JOB.weight) + 4 * replica * outputs * width
-        g_h = get(job, _JOB.g_h) + 4 * width * place
-        multiply((y, 4 * outputs, 0), weight, (g_h, 4 * width, 0), 1, count, outputs, width, 0)
-    h = get(job, _JOB.h) + replica * get(job, _JOB.h_replica) + first * get(job, _JOB.h_row)
-    multiply_across((h, get(job, _JOB.h_row), 0), (y, 4 * outputs, 0), 1, count, hidden, outputs, g_weight)
-    bias = g_weight + 4 * hidden * outputs
-    multiply_across((get(job, _JOB.ones), 0, 0), (y, 4 * outputs, 0), 1, count, 1, outputs, bias)
+        multiply(g_y, weight, (get(job, _JOB.g_h) + 4 * width * row, 4 * width, 0), 1, count, outputs, width, 0)
+    multiply_across((get(job, _JOB.h) + 4 * width * row, 4 * width, 0), g_y, 1, count, hidden, outputs, g_weight)
+    multiply_across((get(job, _JOB.ones), 0, 0), g_y, 1, count, 1, outputs, g_weight + 4 * hidden * outputs)
 
 
 def build_forward() -> Any:
@@ -108,50 +122,45 @@ def build_backward() -> Any:
     """Gradients, a group of chunks a task."""
 
     def backward(job: int) -> None:
+        outputs = get(job, _JOB.outputs)
+        own = get(job, _JOB.scratch) + 4 * CHUNK * outputs * take(job + 8 * _JOB.next_thread)
         while True:
             task = take(job)
             if task >= get(job, _JOB.tasks):
                 break
             replica, group = task // get(job, _JOB.groups), task % get(job, _JOB.groups)
-            size = 4 * (get(job, _JOB.hidden) + 1) * get(job, _JOB.outputs)
+            size = 4 * (get(job, _JOB.hidden) + 1) * outputs
             g_weight = get(job, _JOB.g_weight) + size * (group * get(job, _JOB.replicas) + replica)
             for k in range(0, size, BYTES):
                 store(g_weight + k, splat(_ZERO))
             for number in range(group * get(job, _JOB.chunks), (group + 1) * get(job, _JOB.chunks)):
-                first, count = _rows_of(job, number)
-                if count > 0:
-                    _backward_rows(job, replica, first, count, g_weight)
+                chunk = _rows_of(job, number)
+                if chunk[1] > 0:
+                    _backward_rows(job, replica, chunk, g_weight, own)
 
     return backward
 
 
-def forward(h: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """h [R,n,H], whose rows are contiguous each, weight [R,O,H], bias [R,O]: [R,n,O]."""
-    wide = width_for(weight.shape[1])
-    y = empty((*h.shape[:2], wide), h)
-    runner = _runner(build_forward, h, wide)
-    runner.point(weight=pack_plain(weight.transpose(1, 2)), bias=widen(bias, wide).contiguous(), y=y)
+def forward(s: Sizes, packed: Packed, h: Tensor) -> Tensor:
+    """h [R,n,W] -> [R,n,O]."""
+    y = empty((*h.shape[:2], s.wide_outputs), h)
+    runner = _runner(build_forward, s, h)
+    runner.point(weight=packed.readout, bias=packed.readout_bias, y=y)
     _run(runner, h, chunks=True)
-    return y[..., : weight.shape[1]]
+    return y[..., : s.outputs]
 
 
-def backward(gradient: Tensor, h: Tensor, weight: Tensor, needs_h: bool) -> tuple[Tensor | None, Tensor, Tensor]:
-    """gradient [R,n,O]: those of h [R,n,H], None where not needed, weight [R,O,H] and bias [R,O]."""
-    replicas, outputs, hidden = weight.shape
-    wide, width, (_, groups) = width_for(outputs), width_for(hidden), _groups(h.shape[1])
-    runner = _runner(build_backward, h, wide)
-    g_h = empty((*h.shape[:2], width), h) if needs_h else None
-    g_weight = empty((groups, replicas, hidden + 1, wide), h)
-    gradient = widen(gradient, wide).contiguous()
-    runner.point(y=gradient, g_h=g_h, g_weight=g_weight, ones=h.new_ones(1))
+def backward(s: Sizes, packed: Packed, h: Tensor, gradient: Tensor, needs_h: bool) -> tuple[Tensor | None, Tensor]:
+    """gradient [R,n,O], contiguous: that of h [R,n,W], None where not needed, and totals [groups,R,H+1,P]."""
+    runner = _runner(build_backward, s, h)
+    g_h = empty(h.shape, h) if needs_h else None
+    totals = empty((_groups(h.shape[1])[1], s.replicas, s.hidden + 1, s.wide_outputs), h)
+    scratch = empty((torch.get_num_threads() * CHUNK * s.wide_outputs,), h)
+    runner.point(g_y=gradient, g_h=g_h, g_weight=totals, ones=h.new_ones(1), scratch=scratch)
     if needs_h:
-        runner.point(weight=pack(weight, Side(outputs, wide), Side(hidden, width)))
+        runner.point(weight=packed.readout_back)
     _run(runner, h, chunks=False)
-    total, *others = g_weight.unbind(0)
-    for other in others:
-        total += other
-    found = None if g_h is None else g_h[..., :hidden]
-    return found, total[:, :hidden, :outputs].transpose(1, 2), total[:, hidden, :outputs]
+    return g_h, totals
 
 
 def _groups(rows: int) -> tuple[int, int]:
@@ -161,12 +170,11 @@ def _groups(rows: int) -> tuple[int, int]:
     return chunks, -(-count // chunks)
 
 
-def _runner(build: Any, h: Tensor, wide: int) -> Runner:
-    replicas, rows, hidden = h.shape
-    runner, (chunks, groups) = Runner(compiled(build), Job._fields), _groups(rows)
-    runner.set(replicas=replicas, groups=groups, chunks=chunks, rows=rows, hidden=hidden, outputs=wide)
-    runner.set(width=width_for(hidden), h=h.data_ptr(), h_row=4 * h.stride(1), h_replica=4 * h.stride(0))
-    runner.keep(h)
+def _runner(build: Any, s: Sizes, h: Tensor) -> Runner:
+    runner, (chunks, groups) = Runner(compiled(build), Job._fields), _groups(h.shape[1])
+    runner.set(replicas=s.replicas, groups=groups, chunks=chunks, rows=h.shape[1], hidden=s.hidden, width=s.width)
+    runner.set(outputs=s.wide_outputs, filled_outputs=s.outputs)
+    runner.point(h=h)
     return runner
 
 

@@ -5,12 +5,23 @@ Shapes: R replicas, B batch, T steps, I inputs, H neurons, J after-spike current
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
 from glifr.equations import Constants, GLIFRParameters, GLIFRState
+
+Kind = Literal["glifr", "tanh", "lstm"]
+
+
+class Recurrence(NamedTuple):
+    """A recurrent layer, beside its parameters. ascs: J. constants: GLIFR's."""
+
+    kind: Kind
+    delay: int
+    ascs: int = 0
+    constants: Constants | None = None
 
 
 class SequenceInput(NamedTuple):

@@ -101,6 +101,16 @@ def number_at(typing_context: Any, address: Any) -> Any:
 
 
 @intrinsic
+def number_in(typing_context: Any, value: Any, place: Any) -> Any:
+    """The one number at a place of a vector."""
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.extract_element(*arguments)
+
+    return types.float32(vector, types.int64), build
+
+
+@intrinsic
 def integer_at(typing_context: Any, address: Any) -> Any:
     """The one 64-bit integer at an address."""
 
