@@ -8,7 +8,7 @@ Shapes: R replicas, B batch, T steps, I inputs, H neurons, O outputs.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,10 @@ from glifr.errors import InputError
 from glifr.kernels import BACKENDS, choose_backend
 from glifr.networks import BNNFC, LSTMFC, RNNFC, Network, forward_replicas
 from glifr.optimizer import make_adam
+from glifr.replicas import prepare_replicas
+
+if TYPE_CHECKING:
+    from glifr.kernels.prepared_cpu import PreparedPass
 
 LOOP = "reference"
 Step = Callable[[], object]
@@ -29,13 +33,17 @@ Kind = Literal["GLIFR", "RNN", "LSTM"]
 
 
 class Candidate(NamedTuple):
-    """One way to compute a training step. name: unique. group: how it is shown. graph: replayed as a CUDA graph."""
+    """One way to compute a training step. name: unique. group: how it is shown.
+
+    graph: replayed as a CUDA graph. prepared: as training does it on a CPU, prepared where that pays.
+    """
 
     name: str
     group: Literal["loop", "backend", "network", "peer"]
     backend: str = ""
     kind: Kind = "GLIFR"
     graph: bool = False
+    prepared: bool = False
 
     def delay(self, shape: Shape) -> int:
         """D in steps; peers and the LSTM have one step whatever the shape says."""
@@ -76,6 +84,8 @@ def candidates(device: torch.device) -> tuple[list[Candidate], list[Absent]]:
     if device.type == "cuda":
         auto = choose_backend("auto", device)
         found.append(Candidate(f"{auto}, CUDA graph", "backend", auto, graph=True))
+    elif "cpu" in able:
+        found.append(Candidate("cpu, prepared", "backend", "cpu", prepared=True))
     found += [Candidate("RNNFC", "network", "auto", "RNN"), Candidate("LSTMFC", "network", "auto", "LSTM")]
     for name in PEERS:
         why = why_absent(name)
@@ -89,7 +99,7 @@ def candidates(device: torch.device) -> tuple[list[Candidate], list[Absent]]:
 def fastest(device: torch.device) -> str:
     """The name of the candidate that training takes on `device`."""
     auto = choose_backend("auto", device)
-    return f"{auto}, CUDA graph" if device.type == "cuda" else auto
+    return f"{auto}, CUDA graph" if device.type == "cuda" else f"{auto}, prepared" if auto == "cpu" else auto
 
 
 def training_step(shape: Shape, candidate: Candidate, device: torch.device) -> Step:
@@ -100,6 +110,10 @@ def training_step(shape: Shape, candidate: Candidate, device: torch.device) -> S
         model = network(shape, candidate.backend, candidate.kind).to(device)
     x, y = batch(shape, device)
     optimizer = adam(model.parameters(), device)
+    if candidate.prepared and isinstance(model, Network):
+        prepared = prepare_replicas([model], x.unsqueeze(0), shape.readout)
+        if prepared is not None:
+            return _prepared_step(shape, prepared, (x.unsqueeze(0), y), optimizer)
 
     def step() -> None:
         optimizer.zero_grad(set_to_none=True)
@@ -109,20 +123,35 @@ def training_step(shape: Shape, candidate: Candidate, device: torch.device) -> S
     return recorded(step) if candidate.graph else step
 
 
+def _prepared_step(
+    shape: Shape, prepared: PreparedPass, data: tuple[Tensor, Tensor], optimizer: torch.optim.Adam
+) -> Step:
+    x, y = data
+
+    def step() -> None:
+        prepared.learn(x, lambda outputs: loss_of(shape, outputs[0], y))
+        optimizer.step()
+
+    return step
+
+
 def seeds_step(shape: Shape, seeds: int, device: torch.device, graph: bool = False) -> Step:
-    """One training step of R networks as one computation, each on data of its own."""
-    models = [network(shape, "auto", seed=seed) for seed in range(seeds)]
-    for model in models:
-        model.to(device)
+    """One training step of R networks as one computation, as training does it, each on data of its own."""
+    models = [network(shape, "auto", seed=seed).to(device) for seed in range(seeds)]
     drawn = [batch(shape, device, seed) for seed in range(seeds)]
     x, y = torch.stack([d[0] for d in drawn]), torch.stack([d[1] for d in drawn])
     optimizer = adam((p for model in models for p in model.parameters()), device)
+    prepared = prepare_replicas(models, x, shape.readout)
+
+    def losses_of(outputs: Tensor) -> Tensor:
+        return torch.stack([loss_of(shape, outputs[r], y[r]) for r in range(seeds)])
 
     def step() -> None:
-        optimizer.zero_grad(set_to_none=True)
-        outputs = forward_replicas(models, x, readout=shape.readout)
-        losses = [loss_of(shape, outputs[r], y[r]) for r in range(seeds)]
-        torch.stack(losses).sum().backward()  # type: ignore[no-untyped-call]
+        if prepared is not None:
+            prepared.learn(x, losses_of)
+        else:
+            optimizer.zero_grad(set_to_none=True)
+            losses_of(forward_replicas(models, x, readout=shape.readout)).sum().backward()  # type: ignore[no-untyped-call]
         optimizer.step()
 
     return recorded(step) if graph else step

@@ -25,7 +25,8 @@ One training step is forward, loss, backward and Adam, the same optimiser call o
 every backend is checked against the plain loop in float64. All candidates are warmed up and take turns in short
 samples; a ratio compares the two samples of one round, and is given as the median over rounds with its least and
 greatest value. `reference` is the plain loop over time steps in eager PyTorch; the other lower-case names are backends
-that compute the same network. RNNFC and LSTMFC are this project's other networks; nn.RNN, nn.LSTM and other libraries'
+that compute the same network. `prepared` is what training takes on a CPU: where a step is short, the jobs of backend
+`cpu` are made once and autograd is left out; the numbers are the same. RNNFC and LSTMFC are this project's other networks; nn.RNN, nn.LSTM and other libraries'
 layers have the same B, T, H, readout, loss and optimiser, but their own equations and no delay. Letters: B batch,
 T steps, H neurons, D delay in steps, R seeds."""
 
@@ -176,7 +177,7 @@ def _memory(results: Results) -> list[str]:
     rows = [
         [row["title"], row["candidate"], f"{row['D']:.0f}", amount(row["bytes"] / 1e6)] for _, row in table.iterrows()
     ]
-    words = "Peak of one training step above what the process had before it, each in a fresh process."
+    words = "Peak of a network, its batch and one step above what the process had before, each in a process of its own."
     return ["### Memory", words, markdown_table(["", "", "D", "MB"], rows)]
 
 

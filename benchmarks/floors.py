@@ -38,7 +38,7 @@ def product_rate(device: torch.device) -> float:
     """Operations a second of [2048,256] times [256,256] in float32."""
     left, right = torch.randn(1, _ROWS, _SIDE, device=device), torch.randn(1, _SIDE, _SIDE, device=device)
     out, wait = torch.empty(_ROWS, _SIDE, device=device), waiting(device)
-    ways = [lambda: torch.mm(left[0], right[0], out=out)]
+    ways: list[Callable[[], object]] = [lambda: torch.mm(left[0], right[0], out=out)]
     if device.type == "cpu" and cpu.available():
         ways.append(_own_product(left, right[0]))
     best, end = float("inf"), time.perf_counter() + _SECONDS
@@ -47,10 +47,11 @@ def product_rate(device: torch.device) -> float:
     return 2 * _ROWS * _SIDE * _SIDE / best
 
 
-def _own_product(left: Tensor, right: Tensor) -> Callable[[], Tensor]:
+def _own_product(left: Tensor, right: Tensor) -> Callable[[], object]:
     """That of backend "cpu", as a readout of H = O neurons does it."""
     from glifr.kernels import readout_cpu  # needs numba
 
     sizes, one = Sizes("tanh", 1, 1, _SIDE, 0, _SIDE, stored=True), torch.zeros(1, _SIDE)
-    packed = pack(sizes, [one, right, one, right.T.contiguous(), one[0]], Back(False, False, False))
-    return lambda: readout_cpu.forward(sizes, packed, left)
+    packed, packing = pack(sizes, [one, right, one, right.T.contiguous(), one[0]], Back(False, False, False))
+    packing.run()
+    return readout_cpu.forward(sizes, packed, left)[1].run

@@ -61,18 +61,17 @@ def in_own_process(shape: Shape, candidate: Candidate, device: torch.device) -> 
 
 
 def of_this_process(shape: Shape, candidate: Candidate, device: torch.device) -> int:
-    """Bytes that one step adds. A tiny step goes before it, which loads and compiles what is loaded and compiled."""
+    """Bytes that a network, its batch and one step add; what is loaded and compiled is so by a tiny step before it."""
     training_step(replace(shape, batch=2, steps=min(shape.steps, 2 * shape.delay + 1, 50)), candidate, device)()
-    step = training_step(shape, candidate, device)
     if device.type == "cuda":
         torch.cuda.synchronize(device)
         torch.cuda.reset_peak_memory_stats(device)
         before = torch.cuda.memory_allocated(device)
-        step()
+        training_step(shape, candidate, device)()
         torch.cuda.synchronize(device)
         return torch.cuda.max_memory_allocated(device) - before
     before = _resident_from_here()
-    step()
+    training_step(shape, candidate, device)()
     return max(0, _peak() - before)
 
 

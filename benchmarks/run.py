@@ -125,7 +125,7 @@ def _parts(options: Options, found: Sequence[Candidate]) -> list[Part]:
 
 def _weighed_quickly(device: torch.device) -> tuple[str, str]:
     """Whose memory a quick run measures: each takes a process."""
-    return LOOP, choose_backend("auto", device)
+    return LOOP, choose_backend("auto", device) if device.type == "cuda" else fastest(device)
 
 
 def _store_notes(context: Context, options: Options) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Hashable, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,13 @@ from glifr.kernels import check_backend, choose_backend, cpu
 from glifr.kernels.sequence import Recurrence
 from glifr.neurons import stack
 from glifr.parameters import start_weights
+
+if TYPE_CHECKING:
+    from glifr.kernels.prepared_cpu import PreparedPass
+
+
+# R B T H: in a longer step Python's part is small, and its memory is better not held while something else is computed
+_MOST_PREPARED = 2**24
 
 
 class Hidden(NamedTuple):
@@ -186,6 +193,31 @@ def _compiled(networks: Sequence[Network], x: Tensor, mask: Tensor | None, reado
         return cpu.run_networks(recurrence, parameters, x, mask, (*sizes, first.out_size), readout)
     hidden, last = cpu.run_hidden(recurrence, parameters, x, mask, sizes)
     return last if readout == "last" else hidden
+
+
+def prepare_replicas(
+    networks: Sequence[Network], inputs: Tensor, readout: Literal["last", "all"]
+) -> PreparedPass | None:
+    """Training steps of R networks on inputs [R,B,T,I] like these, prepared once; None where nothing would be gained.
+
+    That is backend "cpu" without dropout and silencing, where a step is short (see `_MOST_PREPARED`) and something of
+    every recurrent layer is trained. The networks' parameters must keep their memory: an optimiser's steps and
+    `load_state_dict` leave it, `Module.to` may not.
+    """
+    first = _common(networks)
+    parameters = [_parameters(n) for n in networks]
+    masked = first.dropout_prob > 0 or any(n.neuron_mask is not None for n in networks)
+    large = len(networks) * inputs.shape[1:3].numel() * first.hidden_size > _MOST_PREPARED
+    if masked or large or choose_backend(first.backend, inputs.device, inputs.dtype) != "cpu":
+        return None
+    if not all(p.is_contiguous() for each in parameters for p in each):
+        return None
+    if not all(any(p.requires_grad for p in n.stored()) for n in networks):
+        return None
+    from glifr.kernels.prepared_cpu import PreparedPass  # needs numba
+
+    sizes = (first.in_size, first.hidden_size, 0 if first.output_linear is None else first.out_size)
+    return PreparedPass(first.recurrence(), parameters, inputs.contiguous(), sizes, readout)
 
 
 def _parameters(network: Network) -> tuple[Tensor, ...]:

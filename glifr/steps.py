@@ -1,4 +1,6 @@
-"""One training step of R seeds - forward, loss, backward, Adam - eagerly, or recorded as a CUDA graph and replayed.
+"""One training step of R seeds - forward, loss, backward, Adam - eagerly, prepared, or recorded as a CUDA graph.
+
+A prepared step, on the CPU, is the same compiled functions without autograd between them and new memory around them.
 
 A recorded step is the same kernels on the same memory without the host's work between them, which takes most of the
 time of a small network. What is recorded is fixed: shapes, memory, generators. So the last, smaller batch of an epoch
@@ -10,7 +12,7 @@ Shapes: R replicas, B batch.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor
@@ -18,8 +20,12 @@ from torch import Tensor
 from glifr.configuration import TrainingSettings
 from glifr.evaluation import Tally, replica_losses
 from glifr.networks import forward_replicas
+from glifr.replicas import prepare_replicas
 from glifr.seed_run import SeedRun
 from glifr.tasks import Split, TaskDefinition
+
+if TYPE_CHECKING:
+    from glifr.kernels.prepared_cpu import PreparedPass
 
 _WARM_UP = 3  # steps before the recording, as PyTorch advises
 
@@ -54,15 +60,42 @@ class EagerSteps:
         self.tally = Tally(task, len(group), split.targets.device)
 
     def run(self, index: Tensor) -> None:
+        inputs, targets = self._split.batch(index)
+        losses, outputs = self._learn(inputs, targets)
+        for run in self._group:
+            run.optimizer.step()
+        self.tally.add(losses.double() * index.shape[1], outputs, targets)
+
+    def _learn(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Losses [R] and outputs; the gradients are set."""
         for run in self._group:
             run.optimizer.zero_grad(set_to_none=True)
-        inputs, targets = self._split.batch(index)
         outputs = forward_replicas(self._networks, inputs, readout=self._task.readout)
         losses = replica_losses(self._task, outputs, targets, torch.mean)
         losses.sum().backward()  # type: ignore[no-untyped-call]
-        for run in self._group:
-            run.optimizer.step()
-        self.tally.add(losses.detach().double() * index.shape[1], outputs.detach(), targets)
+        return losses.detach(), outputs.detach()
+
+
+class PreparedSteps(EagerSteps):
+    """The same, to the bit, in less time: backend "cpu" prepares steps of `batch_size` samples where that pays."""
+
+    def __init__(self, task: TaskDefinition, split: Split, group: Sequence[SeedRun], batch_size: int) -> None:
+        super().__init__(task, split, group)
+        self._batch_size = batch_size
+        self._tried = False
+        self._prepared: PreparedPass | None = None
+
+    def _learn(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        if inputs.shape[1] == self._batch_size and not self._tried:
+            self._tried = True
+            self._prepared = prepare_replicas(self._networks, inputs, self._task.readout)
+        if self._prepared is None or not self._prepared.fits(inputs):
+            return super()._learn(inputs, targets)
+
+        def losses_of(outputs: Tensor) -> Tensor:
+            return replica_losses(self._task, outputs, targets, torch.mean)
+
+        return self._prepared.learn(inputs, losses_of)
 
 
 class RecordedSteps:

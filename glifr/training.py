@@ -22,7 +22,7 @@ from glifr.evaluation import EVALUATION_BATCH, Performance, evaluate, sample_los
 from glifr.kernels import batches_exactly
 from glifr.records import EpochRecord, NetworkFile, ParameterSummary, SeedOutcome
 from glifr.seed_run import SeedRun
-from glifr.steps import EagerSteps, RecordedSteps, StepRunner, recorder_for
+from glifr.steps import EagerSteps, PreparedSteps, RecordedSteps, StepRunner, recorder_for
 from glifr.streams import stream
 from glifr.tasks import Split, TaskData, TaskDefinition
 
@@ -93,10 +93,10 @@ class Training:
         known = self._steps.get(_identity(group))
         if known is not None:
             return known
-        eager = EagerSteps(self.task, self.train, group)
+        size = min(self.settings.batch_size, self._samples)
         if self._recorder is None:
-            return eager
-        return RecordedSteps(eager, min(self.settings.batch_size, self._samples), self._recorder, self._note)
+            return PreparedSteps(self.task, self.train, group, size)
+        return RecordedSteps(EagerSteps(self.task, self.train, group), size, self._recorder, self._note)
 
     def _note(self, text: str) -> None:
         self.notes.append(text)

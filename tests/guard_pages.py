@@ -42,7 +42,10 @@ class _Guarded:
             if _LIBC.mprotect(ctypes.c_void_p(page), ctypes.c_size_t(_PAGE), 0):
                 raise OSError(ctypes.get_errno(), "mprotect")
         self.address = start + _PAGE + (inner - self.size if end else 0)
-        ctypes.memmove(self.address, tensor.data_ptr(), self.size)
+        self.take()
+
+    def take(self) -> None:
+        ctypes.memmove(self.address, self.tensor.data_ptr(), self.size)
 
     def as_tensor(self) -> Tensor:
         """These guarded numbers, which stay as long as the tensor does."""
@@ -68,9 +71,12 @@ def guard(end: bool) -> None:
                 copy = copies.setdefault(tensor.data_ptr(), _Guarded(tensor, end))
                 self.set(**{name: copy.address})
 
-    def guarded_run(self: Any, threads: int) -> None:
-        run(self, threads)
-        for copy in self.__dict__.get("guarded", {}).values():
+    def guarded_run(self: Any) -> None:
+        copies = self.__dict__.get("guarded", {}).values()
+        for copy in copies:
+            copy.take()
+        run(self)
+        for copy in copies:
             copy.give_back()
 
     jobs.Runner.point, jobs.Runner.run = guarded_point, guarded_run  # type: ignore[method-assign]
@@ -84,7 +90,7 @@ def guard_parameters(end: bool) -> None:
     def guarded(tensor: Tensor) -> Tensor:
         return _Guarded(tensor.detach(), end).as_tensor()
 
-    def guarded_pack(s: Sizes, parameters: Any, back: Any) -> Packed:
+    def guarded_pack(s: Sizes, parameters: Any, back: Any) -> tuple[Packed, jobs.Runner]:
         return pack(s, [guarded(p) for p in parameters], back)
 
     def guarded_unpack(s: Sizes, totals: Totals, others: Tensor, *rest: Any) -> Any:

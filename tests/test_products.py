@@ -11,10 +11,10 @@ from torch import Tensor
 from glifr.errors import InputError
 from glifr.kernels import readout_cpu, weights_cpu
 from glifr.kernels.moves import DECAY, MULTIPLIER, Move, Side, View, move, table_of
-from glifr.kernels.pack_cpu import pack
+from glifr.kernels.pack_cpu import packer
 from glifr.kernels.padding import width_for
 from glifr.kernels.products_cpu import multiply, multiply_across
-from glifr.kernels.unpack_cpu import unpack
+from glifr.kernels.unpack_cpu import unpacker
 from glifr.kernels.weights_cpu import Back, Sizes, Totals
 from glifr.networks import BNNFC
 from glifr.parameters import read_decay, read_multiplier
@@ -96,7 +96,7 @@ def test_packing_widens_every_gate_and_unpacking_brings_it_home(hidden: int, swa
     assert torch.equal(found, wanted.unflatten(1, (-1, 16)).transpose(0, 1).flatten())
     groups, home = draw(3, width, 4 * width), torch.empty_like(source)
     there = move(view, *sides, groups.data_ptr())._replace(groups=3, group=4 * groups[0].numel())
-    unpack(table_of([there._replace(parameter=home.data_ptr())], [1]))
+    unpacker(table_of([there._replace(parameter=home.data_ptr())], [1])).run()
     total = (groups[0] + groups[1]) + groups[2]
     assert torch.equal(home, total.unflatten(1, (4, width))[:hidden, ours, :hidden].flatten(1))
 
@@ -104,7 +104,7 @@ def test_packing_widens_every_gate_and_unpacking_brings_it_home(hidden: int, swa
 def packed_by(line: Move, source: Tensor, numbers: int) -> Tensor:
     """What a move makes of a parameter."""
     found = torch.empty(numbers)
-    pack(table_of([line._replace(parameter=source.data_ptr())], [1]), found)
+    packer(table_of([line._replace(parameter=source.data_ptr())], [1]), found).run()
     return found
 
 
@@ -131,7 +131,7 @@ def test_stored_parameters_are_read_as_parameters_py_reads_them(how: int, hidden
     assert not read[hidden:].any()  # whatever would be read from zero: a padded neuron has zeros
     found = torch.empty_like(stored)
     home = line._replace(parameter=found.data_ptr(), second=read.data_ptr(), place=upstream.data_ptr(), groups=1)
-    unpack(table_of([home], [1]))
+    unpacker(table_of([home], [1])).run()
     assert exact.grad is not None
     torch.testing.assert_close(found.double(), exact.grad, rtol=1e-5, atol=1e-6)
 
@@ -174,17 +174,17 @@ def test_readout_is_linear(outputs: int, rows: int, replicas: int, threads: None
     each = []
     for count in (1, 2, 3):
         torch.set_num_threads(count)
-        read = weights_cpu.pack(sizes, parameters, Back(False, False, True))
-        g_h, totals = readout_cpu.backward(sizes, read, h, upstream, True)
+        read, packing = weights_cpu.pack(sizes, parameters, Back(False, False, True))
+        y, reading = readout_cpu.forward(sizes, read, h)
+        g_h, totals, going_back = readout_cpu.backward(sizes, read, h, upstream, True)
+        wanted_ones = replicas * [False, False, False, True, True]
+        shapes = [p.shape for p in parameters]
+        gradients, unpacking = weights_cpu.unpack(sizes, Totals(None, totals), read.others, shapes, wanted_ones)
         assert g_h is not None
-        gradients = weights_cpu.unpack(
-            sizes,
-            Totals(None, totals),
-            read.others,
-            [p.shape for p in parameters],
-            replicas * [False, False, False, True, True],
-        )
-        found = [readout_cpu.forward(sizes, read, h), g_h[..., :hidden], *(g for g in gradients if g is not None)]
+        assert unpacking is not None
+        for job in (packing, reading, going_back, unpacking):
+            job.run()
+        found = [y, g_h[..., :hidden], *(g for g in gradients if g is not None)]
         each.append(found)
     for mine, right in zip(each[0], each_exact, strict=True):
         torch.testing.assert_close(mine.double(), right, rtol=1e-4, atol=1e-4)

@@ -10,13 +10,15 @@ import pytest
 import torch
 from torch import Tensor
 
+from glifr import replicas
 from glifr import training as training_module
 from glifr.conditions import CONDITIONS
 from glifr.configuration import Configuration, TrainingSettings
+from glifr.kernels.prepared_cpu import PreparedPass
 from glifr.seed_batches import random_data
 from glifr.seed_run import SeedRun
-from glifr.steps import EagerSteps, RecordedSteps, recorder_for
-from glifr.tasks import TASKS
+from glifr.steps import EagerSteps, PreparedSteps, RecordedSteps, StepRunner, recorder_for
+from glifr.tasks import TASKS, TaskDefinition
 from glifr.training import Training
 
 TASK = TASKS["line_mnist"]
@@ -87,6 +89,98 @@ def test_a_recorded_step_is_the_eager_one_also_round_smaller_batches() -> None:
     assert_same(recorded, eager)
     assert tally == expected
     assert notes == []
+
+
+SINE, RECOVERY = TASKS["sine"], TASKS["realizable"]
+PREPARED = [
+    pytest.param(TASK, "LHetA", 20, id="after-spike currents"),
+    pytest.param(TASK, "Hom", 3, id="neurons not trained"),
+    pytest.param(TASK, "RNN", 1, id="tanh"),
+    pytest.param(TASK, "LSTM", None, id="LSTM"),
+    pytest.param(SINE, "LHetA", 20, id="every step read"),
+    pytest.param(RECOVERY, "LHetA", 20, id="without readout"),
+]
+
+
+@pytest.mark.parametrize(("task", "condition", "delay"), PREPARED)
+@pytest.mark.parametrize("hidden", [9, 16])
+def test_a_prepared_step_is_the_eager_one_to_the_bit_also_round_smaller_batches(
+    task: TaskDefinition, condition: str, delay: int | None, hidden: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hidden = 1 if task.neurons_are_outputs else hidden
+    configuration = Configuration(CONDITIONS[condition], hidden, delay, {"learning_rate": 3e-3})
+    split = random_data(task, 60).train
+    learned = watched(monkeypatch)
+
+    def after(steps_of: Callable[[list[SeedRun]], StepRunner]) -> tuple[list[SeedRun], list[object]]:
+        group = [SeedRun(seed, task, configuration, replace(SETTINGS, backend="cpu"), CPU) for seed in (3, 4)]
+        for run in group:
+            run.begin_epoch(CPU)
+        steps = steps_of(group)
+        for index in batches():
+            steps.run(index)
+        return group, list(steps.tally.read(60))
+
+    prepared, tally = after(lambda group: PreparedSteps(task, split, group, 8))
+    assert len(learned) == 7  # of nine batches two are smaller
+    eager, expected = after(lambda group: EagerSteps(task, split, group))
+    assert len(learned) == 7
+    assert_same(prepared, eager)
+    assert tally == expected
+
+
+def watched(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Grows with each prepared step."""
+    learned: list[object] = []
+    real = PreparedPass.learn
+    monkeypatch.setattr(PreparedPass, "learn", lambda own, *given: (learned.append(own), real(own, *given))[1])
+    return learned
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        pytest.param(replace(SETTINGS, backend="torch"), id="another backend"),
+        pytest.param(replace(SETTINGS, backend="cpu", dropout=0.2), id="dropout"),
+        pytest.param(replace(SETTINGS, backend="cpu"), id="long steps"),
+    ],
+)
+def test_where_nothing_is_prepared_steps_are_eager(settings: TrainingSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    learned = watched(monkeypatch)
+    if not settings.dropout and settings.backend == "cpu":
+        monkeypatch.setattr(replicas, "_MOST_PREPARED", 2 * 8 * 28 * 9 - 1)
+    training = Training(TASK, DATA, CONFIGURATION, settings, [3, 4])
+    assert all(record.train_loss is not None for record in training.run_epoch())
+    assert not learned
+
+
+def test_a_step_is_prepared_anew_after_a_checkpoint_was_restored(monkeypatch: pytest.MonkeyPatch) -> None:
+    learned = watched(monkeypatch)
+    settings = replace(SETTINGS, backend="cpu")
+    again, whole = (Training(TASK, DATA, CONFIGURATION, settings, [3, 4]) for _ in range(2))
+    again.run_epoch()
+    assert len(set(map(id, learned))) == 1
+    saved = copy.deepcopy([run.checkpoint() for run in again.runs])
+    again.run_epoch()
+    assert len(set(map(id, learned))) == 1
+    for run, state in zip(again.runs, saved, strict=True):
+        run.restore(state)
+    again.run_epoch()
+    assert len(set(map(id, learned))) == 2
+    whole.run_epoch()
+    whole.run_epoch()
+    assert_same(again.runs, whole.runs)
+
+
+def test_a_prepared_step_has_the_sigma_v_of_its_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = replace(SETTINGS, backend="cpu", sigma_v=(1.0, 0.1))
+    prepared, eager = (Training(TASK, DATA, CONFIGURATION, settings, [3]) for _ in range(2))
+    prepared.run_epoch()
+    prepared.run_epoch()
+    monkeypatch.setattr(replicas, "_MOST_PREPARED", 0)
+    eager.run_epoch()
+    eager.run_epoch()
+    assert_same(prepared.runs, eager.runs)
 
 
 def test_where_nothing_can_be_recorded_steps_are_eager_and_it_is_said_once() -> None:

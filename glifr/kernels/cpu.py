@@ -28,7 +28,7 @@ from glifr.kernels.sequence import Recurrence, SequenceInput, SequenceResult
 from glifr.kernels.weights_cpu import Back, Packed, Sizes, Totals, check, pack, unpack
 
 if TYPE_CHECKING:
-    from glifr.kernels.jobs_cpu import Layer, Passed
+    from glifr.kernels.jobs_cpu import Layer, Passed, Wanted
 
 Readout = Literal["none", "last", "all"]
 
@@ -125,9 +125,10 @@ class _Compiled(Function):
         s, keep = work.sizes, work.keep
         count, width = s.replicas * s.parameters, s.width
         back = Back(keep, keep and ctx.needs_input_grad[3], keep)
+        packed, packing = pack(s, tensors[:count], back)
         layer = jobs_cpu.Layer(
             s,
-            pack(s, tensors[:count], back),
+            packed,
             divide(*x.shape[1:3], work.delay),
             work.constants,
             x.contiguous(),
@@ -135,7 +136,9 @@ class _Compiled(Function):
             widen_mask(mask, s.hidden, width),
             [widen(state, width).contiguous() for state in tensors[count:]],
         )
-        passed, final = jobs_cpu.forward(layer, keep)
+        passed, final, passing = jobs_cpu.forward(layer, keep)
+        packing.run()
+        passing.run()
         read = final[0] if work.readout == "last" else passed.firing
         if keep:
             ctx.save_for_backward(*_flat(layer, passed), read)
@@ -144,7 +147,8 @@ class _Compiled(Function):
             ctx.set_materialize_grads(False)
         if work.readout == "none":
             return tuple(narrow(each, s.hidden, width) for each in (passed.firing, *final))
-        outputs = readout_cpu.forward(s, layer.packed, read.flatten(1, -2))
+        outputs, reading = readout_cpu.forward(s, packed, read.flatten(1, -2))
+        reading.run()
         return (outputs.view(*read.shape[:-1], s.outputs),)
 
     @staticmethod
@@ -156,7 +160,7 @@ class _Compiled(Function):
         s, (layer, passed) = work.sizes, _unflat(work, ctx.division, saved)
         needs_history, needs_x, *needs = ctx.needs_input_grad[2:]
         count, of_readout = s.replicas * s.parameters, None
-        wanted = _wanted(s, needs_x, needs_history, needs[:count])
+        wanted = wanted_of(s, needs_x, needs_history, needs[:count])
         recurs = any(wanted) or any(needs[count:])
         upstream, final = None, list[Tensor | None]()
         if work.readout == "none":
@@ -164,20 +168,28 @@ class _Compiled(Function):
         else:
             assert gradients[0] is not None
             gradient = gradients[0].contiguous().flatten(1, -2)
-            reaching, of_readout = readout_cpu.backward(s, layer.packed, read.flatten(1, -2), gradient, recurs)
+            rows = read.flatten(1, -2)
+            reaching, of_readout, reading = readout_cpu.backward(s, layer.packed, rows, gradient, recurs)
+            reading.run()
             upstream, final = (None, [reaching]) if work.readout == "last" else (reaching, [])
-        found = jobs_cpu.backward(layer, passed, upstream, final, wanted) if recurs else None
+        found = None
+        if recurs:
+            found, passing = jobs_cpu.backward(layer, passed, upstream, final, wanted)
+            passing.run()
         totals = Totals(None if found is None else found.totals, of_readout)
+        of_parameters, unpacking = unpack(s, totals, layer.packed.others, ctx.shapes, needs[:count])
+        if unpacking is not None:
+            unpacking.run()
         return (
             *(None, None),
             None if found is None else narrow(found.history, s.hidden, s.width),
             None if found is None else _shared(found.x, layer.inputs.shape[0]),
-            *unpack(s, totals, layer.packed.others, ctx.shapes, needs[:count]),
+            *of_parameters,
             *(narrow(state, s.hidden, s.width) for state in (found.start if found else [])[: len(needs) - count]),
         )
 
 
-def _wanted(s: Sizes, x: bool, history: bool, parameters: Sequence[bool]) -> Any:
+def wanted_of(s: Sizes, x: bool, history: bool, parameters: Sequence[bool]) -> Wanted:
     """Whether any replica wants a gradient; replicas that do not are given none afterwards."""
     from glifr.kernels.jobs_cpu import Wanted
 

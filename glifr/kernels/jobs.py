@@ -66,7 +66,7 @@ class Runner:
     """Compiled code and its job. places: the named tuple's field names, `next_task`, `next_thread`, `tasks` first."""
 
     def __init__(self, code: Any, places: tuple[str, ...]) -> None:
-        self._code, self._used = code, list[Tensor]()
+        self._code, self._used, self._threads = code, list[Any](), 1
         self._numbers, self._job = _numbers_of(places), array("q", bytes(8 * len(places)))
 
     def set(self, **values: int) -> None:
@@ -80,15 +80,21 @@ class Runner:
                 self._used.append(tensor)
                 self._job[self._numbers[name]] = tensor.data_ptr()
 
-    def keep(self, tensor: Tensor) -> None:
-        """Keeps a tensor alive whose address was set by itself."""
-        self._used.append(tensor)
+    def keep(self, memory: Any) -> None:
+        """Keeps alive what an address that was set by itself lies in."""
+        self._used.append(memory)
 
-    def run(self, threads: int) -> None:
-        """Does all tasks; once, as the counters are used up then."""
+    def on(self, threads: int) -> Runner:
+        """Itself, to be run on so many threads."""
+        self._threads = threads
+        return self
+
+    def run(self) -> None:
+        """Does all tasks."""
+        self._job[0] = self._job[1] = 0  # the counters that threads draw from
         address, _ = self._job.buffer_info()
-        if threads > 1:
-            pool()(self._code.address, address, threads, 0)
+        if self._threads > 1:
+            pool()(self._code.address, address, self._threads, 0)
         else:
             self._code.ctypes(address)
 

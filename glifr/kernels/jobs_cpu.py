@@ -74,8 +74,8 @@ class Gradients(NamedTuple):
     start: list[Tensor]
 
 
-def forward(layer: Layer, keep: bool) -> tuple[Passed, list[Tensor]]:
-    """The pass, and the state after its last step: of the tanh network and the LSTM that is h alone."""
+def forward(layer: Layer, keep: bool) -> tuple[Passed, list[Tensor], Runner]:
+    """The pass, the state after its last step (of tanh network and LSTM h alone), and what computes them."""
     s = layer.sizes
     size = (s.replicas, *layer.inputs.shape[1:3])
     masked, state = layer.mask is not None, layer.states()
@@ -94,14 +94,16 @@ def forward(layer: Layer, keep: bool) -> tuple[Passed, list[Tensor]]:
     runner.point(weight_in=layer.packed.weight_in, weight_lat=layer.packed.weight_lat)
     runner.point(values=values, firing=firing, kept=kept, **_named("state", state))
     runner.set(tasks=s.replicas * layer.division.groups * layer.division.chunks)
-    runner.run(threads)
-    return Passed(values, firing, kept), state
+    return Passed(values, firing, kept), state, runner.on(threads)
 
 
 def backward(
     layer: Layer, passed: Passed, upstream: Tensor | None, final: Sequence[Tensor | None], wanted: Wanted
-) -> Gradients:
-    """upstream: gradient of firing from outside [R,B,T,W], contiguous, or None. final: of the final state, or None."""
+) -> tuple[Gradients, Runner]:
+    """The gradients, and what computes them.
+
+    upstream: gradient of firing from outside [R,B,T,W], contiguous, or None. final: of the final state, or None.
+    """
     s, division, inputs = layer.sizes, layer.division, layer.inputs
     if s.kind == "glifr":
         code = compiled(scan_cpu.build_backward, s.ascs, layer.mask is not None, wanted.others)
@@ -128,8 +130,8 @@ def backward(
     if s.kind == "lstm":
         runner.point(state_voltage=torch.empty_like(carries[0]))
     runner.set(tasks=s.replicas * division.groups)
-    runner.run(threads)
-    return Gradients(None if x is None else x[..., : s.inputs], history, totals, carries)
+    found = Gradients(None if x is None else x[..., : s.inputs], history, totals, carries)
+    return found, runner.on(threads)
 
 
 def _runner(code: Any, layer: Layer, threads: int, local: int = 0) -> Runner:

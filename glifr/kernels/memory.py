@@ -1,5 +1,8 @@
 """Large float32 buffers that are used again, so that no step pays for fresh pages of memory.
 
+They lie in huge pages where the system has them: a pass over some megabytes then leaves the processor its table of
+pages, which else the Python between two passes has to fetch anew.
+
 A buffer is handed out as a tensor, and comes back by itself once nothing refers to its memory any more: neither the
 tensor, nor a view, nor a graph that has saved it. So a result may lie in one, and any number of forwards may precede a
 backward. Sizes that are no longer asked for are let go as soon as another size is missing.
@@ -7,7 +10,9 @@ backward. Sizes that are no longer asked for are let go as soon as another size 
 
 from __future__ import annotations
 
+import contextlib
 import math
+import mmap
 import weakref
 from collections import defaultdict
 from collections.abc import Sequence
@@ -17,6 +22,8 @@ import torch
 from torch import Tensor
 
 _LEAST = 2**16  # numbers; fewer are cheap to allocate
+_PAGE = 2**21  # bytes of a huge page, and where one may begin
+_LEAST_HUGE = 2**17  # numbers that are worth a page of their own
 
 _free: defaultdict[int, list[np.ndarray]] = defaultdict(list)
 
@@ -30,7 +37,7 @@ def empty(shape: Sequence[int], like: Tensor) -> Tensor:
         buffer = _free[count].pop()
     except IndexError:
         _free.clear()
-        buffer = np.empty(count, dtype=np.float32)
+        buffer = _allocate(count)
     lease = buffer.view()  # dies with the last tensor on it
     weakref.finalize(lease, _give_back, buffer).atexit = False
     return torch.from_numpy(lease).view(tuple(shape))
@@ -38,3 +45,15 @@ def empty(shape: Sequence[int], like: Tensor) -> Tensor:
 
 def _give_back(buffer: np.ndarray) -> None:
     _free[buffer.size].append(buffer)
+
+
+def _allocate(count: int) -> np.ndarray:
+    advice = getattr(mmap, "MADV_HUGEPAGE", None)
+    if advice is None or count < _LEAST_HUGE:
+        return np.empty(count, dtype=np.float32)
+    pages = mmap.mmap(-1, -(-4 * count // _PAGE) * _PAGE + _PAGE)
+    with contextlib.suppress(OSError):  # a kernel without huge pages
+        pages.madvise(advice)
+    whole = np.frombuffer(pages, dtype=np.float32)
+    begin = -whole.ctypes.data % _PAGE // 4
+    return whole[begin : begin + count]

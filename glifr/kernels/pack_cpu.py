@@ -126,10 +126,11 @@ def build() -> Any:
     return pack_panels
 
 
-def pack(table: np.ndarray, target: Tensor) -> None:
-    """Does the moves of a table, whose addresses are set, into `target`."""
+def packer(table: np.ndarray, target: Tensor) -> Runner:
+    """What does the moves of a table, whose addresses are set, into `target`."""
     panels = table[-1, MOVE.first] + table[-1, MOVE.columns] // LANES
     runner = Runner(compiled(build), Job._fields)
     runner.set(tasks=int(panels), moves=len(table), table=table.__array_interface__["data"][0])
+    runner.keep(table)
     runner.point(target=target)
-    runner.run(threads_for(-(-target.numel() // _LEAST)))
+    return runner.on(threads_for(-(-target.numel() // _LEAST)))

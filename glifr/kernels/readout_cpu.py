@@ -141,17 +141,20 @@ def build_backward() -> Any:
     return backward
 
 
-def forward(s: Sizes, packed: Packed, h: Tensor) -> Tensor:
-    """h [R,n,W] -> [R,n,O]."""
+def forward(s: Sizes, packed: Packed, h: Tensor) -> tuple[Tensor, Runner]:
+    """h [R,n,W] -> [R,n,O], and what computes it."""
     y = empty((*h.shape[:2], s.wide_outputs), h)
     runner = _runner(build_forward, s, h)
     runner.point(weight=packed.readout, bias=packed.readout_bias, y=y)
-    _run(runner, h, chunks=True)
-    return y[..., : s.outputs]
+    return y[..., : s.outputs], _ready(runner, h, chunks=True)
 
 
-def backward(s: Sizes, packed: Packed, h: Tensor, gradient: Tensor, needs_h: bool) -> tuple[Tensor | None, Tensor]:
-    """gradient [R,n,O], contiguous: that of h [R,n,W], None where not needed, and totals [groups,R,H+1,P]."""
+def backward(
+    s: Sizes, packed: Packed, h: Tensor, gradient: Tensor, needs_h: bool
+) -> tuple[Tensor | None, Tensor, Runner]:
+    """gradient [R,n,O], contiguous: that of h [R,n,W], None where not needed, totals [groups,R,H+1,P], and what
+    computes them.
+    """
     runner = _runner(build_backward, s, h)
     g_h = empty(h.shape, h) if needs_h else None
     totals = empty((_groups(h.shape[1])[1], s.replicas, s.hidden + 1, s.wide_outputs), h)
@@ -159,8 +162,7 @@ def backward(s: Sizes, packed: Packed, h: Tensor, gradient: Tensor, needs_h: boo
     runner.point(g_y=gradient, g_h=g_h, g_weight=totals, ones=h.new_ones(1), scratch=scratch)
     if needs_h:
         runner.point(weight=packed.readout_back)
-    _run(runner, h, chunks=False)
-    return g_h, totals
+    return g_h, totals, _ready(runner, h, chunks=False)
 
 
 def _groups(rows: int) -> tuple[int, int]:
@@ -178,7 +180,7 @@ def _runner(build: Any, s: Sizes, h: Tensor) -> Runner:
     return runner
 
 
-def _run(runner: Runner, h: Tensor, chunks: bool) -> None:
+def _ready(runner: Runner, h: Tensor, chunks: bool) -> Runner:
     per_group, groups = _groups(h.shape[1])
     runner.set(tasks=h.shape[0] * groups * (per_group if chunks else 1))
-    runner.run(threads_for(h.shape[0] * groups))
+    return runner.on(threads_for(h.shape[0] * groups))

@@ -93,9 +93,10 @@ def tasks_of(rows: int) -> int:
     return -(-rows // ROWS)
 
 
-def unpack(table: np.ndarray) -> None:
-    """Does the moves of a table, whose addresses are set."""
+def unpacker(table: np.ndarray) -> Runner:
+    """What does the moves of a table, whose addresses are set."""
     tasks = int(table[-1, MOVE.first]) + tasks_of(int(table[-1, MOVE.filled_rows]))
     runner = Runner(compiled(build), Job._fields)
     runner.set(tasks=tasks, moves=len(table), table=table.__array_interface__["data"][0])
-    runner.run(threads_for(-(-tasks // _LEAST)))
+    runner.keep(table)
+    return runner.on(threads_for(-(-tasks // _LEAST)))

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -23,6 +23,9 @@ from glifr.kernels.memory import empty
 from glifr.kernels.moves import COPIED, DECAY, MOVE, MULTIPLIER, Move, Side, View, move, table_of
 from glifr.kernels.padding import LANES, width_for
 from glifr.kernels.sequence import Kind
+
+if TYPE_CHECKING:
+    from glifr.kernels.jobs import Runner
 
 _RECURRENT = {"glifr": 7, "tanh": 3, "lstm": 4}
 _NONE = -1  # the last address of a list: 0
@@ -255,16 +258,17 @@ def _pack_plan(s: Sizes, back: Back) -> tuple[list[int], _Moves]:
     return sizes, _Moves(entries, [entry.move.columns // LANES for entry in entries])
 
 
-def pack(s: Sizes, parameters: Sequence[Tensor], back: Back) -> Packed:
-    """The parameters, all contiguous float32, as compiled code reads them."""
-    from glifr.kernels.pack_cpu import pack as pack_moves
+def pack(s: Sizes, parameters: Sequence[Tensor], back: Back) -> tuple[Packed, Runner]:
+    """The parameters, all contiguous float32, as compiled code reads them, once what is given with it has run."""
+    from glifr.kernels.pack_cpu import packer
 
     sizes, moves = _pack_plan(s, back)
     buffer = empty((sum(sizes),), parameters[0])
     addresses = [p.data_ptr() for p in parameters]
-    pack_moves(moves.at(addresses, addresses, (0,)), buffer)
-    parts = torch.split(buffer, sizes)
-    return Packed(*(part if size else None for part, size in zip(parts, sizes, strict=True)))  # type: ignore[arg-type]
+    parts = [part if size else None for part, size in zip(torch.split(buffer, sizes), sizes, strict=True)]
+    runner = packer(moves.at(addresses, addresses, (0,)), buffer)
+    runner.keep(parameters)
+    return Packed(*parts), runner  # type: ignore[arg-type]
 
 
 def _unpacking(s: Sizes, groups: tuple[int, ...], wanted: Sequence[bool]) -> list[_Entry]:
@@ -321,15 +325,17 @@ def _unpack_plan(s: Sizes, groups: tuple[int, ...], wanted: tuple[bool, ...]) ->
 
 def unpack(
     s: Sizes, totals: Totals, others: Tensor, shapes: Sequence[torch.Size], wanted: Sequence[bool]
-) -> list[Tensor | None]:
-    """The gradient of each parameter, of its shape; None where it is not wanted. others: as packed."""
-    from glifr.kernels.unpack_cpu import unpack as unpack_moves
+) -> tuple[list[Tensor | None], Runner | None]:
+    """The gradient of each parameter, of its shape, and what writes them; None where not wanted. others: as packed."""
+    from glifr.kernels.unpack_cpu import unpacker
 
     found = [others.new_empty(shape) if want else None for shape, want in zip(shapes, wanted, strict=True)]
     groups = [0 if each is None else each.shape[0] for each in totals]
     moves = _unpack_plan(s, tuple(groups), tuple(wanted))
-    if moves is not None:
-        addresses = [0 if gradient is None else gradient.data_ptr() for gradient in found]
-        bases = [0 if each is None else each.data_ptr() for each in totals]
-        unpack_moves(moves.at(addresses, (others.data_ptr(),), bases))
-    return found
+    if moves is None:
+        return found, None
+    addresses = [0 if gradient is None else gradient.data_ptr() for gradient in found]
+    bases = [0 if each is None else each.data_ptr() for each in totals]
+    runner = unpacker(moves.at(addresses, (others.data_ptr(),), bases))
+    runner.keep((found, totals, others))
+    return found, runner
