@@ -26,9 +26,9 @@ every backend is checked against the plain loop in float64. All candidates are w
 samples; a ratio compares the two samples of one round, and is given as the median over rounds with its least and
 greatest value. `reference` is the plain loop over time steps in eager PyTorch; the other lower-case names are backends
 that compute the same network. `prepared` is what training takes on a CPU: where a step is short, the jobs of backend
-`cpu` are made once and autograd is left out; the numbers are the same. RNNFC and LSTMFC are this project's other networks; nn.RNN, nn.LSTM and other libraries'
-layers have the same B, T, H, readout, loss and optimiser, but their own equations and no delay. Letters: B batch,
-T steps, H neurons, D delay in steps, R seeds."""
+`cpu` are made once and autograd is left out; the numbers are the same. RNNFC and LSTMFC are this project's other
+networks; nn.RNN, nn.LSTM and other libraries' layers have the same B, T, H, readout, loss and optimiser, but their own
+equations and no delay. Letters: B batch, T steps, H neurons, D delay in steps, R seeds."""
 
 
 def write_document(out: Path, docs: Path) -> Path:
