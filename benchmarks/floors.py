@@ -18,7 +18,8 @@ from benchmarks.ceilings import operations_of_products
 from benchmarks.context import Context
 from benchmarks.timing import seconds_per_step, waiting
 from glifr.kernels import cpu
-from glifr.kernels.weights_cpu import Back, Sizes, pack
+from glifr.kernels.sizes_cpu import Back, Sizes
+from glifr.kernels.weights_cpu import pack
 
 _ROWS, _SIDE = 2048, 256  # of a block of line MNIST
 _SECONDS = 2.0

@@ -55,6 +55,7 @@ def interleaved(
     for number in range(pace.rounds):
         tick((number + 1) / (pace.rounds + 1), f"round {number + 1} of {pace.rounds}")
         for name in names if number % 2 == 0 else reversed(names):
+            steps[name]()  # not timed: its memory may have been another's meanwhile
             samples.append(Sample(name, number, counts[name], seconds_per_step(steps[name], counts[name], wait)))
     return samples
 

@@ -15,7 +15,7 @@ from kernel_cases import BIASED, Case, outputs_and_gradients
 from torch import Tensor
 
 from glifr.kernels import cpu, jobs
-from glifr.kernels.weights_cpu import Packed, Sizes, Totals
+from glifr.kernels.sizes_cpu import Packed, Sizes, Totals
 from glifr.networks import BNNFC, LSTMFC, RNNFC, Network
 
 _PAGE = mmap.PAGESIZE

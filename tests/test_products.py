@@ -14,8 +14,8 @@ from glifr.kernels.moves import DECAY, MULTIPLIER, Move, Side, View, move, table
 from glifr.kernels.pack_cpu import packer
 from glifr.kernels.padding import width_for
 from glifr.kernels.products_cpu import multiply, multiply_across
+from glifr.kernels.sizes_cpu import Back, Sizes, Totals
 from glifr.kernels.unpack_cpu import unpacker
-from glifr.kernels.weights_cpu import Back, Sizes, Totals
 from glifr.networks import BNNFC
 from glifr.parameters import read_decay, read_multiplier
 

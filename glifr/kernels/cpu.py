@@ -25,7 +25,8 @@ from glifr.equations import Constants, GLIFRState
 from glifr.kernels.chunks_cpu import Division, divide
 from glifr.kernels.padding import narrow, widen, widen_mask
 from glifr.kernels.sequence import Recurrence, SequenceInput, SequenceResult
-from glifr.kernels.weights_cpu import Back, Packed, Sizes, Totals, check, pack, unpack
+from glifr.kernels.sizes_cpu import Back, Packed, Sizes, Totals, check
+from glifr.kernels.weights_cpu import pack, unpack
 
 if TYPE_CHECKING:
     from glifr.kernels.jobs_cpu import Layer, Passed, Wanted

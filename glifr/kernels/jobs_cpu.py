@@ -19,7 +19,7 @@ from glifr.kernels.jobs import Runner, compiled, threads_for
 from glifr.kernels.memory import empty
 from glifr.kernels.padding import LANES, width_for
 from glifr.kernels.places_cpu import Job
-from glifr.kernels.weights_cpu import Packed, Sizes
+from glifr.kernels.sizes_cpu import Packed, Sizes
 
 _STATES = ("firing", "voltage", "ascurrents")
 

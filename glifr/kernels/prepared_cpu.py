@@ -17,7 +17,8 @@ from glifr.kernels.chunks_cpu import divide
 from glifr.kernels.cpu import wanted_of
 from glifr.kernels.jobs import Runner
 from glifr.kernels.sequence import Recurrence
-from glifr.kernels.weights_cpu import Back, Sizes, Totals, check, pack, unpack
+from glifr.kernels.sizes_cpu import Back, Sizes, Totals, check
+from glifr.kernels.weights_cpu import pack, unpack
 
 
 class PreparedPass:

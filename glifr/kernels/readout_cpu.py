@@ -20,8 +20,8 @@ from glifr.kernels.jobs import Runner, compiled, threads_for
 from glifr.kernels.memory import empty
 from glifr.kernels.padding import LANES
 from glifr.kernels.products_cpu import multiply, multiply_across
+from glifr.kernels.sizes_cpu import Packed, Sizes
 from glifr.kernels.vectors import BYTES, get, inlined, load, number_at, splat, store, store_number, take
-from glifr.kernels.weights_cpu import Packed, Sizes
 
 CHUNK = 64  # rows
 _GROUPS = 8  # at most: how many threads a backward pass of one replica can use
