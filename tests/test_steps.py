@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -135,6 +136,22 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     real = PreparedPass.learn
     monkeypatch.setattr(PreparedPass, "learn", lambda own, *given: (learned.append(own), real(own, *given))[1])
     return learned
+
+
+def test_a_prepared_step_lets_go_of_the_batch_before() -> None:
+    configuration = replace(CONFIGURATION, hidden_size=16)
+    group = [SeedRun(3, TASK, configuration, replace(SETTINGS, backend="cpu"), CPU)]
+    prepared = replicas.prepare_replicas([group[0].network], torch.zeros(1, 8, 28, 28), "last")
+    assert prepared is not None
+    held = []
+    for _ in range(3):
+        x = torch.randn(1, 8, 28, 28)
+        held.append(weakref.ref(x))
+        prepared.learn(x, lambda outputs: outputs.square().sum((1, 2)))
+    del x
+    assert [ref() is None for ref in held] == [True, True, False]
+    assert not prepared.fits(torch.zeros(1, 7, 28, 28))
+    assert not prepared.fits(torch.zeros(1, 8, 28, 28, dtype=torch.float64))
 
 
 @pytest.mark.parametrize(

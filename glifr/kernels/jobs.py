@@ -66,7 +66,7 @@ class Runner:
     """Compiled code and its job. places: the named tuple's field names, `next_task`, `next_thread`, `tasks` first."""
 
     def __init__(self, code: Any, places: tuple[str, ...]) -> None:
-        self._code, self._used, self._threads = code, list[Any](), 1
+        self._code, self._used, self._threads = code, dict[str, Any](), 1
         self._numbers, self._job = _numbers_of(places), array("q", bytes(8 * len(places)))
 
     def set(self, **values: int) -> None:
@@ -74,15 +74,15 @@ class Runner:
             self._job[self._numbers[name]] = value
 
     def point(self, **tensors: Tensor | None) -> None:
-        """Sets addresses of contiguous tensors, which stay alive as long as this does."""
+        """Sets addresses of contiguous tensors, which stay alive as long as this does or points to another."""
         for name, tensor in tensors.items():
             if tensor is not None:
-                self._used.append(tensor)
+                self._used[name] = tensor
                 self._job[self._numbers[name]] = tensor.data_ptr()
 
-    def keep(self, memory: Any) -> None:
-        """Keeps alive what an address that was set by itself lies in."""
-        self._used.append(memory)
+    def keep(self, **memory: Any) -> None:
+        """Keeps alive what addresses that were set by themselves lie in."""
+        self._used |= memory
 
     def on(self, threads: int) -> Runner:
         """Itself, to be run on so many threads."""

@@ -173,7 +173,7 @@ def _point_to_mask(runner: Runner, mask: Tensor, shape: tuple[int, ...]) -> None
     if mask.shape[3] != shape[3] or mask.stride(3) != 1:
         mask = mask.expand(*mask.shape[:3], shape[3]).contiguous()
     strides = [4 * stride for stride in mask.expand(shape).stride()]
-    runner.keep(mask)
+    runner.keep(mask=mask)
     runner.set(mask=mask.data_ptr(), mask_r=strides[0], mask_b=strides[1], mask_t=strides[2])
 
 

@@ -131,6 +131,6 @@ def packer(table: np.ndarray, target: Tensor) -> Runner:
     panels = table[-1, MOVE.first] + table[-1, MOVE.columns] // LANES
     runner = Runner(compiled(build), Job._fields)
     runner.set(tasks=int(panels), moves=len(table), table=table.__array_interface__["data"][0])
-    runner.keep(table)
+    runner.keep(table=table)
     runner.point(target=target)
     return runner.on(threads_for(-(-target.numel() // _LEAST)))

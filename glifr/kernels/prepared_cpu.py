@@ -69,11 +69,11 @@ class PreparedPass:
         self._gradients, unpacking = unpack(s, totals, packed.others, shapes, needs)
         assert unpacking is not None
         self._backward += [self._retreat, unpacking]
-        self._shape = x.shape
+        self._like = x.shape, x.dtype, x.device
 
     def fits(self, x: Tensor) -> bool:
         """Whether `learn` takes it."""
-        return x.shape == self._shape
+        return (x.shape, x.dtype, x.device) == self._like
 
     def learn(self, x: Tensor, losses_of: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
         """Sets the gradients of all parameters that have one, and returns losses and outputs.

@@ -98,5 +98,5 @@ def unpacker(table: np.ndarray) -> Runner:
     tasks = int(table[-1, MOVE.first]) + tasks_of(int(table[-1, MOVE.filled_rows]))
     runner = Runner(compiled(build), Job._fields)
     runner.set(tasks=tasks, moves=len(table), table=table.__array_interface__["data"][0])
-    runner.keep(table)
+    runner.keep(table=table)
     return runner.on(threads_for(-(-tasks // _LEAST)))

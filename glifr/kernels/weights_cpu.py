@@ -160,7 +160,7 @@ def pack(s: Sizes, parameters: Sequence[Tensor], back: Back) -> tuple[Packed, Ru
     addresses = [p.data_ptr() for p in parameters]
     parts = [part if size else None for part, size in zip(torch.split(buffer, sizes), sizes, strict=True)]
     runner = packer(moves.at(addresses, addresses, (0,)), buffer)
-    runner.keep(parameters)
+    runner.keep(parameters=parameters)
     return Packed(*parts), runner  # type: ignore[arg-type]
 
 
@@ -230,5 +230,5 @@ def unpack(
     addresses = [0 if gradient is None else gradient.data_ptr() for gradient in found]
     bases = [0 if each is None else each.data_ptr() for each in totals]
     runner = unpacker(moves.at(addresses, (others.data_ptr(),), bases))
-    runner.keep((found, totals, others))
+    runner.keep(gradients=found, totals=totals, others=others)
     return found, runner
