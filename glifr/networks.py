@@ -7,7 +7,7 @@ Shapes: R replicas, B batch, T steps, I inputs, H neurons, J after-spike current
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -69,10 +69,6 @@ class BNNFC(Network):
     def delay_steps(self) -> int:
         return _steps(self.delay, self.neuron_layer.dt)
 
-    def settings(self) -> tuple[Hashable, ...]:
-        layer = self.neuron_layer
-        return (layer.num_ascs, layer.dt, layer.constants, self.delay_steps)
-
     def recurrence(self) -> Recurrence:
         layer = self.neuron_layer
         return Recurrence("glifr", self.delay_steps, layer.num_ascs, layer.constants)
@@ -131,9 +127,6 @@ class RNNFC(Network):
     def delay_steps(self) -> int:
         return _steps(self.delay, self.dt)
 
-    def settings(self) -> tuple[Hashable, ...]:
-        return (self.delay_steps,)
-
     def recurrence(self) -> Recurrence:
         return Recurrence("tanh", self.delay_steps)
 
@@ -174,9 +167,6 @@ class LSTMFC(Network):
         super().__init__((in_size, hid_size, out_size), dropout_prob, backend, output_weight, generator)
         self.dt = checks.time("dt", dt)
         self.neuron_layer = LSTMC(in_size, hid_size, weight_spread=weight_spread, generator=generator)
-
-    def settings(self) -> tuple[Hashable, ...]:
-        return ()
 
     def recurrence(self) -> Recurrence:
         return Recurrence("lstm", 1)

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.optim.adam import adam
 
 from glifr.configuration import TrainingSettings
 
@@ -42,3 +43,55 @@ def load_adam(optimizer: torch.optim.Adam, state: Mapping[str, Any]) -> None:
     own = {key: optimizer.param_groups[0][key] for key in _OF_THE_MACHINE}
     groups = [{**group, **own} for group in state["param_groups"]]
     optimizer.load_state_dict({**state, "param_groups": groups})
+
+
+class AdamsTogether:
+    """The next step of several seeds' Adams, as one call where they are fused on the CPU and alike.
+
+    A parameter's step has the bits that it has alone, in its own optimiser's state. The states must keep their memory:
+    `load_adam` gives them another.
+    """
+
+    def __init__(self, optimizers: Sequence[torch.optim.Adam]) -> None:
+        self._optimizers = optimizers
+        self._parameters = [p for each in optimizers for p in each.param_groups[0]["params"]]
+        first, *others = [{**each.param_groups[0], "params": None} for each in optimizers]
+        on_cpu = all(p.device.type == "cpu" for p in self._parameters)
+        self._alike = on_cpu and bool(first["fused"]) and all(other == first for other in others)
+        self._settings = first
+        self._states: list[list[torch.Tensor]] = []  # exp_avg, exp_avg_sq and step of each parameter
+
+    def step(self) -> None:
+        """One step of each; gradients are those of the parameters."""
+        gradients = [p.grad for p in self._parameters]
+        if not self._states or any(gradient is None for gradient in gradients):
+            for optimizer in self._optimizers:
+                optimizer.step()
+            self._states = self._found() if self._alike else []
+            return
+        averages, squares, steps = self._states
+        beta1, beta2 = self._settings["betas"]
+        with torch.no_grad():
+            adam(
+                self._parameters,
+                gradients,
+                averages,
+                squares,
+                [],
+                steps,
+                fused=True,
+                amsgrad=False,
+                beta1=beta1,
+                beta2=beta2,
+                lr=self._settings["lr"],
+                weight_decay=0.0,
+                eps=self._settings["eps"],
+                maximize=False,
+            )
+
+    def _found(self) -> list[list[torch.Tensor]]:
+        """The states that the first step has made; none if a parameter has none, as it had no gradient."""
+        each = [o.state[p] for o in self._optimizers for p in o.param_groups[0]["params"]]
+        if not all(each):
+            return []
+        return [[state[name] for state in each] for name in ("exp_avg", "exp_avg_sq", "step")]

@@ -77,12 +77,8 @@ class Network(nn.Module):
             )
 
     @abstractmethod
-    def settings(self) -> tuple[Hashable, ...]:
-        """What networks must have in common, beside class and sizes, to be computed as one."""
-
-    @abstractmethod
     def recurrence(self) -> Recurrence:
-        """The recurrent layer, beside its parameters."""
+        """The recurrent layer, beside its parameters: what networks must have in common to be computed as one."""
 
     @abstractmethod
     def stored(self) -> tuple[Tensor, ...]:
@@ -202,9 +198,11 @@ def prepare_replicas(
 
     That is backend "cpu" without dropout and silencing, where a step is short (see `_MOST_PREPARED`) and something of
     every recurrent layer is trained. The networks' parameters must keep their memory: an optimiser's steps and
-    `load_state_dict` leave it, `Module.to` may not.
+    `load_state_dict` leave it, `Module.to` may not. Raises InputError if networks and inputs do not fit together.
     """
     first = _common(networks)
+    checks.shape("inputs", inputs, (len(networks), "B", "T", first.in_size))
+    checks.alike("inputs", inputs, next(first.parameters()))
     parameters = [_parameters(n) for n in networks]
     masked = first.dropout_prob > 0 or any(n.neuron_mask is not None for n in networks)
     large = len(networks) * inputs.shape[1:3].numel() * first.hidden_size > _MOST_PREPARED
@@ -229,7 +227,7 @@ def _parameters(network: Network) -> tuple[Tensor, ...]:
 def _common(networks: Sequence[Network]) -> Network:
     def described(n: Network) -> tuple[Hashable, ...]:
         sizes = (n.in_size, n.hidden_size, n.out_size, n.output_linear is None)
-        return (type(n).__name__, *sizes, n.dropout_prob, n.training, n.backend, *n.settings())
+        return (type(n).__name__, *sizes, n.dropout_prob, n.training, n.backend, *n.recurrence())
 
     if not networks:
         raise InputError(Problem("there is no network to run", "networks", [], "one or more"))

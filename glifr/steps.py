@@ -20,6 +20,7 @@ from torch import Tensor
 from glifr.configuration import TrainingSettings
 from glifr.evaluation import Tally, replica_losses
 from glifr.networks import forward_replicas
+from glifr.optimizer import AdamsTogether
 from glifr.replicas import prepare_replicas
 from glifr.seed_run import SeedRun
 from glifr.tasks import Split, TaskDefinition
@@ -57,13 +58,13 @@ class EagerSteps:
     def __init__(self, task: TaskDefinition, split: Split, group: Sequence[SeedRun]) -> None:
         self._task, self._split, self._group = task, split, group
         self._networks = [run.network for run in group]
+        self._optimizers = AdamsTogether([run.optimizer for run in group])
         self.tally = Tally(task, len(group), split.targets.device)
 
     def run(self, index: Tensor) -> None:
         inputs, targets = self._split.batch(index)
         losses, outputs = self._learn(inputs, targets)
-        for run in self._group:
-            run.optimizer.step()
+        self._optimizers.step()
         self.tally.add(losses.double() * index.shape[1], outputs, targets)
 
     def _learn(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import shutil
 import subprocess
 import sys
@@ -228,6 +229,21 @@ def test_a_buffer_comes_back_only_when_nothing_refers_to_it() -> None:
     del view
     assert len(memory._free[2**17]) == 1
     assert memory.empty((2**17,), like).data_ptr() == address
+
+
+def test_large_buffers_begin_at_a_huge_page_where_there_are_some(monkeypatch: pytest.MonkeyPatch) -> None:
+    like, shape = torch.zeros(1), (3, 2**18)
+
+    def fresh() -> Tensor:
+        memory._free.clear()
+        return memory.empty(shape, like).fill_(2.0)
+
+    if hasattr(mmap, "MADV_HUGEPAGE"):
+        assert fresh().data_ptr() % 2**21 == 0
+    monkeypatch.setattr(mmap, "MADV_HUGEPAGE", 12345, raising=False)  # a kernel that does not know the advice
+    assert fresh().sum() == 2 * 3 * 2**18
+    monkeypatch.delattr(mmap, "MADV_HUGEPAGE")
+    assert fresh().sum() == 2 * 3 * 2**18
 
 
 def test_no_gradient_for_what_needs_none() -> None:

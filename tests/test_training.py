@@ -15,7 +15,7 @@ from conftest import ROOT
 
 from glifr.conditions import CONDITIONS
 from glifr.evaluation import evaluate, one_by_one, together
-from glifr.optimizer import has_fused_adam, load_adam, make_adam
+from glifr.optimizer import AdamsTogether, has_fused_adam, load_adam, make_adam
 from glifr.records import EpochRecord
 from glifr.seed_batches import random_data
 from glifr.tasks import TASKS, Split, TaskData, TaskSettings
@@ -224,6 +224,36 @@ class TestAdam:
         plain.step()
         here.step()
         assert torch.allclose(weights[0], weights[1], rtol=1e-6, atol=1e-7)
+
+    @pytest.mark.parametrize("rates", [(0.1, 0.1, 0.1), (0.1, 0.2, 0.1)])
+    @pytest.mark.parametrize("untrained", [False, True])
+    def test_together_each_has_the_bits_it_has_alone(self, rates: tuple[float, ...], untrained: bool) -> None:
+        def stepped(together: bool) -> list[torch.Tensor]:
+            seeds = [
+                [torch.nn.Parameter(torch.linspace(-1, number, size)) for size in (1, 37, 40_000)]
+                for number in range(len(rates))
+            ]
+            adams = [
+                make_adam(weights, rate, SETTINGS, torch.device("cpu"))
+                for weights, rate in zip(seeds, rates, strict=True)
+            ]
+            group = AdamsTogether(adams)
+            for number in range(1, 5):
+                for weight in (w for weights in seeds for w in weights):
+                    weight.grad = torch.linspace(-2, 3, len(weight)) ** number
+                if untrained and number < 3:
+                    seeds[1][1].grad = None
+                if together:
+                    group.step()
+                else:
+                    for adam in adams:
+                        adam.step()
+            states = [adam.state_dict()["state"] for adam in adams]
+            found = [value for state in states for each in state.values() for value in each.values()]
+            return [*(w.detach() for weights in seeds for w in weights), *found]
+
+        for mine, alone in zip(stepped(True), stepped(False), strict=True):
+            assert torch.equal(mine, alone)
 
     def test_its_bits_do_not_depend_on_the_number_of_threads(self) -> None:
         def stepped(threads: int) -> torch.Tensor:
