@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import platform
 import shutil
 import subprocess
 import sys
@@ -85,6 +86,24 @@ def test_padded_neurons_stay_finite_where_resets_are_steep() -> None:
     result = cpu.run(sequence._replace(parameters=sequence.parameters._replace(thresh=quiet)))
     assert result.firing.max() < 1e-30
     assert result.final.voltage.isfinite().all()
+
+
+def far_below_threshold() -> list[Tensor]:
+    """Gradients where all neurons fire at 1e-38: below float32's full precision, and so slow on many processors."""
+    sequence, leaves = make(Case(steps=40, delay=5, batch=70, hidden=20), dtype=torch.float32)
+    silent = sequence.parameters._replace(thresh=torch.full_like(sequence.parameters.thresh, 1e3))
+    result = cpu.run(sequence._replace(parameters=silent))
+    assert 0 < result.firing.max() < 1e-37
+    return list(torch.autograd.grad((1e-3 * result.firing).sum(), leaves, allow_unused=True, materialize_grads=True))
+
+
+@pytest.mark.skipif(platform.machine().lower() not in ("x86_64", "amd64"), reason="where x86's MXCSR is")
+def test_numbers_below_full_precision_are_zero_within_it_and_nowhere_else(threads: None) -> None:
+    torch.set_num_threads(2)
+    small = torch.full((2**20,), 1e-38)
+    for gradient in far_below_threshold():
+        assert (gradient == 0).all()
+    assert (small * 0.1 > 0).all()  # on both threads
 
 
 def evaluated(function: Any, x: np.ndarray) -> np.ndarray:
@@ -244,6 +263,12 @@ def test_large_buffers_begin_at_a_huge_page_where_there_are_some(monkeypatch: py
     assert fresh().sum() == 2 * 3 * 2**18
     monkeypatch.delattr(mmap, "MADV_HUGEPAGE")
     assert fresh().sum() == 2 * 3 * 2**18
+
+
+@pytest.mark.parametrize("count", [2**16, 2**16 + 16, 2**17, 2**20])
+def test_buffers_begin_at_a_line_of_the_cache(count: int) -> None:
+    memory._free.clear()
+    assert all(memory.empty((count,), torch.zeros(1)).data_ptr() % 64 == 0 for _ in range(5))
 
 
 def test_no_gradient_for_what_needs_none() -> None:

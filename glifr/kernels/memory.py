@@ -24,6 +24,7 @@ from torch import Tensor
 _LEAST = 2**16  # numbers; fewer are cheap to allocate
 _PAGE = 2**21  # bytes of a huge page, and where one may begin
 _LEAST_HUGE = 2**17  # numbers that are worth a page of their own
+_LINE = 64  # bytes of a line of the cache: a vector that begins elsewhere costs two of them
 
 _free: defaultdict[int, list[np.ndarray]] = defaultdict(list)
 
@@ -50,10 +51,14 @@ def _give_back(buffer: np.ndarray) -> None:
 def _allocate(count: int) -> np.ndarray:
     advice = getattr(mmap, "MADV_HUGEPAGE", None)
     if advice is None or count < _LEAST_HUGE:
-        return np.empty(count, dtype=np.float32)
+        return _from(np.empty(count + _LINE // 4, dtype=np.float32), count, _LINE)
     pages = mmap.mmap(-1, -(-4 * count // _PAGE) * _PAGE + _PAGE)
     with contextlib.suppress(OSError):  # a kernel without huge pages
         pages.madvise(advice)
-    whole = np.frombuffer(pages, dtype=np.float32)
-    begin = -whole.ctypes.data % _PAGE // 4
+    return _from(np.frombuffer(pages, dtype=np.float32), count, _PAGE)
+
+
+def _from(whole: np.ndarray, count: int, place: int) -> np.ndarray:
+    """So many numbers of it, from the first address on that is a multiple of `place` bytes."""
+    begin = -whole.ctypes.data % place // 4
     return whole[begin : begin + count]

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from torch import Tensor
 
+from glifr.kernels.denormals_cpu import flush_denormals, restore_denormals
 from glifr.kernels.jobs import Runner, compiled, threads_for
 from glifr.kernels.moves import DECAY, FIELDS, MOVE, MULTIPLIER
 from glifr.kernels.padding import LANES
@@ -114,6 +115,7 @@ def build() -> Any:
     """Packs, a panel a task."""
 
     def pack_panels(job: int) -> None:
+        before = flush_denormals()
         move = 0
         while True:
             task = take(job)
@@ -122,6 +124,7 @@ def build() -> Any:
             move = move_of(job, get(job, _JOB.table), _JOB.moves, move, task)
             at = get(job, _JOB.table) + 8 * FIELDS * move
             _pack_panel(job, at, task - get(at, MOVE.first))
+        restore_denormals(before)
 
     return pack_panels
 

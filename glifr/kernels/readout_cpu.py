@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from glifr.kernels.denormals_cpu import flush_denormals, restore_denormals
 from glifr.kernels.jobs import Runner, compiled, threads_for
 from glifr.kernels.memory import empty
 from glifr.kernels.padding import LANES
@@ -106,6 +107,7 @@ def build_forward() -> Any:
     """Outputs, a chunk of rows a task."""
 
     def forward(job: int) -> None:
+        before = flush_denormals()
         while True:
             task = take(job)
             if task >= get(job, _JOB.tasks):
@@ -114,6 +116,7 @@ def build_forward() -> Any:
             first, count = _rows_of(job, task % per_replica)
             if count > 0:
                 _forward_rows(job, task // per_replica, first, count)
+        restore_denormals(before)
 
     return forward
 
@@ -122,6 +125,7 @@ def build_backward() -> Any:
     """Gradients, a group of chunks a task."""
 
     def backward(job: int) -> None:
+        before = flush_denormals()
         outputs = get(job, _JOB.outputs)
         own = get(job, _JOB.scratch) + 4 * CHUNK * outputs * take(job + 8 * _JOB.next_thread)
         while True:
@@ -137,6 +141,7 @@ def build_backward() -> Any:
                 chunk = _rows_of(job, number)
                 if chunk[1] > 0:
                     _backward_rows(job, replica, chunk, g_weight, own)
+        restore_denormals(before)
 
     return backward
 

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from glifr.kernels.denormals_cpu import flush_denormals, restore_denormals
 from glifr.kernels.passes_cpu import (
     clear_totals,
     history_gradient,
@@ -218,6 +219,7 @@ def build_forward(J: int, masked: bool, keep: bool) -> Any:
     """Turns inputs into v and f, a chunk a task."""
 
     def forward(job: int) -> None:
+        before = flush_denormals()
         own, per_replica = own_scratch(job), get(job, JOB.groups) * get(job, JOB.chunks)
         steps, block = get(job, JOB.steps), get(job, JOB.block)
         while True:
@@ -231,6 +233,7 @@ def build_forward(J: int, masked: bool, keep: bool) -> Any:
                 synaptic_input(job, chunk, begin, end)
                 for i in range(chunk[2]):
                     _advance(J, masked, keep, job, own, chunk, i, (begin, end))
+        restore_denormals(before)
 
     return forward
 
@@ -239,6 +242,7 @@ def build_backward(J: int, masked: bool, learned: bool) -> Any:
     """Turns gradients of f into those of s, of the start and of parameters, a group of chunks a task."""
 
     def backward(job: int) -> None:
+        before = flush_denormals()
         own, steps, length = own_scratch(job), get(job, JOB.steps), get(job, JOB.block)
         row, constants = 4 * get(job, JOB.width), _constants(job)
         final = get(job, JOB.final_firing), get(job, JOB.final_voltage), get(job, JOB.final_ascurrents)
@@ -277,5 +281,6 @@ def build_backward(J: int, masked: bool, learned: bool) -> Any:
                     stretch_gradients(job, synaptic, chunk, totals, begin)
                 if chunk[2] > 0:
                     history_gradient(job, synaptic, chunk)
+        restore_denormals(before)
 
     return backward

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from glifr.kernels.denormals_cpu import flush_denormals, restore_denormals
 from glifr.kernels.passes_cpu import (
     clear_totals,
     lateral_gradient,
@@ -168,6 +169,7 @@ def build_forward(lstm: bool, masked: bool, keep: bool) -> Any:
     """Turns inputs into h, a chunk a task."""
 
     def forward(job: int) -> None:
+        before = flush_denormals()
         per_replica = get(job, JOB.groups) * get(job, JOB.chunks)
         steps, block = get(job, JOB.steps), get(job, JOB.block)
         while True:
@@ -187,6 +189,7 @@ def build_forward(lstm: bool, masked: bool, keep: bool) -> Any:
                         else:
                             _squash(masked, job, chunk, i, t)
             _finish(job, chunk)
+        restore_denormals(before)
 
     return forward
 
@@ -195,6 +198,7 @@ def build_backward(lstm: bool, masked: bool) -> Any:
     """Turns gradients of h into those of s and of the weights, a group of chunks a task."""
 
     def backward(job: int) -> None:
+        before = flush_denormals()
         own, steps, block = own_scratch(job), get(job, JOB.steps), get(job, JOB.block)
         while True:
             task = take(job + 8 * JOB.next_task)
@@ -216,5 +220,6 @@ def build_backward(lstm: bool, masked: bool) -> Any:
                             else:
                                 _unsquash(masked, job, synaptic, chunk, i, t, reached)
                     stretch_gradients(job, synaptic, chunk, totals, begin)
+        restore_denormals(before)
 
     return backward

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from glifr.kernels.denormals_cpu import flush_denormals, restore_denormals
 from glifr.kernels.jobs import Runner, compiled, threads_for
 from glifr.kernels.moves import DECAY, FIELDS, MOVE
 from glifr.kernels.pack_cpu import gate_offset, move_of
@@ -74,6 +75,7 @@ def build() -> Any:
     """Some rows of a parameter a task."""
 
     def unpack_rows(job: int) -> None:
+        before = flush_denormals()
         move = 0
         while True:
             task = take(job)
@@ -84,6 +86,7 @@ def build() -> Any:
             begin = (task - get(at, MOVE.first)) * ROWS
             for k in range(begin, min(begin + ROWS, get(at, MOVE.filled_rows))):
                 _unpack_row(at, k)
+        restore_denormals(before)
 
     return unpack_rows
 
