@@ -15,13 +15,14 @@ from glifr.networks import Network
 
 @torch.no_grad()
 def resample(network: Network, trained: Mapping[str, Tensor], generator: torch.Generator) -> None:
-    """Sets each array of `network`, weights, readout and neuron parameters, to values drawn with replacement from it.
+    """Sets each array of the recurrent layer, weights and neuron parameters, to values drawn with replacement from it.
 
     trained: the state dict of a network with as many after-spike currents; sizes may differ. Arrays are drawn one by
-    one, in the order of the state dict, so that nothing links a neuron's parameters; [J,1,H] is one array.
+    one, in the order of the state dict, so that nothing links a neuron's parameters; [J,1,H] is one array. The readout
+    stays as it began, as in the published runs: what it has learned fits neurons that are not there any more.
     ValueError if an array is missing, or empty in one of the two only.
     """
-    for name, own in network.state_dict().items():
+    for name, own in network.neuron_layer.state_dict(prefix="neuron_layer.").items():
         pool = trained[name].flatten() if name in trained else torch.empty(0)
         if (len(pool) == 0) != (own.numel() == 0):
             raise ValueError(f"{name} [{', '.join(map(str, own.shape))}] cannot be drawn from {len(pool)} values")

@@ -47,10 +47,18 @@ def test_each_array_is_drawn_with_replacement_from_the_same_array() -> None:
     own, trained = network(50, 1), network(9, 2).state_dict()
     resample(own, trained, torch.Generator().manual_seed(3))
     generator = torch.Generator().manual_seed(3)
-    for name, values in own.state_dict().items():
+    for name, values in own.neuron_layer.state_dict(prefix="neuron_layer.").items():
         by_hand = trained[name].flatten()[torch.randint(trained[name].numel(), values.shape, generator=generator)]
         assert torch.equal(values, by_hand), name
     assert {"neuron_layer.thresh", "neuron_layer.weight_lat", "neuron_layer.a_j"} < set(trained)
+
+
+def test_the_readout_begins_as_in_any_network() -> None:
+    own, trained = network(9, 1), network(9, 2).state_dict()
+    resample(own, trained, torch.Generator().manual_seed(3))
+    fresh = network(9, 1).state_dict()
+    for name in ("output_linear.weight", "output_linear.bias"):
+        assert torch.equal(own.state_dict()[name], fresh[name])
 
 
 def test_every_value_comes_and_none_more_than_chance_gives() -> None:
