@@ -2,10 +2,10 @@
 """Numbers too small for float32's full precision (below 1.2e-38) are zero within the compiled code of backend "cpu".
 
 A neuron far below its threshold fires at 1e-38 of its rate, and its gradients are smaller still. Many processors take a
-hundred times longer for each such number, though a float32 sum never shows it: training of pattern generation became
-five times slower step by step. How a thread treats these numbers is a register of its processor, which compiled code
-sets when it begins and puts back when it ends, so that nothing outside of it is affected. Where the processor has no
-such register that is known here (x86's MXCSR), nothing is changed.
+hundred times longer for each such number, though a float32 sum never shows it: a training step at the size of pattern
+generation went from 2 to 13 ms within 3,000 steps, and takes 1 ms without them. How a thread treats these numbers is a
+register of its processor, which compiled code sets when it begins and puts back when it ends, so that nothing outside
+of it is affected. Where the processor has no such register that is known here (x86's MXCSR), nothing is changed.
 """
 
 from __future__ import annotations
