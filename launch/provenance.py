@@ -47,13 +47,14 @@ def _version(package: str) -> str | None:
         return None
 
 
-def session(command: str) -> dict[str, Any]:
+def session(command: str, study_hash: str) -> dict[str, Any]:
     """A session that starts now."""
     status = _git("status", "--porcelain", "--", "glifr")
     return {
         "started_at": now(),
         "finished_at": None,
         "command": command,
+        "study_hash": study_hash,
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
         "packages": {name: version for name in _PACKAGES if (version := _version(name))},
@@ -71,13 +72,13 @@ def session(command: str) -> dict[str, Any]:
 class Sessions:
     """The sessions in provenance.json; the last one is this driver's."""
 
-    def __init__(self, layout: Layout, command: str) -> None:
+    def __init__(self, layout: Layout, command: str, study_hash: str) -> None:
         self._path = layout.provenance
         try:
             earlier = read_sealed(self._path)
         except (FileNotFoundError, RecordError):
             earlier = []
-        self._all = [*earlier, session(command)]
+        self._all = [*earlier, session(command, study_hash)]
         self._write()
 
     def finish(self, exit_code: int, used: Utilisation) -> None:

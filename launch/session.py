@@ -31,7 +31,9 @@ from launch.seed_batches import Measurement, SeedBatches, decide
 from launch.show_plan import plan_view
 from launch.signals import StopSignals
 from launch.standing import Choice, settle
-from launch.tracking import Mode, decide_mode, forget_key, guarded, log_report
+from launch.tracking import mirror_report
+from launch.tracking_login import Decision, Handover, decide_mode, forget_key
+from launch.tracking_queue import Outage
 from launch.utilisation import Meter
 
 COMPLETE, INCOMPLETE = 0, 1
@@ -47,15 +49,20 @@ def run_study(
 ) -> int:
     """Runs, or continues, the study in `root`; returns the exit code. stale: what becomes of units of changed code."""
     spec = plan.study.spec
+    tracking = decide_mode(spec.tracking.wandb.mode)
     forget_key()
-    mode = decide_mode(spec.tracking.wandb.mode)
+    handover = Handover.at(root if cluster.address else None)
     ray = f"joining Ray at {cluster.address}" if cluster.address else "starting Ray"
-    console.print(f"{spec.name} ({plan.study.profile}): results in {_short(root)}, W&B {mode}; {ray} ...")
+    first = f"{spec.name} ({plan.study.profile}): results in {_short(root)}; W&B {tracking}; {ray} ..."
+    console.print(first, markup=False, soft_wrap=True)
     lock = DriverLock(Layout(root).lock, console.print)
     with _signals(console, lock, given) as stop:
-        with RayExecutor(root, mode, _resources(plan), cluster, data=FromFiles(spec.task.settings())) as executor:
+        data = FromFiles(spec.task.settings())
+        with RayExecutor(
+            root, tracking.mode, _resources(plan), cluster, data=data, environment=handover.environment
+        ) as executor:
             layout = create(root)
-            with lock:
+            with lock, handover.of(tracking.login):
                 _look_back(console, plan, layout, lock, stale)
                 time_left, ledger = TimeLeft(plan, executor.slots), Ledger(root)
                 batches = seed_batches(
@@ -64,7 +71,8 @@ def run_study(
                 options = RunOptions(batches, spec.resources.retries, code_version())
                 conductor = Conductor(plan, ledger, options, lock.check, time_left.worked)
                 write_study(layout, plan)
-                sessions = Sessions(layout, _command(given))
+                sessions = Sessions(layout, _command(given), plan.study.hash)
+                Outage(layout).begin()
                 meter = Meter(conductor, executor.slots)
                 with Progress(console, conductor.snapshot, time_left):
                     executor.run(meter, stop)
@@ -75,14 +83,14 @@ def run_study(
         stopped = "Stopped" if stop.requested else conductor.halted
         console.print(f"Used: {meter.utilisation}")
         tell_end(console, conductor.snapshot(), stopped, given)
-    if stopped is None and not _report(console, root, mode):
-        return INCOMPLETE
-    return code
+    reported = stopped is not None or _report(console, root, tracking)
+    _tell_outage(console, root)
+    return code if reported else INCOMPLETE
 
 
 def show_plan(plan: StudyPlan, root: Path, cluster: Cluster, console: Console) -> int:
     """Prints what would run and how long it would take, timed where it would run; returns the exit code."""
-    mode = "disabled" if decide_mode(plan.study.spec.tracking.wandb.mode) == "disabled" else "offline"
+    mode = "disabled" if decide_mode(plan.study.spec.tracking.wandb.mode).mode == "disabled" else "offline"
     status = console.status("timing a short trial of each condition")
     with status, RayExecutor(root, mode, _resources(plan), cluster) as executor:
         batches = seed_batches(plan, executor, console, lambda *_: 0, lambda text: console.print(text, markup=False))
@@ -121,7 +129,7 @@ def _look_back(console: Console, plan: StudyPlan, layout: Layout, lock: DriverLo
         console.print(f"Note: {sentence}", markup=False)
 
 
-def _report(console: Console, root: Path, mode: Mode) -> bool:
+def _report(console: Console, root: Path, tracking: Decision) -> bool:
     """Makes the report and mirrors it; whether there was room for it."""
     try:
         results = load(root)
@@ -129,9 +137,19 @@ def _report(console: Console, root: Path, mode: Mode) -> bool:
     except (OSError, InputError) as error:
         console.print(f"No report: {error}\nMake it later with: python -m analysis {_short(root)}", markup=False)
         return False
-    guarded(Layout(root), "report", lambda: log_report(scan(root), mode))
+    mirror_report(scan(root), tracking.mode, tracking.login)
     console.print(f"\n{as_text(summarise(results))}\n\nReport: {_short(report)}")
     return True
+
+
+def _tell_outage(console: Console, root: Path) -> None:
+    """Says once what W&B lacks and how it gets that."""
+    outage = Outage(Layout(root))
+    if failures := outage.failures:
+        went_on = "; the session went on without it" if outage.over else ""
+        repair = f"python -m launch.tracking sync {shlex.quote(_short(root))}"
+        text = f"Warning: {failures[0]}{went_on}. Nothing is lost; when W&B answers again:\n  {repair}"
+        console.print(text, markup=False, soft_wrap=True)
 
 
 def seed_batches(

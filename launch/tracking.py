@@ -1,4 +1,4 @@
-"""Weights & Biases: a mirror of the ledger, fed from inside the trial process after the local record is written.
+"""Weights & Biases: a mirror of the ledger, fed beside the work after the local record is written.
 
 Group = condition, job type = stage. A search or confirm unit is one run an attempt with the mean, sd, min and max over
 its seeds and each seed; a final seed is one run, so that W&B's own group average is the seed average. Nothing that goes
@@ -7,17 +7,12 @@ wrong here touches the study: it is noted and the mirror stays behind, until `py
 
 from __future__ import annotations
 
-import netrc
-import os
-import socket
+import contextlib
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
-from urllib.parse import urlparse
-from urllib.request import getproxies
+from typing import Any, Self
 
 import numpy as np
 import wandb
@@ -26,94 +21,64 @@ from glifr.records import EpochRecord, Layout, Proposal, SeedOutcome, StudyRecor
 from glifr.tasks import task_of
 from launch import tracking_rows as rows
 from launch.lease import Lease
-from launch.ledger import Ledger
-from launch.spec import StudySpec, read_resolved
+from launch.tracking_login import MODES, Login, use_handed
+from launch.tracking_queue import FINISH_SECONDS, START_SECONDS, Beside, Outage, within
+from launch.tracking_rows import Computed, Tracked
 
-Mode = Literal["online", "offline", "disabled"]
-MODES: dict[str, Mode] = {"online": "online", "offline": "offline", "disabled": "disabled"}
-_ANSWER_SECONDS = 5.0
-
-
-def decide_mode(wanted: str) -> Mode:
-    """The mode of a session, decided once, before any run starts: W&B cannot fall back to offline later.
-
-    `auto` is $WANDB_MODE, else online where logged in to W&B. Online is offline where the server does not answer.
-    """
-    mode = MODES.get(wanted) or MODES.get(os.environ.get("WANDB_MODE", "")) or _by_login()
-    return "offline" if mode == "online" and not _server_answers() else mode
-
-
-def forget_key() -> None:
-    """Takes a W&B key out of this process's environment, which Ray would log; workers use their node's own login."""
-    os.environ.pop("WANDB_API_KEY", None)
-
-
-def _server() -> tuple[str, int]:
-    address = urlparse(os.environ.get("WANDB_BASE_URL") or "https://api.wandb.ai")
-    return address.hostname or "", address.port or (80 if address.scheme == "http" else 443)
-
-
-def _server_answers() -> bool:
-    """Whether a connection can be made; behind a proxy that is not for us to say."""
-    if getproxies():
-        return True
-    try:
-        socket.create_connection(_server(), timeout=_ANSWER_SECONDS).close()
-    except OSError:
-        return False
-    return True
-
-
-def _by_login() -> Mode:
-    """Online if `wandb login` has left credentials here. A key in the environment does not count: Ray would log it."""
-    path = Path(os.environ.get("NETRC") or "~/.netrc").expanduser()
-    try:
-        return "online" if netrc.netrc(path).authenticators(_server()[0]) else "offline"
-    except (OSError, netrc.NetrcParseError):
-        return "offline"
+_LEAVE_SECONDS = 5.0
 
 
 class Tracker:
-    """The W&B runs of one job, one per unit; used as a context so that a stopped job closes its runs."""
+    """The W&B runs of one job, one per unit; used as a context so that a stopped job closes its runs.
+
+    Its methods return at once. computed: what computes the job.
+    """
 
     def __init__(
         self,
         layout: Layout,
-        spec: StudySpec,
-        study_hash: str,
+        tracked: Tracked,
+        computed: Computed,
         mode: str,
         proposals: Sequence[Proposal],
         leases: Sequence[Lease],
     ) -> None:
-        self._layout, self._spec, self._hash, self._mode = layout, spec, study_hash, mode
-        self._units = list(zip(proposals, leases, strict=True))
+        self._layout, self._tracked, self._computed, self._mode = layout, tracked, computed, mode
+        units = zip(proposals, leases, strict=True)
+        self._units = [] if mode == "disabled" else [u for u in units if tracked.has_run(u[0].unit)]
         self._runs: dict[UnitId, UnitRun] = {}
+        self._beside: Beside | None = None
 
     def __enter__(self) -> Self:
-        if self._mode != "disabled":
-            self._guarded(self._start)
+        if self._units:
+            self._beside = Beside(Outage(self._layout), ", ".join(str(p.unit) for p, _ in self._units))
+            if self._mode == "online":
+                self._beside.do(use_handed)
+            for proposal, lease in self._units:
+                self._beside.do(partial(self._start, proposal, lease))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._beside is None:
+            return
         code = 1 if error is not None and not isinstance(error, GeneratorExit) else 0
-        for run in self._runs.values():
-            self._guarded(partial(run.finish, exit_code=code))
-        self._runs.clear()
+        for proposal, _ in self._units:
+            self._beside.do(partial(self._finish, proposal.unit, code))
+        self._beside.close()
 
     def epochs(self, records: Mapping[UnitId, Sequence[EpochRecord]]) -> None:
         """Logs one row per unit and epoch, each with its epoch number."""
-        self._guarded(lambda: self._log(records))
+        if self._beside is not None:
+            self._beside.do(partial(self._log, {unit: tuple(own) for unit, own in records.items()}))
 
     def summary(self, unit: UnitId, outcomes: Sequence[SeedOutcome]) -> None:
         """Puts the final numbers into the run's summary."""
-        self._guarded(lambda: self._summarise(unit, outcomes))
+        if self._beside is not None:
+            self._beside.do(partial(self._summarise, unit, tuple(outcomes)))
 
-    def _guarded(self, action: Callable[[], object]) -> None:
-        guarded(self._layout, ", ".join(str(p.unit) for p, _ in self._units), action)
-
-    def _start(self) -> None:
-        for proposal, lease in self._units:
-            self._runs[proposal.unit] = UnitRun(self._layout, self._spec, self._hash, self._mode, proposal, lease.token)
+    def _start(self, proposal: Proposal, lease: Lease) -> None:
+        run = UnitRun(self._layout, self._tracked, self._computed, self._mode, proposal, lease.token)
+        self._runs[proposal.unit] = run
 
     def _log(self, records: Mapping[UnitId, Sequence[EpochRecord]]) -> None:
         for unit, own in records.items():
@@ -124,24 +89,36 @@ class Tracker:
         if unit in self._runs:
             self._runs[unit].outcomes(outcomes)
 
+    def _finish(self, unit: UnitId, code: int) -> None:
+        if (run := self._runs.pop(unit, None)) is not None:
+            run.finish(exit_code=code)
+
 
 class UnitRun:
     """The W&B run of one attempt at a unit."""
 
     def __init__(
-        self, layout: Layout, spec: StudySpec, study_hash: str, mode: str, proposal: Proposal, token: str
+        self,
+        layout: Layout,
+        tracked: Tracked,
+        computed: Computed,
+        mode: str,
+        proposal: Proposal,
+        token: str,
+        finish_seconds: float = FINISH_SECONDS,
     ) -> None:
         self._proposal, unit = proposal, proposal.unit
         self._run = _init(
             layout,
-            spec,
+            tracked,
             mode,
+            finish_seconds,
             group=unit.condition,
             job_type=unit.stage,
-            name=str(unit),
-            id=rows.run_id(study_hash, unit, token),
-            tags=[spec.name, unit.stage, unit.condition],
-            config=rows.config(spec, study_hash, proposal),
+            name=tracked.name_of(str(unit)),
+            id=rows.run_id(tracked.study_hash, unit, token),
+            tags=[tracked.spec.name, tracked.profile, unit.stage, unit.condition],
+            config=rows.config(tracked, computed, proposal),
         )
         self._run.define_metric("epoch")
         for measure in rows.MEASURES:  # not "*": W&B would put the last epoch into the row of parameters, too
@@ -167,23 +144,48 @@ class UnitRun:
         self._run.finish(exit_code=exit_code)
 
 
-def log_report(records: StudyRecords, mode: str) -> None:
+def mirror_report(records: StudyRecords, mode: str, login: Login | None = None) -> None:
+    """As `log_report`, at the end of a session: within bounds, unless W&B has failed too often, and then W&B is left.
+
+    W&B's own way of leaving, at the end of the process, would wait for what cannot be sent.
+    """
+    outage = Outage(records.layout)
+
+    def log() -> None:
+        if login is not None:
+            login.use()
+        log_report(records, mode)
+
+    if mode != "disabled":
+        outage.guarded("report", partial(within, START_SECONDS + FINISH_SECONDS, log))
+    leave()
+
+
+def leave() -> None:
+    """Ends W&B's service of this process, if there is one, without waiting long."""
+    with contextlib.suppress(Exception):
+        within(_LEAVE_SECONDS, wandb.teardown)
+
+
+def log_report(records: StudyRecords, mode: str, finish_seconds: float = FINISH_SECONDS) -> None:
     """The study's own run, under one id: silencing curves, and report and tables as artifacts; needs a report."""
-    layout, study_hash, spec = records.layout, records.study["hash"], read_resolved(records.study["spec"])
+    layout, tracked = records.layout, rows.tracked(records.study)
     report = [path for path in (layout.report, layout.root / "manifest.json") if path.exists()]
     tables = [path for path in sorted(layout.tables.glob("*")) if path.suffix in (".csv", ".parquet")]
     if mode == "disabled" or not report:
         return
+    spec, study_hash = tracked.spec, tracked.study_hash
     run = _init(
         layout,
-        spec,
+        tracked,
         mode,
+        finish_seconds,
         group="study",
         job_type="report",
-        name=f"report of {spec.name}",
+        name=tracked.name_of(f"report of {spec.name}"),
         id=f"{study_hash[:8]}-study-report",
-        tags=[spec.name, "report"],
-        config={"study": spec.name, "study_hash": study_hash, "stage": "report"},
+        tags=[spec.name, tracked.profile, "report"],
+        config={**tracked.config(), "stage": "report"},
     )
     try:
         run.define_metric("silencing/*", step_metric="silenced_share")
@@ -198,18 +200,12 @@ def log_report(records: StudyRecords, mode: str) -> None:
         run.finish()
 
 
-def guarded(layout: Layout, what: str, action: Callable[[], object]) -> None:
-    """Calls; what goes wrong is noted and no more: W&B must never end a trial or a study, and the ledger has all."""
-    try:
-        action()
-    except Exception as error:
-        Ledger(layout.root).event("warning", f"{what}: W&B failed ({type(error).__name__}: {error})")
-
-
-def _init(layout: Layout, spec: StudySpec, mode: str, **what: Any) -> Any:
+def _init(layout: Layout, tracked: Tracked, mode: str, finish_seconds: float, **what: Any) -> Any:
+    """A run, or an error within START_SECONDS; its `finish` raises TimeoutError after `finish_seconds`."""
+    given = tracked.spec.tracking.wandb
     return wandb.init(
-        project=spec.tracking.wandb.project,
-        entity=spec.tracking.wandb.entity,
+        project=given.project,
+        entity=given.entity,
         mode=MODES[mode],
         dir=str(layout.root),
         reinit="create_new",
@@ -217,11 +213,13 @@ def _init(layout: Layout, spec: StudySpec, mode: str, **what: Any) -> Any:
         settings=wandb.Settings(
             silent=True,
             console="off",
-            x_disable_stats=True,
+            x_disable_stats=not given.system_metrics,
             x_disable_meta=True,
             disable_git=True,
             disable_code=True,
-            init_timeout=30,
+            init_timeout=START_SECONDS,
+            finish_timeout=finish_seconds,
+            finish_timeout_raises=True,
         ),
         **what,
     )

@@ -14,7 +14,7 @@ from typing import Any
 from glifr.conditions import CONDITIONS
 from glifr.records import EpochRecord, ParameterSummary, Proposal, SeedOutcome, UnitId, UnitRecords
 from glifr.tasks import TaskDefinition
-from launch.spec import StudySpec
+from launch.spec import StudySpec, read_resolved
 
 MEASURES = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
 _QUANTILES = {"minimum": 0.0, "q05": 0.05, "q25": 0.25, "median": 0.5, "q75": 0.75, "q95": 0.95, "maximum": 1.0}
@@ -33,10 +33,67 @@ def run_id(study_hash: str, unit: UnitId, token: str) -> str:
     return f"{study_hash[:8]}-{unit.stage}-{unit.condition}-{unit.number}-{token.rsplit('-', 1)[-1]}"
 
 
-def config(spec: StudySpec, study_hash: str, proposal: Proposal) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Tracked:
+    """A study, as far as all its runs are told of it."""
+
+    spec: StudySpec
+    profile: str
+    study_hash: str
+
+    def has_run(self, unit: UnitId) -> bool:
+        """Whether W&B gets a run of the unit (`tracking.wandb.runs`)."""
+        return unit.stage != "silencing" and (self.spec.tracking.wandb.runs == "all" or unit.stage == "final")
+
+    def name_of(self, what: str) -> str:
+        """The name of a run: no other profile or study in the project has it."""
+        return f"{what} ({self.spec.name}, {self.profile}, {self.study_hash[:8]})"
+
+    def config(self) -> dict[str, Any]:
+        """What decides results and is common to all runs; `training_epochs` are those of the final networks."""
+        task = self.spec.task.model_dump(mode="json", exclude={"name", "source", "data_root"})
+        return {
+            "study": self.spec.name,
+            "profile": self.profile,
+            "study_hash": self.study_hash,
+            "task": self.spec.task.name,
+            "source": self.spec.task.source,
+            **_flat("task", task),
+            **_flat("training", self.spec.training.model_dump(mode="json")),
+        }
+
+
+@dataclass(frozen=True)
+class Computed:
+    """What computed an attempt; None where that is not on record. commit: of the session's code."""
+
+    backend: str | None = None
+    device: str | None = None
+    commit: str | None = None
+
+
+def tracked(study: Mapping[str, Any]) -> Tracked:
+    """The study of a study.json."""
+    return Tracked(read_resolved(study["spec"]), study["profile"], study["hash"])
+
+
+def hashes(study: Mapping[str, Any], sessions: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The study's hashes, now and in earlier sessions: more seeds or trials give it another."""
+    earlier = [str(s["study_hash"]) for s in sessions if s.get("study_hash")]
+    return list(dict.fromkeys([str(study["hash"]), *earlier]))
+
+
+def commit_of(sessions: Sequence[Mapping[str, Any]], started_at: str) -> str | None:
+    """The commit of the session in which an attempt began: of those in provenance.json the last before it."""
+    before = [s for s in sessions if s["started_at"] <= started_at] or list(sessions[:1])
+    return before[-1]["commit"] if before else None
+
+
+def config(tracked: Tracked, computed: Computed, proposal: Proposal) -> dict[str, Any]:
     """Flat, so that W&B groups and filters by each key."""
     unit, condition = proposal.unit, CONDITIONS[proposal.unit.condition]
     return {
+        **tracked.config(),
         "condition": unit.condition,
         "stage": unit.stage,
         "number": unit.number,
@@ -50,14 +107,27 @@ def config(spec: StudySpec, study_hash: str, proposal: Proposal) -> dict[str, An
         "trained_parameters": proposal.trained_parameters,
         "delay_steps": proposal.delay_steps,
         "seeds": list(proposal.seeds),
-        "study": spec.name,
-        "study_hash": study_hash,
+        "epochs": tracked.spec.epochs(unit.stage),
+        "backend": computed.backend,
+        "device": computed.device,
+        "commit": computed.commit,
+        "code_version": proposal.code_version,
         **proposal.hyperparameters,
     }
 
 
+def _flat(name: str, value: Any) -> dict[str, Any]:
+    """A tree of settings as one level: `training_adam_beta1`."""
+    if not isinstance(value, dict):
+        return {name: value}
+    return {key: leaf for part, below in value.items() for key, leaf in _flat(f"{name}_{part}", below).items()}
+
+
 def epoch_rows(unit: UnitId, records: Iterable[EpochRecord]) -> list[dict[str, Any]]:
-    """A row an epoch, in order: plain values for a final seed, statistics over the seeds and each seed otherwise."""
+    """A row an epoch, in order: plain values for a final seed, else the mean over seeds.
+
+    With more than one seed also their sd, min and max, and each seed.
+    """
     by_epoch: dict[int, list[EpochRecord]] = {}
     for record in records:
         by_epoch.setdefault(record.epoch, []).append(record)
@@ -74,11 +144,11 @@ def _epoch_row(unit: UnitId, records: Sequence[EpochRecord]) -> dict[str, Any]:
             row[measure] = next(iter(values.values()))
             continue
         numbers = list(values.values())
-        row |= {f"{measure}/mean": statistics.fmean(numbers), f"{measure}/min": min(numbers)}
-        row |= {f"{measure}/max": max(numbers)}
-        if len(numbers) > 1:
-            row[f"{measure}/sd"] = statistics.stdev(numbers)
-        row |= {f"{measure}/seed_{seed}": value for seed, value in values.items()}
+        row[f"{measure}/mean"] = statistics.fmean(numbers)
+        if len(records) > 1:
+            row |= {f"{measure}/sd": statistics.stdev(numbers)} if len(numbers) > 1 else {}
+            row |= {f"{measure}/min": min(numbers), f"{measure}/max": max(numbers)}
+            row |= {f"{measure}/seed_{seed}": value for seed, value in values.items()}
     return row
 
 

@@ -18,16 +18,28 @@ from typing import Any, Protocol
 
 import wandb
 
-from glifr.errors import InputError
-from glifr.records import EpochRecord, Layout, Proposal, SeedOutcome, StudyRecords, UnitRecords, scan
+from glifr.errors import InputError, Problem
+from glifr.records import (
+    EpochRecord,
+    Layout,
+    Proposal,
+    RecordError,
+    SeedOutcome,
+    StudyRecords,
+    UnitRecords,
+    read_sealed,
+    scan,
+)
 from launch import tracking_rows as rows
 from launch.driven import is_driven
-from launch.spec import StudySpec, read_resolved
-from launch.tracking import UnitRun, decide_mode, log_report
+from launch.tracking import UnitRun, leave, log_report
 from launch.tracking_files import DamagedError, read_run
+from launch.tracking_login import Mode, decide_mode
+from launch.tracking_rows import Computed, Tracked
 
 Row = Mapping[str, Any]
 EQUAL, DIFFERENT, REFUSED = 0, 1, 2
+_SENT_SECONDS = 120.0  # for a run to be sent: here somebody waits for just that
 _NAMED = 10
 
 
@@ -35,6 +47,7 @@ _NAMED = 10
 class Wanted:
     """The run that a unit should have. outcomes: () without a result."""
 
+    computed: Computed
     proposal: Proposal
     token: str
     records: tuple[EpochRecord, ...]
@@ -111,16 +124,26 @@ class Server:
 
     mode = "online"
 
-    def __init__(self, spec: StudySpec, api: Any = None) -> None:
-        given = spec.tracking.wandb
+    def __init__(self, records: StudyRecords, api: Any = None) -> None:
+        tracked = rows.tracked(records.study)
+        given = tracked.spec.tracking.wandb
         self._api = api or wandb.Api()
         self._path = f"{given.entity}/{given.project}" if given.entity else given.project
-        self._filters = {"config.study": spec.name}
+        hashes = rows.hashes(records.study, records.sessions)
+        self._filters = {"config.study_hash": {"$in": hashes}, "config.profile": tracked.profile}
         self._runs: dict[str, Any] = {}
 
     def standing(self) -> dict[str, Standing]:
-        self._runs = {_key(run.id): run for run in self._api.runs(self._path, filters=self._filters)}
+        self._runs = {_key(run.id): run for run in self._found()}
         return {key: Standing(list(run.scan_history()), dict(run.summary)) for key, run in self._runs.items()}
+
+    def _found(self) -> list[Any]:
+        try:
+            return list(self._api.runs(self._path, filters=self._filters))
+        except ValueError as error:  # W&B's word for a project without a run
+            if "could not find project" in str(error).lower():
+                return []
+            raise
 
     def remove(self, key: str) -> None:
         self._runs[key].delete()
@@ -153,15 +176,15 @@ class Outcome:
 
 def synchronise(records: StudyRecords, mirror: Mirror) -> Outcome:
     """Writes and removes runs until the mirror says what the ledger does, then reads it again."""
-    spec, study_hash = read_resolved(records.study["spec"]), records.study["hash"]
-    trained = [u for u in records.units if u.unit.stage != "silencing" and u.epochs]
+    tracked = rows.tracked(records.study)
+    trained = [u for u in records.units if tracked.has_run(u.unit) and u.epochs]
     settled = [u for u in trained if u.result is not None] if is_driven(records.layout) else trained
-    wanted = {w.key: w for w in (_wanted(records.layout, u) for u in settled)}
+    wanted = {w.key: w for w in (_wanted(records, u) for u in settled)}
     before = mirror.standing()
     missing = [w for key, w in wanted.items() if key not in before or not w.is_told_by(before[key])]
     for one in missing:
         mirror.make_room(one.key)
-        _write(records.layout, spec, study_hash, mirror.mode, one)
+        _write(records.layout, tracked, mirror.mode, one)
     superseded = set(_keys_of_attempts(records.layout, settled)) - set(wanted)
     replaced = [key for key in before if key in superseded]
     for key in replaced:
@@ -177,11 +200,20 @@ def synchronise(records: StudyRecords, mirror: Mirror) -> Outcome:
     )
 
 
-def _wanted(layout: Layout, unit: UnitRecords) -> Wanted:
-    result = unit.result
+def _wanted(records: StudyRecords, unit: UnitRecords) -> Wanted:
+    result, layout = unit.result, records.layout
     token = result.attempt if result else max(_tokens(layout, unit))
     complete = result is not None and result.status == "complete"
-    return Wanted(unit.proposal, token, unit.epochs, result.seeds if result else (), complete)
+    commit = rows.commit_of(records.sessions, _started_at(layout, unit, token))
+    computed = Computed(result.backend, result.device, commit) if result else Computed(commit=commit)
+    return Wanted(computed, unit.proposal, token, unit.epochs, result.seeds if result else (), complete)
+
+
+def _started_at(layout: Layout, unit: UnitRecords, token: str) -> str:
+    try:
+        return str(read_sealed(layout.attempt(unit.unit, token) / "lease.json")["started_at"])
+    except (FileNotFoundError, RecordError, KeyError):
+        return unit.proposal.proposed_at
 
 
 def _tokens(layout: Layout, unit: UnitRecords) -> list[str]:
@@ -197,8 +229,8 @@ def _key(run_id: str) -> str:
     return run_id.partition("-")[2]
 
 
-def _write(layout: Layout, spec: StudySpec, study_hash: str, mode: str, wanted: Wanted) -> None:
-    run = UnitRun(layout, spec, study_hash, mode, wanted.proposal, wanted.token)
+def _write(layout: Layout, tracked: Tracked, mode: str, wanted: Wanted) -> None:
+    run = UnitRun(layout, tracked, wanted.computed, mode, wanted.proposal, wanted.token, _SENT_SECONDS)
     try:
         run.epochs(wanted.records)
         if wanted.outcomes:
@@ -234,17 +266,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         records = scan(given.results)
+        mode, reason = _mode(records, given.mode)
+        outcome = synchronise(records, Server(records) if mode == "online" else OfflineFiles(records.layout))
+        log_report(records, mode, _SENT_SECONDS)
     except InputError as error:
         print(error, file=sys.stderr)
         return REFUSED
-    spec = read_resolved(records.study["spec"])
-    wanted = spec.tracking.wandb.mode if given.mode == "auto" else given.mode
-    mode = "online" if decide_mode(wanted) == "online" else "offline"
-    try:
-        outcome = synchronise(records, Server(spec) if mode == "online" else OfflineFiles(records.layout))
-        log_report(records, mode)
-    except wandb.errors.Error as error:
-        print(f"W&B refused, or cannot be reached: {error}", file=sys.stderr)
+    except (wandb.errors.Error, OSError) as error:  # a timeout and a lost connection are OSErrors
+        print(_refusal(given.results, error), file=sys.stderr)
         return REFUSED
-    print(f"W&B {mode}: {outcome}")
+    finally:
+        leave()
+    print(f"W&B {mode} ({reason}): {outcome}")
     return DIFFERENT if outcome.different else EQUAL
+
+
+def _mode(records: StudyRecords, given: str) -> tuple[Mode, str]:
+    """Where the runs are, and why there. InputError where they should be on the server and cannot be."""
+    decision = decide_mode(rows.tracked(records.study).spec.tracking.wandb.mode if given == "auto" else given)
+    if given == "online" and decision.mode != "online":
+        todo = "log in with `wandb login`, or leave --mode out"
+        raise InputError(Problem(f"W&B cannot be reached ({decision.reason})", "--mode", given, "offline", todo))
+    return ("online" if decision.mode == "online" else "offline"), decision.reason
+
+
+def _refusal(results: Path, error: Exception) -> InputError:
+    reason = next(iter(str(error).splitlines()), type(error).__name__)
+    todo = "give the same command again when W&B answers; what it has by now is kept"
+    return InputError(Problem(f"W&B refused, or cannot be reached ({reason})", str(results), todo=todo))

@@ -17,12 +17,14 @@ import torch
 from glifr import checkpoints
 from glifr.conditions import CONDITIONS
 from glifr.kernels import choose_backend
+from glifr.kernels.notes import take_notes
 from glifr.network_files import pack, unpack
 from glifr.records import (
     EpochRecord,
     Layout,
     NetworkFile,
     Proposal,
+    RecordError,
     SeedOutcome,
     SilencingRow,
     UnitId,
@@ -39,8 +41,9 @@ from launch.failures import Failure, failure_of
 from launch.lease import Lease, SupersededError
 from launch.ledger import Ledger
 from launch.seed_batches import seeds_per_batch, training_settings
-from launch.spec import StudySpec, read_resolved
+from launch.spec import StudySpec
 from launch.tracking import Tracker
+from launch.tracking_rows import Computed, Tracked, commit_of, tracked
 from launch.watchdog import Watchdog
 
 
@@ -66,16 +69,16 @@ class Context:
     spec: StudySpec
     task: TaskDefinition
     data: DataSource
-    study_hash: str
+    tracked: Tracked
     tracking_mode: str
 
 
 def read_context(root: Path, tracking_mode: str, data: DataSource | None = None) -> Context:
     """The context of the results folder `root`. data: None to read it from its files."""
     body = read_sealed(Layout(root).study)
-    spec = read_resolved(body["spec"])
-    settings = spec.task.settings()
-    return Context(spec, task_of(settings), data or FromFiles(settings), body["hash"], tracking_mode)
+    study = tracked(body)
+    settings = study.spec.task.settings()
+    return Context(study.spec, task_of(settings), data or FromFiles(settings), study, tracking_mode)
 
 
 def device_for(spec: StudySpec) -> torch.device:
@@ -163,7 +166,7 @@ def _train(
     )
     runs = {p.unit: [r for r in training.runs if r.seed in p.seeds] for p in proposals}
     earlier = _resume(ledger, proposals, runs)
-    with Tracker(ledger.layout, spec, context.study_hash, context.tracking_mode, proposals, leases) as tracker:
+    with _tracker(context, ledger.layout, proposals, leases) as tracker:
         tracker.epochs(earlier)
         while not training.finished:
             records = _by_unit(training.run_epoch(), proposals)
@@ -175,6 +178,8 @@ def _train(
             tracker.epochs(records)
             while training.notes:
                 ledger.event("warning", f"{proposals[0].unit}: {training.notes.pop(0)}")
+            for note in take_notes():
+                ledger.event("warning", note)
             if not training.finished:
                 yield Step(_scores(context.task, records))
         outcomes = _outcomes(context, training, proposals[0], {lease.unit: lease for lease in leases}, runs)
@@ -186,6 +191,21 @@ def _train(
             tracker.summary(proposal.unit, own)
     last = {unit: tuple(r.last for r in own if r.last is not None) for unit, own in runs.items()}
     yield Step(_scores(context.task, last), done=True)
+
+
+def _tracker(context: Context, layout: Layout, proposals: Sequence[Proposal], leases: Sequence[Lease]) -> Tracker:
+    device = device_for(context.spec)
+    try:
+        sessions = read_sealed(layout.provenance)
+    except (FileNotFoundError, RecordError):
+        sessions = []
+    backend = choose_backend(context.spec.training.backend, device)
+    computed = Computed(backend, _device_name(device), commit_of(sessions, leases[0].started_at))
+    return Tracker(layout, context.tracked, computed, context.tracking_mode, proposals, leases)
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name() if device.type == "cuda" else "cpu"
 
 
 def _outcomes(
@@ -270,7 +290,7 @@ def _result(
         finished_at=now(),
         seconds=seconds,
         backend=choose_backend(context.spec.training.backend, device),
-        device=torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
+        device=_device_name(device),
         threads=torch.get_num_threads(),
         seeds_in_batch=seeds_in_batch,
     )

@@ -12,8 +12,9 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self
 
 import ray
@@ -32,6 +33,7 @@ from launch.executors.roles import Decider, Result, StopRequest, Work
 from launch.failures import DISK_FULL, Failure, failure_of_lost
 from launch.gpu_share import cap_gpu_memory
 from launch.placement import Resources, refuse_what_cannot_fit, slots
+from launch.tracking_queue import settle
 from launch.trial import Step, run_watched_job
 
 _MOST_JOBS = 10_000_000  # Tune wants a total; the searcher says when it is over
@@ -41,7 +43,7 @@ class RayExecutor:
     """Connected to Ray as a context.
 
     cluster: where; an address alone may be given. work: what a worker does with a job. data: given to the workers
-    through Ray's object store; None where each reads the files.
+    through Ray's object store; None where each reads the files. environment: of the workers; Ray logs it.
     """
 
     def __init__(
@@ -53,13 +55,15 @@ class RayExecutor:
         *,
         work: Work = run_watched_job,
         data: DataSource | None = None,
+        environment: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
+        self._environment = dict(environment)
         self._root, self._mode, self._resources, self._work, self._data = root, tracking_mode, resources, work, data
         self._cluster = cluster if isinstance(cluster, Cluster) else Cluster(cluster)
 
     def __enter__(self) -> Self:
         _quiet()
-        env_vars = {"WANDB_MODE": self._mode, "WANDB_SILENT": "true"}
+        env_vars = {"WANDB_MODE": self._mode, "WANDB_SILENT": "true"} | self._environment
         connect(self._cluster, env_vars, bytes_of(self._data) if self._data else 0)
         try:
             refuse_what_cannot_fit(list(alive().values()), self._resources)
@@ -153,8 +157,8 @@ class _Worker(tune.Trainable):
         self._begin(config)
 
     def _begin(self, config: dict[str, Any]) -> None:
-        units = [UnitId.parse(name) for name in config["units"]]
-        self._steps = self._work(Path(config["root"]), units, config["tracking"], self._data)
+        units, self._root = [UnitId.parse(name) for name in config["units"]], Path(config["root"])
+        self._steps = self._work(self._root, units, config["tracking"], self._data)
 
     def step(self) -> dict[str, Any]:
         assert self._steps is not None
@@ -165,11 +169,16 @@ class _Worker(tune.Trainable):
         return {"step": json.dumps(dataclasses.asdict(step)), "done": step.done}  # as text: Tune flattens dicts
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        self.cleanup()
+        self._end()
         self._begin(new_config)
         return True
 
     def cleanup(self) -> None:
+        """Ends the worker: what W&B has not been told yet gets some seconds."""
+        self._end()
+        settle(Layout(self._root))
+
+    def _end(self) -> None:
         """Ends a stopped job: closes its W&B runs."""
         if self._steps is not None:
             self._steps.close()

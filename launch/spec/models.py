@@ -208,11 +208,15 @@ class Resources(Section):
 
 
 class Wandb(Section):
+    """runs: of which stages W&B gets runs. system_metrics: W&B's own, of processor, memory and GPU, with each run."""
+
     mode: Annotated[
         Literal["auto", "online", "offline", "disabled"], Field(description="auto, online, offline or disabled")
     ] = "auto"
     project: v.Project = "glifr-studies"
     entity: Annotated[str, Field(min_length=1, description="a W&B user or team")] | None = None
+    runs: Annotated[Literal["all", "final"], Field(description="all or final")] = "all"
+    system_metrics: v.Flag = False
 
 
 class Tracking(Section):

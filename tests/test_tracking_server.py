@@ -1,0 +1,115 @@
+"""The real command and the real W&B client against a server that answers, fails, hangs, or goes down."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from small_study import ONE_CONDITION, ONE_UNIT
+from wandb_server import KEY, WandbServer
+
+from glifr.records import scan
+
+ROOT = Path(__file__).resolve().parent.parent
+TWO_SEEDS = [*ONE_UNIT, "final.seeds=2", "resources.max_concurrent=1", "training.epochs=2"]
+REPAIR = "python -m launch.tracking sync"
+
+
+@dataclass(frozen=True)
+class Ended:
+    code: int
+    text: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A home folder of its own, with a netrc, beside a folder for results."""
+
+    folder: Path
+
+    def environment(self, server: str, **more: str) -> dict[str, str]:
+        own = {k: v for k, v in os.environ.items() if not k.startswith(("WANDB_", "RAY_")) and "proxy" not in k.lower()}
+        return own | {"HOME": str(self.folder), "WANDB_BASE_URL": server, **more}
+
+    def log_in(self, *machines: str) -> None:
+        path = self.folder / ".netrc"
+        path.write_text("".join(f"machine {name} login user password {KEY}\n" for name in machines))
+        path.chmod(0o600)
+
+    @property
+    def results(self) -> Path:
+        return self.folder / "results" / "small" / "full"
+
+    def run(self, server: str, *overrides: str, text: str = ONE_CONDITION, **environment: str) -> Ended:
+        """The study by its command, tracked as `auto`."""
+        path = self.folder / "small.yaml"
+        path.write_text(text.replace("tracking: {wandb: {mode: offline}}\n", ""))
+        given = [word for override in (*TWO_SEEDS, *overrides) for word in ("--set", override)]
+        command = [sys.executable, "launch/study.py", str(path), *given, "--results", str(self.folder / "results")]
+        return self.call(command, server, **environment)
+
+    def call(self, command: list[str], server: str, **environment: str) -> Ended:
+        began = time.monotonic()
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            env=self.environment(server, **environment),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=280,
+        )
+        return Ended(done.returncode, done.stdout, time.monotonic() - began)
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    return Machine(tmp_path)
+
+
+def finals(results: Path) -> list[str]:
+    return [str(u.unit) for u in scan(results).units if u.result is not None]
+
+
+@pytest.mark.ray
+def test_e2_a_study_is_online_by_a_netrc_with_a_port(machine: Machine) -> None:
+    with WandbServer() as server:
+        machine.log_in(f"127.0.0.1:{server.server_port}")
+        ended = machine.run(server.url)
+    assert ended.code == 0, ended.text
+    assert f"W&B online: W&B's own login for {server.url}" in ended.text
+    assert server.keys == {KEY}
+    histories = [[row["epoch"] for row in rows if "epoch" in row] for rows in server.rows.values()]
+    assert sorted(histories) == [[1, 2], [1, 2]] or sorted(histories) == [[], [1, 2], [1, 2]]
+    assert "Warning" not in ended.text
+
+
+def _settings(name: str) -> tuple[str | int, str | int]:
+    return {
+        "500": ("answer", 500),
+        "429": ("answer", 429),
+        "hangs": ("answer", "hang"),
+        "resets": ("answer", "reset"),
+        "hangs at once": ("hang", "hang"),
+        "refuses the key": (401, 401),
+    }[name]
+
+
+@pytest.mark.ray
+@pytest.mark.parametrize("how", ["500", "429", "hangs", "resets", "hangs at once", "refuses the key"])
+def test_e1_a_server_that_fails_holds_nothing_up(machine: Machine, how: str) -> None:
+    with WandbServer(*_settings(how)) as server:
+        machine.log_in("127.0.0.1", f"127.0.0.1:{server.server_port}")
+        ended = machine.run(server.url)
+        print(ended)
+    assert ended.code == 0, ended.text
+    assert len(finals(machine.results)) == 2
+    assert "2 of 2 units done" in ended.text
+    assert ended.text.count("W&B failed") == 1
+    assert ended.text.count(REPAIR) == 1
