@@ -1,5 +1,6 @@
 # make study   set up and run the quick study      make test    set up and run the tests
 # make setup   set up only                         make check   lint and types
+# make test-cluster   the Slurm script under a real Slurm, submitted jobs (Debian: slurm-wlm, munge; as root; ten minutes)
 # make studies-quick   the quick profile of every study in studies/, one after another (half an hour on two cores)
 # make simulate   1,000 simulated studies: do intervals cover and tests err as they say (some minutes)
 # make bench   set up and time every backend (some ten minutes on two quiet cores), then write docs/performance.md
@@ -16,7 +17,7 @@ RUN    := $(VENV)/bin/python
 STAMP  := $(VENV)/.installed
 RESULTS ?= results/smnist_ablation/quick
 
-.PHONY: setup study studies-quick test check docs notebook bench simulate dashboard chaos overhead clean
+.PHONY: setup study studies-quick test test-cluster check docs notebook bench simulate dashboard chaos overhead clean
 
 setup: $(STAMP)
 
@@ -33,7 +34,11 @@ studies-quick: setup
 	for study in studies/*.yaml; do $(RUN) launch/study.py $$study --profile quick || exit; done
 
 test: setup
-	$(RUN) -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	$(RUN) -m pytest -n 3 --dist loadfile --no-loadscope-reorder --ignore=tests/cluster
+
+test-cluster: setup
+	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,jobs]'
+	GLIFR_NEED_CLUSTER=1 $(RUN) -m pytest tests/cluster
 
 check: setup
 	$(RUN) -m ruff check .
