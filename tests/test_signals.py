@@ -155,8 +155,9 @@ def test_several_signals_for_one_request_are_one(begin: Callable[..., Run]) -> N
     """As a batch system sends them, to every process of the job: Ray below the driver goes on until it is stopped."""
     run = begin()
     run.until_trials_run()
-    for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGTERM):
-        os.killpg(run.process.pid, number)
+    os.killpg(run.process.pid, signal.SIGTERM)
+    run.wait_for(lambda: "SIGTERM: stopping" in run.text, "word that it was heard")
+    os.killpg(run.process.pid, signal.SIGUSR1)
     assert "units done; nothing is lost" in check_farewell(run, signal.SIGTERM)
     assert [session["exit_code"] for session in run.sessions()] == [143]
 

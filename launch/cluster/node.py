@@ -7,6 +7,7 @@ their temporary folder away.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -16,9 +17,11 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 _SHIELDED = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
 _HEAD_SECONDS = 300.0
+_TOLD_BYTES = 3000
 _MEGABYTE = 2**20
 _STORE_SHARE = 0.2  # of a node's memory for the object store, which holds the data once
 
@@ -62,16 +65,31 @@ def main(head: str, port: int) -> int:
     job = os.environ
     if job["SLURM_NODEID"] != "0":
         wait_for_head(head, port)
-    ray = subprocess.Popen(ray_command(head, port, job), stdin=subprocess.DEVNULL, process_group=0)
-    threading.Thread(target=_end_with, args=[ray], daemon=True).start()
+    place = Path(job["RAY_TMPDIR"])
+    place.mkdir(mode=0o700, exist_ok=True)
+    with (place / "start.log").open("wb") as log:
+        command = ray_command(head, port, job)
+        ray = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+    threading.Thread(target=_end_with, args=[ray, place / "start.log"], daemon=True).start()
     signal.sigwait([signal.SIGUSR2])
-    os.killpg(ray.pid, signal.SIGKILL)
-    shutil.rmtree(job["RAY_TMPDIR"], ignore_errors=True)
+    _kill_session(ray.pid)
+    shutil.rmtree(place, ignore_errors=True)
     return 0
 
 
-def _end_with(ray: subprocess.Popen[bytes]) -> None:
+def _kill_session(leader: int) -> None:
+    """Ends all that Ray has started here: its workers have process groups of their own, but no sessions."""
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            if int(status.read_text().rpartition(")")[2].split()[3]) == leader:
+                os.kill(int(status.parent.name), signal.SIGKILL)
+
+
+def _end_with(ray: subprocess.Popen[bytes], log: Path) -> None:
+    """Ray on this node has ended by itself: the last that it said, and its exit code."""
     code = ray.wait()
+    with contextlib.suppress(OSError):
+        os.write(2, log.read_bytes()[-_TOLD_BYTES:])
     os._exit(code)
 
 
