@@ -72,7 +72,8 @@ class AdamsTogether:
             return
         beta1, beta2 = shared.pop("betas")
         with torch.no_grad():
-            adam(self._parameters, gradients, *self._states, beta1=beta1, beta2=beta2, **shared)
+            averages, squares, maxima, steps = self._states
+            adam(self._parameters, gradients, averages, squares, maxima, steps, beta1=beta1, beta2=beta2, **shared)
 
     def _shared_settings(self) -> dict[str, Any] | None:
         """The settings of all, as they are now; None where one step cannot do what each does alone."""

@@ -17,7 +17,7 @@ from launch.code import code_version
 from launch.condition_run import RunOptions
 from launch.conductor import Conductor
 from launch.data import FromFiles
-from launch.ending import continue_command, tell_end
+from launch.ending import tell_end
 from launch.estimate import estimate
 from launch.executors import Cluster, RayExecutor, Resources
 from launch.folder import create, refuse_foreign, write_study
@@ -29,7 +29,7 @@ from launch.provenance import Sessions
 from launch.repair import damaged_study, set_damaged_aside
 from launch.seed_batches import Measurement, SeedBatches, decide
 from launch.show_plan import plan_view
-from launch.signals import StopSignals
+from launch.signals import StopSignals, program, short
 from launch.standing import Choice, settle
 from launch.tracking import mirror_report
 from launch.tracking_login import Decision, Handover, decide_mode, forget_key
@@ -45,6 +45,7 @@ def run_study(
     cluster: Cluster,
     console: Console,
     given: Sequence[str],
+    stop: StopSignals,
     stale: Choice | None = None,
 ) -> int:
     """Runs, or continues, the study in `root`; returns the exit code. stale: what becomes of units of changed code."""
@@ -53,39 +54,69 @@ def run_study(
     forget_key()
     handover = Handover.at(root if cluster.address else None)
     ray = f"joining Ray at {cluster.address}" if cluster.address else "starting Ray"
-    first = f"{spec.name} ({plan.study.profile}): results in {_short(root)}; W&B {tracking}; {ray} ..."
+    first = f"{spec.name} ({plan.study.profile}): results in {short(root)}; W&B {tracking}; {ray} ..."
     console.print(first, markup=False, soft_wrap=True)
     lock = DriverLock(Layout(root).lock, console.print)
-    with _signals(console, lock, given) as stop:
-        data = FromFiles(spec.task.settings())
-        with RayExecutor(
-            root, tracking.mode, _resources(plan), cluster, data=data, environment=handover.environment
-        ) as executor:
-            layout = create(root)
-            with lock, handover.of(tracking.login):
-                _look_back(console, plan, layout, lock, stale)
-                time_left, ledger = TimeLeft(plan, executor.slots), Ledger(root)
-                batches = seed_batches(
-                    plan, executor, console, ledger.proposed, lambda text: ledger.event("warning", text)
-                )
-                options = RunOptions(batches, spec.resources.retries, code_version())
-                conductor = Conductor(plan, ledger, options, lock.check, time_left.worked)
-                write_study(layout, plan)
-                sessions = Sessions(layout, _command(given), plan.study.hash)
-                Outage(layout).begin()
-                meter = Meter(conductor, executor.slots)
-                with Progress(console, conductor.snapshot, time_left):
-                    executor.run(meter, stop)
-                code = stop.exit_code if stop.requested else COMPLETE if conductor.complete else INCOMPLETE
-                if lock.held():
-                    with contextlib.suppress(OSError):  # on a full disk the session stays open on record
-                        sessions.finish(code, meter.utilisation)
-        stopped = "Stopped" if stop.requested else conductor.halted
-        console.print(f"Used: {meter.utilisation}")
-        tell_end(console, conductor.snapshot(), stopped, given)
+    stop.say = lambda text: console.print(text, markup=False, soft_wrap=True)
+    stop.where = "no unit was begun"
+    data = FromFiles(spec.task.settings())
+    executor = RayExecutor(
+        root,
+        tracking.mode,
+        _resources(plan),
+        cluster,
+        data=data,
+        environment=handover.environment,
+        on_lost=_leaving(stop),
+    )
+    with executor:
+        layout = create(root)
+        stop.at_leave = lambda code: _give_up(lock, handover)
+        with lock, handover.of(tracking.login):
+            _look_back(console, plan, layout, lock, stale)
+            time_left, ledger = TimeLeft(plan, executor.slots), Ledger(root)
+            batches = seed_batches(plan, executor, console, ledger.proposed, lambda text: ledger.event("warning", text))
+            options = RunOptions(batches, spec.resources.retries, code_version())
+            conductor = Conductor(plan, ledger, options, lock.check, time_left.worked)
+            write_study(layout, plan)
+            sessions = Sessions(layout, _command(given), executor.differences, plan.study.hash)
+            Outage(layout).begin()
+            meter = Meter(conductor, executor.slots)
+            close = _closing(lock, sessions, meter, handover)
+            stop.where, stop.at_leave = "left with jobs still ending; nothing is lost", close
+            with Progress(console, conductor.snapshot, time_left), stop.asking():
+                executor.run(meter, stop)
+            code = stop.exit_code if stop.requested else COMPLETE if conductor.complete else INCOMPLETE
+            close(code)
+    stopped = "Stopped" if stop.requested else conductor.halted
+    console.print(f"Used: {meter.utilisation}")
+    tell_end(console, conductor.snapshot(), stopped, given)
+    stop.where = "every result is kept, the report is not made"
     reported = stopped is not None or _report(console, root, tracking)
     _tell_outage(console, root)
     return code if reported else INCOMPLETE
+
+
+def _leaving(stop: StopSignals) -> Callable[[str], None]:
+    return lambda reason: stop.leave(reason, INCOMPLETE)
+
+
+def _give_up(lock: DriverLock, handover: Handover) -> None:
+    handover.remove()
+    lock.release()
+
+
+def _closing(lock: DriverLock, sessions: Sessions, meter: Meter, handover: Handover) -> Callable[[int], None]:
+    """What closes the session on record, with its exit code, and gives the study free."""
+
+    def close(code: int) -> None:
+        handover.remove()
+        if lock.held():
+            with contextlib.suppress(OSError):  # on a full disk the session stays open on record
+                sessions.finish(code, meter.utilisation)
+            lock.release()
+
+    return close
 
 
 def show_plan(plan: StudyPlan, root: Path, cluster: Cluster, console: Console) -> int:
@@ -103,17 +134,6 @@ def show_plan(plan: StudyPlan, root: Path, cluster: Cluster, console: Console) -
 def _resources(plan: StudyPlan) -> Resources:
     given = plan.study.spec.resources
     return Resources(given.cpus, given.gpus, given.max_concurrent)
-
-
-def _signals(console: Console, lock: DriverLock, given: Sequence[str]) -> StopSignals:
-    def first(name: str) -> None:
-        console.print(f"{name}: stopping at the last checkpoints; a second one leaves at once ...")
-
-    def overdue() -> None:
-        lock.release()
-        console.print(f"Left with jobs still ending; nothing is lost. To go on:\n  {continue_command(given)}")
-
-    return StopSignals(first, overdue)
 
 
 def _look_back(console: Console, plan: StudyPlan, layout: Layout, lock: DriverLock, stale: Choice | None) -> None:
@@ -135,10 +155,10 @@ def _report(console: Console, root: Path, tracking: Decision) -> bool:
         results = load(root)
         report = write_report(results).report
     except (OSError, InputError) as error:
-        console.print(f"No report: {error}\nMake it later with: python -m analysis {_short(root)}", markup=False)
+        console.print(f"No report: {error}\nMake it later with: {program()[0]} -m analysis {short(root)}", markup=False)
         return False
     mirror_report(scan(root), tracking.mode, tracking.login)
-    console.print(f"\n{as_text(summarise(results))}\n\nReport: {_short(report)}")
+    console.print(f"\n{as_text(summarise(results))}\n\nReport: {short(report)}")
     return True
 
 
@@ -147,7 +167,7 @@ def _tell_outage(console: Console, root: Path) -> None:
     outage = Outage(Layout(root))
     if failures := outage.failures:
         went_on = "; the session went on without it" if outage.over else ""
-        repair = f"python -m launch.tracking sync {shlex.quote(_short(root))}"
+        repair = shlex.join([program()[0], "-m", "launch.tracking", "sync", short(root)])
         text = f"Warning: {failures[0]}{went_on}. Nothing is lost; when W&B answers again:\n  {repair}"
         console.print(text, markup=False, soft_wrap=True)
 
@@ -183,8 +203,3 @@ def _command(given: Sequence[str]) -> str:
     """The command for the record: absolute paths, which tell of the machine, are cut to their last part."""
     words = [Path(word).name if Path(word).is_absolute() else word for word in given]
     return shlex.join(["python", "launch/study.py", *words])
-
-
-def _short(path: Path) -> str:
-    here = Path.cwd()
-    return str(path.relative_to(here) if path.is_relative_to(here) else path)

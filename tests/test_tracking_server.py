@@ -17,7 +17,7 @@ from glifr.records import scan
 
 ROOT = Path(__file__).resolve().parent.parent
 TWO_SEEDS = [*ONE_UNIT, "final.seeds=2", "resources.max_concurrent=1", "training.epochs=2"]
-REPAIR = "python -m launch.tracking sync"
+REPAIR = " -m launch.tracking sync"
 
 
 @dataclass(frozen=True)

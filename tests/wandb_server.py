@@ -22,8 +22,9 @@ _RUN = {
 class WandbServer(ThreadingHTTPServer):
     """What it does with requests to GraphQL is `graphql`, with all others `rest`.
 
-    Each is "answer", a status (500, 429, 401 ...), "hang" (no answer until the server ends) or "reset" (the connection).
-    rows: run id -> the lines of history that arrived. asked: operations and paths, counted. keys: those that were shown.
+    Each is "answer", a status (500, 429, 401 ...), "hang" (no answer until the server ends) or "reset" (of the
+    connection). rows: run id -> the lines of history that arrived. configs: of runs. asked: operations and paths,
+    counted. keys: those that were shown.
     """
 
     daemon_threads = True
@@ -78,7 +79,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.asked[re.sub(r"^/files/.*/", "/files/.../", path)] += 1
         self._reply(self.server.rest, lambda: self._received(path, body))
 
-    do_GET = do_PUT = do_POST
+    do_GET = do_PUT = do_POST  # noqa: N815 - the names that http.server calls
 
     def _note_key(self) -> None:
         kind, _, code = self.headers.get("Authorization", "").partition(" ")

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="no-untyped-call, attr-defined"
 """Numba's cache on disk as an optimisation that never fails the work: trouble with it costs a compilation.
 
 Numba itself raises whatever comes of a file that a crash has torn, that is unreadable, or that a full disk has no room
@@ -25,7 +26,7 @@ def compile_cached(function: Callable[..., Any], signature: Any, options: dict[s
     return code
 
 
-class _Code(CFunc):  # type: ignore[misc]
+class _Code(CFunc):
     def enable_caching(self) -> None:
         try:
             self._cache = _Cache(self._pyfunc)
@@ -33,7 +34,7 @@ class _Code(CFunc):  # type: ignore[misc]
             _tell("no folder", error)
 
 
-class _Cache(FunctionCache):  # type: ignore[misc]
+class _Cache(FunctionCache):
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         try:
             return super().load_overload(sig, target_context)
