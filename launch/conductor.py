@@ -20,6 +20,7 @@ from launch.failures import DISK_FULL, Failure
 from launch.ledger import Ledger
 from launch.lock import LockLostError
 from launch.plan import StudyPlan
+from launch.pressure import MemoryPressure
 from launch.trial import Step
 from launch.unit_states import State
 
@@ -85,6 +86,7 @@ class Conductor:
         self._sources = {c.start_from for c in plan.conditions.values()}
         self._running: dict[str, _Running] = {}
         self._lock = threading.RLock()
+        self._pressure = MemoryPressure()
         self.halted: str | None = None
 
     @property
@@ -108,6 +110,8 @@ class Conductor:
     def next_job(self) -> Job | None:
         """The job of the condition that is furthest on; among equals, of one that others wait for, or least runs of."""
         with self._lock:
+            if not self._pressure.allows(len(self._running)):
+                return None
             while self.halted is None and (run := self._choose()) is not None:
                 job: Job | None = None
                 try:
@@ -133,6 +137,10 @@ class Conductor:
 
     def ended(self, key: str, step: Step | None, lost: Failure | None = None) -> None:
         with self._lock:
+            if lost is not None and lost.kind == "out of memory":  # of a node; of a GPU a worker itself tells
+                self._ledger.event("warning", self._pressure.killed(len(self._running)))
+            elif step is not None and step.failure is None:
+                self._pressure.ended_well()
             running = self._running.pop(key)
             run = self._runs[running.condition]
             try:

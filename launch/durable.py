@@ -31,12 +31,15 @@ def disk_is_full(error: BaseException | None) -> bool:
     return False
 
 
-def publish(path: Path, content: bytes) -> bool:
-    """Puts `content` at `path` if nothing is there; returns whether it did. Whole or not at all, and durable."""
+def publish(path: Path, content: bytes, mode: int = 0o666) -> bool:
+    """Puts `content` at `path` if nothing is there; returns whether it did. Whole or not at all, and durable.
+
+    mode: of the file, less the process's umask.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = temporary_beside(path)
     try:
-        with temporary.open("wb") as stream:
+        with open(temporary, "wb", opener=lambda name, flags: os.open(name, flags, mode)) as stream:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())

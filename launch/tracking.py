@@ -107,7 +107,7 @@ class UnitRun:
         token: str,
         finish_seconds: float = FINISH_SECONDS,
     ) -> None:
-        self._proposal, unit = proposal, proposal.unit
+        self._layout, self._proposal, unit = layout, proposal, proposal.unit
         self._run = _init(
             layout,
             tracked,
@@ -135,7 +135,7 @@ class UnitRun:
         self._run.summary.update(rows.summary(self._proposal.unit, outcomes))
         drawn = {
             name: wandb.Histogram(np_histogram=(np.array(h.counts), np.array(h.edges)))
-            for name, h in rows.histograms(self._proposal, outcomes).items()
+            for name, h in rows.histograms(self._layout, self._proposal, outcomes).items()
         }
         if drawn:
             self._run.log(drawn)

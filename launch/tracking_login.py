@@ -72,6 +72,7 @@ def decide_mode(wanted: str) -> Decision:
 
 def _online() -> Decision:
     """Online, or why not."""
+    os.environ.setdefault("WANDB_SILENT", "true")  # what is to be said we say
     try:
         settings = wandb_setup.singleton().settings
         server = settings.base_url

@@ -11,12 +11,26 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from glifr.conditions import CONDITIONS
-from glifr.records import EpochRecord, ParameterSummary, Proposal, SeedOutcome, UnitId, UnitRecords
+from glifr.records import (
+    EpochRecord,
+    Layout,
+    ParameterSummary,
+    Proposal,
+    RecordError,
+    SeedOutcome,
+    UnitId,
+    UnitRecords,
+    read_characteristics,
+)
 from glifr.tasks import TaskDefinition
 from launch.spec import StudySpec, read_resolved
 
 MEASURES = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
+_BINS = 64
 _QUANTILES = {"minimum": 0.0, "q05": 0.05, "q25": 0.25, "median": 0.5, "q75": 0.75, "q95": 0.95, "maximum": 1.0}
 
 
@@ -178,17 +192,44 @@ def silencing_rows(task: TaskDefinition, units: Iterable[UnitRecords]) -> list[d
     ]
 
 
-def histograms(proposal: Proposal, outcomes: Sequence[SeedOutcome]) -> dict[str, Histogram]:
-    """Each neuron parameter over the neurons of a final network, at the start and the end of training."""
+def histograms(layout: Layout, proposal: Proposal, outcomes: Sequence[SeedOutcome]) -> dict[str, Histogram]:
+    """Each neuron parameter over all neurons of a final network, at the start and the end of training."""
     if proposal.unit.stage != "final":
         return {}
-    return {
-        f"parameters/{p.parameter}_{p.index}/{p.when}": _histogram(p, proposal.hidden_size)
-        for p in outcomes[0].parameters
-    }
+    values = _values(layout, outcomes[0])
+    found = {}
+    for p in outcomes[0].parameters:
+        own = values.get((p.parameter, p.index, p.when))
+        drawn = _from_quantiles(p, proposal.hidden_size) if own is None else _of_all(own)
+        found[f"parameters/{p.parameter}_{p.index}/{p.when}"] = drawn
+    return found
 
 
-def _histogram(parameter: ParameterSummary, neurons: int) -> Histogram:
+def _values(layout: Layout, outcome: SeedOutcome) -> dict[tuple[str, int, str], NDArray[Any]]:
+    """Parameter, current and time -> the value of each neuron [H]; nothing where they are not on record."""
+    if outcome.characteristics is None:
+        return {}
+    try:
+        kept = read_characteristics(layout, outcome.characteristics)
+    except RecordError:
+        return {}
+    found: dict[tuple[str, int, str], NDArray[Any]] = {}
+    for when, arrays in (("start", kept.start), ("end", kept.end)):
+        for name, array in arrays.items():
+            found |= {(name, index, when): row for index, row in enumerate(np.atleast_2d(array)) if _finite(row)}
+    return found
+
+
+def _finite(row: NDArray[Any]) -> bool:
+    return bool(row.size and np.isfinite(row).all())
+
+
+def _of_all(values: NDArray[Any]) -> Histogram:
+    counts, edges = np.histogram(np.asarray(values, dtype=float), bins=_BINS)
+    return Histogram(tuple(counts.tolist()), tuple(edges.tolist()))
+
+
+def _from_quantiles(parameter: ParameterSummary, neurons: int) -> Histogram:
     """The quantiles on record as bins; those without a width are joined to the next."""
     steps = [(getattr(parameter, name), share) for name, share in _QUANTILES.items()]
     if steps[0][0] == steps[-1][0]:

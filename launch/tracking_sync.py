@@ -286,7 +286,7 @@ def _mode(records: StudyRecords, given: str) -> tuple[Mode, str]:
     decision = decide_mode(rows.tracked(records.study).spec.tracking.wandb.mode if given == "auto" else given)
     if given == "online" and decision.mode != "online":
         todo = "log in with `wandb login`, or leave --mode out"
-        raise InputError(Problem(f"W&B cannot be reached ({decision.reason})", "--mode", given, "offline", todo))
+        raise InputError(Problem(f"W&B cannot be reached ({decision.reason})", "--mode", given, todo=todo))
     return ("online" if decision.mode == "online" else "offline"), decision.reason
 
 

@@ -9,6 +9,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,12 @@ import wandb
 from glifr.checkpoints import write_whole
 from glifr.conditions import HYPERPARAMETERS
 from glifr.errors import InputError, Problem
-from glifr.records import Layout
+from glifr.records import STAGES, Layout, scan
+from launch.plan import StudyPlan, make_plan
 from launch.spec import StudySpec, load_study
+from launch.tracking import leave
+from launch.tracking_login import decide_mode
+from launch.tracking_rows import hashes
 
 try:
     import wandb_workspaces.reports.v2 as wr
@@ -28,53 +33,78 @@ except ImportError:
 
 DONE, REFUSED = 0, 2
 _ADDRESSES = "wandb-views.json"
+_ANSWER_SECONDS = 20
 
 
-def publish(spec: StudySpec, layout: Layout, entity: str) -> dict[str, str]:
+@dataclass(frozen=True)
+class Shown:
+    """Which runs of the project are shown. hashes: of the study, now and before it was extended. runs: how many."""
+
+    spec: StudySpec
+    profile: str
+    hashes: Sequence[str]
+    runs: int
+
+    @classmethod
+    def of(cls, plan: StudyPlan, layout: Layout) -> Shown:
+        """Those of a study's results folder; InputError if its records cannot be read."""
+        records = scan(layout.root)
+        runs = sum(plan.planned(stage) for stage in STAGES if stage != "silencing")
+        return cls(plan.study.spec, records.study["profile"], hashes(records.study, records.sessions), runs)
+
+    def where(self, *more: str) -> str:
+        """A filter in W&B's words. Never on a name alone: another profile, or the same with other settings, has it."""
+        listed = ", ".join(f"'{one}'" for one in self.hashes)
+        return " and ".join((f"Config('study_hash') in [{listed}]", f"Config('profile') = '{self.profile}'", *more))
+
+
+def publish(shown: Shown, layout: Layout, entity: str) -> dict[str, str]:
     """Creates workspace and report, or updates those of an earlier call; returns their addresses."""
     path = layout.root / _ADDRESSES
     known = json.loads(path.read_text()) if path.exists() else {}
-    workspace = _workspace(spec, entity, known.get("workspace")).save()
-    report = _report(spec, entity, known.get("report")).save()
+    workspace = _workspace(shown, entity, known.get("workspace")).save()
+    report = _report(shown, entity, known.get("report")).save()
     addresses = {"workspace": workspace.url, "report": report.url}
     write_whole(path, json.dumps(addresses, indent=1).encode() + b"\n")
     return addresses
 
 
-def _workspace(spec: StudySpec, entity: str, address: str | None) -> Any:
+def _workspace(shown: Shown, entity: str, address: str | None) -> Any:
     """The workspace at `address`, or a new one, with everything that this project decides about it."""
+    spec = shown.spec
     found = ws.Workspace.from_url(address) if address else ws.Workspace(entity, spec.tracking.wandb.project)
-    found.name = f"{spec.name}: conditions"
-    found.sections = [ws.Section(name=name, panels=panels, is_open=True) for name, panels in _sections(spec).items()]
-    found.settings = ws.WorkspaceSettings(x_axis="epoch", max_runs=100)
-    found.runset_settings = ws.RunsetSettings(
-        filters=f"Config('study') = '{spec.name}'", groupby=[ws.Config("condition")]
-    )
+    found.name = f"{spec.name} ({shown.profile}): conditions"
+    found.sections = [ws.Section(name=name, panels=panels, is_open=True) for name, panels in _sections(shown).items()]
+    found.settings = ws.WorkspaceSettings(x_axis="epoch", max_runs=shown.runs + 1)  # and the study's own
+    found.runset_settings = ws.RunsetSettings(filters=shown.where(), groupby=[ws.Config("condition")])
     return found
 
 
-def _sections(spec: StudySpec) -> dict[str, list[Any]]:
+def _sections(shown: Shown) -> dict[str, list[Any]]:
     """Search runs log their measures with /mean, final ones without: so each section has its runs without a filter."""
+    spec, runs = shown.spec, shown.runs
+    measures = ("validation_loss", "validation_accuracy", "train_loss")
     return {
-        "Overview": [_bars("test_accuracy"), _bars("test_loss"), _bars("diverged_seeds")],
-        "Learning curves by condition": [_curves(m) for m in ("validation_loss", "validation_accuracy", "train_loss")],
-        "Search": [_search(spec), _curves("validation_loss/mean")],
+        "Overview": [_bars("test_accuracy", runs), _bars("test_loss", runs), _bars("diverged_seeds", runs)],
+        "Learning curves by condition": [_curves(measure, runs) for measure in measures],
+        "Search": [_search(spec), _curves("validation_loss/mean", runs)],
         "Silencing": [_silenced(spec)],
         "Stability map": _stability(spec),
     }
 
 
-def _bars(metric: str) -> Any:
+def _bars(metric: str, runs: int) -> Any:
     return wr.BarPlot(
         title=f"{metric} by condition, mean over runs",
         metrics=[wr.SummaryMetric(metric)],
         groupby=wr.Config("condition"),
         groupby_aggfunc="mean",
         groupby_rangefunc="stddev",
+        max_runs_to_show=runs,
     )
 
 
-def _curves(metric: str) -> Any:
+def _curves(metric: str, runs: int) -> Any:
     return wr.LinePlot(
         title=f"{metric}: mean and standard deviation over runs",
         x="epoch",
@@ -82,6 +112,7 @@ def _curves(metric: str) -> Any:
         groupby=wr.Config("condition"),
         groupby_aggfunc="mean",
         groupby_rangefunc="stddev",
+        max_runs_to_show=runs,
     )
 
 
@@ -122,16 +153,17 @@ def _silenced(spec: StudySpec) -> Any:
     )
 
 
-def _report(spec: StudySpec, entity: str, address: str | None) -> Any:
+def _report(shown: Shown, entity: str, address: str | None) -> Any:
+    spec = shown.spec
     project = spec.tracking.wandb.project
     found = wr.Report.from_url(address) if address else wr.Report(project=project, entity=entity)
-    found.title = f"{spec.name}: seed-averaged comparison"
+    found.title = f"{spec.name} ({shown.profile}): seed-averaged comparison"
     found.description = spec.description
     finals = wr.Runset(
         entity=entity,
         project=project,
         name="final networks",
-        filters=f"Config('study') = '{spec.name}' and Config('stage') = 'final'",
+        filters=shown.where("Config('stage') = 'final'"),
         groupby=["config.condition"],
     )
     found.blocks = [
@@ -139,7 +171,10 @@ def _report(spec: StudySpec, entity: str, address: str | None) -> Any:
         wr.P("Verdicts, intervals and corrected p are in report.html, an artifact of the study's own run."),
         wr.PanelGrid(
             runsets=[finals],
-            panels=[_bars("test_accuracy"), _bars("test_loss"), _curves("validation_loss"), _curves("train_loss")],
+            panels=[
+                *(_bars(measure, shown.runs) for measure in ("test_accuracy", "test_loss")),
+                *(_curves(measure, shown.runs) for measure in ("validation_loss", "train_loss")),
+            ],
         ),
     ]
     return found
@@ -156,12 +191,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         study = load_study(given.study, profile=given.profile, overrides=[])
         layout = Layout(given.results.resolve() / study.spec.name / study.profile)
         _refuse_impossible(layout)
-        entity = study.spec.tracking.wandb.entity or str(wandb.Api().default_entity)
-        for name, address in publish(study.spec, layout, entity).items():
+        shown = Shown.of(make_plan(study, fingerprint=""), layout)
+        entity = study.spec.tracking.wandb.entity or str(wandb.Api(timeout=_ANSWER_SECONDS).default_entity)
+        for name, address in publish(shown, layout, entity).items():
             print(f"{name}: {address}")
     except InputError as error:
         print(error, file=sys.stderr)
         return REFUSED
+    except (wandb.errors.Error, OSError, ValueError) as error:  # of the server; the package for views has no own kind
+        print(_refusal(error), file=sys.stderr)
+        return REFUSED
+    finally:
+        leave()
     return DONE
 
 
@@ -171,3 +212,13 @@ def _refuse_impossible(layout: Layout) -> None:
         raise InputError(Problem("the package wandb-workspaces is not installed", "launch/dashboard.py", todo=todo))
     if not layout.study.exists():
         raise InputError(Problem("this study has no results yet", str(layout.root), todo="run it first"))
+    decision = decide_mode("online")
+    if decision.mode != "online":
+        todo = "log in with `wandb login`; WANDB_BASE_URL names another server than W&B's own"
+        raise InputError(Problem("W&B cannot be reached", "launch/dashboard.py", decision.reason, todo=todo))
+
+
+def _refusal(error: Exception) -> InputError:
+    reason = next(iter(str(error).splitlines()), type(error).__name__)
+    todo = "look at the login (`wandb login`) and at tracking.wandb, and give the same command again"
+    return InputError(Problem("W&B refused, or cannot be reached", "launch/dashboard.py", reason, todo=todo))

@@ -9,6 +9,8 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +18,8 @@ import pytest
 from small_study import STUDY, StopAfter, conduct, small_plan
 
 from analysis import load, make_report
-from glifr.records import Layout, UnitId, UnitRecords, scan
+from glifr.records import Layout, UnitRecords, read_characteristics, scan
 from launch import tracking, tracking_sync
-from launch.spec import read_resolved
 from launch.tracking_files import OfflineRun, read_run, read_runs
 from launch.tracking_rows import histograms
 from launch.tracking_sync import OfflineFiles, Server, synchronise
@@ -38,13 +39,12 @@ def trained(root: Path) -> list[UnitRecords]:
 
 
 def told(runs: list[OfflineRun]) -> Counter[tuple[str, int, int]]:
-    """How often each (unit, seed, epoch) is in the files; a final run has its one seed unnamed."""
+    """How often each (unit, seed, epoch) is in the files; a run of one seed has it unnamed."""
     found: Counter[tuple[str, int, int]] = Counter()
     for run in runs:
-        unit = UnitId.parse(run.name)
         for row in (row for row in run.history if "epoch" in row):
             seeds = [int(key.rpartition("_")[2]) for key in row if key.startswith("train_loss/seed_")]
-            found.update((run.name, seed, row["epoch"]) for seed in (seeds or [unit.number]))
+            found.update((run.config["unit"], seed, row["epoch"]) for seed in (seeds or run.config["seeds"]))
     return found
 
 
@@ -136,13 +136,23 @@ def test_parameters_are_histograms_of_as_many_neurons(tmp_path: Path) -> None:
     conduct(small_plan(tmp_path, text=ONE), root, mode="offline")
     (final, *_) = [u for u in trained(root) if u.unit.stage == "final"]
     assert final.result is not None
-    wanted = histograms(final.proposal, final.result.seeds)
+    wanted = histograms(Layout(root), final.proposal, final.result.seeds)
+    (outcome,) = final.result.seeds
+    assert outcome.characteristics is not None
+    thresh = read_characteristics(Layout(root), outcome.characteristics).end["thresh"]
+    told = wanted["parameters/thresh_0/end"]
+    assert list(told.counts) == [
+        sum((low <= v) & ((v < high) | (high == told.edges[-1])) for v in thresh.astype(float))
+        for low, high in pairwise(told.edges)
+    ]
+    (without,) = (replace(outcome, characteristics=None),)  # in folders of earlier versions: from quantiles
+    assert histograms(Layout(root), final.proposal, [without]).keys() == wanted.keys()
     assert {"parameters/thresh_0/start", "parameters/k_j_1/end"} <= wanted.keys()
     for histogram in wanted.values():
         assert sum(histogram.counts) == pytest.approx(final.proposal.hidden_size)
         assert list(histogram.edges) == sorted(set(histogram.edges))
         assert len(histogram.edges) == len(histogram.counts) + 1
-    run = next(run for run in unit_runs(root) if run.name == str(final.unit))
+    run = next(run for run in unit_runs(root) if run.config["unit"] == str(final.unit))
     row = next(row for row in run.history if "parameters/thresh_0/end/values" in row)
     assert "epoch" not in row
     assert row["parameters/thresh_0/end/values"] == pytest.approx(wanted["parameters/thresh_0/end"].counts)
@@ -173,7 +183,7 @@ def test_units_of_a_driver_at_work_are_left_alone(folder: Path) -> None:
 def test_a_file_that_is_not_wandbs_is_written_again(folder: Path) -> None:
     synchronise(scan(folder), OfflineFiles(Layout(folder)))
     path = next((folder / "wandb").glob("*run-*/run-*.wandb"))
-    name = read_run(path).name
+    name = read_run(path).config["unit"]
     path.write_bytes(b"something else")
     assert synchronise(scan(folder), OfflineFiles(Layout(folder))).written == (name,)
 
@@ -211,11 +221,12 @@ class _Run:
 
 
 class _Api:
-    def __init__(self, project: _Project) -> None:
-        self._project = project
+    def __init__(self, project: _Project, study_hash: str) -> None:
+        self._project, self.study_hash = project, study_hash
 
-    def runs(self, path: str, filters: dict[str, str]) -> list[_Run]:
-        assert (path, filters) == ("glifr-studies", {"config.study": "small"})
+    def runs(self, path: str, filters: dict[str, Any]) -> list[_Run]:
+        assert path == "glifr-studies"
+        assert filters == {"config.study_hash": {"$in": [self.study_hash]}, "config.profile": "full"}
         return list(self._project.runs.values())
 
 
@@ -223,7 +234,7 @@ def test_the_server_is_verified_row_by_row(folder: Path, monkeypatch: pytest.Mon
     project = _Project()
     monkeypatch.setattr(tracking.wandb, "init", project.init)
     records = scan(folder)
-    server = Server(read_resolved(records.study["spec"]), _Api(project))
+    server = Server(records, _Api(project, records.study["hash"]))
     units = {str(u.unit) for u in trained(folder)}
     assert set(synchronise(records, server).written) == units
     assert synchronise(records, server).written == ()

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import wandb
-from small_study import STUDY, small_plan
+from small_study import STUDY, new_conductor, small_plan
 
 from glifr.records import Layout
 from launch import tracking_workspace
-from launch.tracking_workspace import REFUSED, main, publish
+from launch.provenance import Sessions
+from launch.tracking_workspace import REFUSED, Shown, main, publish
 
 PARTS = ["Overview", "Learning curves by condition", "Search", "Silencing", "Stability map"]
 
@@ -59,8 +61,31 @@ def server(monkeypatch: pytest.MonkeyPatch) -> _Server:
     return server
 
 
+def shown(folder: Path, runs: int = 21) -> Shown:
+    return Shown(small_plan(folder).study.spec, "full", ("now", "before it was extended"), runs)
+
+
+def test_w1_a_study_of_630_runs_is_shown_whole(server: _Server, tmp_path: Path) -> None:
+    publish(shown(tmp_path, 630), Layout(tmp_path), "lab")
+    (workspace,), (report,) = server.specs("project-view"), server.specs("runs")
+    assert workspace["section"]["settings"]["maxRuns"] == 631
+    for text in (json.dumps(workspace), json.dumps(report)):
+        limits = {int(n) for n in re.findall(r'"limit": (\d+)', text)}
+        assert limits == {630}
+
+
+def test_w1_what_is_shown_is_the_studys_own_from_its_folder(tmp_path: Path) -> None:
+    plan, root = small_plan(tmp_path), tmp_path / "results"
+    new_conductor(plan, root)
+    Sessions(Layout(root), "", study_hash="before it was extended")
+    found = Shown.of(plan, Layout(root))
+    assert found.hashes == [plan.study.hash, "before it was extended"]
+    assert found.profile == "full"
+    assert found.runs == 21
+
+
 def test_what_is_sent(server: _Server, tmp_path: Path) -> None:
-    addresses = publish(small_plan(tmp_path).study.spec, Layout(tmp_path), "lab")
+    addresses = publish(shown(tmp_path), Layout(tmp_path), "lab")
     assert addresses["workspace"].startswith("https://wandb.example.org/lab/glifr-studies?nw=")
     assert "/lab/glifr-studies/reports/" in addresses["report"]
     (workspace,), (report,) = server.specs("project-view"), server.specs("runs")
@@ -70,14 +95,17 @@ def test_what_is_sent(server: _Server, tmp_path: Path) -> None:
     assert curves["config"]["metrics"] == ["validation_loss"]
     assert curves["config"]["xAxis"] == "epoch"
     assert "condition" in json.dumps(curves["config"]["groupBy"])
-    assert '"small"' in json.dumps(workspace["section"]["runSets"][0]["filters"])
+    filters = json.dumps(workspace["section"]["runSets"][0]["filters"])
+    for text in ("study_hash", '"now"', '"before it was extended"', "profile", '"full"'):
+        assert text in filters
+        assert text in json.dumps(report)
     text = json.dumps(report)
     assert '"final"' in text
     assert "test_accuracy" in text
 
 
 def test_made_again_it_is_the_same_and_no_second_one(server: _Server, tmp_path: Path) -> None:
-    spec = small_plan(tmp_path).study.spec
+    spec = shown(tmp_path)
     first = publish(spec, Layout(tmp_path), "lab")
     before = [server.specs("project-view"), server.specs("runs")]
     assert publish(spec, Layout(tmp_path), "lab") == first

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import secrets
 import subprocess
 import sys
 from pathlib import Path
+
+from launch.durable import publish
 
 _MODE = "RAY_AUTH_MODE"
 _ASK_SECONDS = 60
@@ -66,9 +70,24 @@ def _switch(mode: str) -> bool:
     return True
 
 
+def make_token() -> None:
+    """Makes the user's token, once and for its owner alone, where there is none and Ray would make one.
+
+    Of several Rays that start at once each would write its own, and some of their processes read another's.
+    """
+    path = _default_path()
+    if _mode() == "disabled" or os.environ.get("RAY_AUTH_TOKEN_PATH") or _token_is_there():
+        return
+    with contextlib.suppress(OSError):  # then Ray tries, and says what is wrong
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not publish(path, secrets.token_hex(32).encode(), mode=0o600) and not path.read_bytes().strip():
+            path.unlink()  # left empty by a Ray that was killed
+            publish(path, secrets.token_hex(32).encode(), mode=0o600)
+
+
 def close_token_to_others() -> None:
     """Ray writes a new token under the usual umask, readable for every user of the machine."""
-    path = Path.home() / ".ray" / "auth_token"
+    path = _default_path()
     if path.is_file() and path.stat().st_uid == os.getuid() and path.stat().st_mode & 0o077:
         path.chmod(0o600)
 
@@ -77,4 +96,9 @@ def _token_is_there() -> bool:
     if os.environ.get("RAY_AUTH_TOKEN"):
         return True
     named = os.environ.get("RAY_AUTH_TOKEN_PATH")
-    return Path(named).is_file() if named else (Path.home() / ".ray" / "auth_token").is_file()
+    path = Path(named) if named else _default_path()
+    return path.is_file() and bool(path.read_bytes().strip())
+
+
+def _default_path() -> Path:
+    return Path.home() / ".ray" / "auth_token"

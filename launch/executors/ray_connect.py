@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import socket
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,11 +20,20 @@ from glifr.errors import InputError, Problem
 from launch.abandoned import mark, remove, remove_abandoned
 from launch.code import stage_code
 from launch.durable import disk_is_full
-from launch.executors.ray_auth import answers_without_token, close_token_to_others, send_no_token, send_token
+from launch.executors.ray_auth import (
+    answers_without_token,
+    close_token_to_others,
+    make_token,
+    send_no_token,
+    send_token,
+)
 
 _CONNECT_SECONDS = 5.0
 _STORE_BYTES = 100 * 2**20  # Ray's least is 75 MiB; results never go through Ray
 _SESSIONS = "session_*"
+# The name of a socket holds 107 bytes, on macOS 103; below our folder Ray puts this, or something shorter, into it
+_BELOW = "-12345678/r/session_2026-01-01_00-00-00_000000_12345678/sockets/plasma_store"
+_LONGEST_FOLDER = (103 if sys.platform == "darwin" else 107) - len(_BELOW)
 _SWITCH = "ENABLE_RAY_CLUSTER"
 _JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # set where `ray job submit` runs this program
 
@@ -66,6 +76,7 @@ def _start(store_bytes: int, common: dict[str, Any]) -> list[Path]:
     """A cluster that only this process knows: without dashboard, and with a token, which Ray makes at need."""
     folder = _own_folder() / "r"  # Ray opens the innermost folder to everybody
     remove_abandoned(folder, _SESSIONS)
+    make_token()
     try:
         with _loopback_alone():
             ray.init(
@@ -79,8 +90,9 @@ def _start(store_bytes: int, common: dict[str, Any]) -> list[Path]:
     except Exception as error:  # Ray raises bare ones
         if disk_is_full(error):
             raise
-        raise _did_not_start(folder, _first_line(error)) from None
-    close_token_to_others()
+        raise _did_not_start(folder, error) from None
+    finally:
+        close_token_to_others()
     own = list(folder.glob(f"{_SESSIONS}_{os.getpid()}"))
     for session in own:
         mark(session)
@@ -112,6 +124,8 @@ def _loopback_alone() -> Iterator[None]:
 
 def _cores_given() -> int | None:
     """The cores that this process may use, where a batch system gives it fewer than there are; Ray counts them all."""
+    if not hasattr(os, "sched_getaffinity"):  # macOS
+        return None
     given = len(os.sched_getaffinity(0))
     return given if given < (os.cpu_count() or given) else None
 
@@ -119,13 +133,26 @@ def _cores_given() -> int | None:
 def _own_folder() -> Path:
     """A folder for Ray's sockets and logs that no other user can enter: in a shared one users get in each other's way.
 
-    Its path is short: a socket's name holds 107 characters.
+    In the folder of temporary files, or where a socket's name would be too long, in a usual one with a shorter name.
+    InputError where none will do.
     """
-    path = Path(tempfile.gettempdir()) / f"ray-{os.getuid()}"
+    asked = Path(tempfile.gettempdir())
+    usual = (Path(name) for name in ("/tmp", os.environ.get("XDG_RUNTIME_DIR", ""), "/var/tmp") if name)
+    for parent in (asked, *usual):
+        path = parent / f"ray-{os.getuid()}"
+        if len(os.fsencode(path)) <= _LONGEST_FOLDER and os.access(parent, os.W_OK | os.X_OK):
+            return _private(path)
+    rule = "the path of the folder of temporary files is too long for the names of Ray's sockets"
+    longest = _LONGEST_FOLDER - len(f"/ray-{os.getuid()}")
+    todo = "set TMPDIR to a folder with a shorter path, which exists and which you can write to"
+    raise InputError(Problem(rule, "TMPDIR", str(asked), f"a path of at most {longest} bytes", todo))
+
+
+def _private(path: Path) -> Path:
     path.mkdir(mode=0o700, exist_ok=True)
     found = path.lstat()
     if path.is_symlink() or found.st_uid != os.getuid() or found.st_mode & 0o077:
-        return Path(tempfile.mkdtemp(prefix="ray-"))
+        return Path(tempfile.mkdtemp(prefix="ray-", dir=path.parent))
     return path
 
 
@@ -190,13 +217,30 @@ def refuse_unusable(address: str) -> None:
         raise _unreachable(address, str(error)) from None
 
 
-def _did_not_start(folder: Path, reason: str) -> InputError:
+_REMEDIES = (
+    # what Ray's words hold: what to do then
+    (("shm", "object store", "object_store"), "free memory in /dev/shm: Ray keeps the data there"),
+    (("af_unix", "path is too long", "path too long"), "set TMPDIR to a folder with a shorter path"),
+    (("permission denied", "not permitted", "read-only"), "set TMPDIR to a folder that you can write to"),
+    (("token", "authenticat"), "look at ~/.ray/auth_token and RAY_AUTH_MODE: Ray's processes must show one token"),
+    (("address already in use", "port"), "end what listens on Ray's ports, or give the same command again"),
+    (
+        ("timed out", "timeout", "time out", "memory", "did not start", "failed to start", "died", "terminated"),
+        "give the same command again when the machine has memory and processors to spare",
+    ),
+)
+
+
+def _did_not_start(folder: Path, error: Exception) -> InputError:
+    reason = _first_line(error)
+    words = str(error).lower()
+    remedy = next((todo for held, todo in _REMEDIES if any(word in words for word in held)), None)
+    logs = "the logs there say why"
     return InputError(
         Problem(
-            f"Ray did not start on this machine ({reason})",
+            f"Ray did not start on this machine ({type(error).__name__}: {reason})",
             str(folder / "session_latest" / "logs"),
-            todo="give the same command again when the machine has memory and processors to spare; "
-            "if it fails again, the logs there say why",
+            todo=f"{remedy}; if it fails again, {logs}" if remedy else logs,
         )
     )
 

@@ -233,7 +233,7 @@ class _Searcher(Searcher):
         self._keys: dict[str, str] = {}
 
     def suggest(self, trial_id: str) -> Any:
-        if self._live.decider.finished:
+        if self._live.decider.finished or self._live.stop.requested:  # Tune asks for ever where nothing runs
             return Searcher.FINISHED
         job = self._live.decider.next_job()
         if job is None:

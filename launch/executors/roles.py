@@ -52,7 +52,7 @@ class Decider(Protocol):
         """Whether there will be no further job."""
 
     def next_job(self) -> Job | None:
-        """A job to start now, or None if none can start before another ends."""
+        """A job to start now, or None if none can start before another ends, or yet: ask again."""
 
     def step(self, key: str, step: Step) -> bool:
         """Hears of an epoch; returns whether the job is to be stopped early."""
