@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import shlex
+import shutil
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,3 +117,62 @@ def test_e1_a_server_that_fails_holds_nothing_up(machine: Machine, how: str) -> 
     assert "2 of 2 units done" in ended.text
     assert ended.text.count("W&B failed") == 1
     assert ended.text.count(REPAIR) == 1
+
+
+@pytest.mark.ray
+def test_e1_a_server_that_goes_down_midway_holds_nothing_up(machine: Machine) -> None:
+    """It takes the first network's run and nothing more."""
+    with WandbServer() as server:
+        machine.log_in(f"127.0.0.1:{server.server_port}")
+        server.down_after = 1
+        ended = machine.run(server.url, "final.seeds=4")
+    assert ended.code == 0, ended.text
+    assert len(finals(machine.results)) == 4
+    assert ended.text.count(REPAIR) == 1
+
+
+@pytest.mark.ray
+def test_e1_what_wandb_lacks_is_brought_up_by_the_command_that_is_named(machine: Machine) -> None:
+    with WandbServer("answer", 500) as server:
+        machine.log_in(f"127.0.0.1:{server.server_port}")
+        ended = machine.run(server.url)
+        assert ended.code == 0, ended.text
+        command = shlex.split(next(line for line in ended.text.splitlines() if REPAIR in line))
+        server.rest = "answer"
+        lacking = dict(server.rows)
+        machine.call([*command, "--mode", "online"], server.url)
+    histories = {name: [row["epoch"] for row in rows] for name, rows in server.rows.items() if "-final-" in name}
+    assert not [name for name in lacking if "-final-" in name]
+    assert sorted(histories.values()) == [[1, 2], [1, 2]]
+
+
+@pytest.mark.ray
+def test_e2_a_key_is_found_nowhere_but_where_it_is_shown(machine: Machine) -> None:
+    """Neither below the results, nor in what was printed, nor in Ray's session folder, also while the study runs."""
+    found: list[str] = []
+    temporary = Path(tempfile.mkdtemp(prefix="k", dir="/tmp"))
+    with WandbServer() as server:
+        watched = threading.Thread(target=_look_for_key, args=(temporary, machine.folder, found, server.ended))
+        watched.start()
+        ended = machine.run(server.url, WANDB_API_KEY=KEY, TMPDIR=str(temporary))
+    watched.join()
+    assert ended.code == 0, ended.text
+    assert "W&B online: WANDB_API_KEY for" in ended.text
+    assert server.keys == {KEY}
+    assert KEY not in ended.text
+    assert {Path(path).name.startswith(".wandb-login-") for path in found} == {
+        True
+    }  # while it ran, for its owner alone
+    left = _holding_key(temporary) + _holding_key(machine.folder)
+    assert left == []
+    shutil.rmtree(temporary)
+
+
+def _look_for_key(temporary: Path, folder: Path, found: list[str], until: threading.Event) -> None:
+    while not until.wait(0.5):
+        found += _holding_key(temporary) + _holding_key(folder)
+
+
+def _holding_key(folder: Path) -> list[str]:
+    done = subprocess.run(["grep", "-rlaF", "--devices=skip", KEY, str(folder)], capture_output=True, text=True)
+    return done.stdout.splitlines()

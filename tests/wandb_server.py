@@ -36,6 +36,7 @@ class WandbServer(ThreadingHTTPServer):
         self.configs: dict[str, dict[str, Any]] = {}
         self.asked: Counter[str] = Counter()
         self.keys: set[str] = set()
+        self.down_after: int | None = None  # goes down once so many runs have sent rows
         self.ended = threading.Event()
         self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
 
@@ -87,6 +88,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.keys.add(base64.b64decode(code).decode().partition(":")[2])
 
     def _reply(self, how: str | int, content: Any) -> None:
+        if self.server.ended.is_set():  # connections that clients kept open
+            how = "reset"
         if how == "hang":
             self.server.ended.wait()
         if how in ("hang", "reset"):
@@ -133,6 +136,8 @@ class _Handler(BaseHTTPRequestHandler):
         if found:
             lines = json.loads(body).get("files", {}).get("wandb-history.jsonl", {}).get("content", [])
             self.server.rows.setdefault(found[1], []).extend(json.loads(line) for line in lines)
+            if self.server.down_after is not None and len(self.server.rows) >= self.server.down_after:
+                threading.Thread(target=self.server.go_down).start()
         return {"limits": {}, "exitcode": None}
 
 
