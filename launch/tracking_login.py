@@ -184,5 +184,10 @@ def use_handed() -> None:
 _used = False
 
 
+def is_of_wandb(error: Exception) -> bool:
+    """Whether an error tells of W&B's server or of the way to it, and not of a fault of ours."""
+    return isinstance(error, OSError) or type(error).__module__.split(".")[0] in ("wandb", "wandb_workspaces")
+
+
 def _first_line(error: Exception) -> str:
     return next(iter(str(error).splitlines()), type(error).__name__)

@@ -34,7 +34,7 @@ from launch import tracking_rows as rows
 from launch.driven import is_driven
 from launch.tracking import UnitRun, leave, log_report
 from launch.tracking_files import DamagedError, read_run
-from launch.tracking_login import Mode, decide_mode
+from launch.tracking_login import Mode, decide_mode, is_of_wandb
 from launch.tracking_rows import Computed, Tracked
 
 Row = Mapping[str, Any]
@@ -272,7 +272,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(error, file=sys.stderr)
         return REFUSED
-    except (wandb.errors.Error, OSError) as error:  # a timeout and a lost connection are OSErrors
+    except Exception as error:
+        if not is_of_wandb(error):
+            raise
         print(_refusal(given.results, error), file=sys.stderr)
         return REFUSED
     finally:

@@ -22,7 +22,7 @@ from glifr.records import STAGES, Layout, scan
 from launch.plan import StudyPlan, make_plan
 from launch.spec import StudySpec, load_study
 from launch.tracking import leave
-from launch.tracking_login import decide_mode
+from launch.tracking_login import decide_mode, is_of_wandb
 from launch.tracking_rows import hashes
 
 try:
@@ -198,7 +198,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(error, file=sys.stderr)
         return REFUSED
-    except (wandb.errors.Error, OSError, ValueError) as error:  # of the server; the package for views has no own kind
+    except Exception as error:
+        if not is_of_wandb(error) and not isinstance(error, ValueError):  # the package for views has no kind of its own
+            raise
         print(_refusal(error), file=sys.stderr)
         return REFUSED
     finally:

@@ -75,7 +75,7 @@ class _Handler(BaseHTTPRequestHandler):
         if path == "/graphql":
             query = json.loads(body)
             self.server.asked[_operation(query["query"])] += 1
-            self._reply(self.server.graphql, lambda: {"data": self._data(query["query"], query["variables"] or {})})
+            self._reply(self.server.graphql, lambda: {"data": self._data(query["query"], query.get("variables") or {})})
             return
         self.server.asked[re.sub(r"^/files/.*/", "/files/.../", path)] += 1
         self._reply(self.server.rest, lambda: self._received(path, body))
