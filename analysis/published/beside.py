@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -51,6 +52,16 @@ class Compared:
         """Whether the whole interval of the difference lies beyond the margin, on one side."""
         return self.low > self.margin or self.high < -self.margin
 
+    @property
+    def inside(self) -> bool:
+        """Whether the whole interval of the difference lies within the margin."""
+        return -self.margin < self.low and self.high < self.margin
+
+    @property
+    def deviates(self) -> bool:
+        """Whether the interval of the difference excludes 0."""
+        return self.low > 0 or self.high < 0
+
 
 @dataclass(frozen=True)
 class Beside:
@@ -69,6 +80,21 @@ class Beside:
     order: Order
     unpublished: tuple[str, ...]
     absent: tuple[str, ...]
+
+    @cached_property
+    def would_pass(self) -> Mapping[str, tuple[str, ...]]:
+        """By published condition the others whose runs, beside its own, lie within the margin too."""
+        values, margin = self.task.values, self.task.margin
+        near = {name: margin.around(float(runs.mean())) for name, runs in values.items()}
+        return {
+            name: tuple(o for o in values if o != name and compare(o, values[o], theirs, near[name]).inside)
+            for name, theirs in values.items()
+        }
+
+    @property
+    def passing_pairs(self) -> set[frozenset[str]]:
+        """Pairs of different published conditions that would be called equivalent, one beside the other."""
+        return {frozenset((name, other)) for name, others in self.would_pass.items() for other in others}
 
     def other_settings(self, condition: str) -> tuple[str, ...]:
         """The settings in which the condition differs from the published runs."""
@@ -122,7 +148,7 @@ def _judged(samples: Mapping[str, np.ndarray], task: PublishedTask, alpha: float
     rows = []
     for name, ours in samples.items():
         theirs = task.values[name]
-        rows.append(compare(name, ours, theirs, task.margin.around(name, float(theirs.mean()))))
+        rows.append(compare(name, ours, theirs, task.margin.around(float(theirs.mean()))))
     adjusted = holm([r.p for r in rows])
     return tuple(
         replace(r, p_holm=float(p), verdict=likeness(float(p), r.p_equivalence, alpha))
