@@ -31,7 +31,7 @@ def line(tmp_path_factory: pytest.TempPathFactory) -> Results:
 
 
 def verdicts(results: Results) -> dict[str, str]:
-    return {r.condition: r.verdict for r in beside(results).rows}
+    return {r.condition: r.verdict.word for r in beside(results).rows}
 
 
 # the data
@@ -103,7 +103,6 @@ def test_the_margin_lets_no_pair_pass_that_the_published_runs_tell_apart(task: s
     twice = 2 * margin.around(max(values[a].mean(), values[b].mean()))
     assert margin.told_apart
     assert abs(values[a].mean() - values[b].mean()) == pytest.approx(twice / 2)
-    assert compare(a, values[a] + values[b].mean() - values[a].mean(), values[b], twice).inside
 
 
 def test_what_else_would_pass_stands_beside_each_condition(line: Results) -> None:
@@ -120,7 +119,8 @@ def test_what_else_would_pass_stands_beside_each_condition(line: Results) -> Non
 
 
 def _passes(found: Beside, a: str, b: str, margin: float) -> bool:
-    return compare(a, found.task.values[a], found.task.values[b], margin).inside
+    r = compare(a, found.task.values[a], found.task.values[b], margin)
+    return -margin < r.low and r.high < margin
 
 
 def test_a_deviation_within_the_margin_is_named(tmp_path: Path) -> None:
@@ -128,8 +128,8 @@ def test_a_deviation_within_the_margin_is_named(tmp_path: Path) -> None:
     moved = shifted(repeated(tmp_path / "s"), {"RHetA": -0.0016})
     found = beside(moved)
     (row,) = [r for r in found.rows if r.condition == "RHetA"]
-    assert (row.inside, row.deviates) == (True, True)
-    sentence = words.equivalent_sentence(found, [r for r in found.rows if r.verdict == "equivalent"])
+    assert (row.verdict.word, row.verdict.note, row.verdict.sign) == ("equivalent", "real but small, −", -1)
+    sentence = words.equivalent_sentence(found, [r for r in found.rows if r.verdict.word == "equivalent"])
     assert "Within the margin, but not zero (real but small): RHetA (−0.16 points)." in sentence
     assert sentence.endswith("11 of 45 pairs of different published conditions too.")
     still = words.equivalent_sentence(found, [r for r in found.rows if r.condition == "Hom"])
@@ -151,30 +151,33 @@ def test_the_tests_are_those_of_statsmodels(n: int, shift: float) -> None:
     assert found.difference == pytest.approx(ours.mean() - theirs.mean(), abs=1e-15)
 
 
-@pytest.mark.parametrize("task", ["line_mnist", "neuromorphic_mnist"])
-def test_the_published_runs_are_equivalent_to_themselves(task: str, tmp_path: Path) -> None:
-    results = repeated(tmp_path / "s", task, ALL)
+SPREADS_TOO_FAR = {
+    "line_mnist": {"RNN"},
+    "neuromorphic_mnist": {"LHetA", "FHetA"},
+    "pixel_mnist": set(),
+    "sine": {"RNN", "LSTM", "LHet"},
+}
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_published_runs_are_equivalent_to_themselves_where_they_do_not_spread_too_far(
+    task: str, tmp_path: Path
+) -> None:
+    results = repeated(tmp_path / "s", task, tuple(known(task).conditions))
     found = beside(results)
-    assert set(verdicts(results).values()) == {"equivalent"}
+    by_verdict = verdicts(results)
+    assert {c for c, v in by_verdict.items() if v == "inconclusive"} == SPREADS_TOO_FAR[task]
+    assert set(by_verdict.values()) <= {"equivalent", "inconclusive"}
     assert all(r.difference == 0 and r.p == 1 and r.p_holm == 1 for r in found.rows)
     assert found.order.ours == found.order.published
     assert found.order.correlation == pytest.approx(1)
     assert codes(results) == set()
 
 
-def test_runs_that_spread_too_far_stay_open_against_themselves(tmp_path: Path) -> None:
-    open_ = {c for c, v in verdicts(repeated(tmp_path / "sine", "sine", ALL)).items() if v != "equivalent"}
-    assert open_ == {"RNN", "LSTM"}
-    assert verdicts(repeated(tmp_path / "pixel", "pixel_mnist", ("RNN", "LHetA", "RHetA"))) == {
-        "RNN": "equivalent",
-        "LHetA": "inconclusive",
-        "RHetA": "inconclusive",
-    }
-
-
 def test_shifted_runs_differ_and_only_those(line: Results) -> None:
     moved = shifted(line, {"Hom": -0.02, "LSTM": 0.001})
-    assert verdicts(moved) == {n: "differs" if n == "Hom" else "equivalent" for n in SEVERAL}
+    expected = {"Hom": "worse", "RNN": "inconclusive"}  # the published runs of the RNN spread too far
+    assert verdicts(moved) == {n: expected.get(n, "equivalent") for n in SEVERAL}
     rows = {r.condition: r for r in beside(moved).rows}
     assert rows["Hom"].difference == pytest.approx(-0.02, abs=1e-12)
     assert rows["Hom"].outside
@@ -184,7 +187,7 @@ def test_shifted_runs_differ_and_only_those(line: Results) -> None:
 def test_a_difference_that_is_sure_but_may_lie_within_the_margin_is_no_warning(line: Results) -> None:
     moved = shifted(line, {"Hom": -0.0045})
     (row,) = [r for r in beside(moved).rows if r.condition == "Hom"]
-    assert row.verdict == "differs"
+    assert row.verdict.word == "worse"
     assert not row.outside
     assert "published-differs" not in codes(moved)
     assert "published-differs" in codes(shifted(line, {"Hom": -0.02}))
@@ -233,7 +236,7 @@ def test_what_cannot_be_tested_says_why(
 ) -> None:
     results = _only(line, "Hom", seeds, **values)
     (row,) = [r for r in beside(results).rows if r.condition == "Hom"]
-    assert (row.verdict, row.reason) == ("inconclusive", reason)
+    assert (row.verdict.word, row.verdict.note, row.reason) == ("not testable", reason, reason)
     assert row.difference == pytest.approx(difference, abs=1e-6, nan_ok=True)
     assert all(math.isnan(x) for x in (row.p, row.p_holm, row.p_equivalence, row.low, row.high))
     assert not row.outside
@@ -255,7 +258,7 @@ def test_diverged_networks_stay_in_and_stand_beside_those_without(line: Results)
     assert found.diverged["Hom"] == 1
     assert found.rows_kept is not None
     assert (found.rows[place].ours.n, found.rows_kept[place].ours.n) == (10, 9)
-    assert (found.rows[place].verdict, found.rows_kept[place].verdict) == ("inconclusive", "equivalent")
+    assert (found.rows[place].verdict.word, found.rows_kept[place].verdict.word) == ("inconclusive", "equivalent")
     sheet = sheets.published_sheets(assess(results), [])[0]
     notes = [row[0].note for row in sheet.rows]
     assert notes[place + 1] == "without 1 diverged"

@@ -15,7 +15,7 @@ import numpy as np
 
 from analysis.published.order import apart
 
-LEVEL = 0.05  # at which the published runs tell two conditions apart: of the margin, whatever a study declares
+LEVEL_APART = 0.05  # at which the published runs tell two conditions apart: of the margin, whatever a study declares
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Margin:
 
 def margin_of(values: Mapping[str, np.ndarray], relative: bool) -> Margin:
     """The margin of a task from its published runs [n] by condition. relative: of losses."""
-    told = apart(values, LEVEL)
+    told = apart(values, LEVEL_APART)
     means = {name: float(own.mean()) for name, own in values.items()}
 
     def difference(a: str, b: str) -> float:

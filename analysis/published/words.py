@@ -10,11 +10,7 @@ from analysis.published.beside import Beside, Compared
 from analysis.published.data import CITATION
 from analysis.published.order import Order
 from analysis.study import StudyInfo
-
-RULE = (
-    "equivalent: both one-sided tests at the margin are significant; differs: else, the difference is significant "
-    "after Holm; inconclusive: neither, so the networks at hand leave the question open"
-)
+from analysis.verdicts import RULE
 
 
 def intro(b: Beside, info: StudyInfo) -> str:
@@ -110,7 +106,7 @@ def equivalent_sentence(b: Beside, rows: Sequence[Compared]) -> str:
     verb = "is" if len(rows) == 1 else "are"
     of = text.count(len(b.same), "condition")
     share = f"{len(rows)} of {of} with the published settings"
-    off = [r for r in rows if r.deviates]
+    off = [r for r in rows if r.verdict.sign]
     but = f" Within the margin, but not zero (real but small): {amounts(b, off)}." if off else ""
     every = math.comb(len(b.task.values), 2)
     also = f" The margin would let pass {len(b.passing_pairs)} of {every} pairs of different published conditions too."
@@ -132,6 +128,6 @@ def methods(b: Beside) -> str:
     """For the methods to paste."""
     return (
         f"Networks were compared with the published runs ({CITATION}) as two independent samples by {b.measure.label}: "
-        f"Welch's t test, Holm-adjusted over the conditions, and two one-sided Welch tests at {margins(b)}. Verdicts: "
-        f"{RULE}."
+        f"Welch's t test, and two one-sided Welch tests at {margins(b)}, both Holm-adjusted over the conditions. "
+        f"Verdicts: {RULE}."
     )
