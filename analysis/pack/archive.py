@@ -42,7 +42,7 @@ def members_of(raw: bytes) -> dict[str, bytes]:
     names: set[str] = set()
     for name, content in _entries(_decompressed(raw)):
         if (bare := name.rstrip("/")) in names:
-            raise ArchiveError(f"it holds {bare!r} twice")
+            raise ArchiveError(f"it holds a name twice: {bare!r}")
         names.add(bare)
         found[name] = content
     return found
@@ -72,7 +72,7 @@ def _entries(content: bytes) -> Iterator[tuple[str, bytes]]:
             raise ArchiveError(f"it has more than {MOST_MEMBERS:,} members")
         place += _BLOCK
         if place + size > len(content):
-            raise ArchiveError(f"{name!r} is cut short")
+            raise ArchiveError(f"it is cut short in {name!r}")
         yield name, content[place : place + size]
         place += -(-size // _BLOCK) * _BLOCK
     if len(content) < place + 2 * _BLOCK or any(content[place:]):
@@ -91,12 +91,12 @@ def _header(header: bytes) -> tuple[str, int]:
         raise ArchiveError("a name is not text") from None
     name, kind, size = "/".join(filter(None, parts)), header[156:157], _octal(header[124:136])
     if kind not in (b"0", b"5"):
-        raise ArchiveError(f"{name!r} is neither a file nor a folder, but a link or something else")
+        raise ArchiveError(f"a link or something else that is no file or folder: {name!r}")
     if (kind == b"5") != name.endswith("/") or (kind == b"5" and size):
-        raise ArchiveError(f"{name!r} is not what it says")
+        raise ArchiveError(f"a folder's name ends with /, and only that: {name!r}")
     bad = any(part in ("", ".", "..") for part in name.removesuffix("/").split("/"))
     if bad or "\\" in name or not name.isprintable():
-        raise ArchiveError(f"the name {name!r} leads out of it")
+        raise ArchiveError(f"a name that leads out of it: {name!r}")
     return name, size
 
 

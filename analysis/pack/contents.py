@@ -112,12 +112,12 @@ def check_description(members: Mapping[str, bytes]) -> None:
 
 
 def _differences(members: Mapping[str, bytes], told: Mapping[str, tuple[int, str]]) -> Iterator[str]:
-    for name in told.keys() - members.keys():
-        yield f"{name!r} is missing"
+    for name in sorted(told.keys() - members.keys()):
+        yield f"it lacks {name!r}"
     for name, content in members.items():
         if name == BODY:
             continue
         if name not in told or part_of(name) is None:
-            yield f"{name!r} has no place in a pack"
+            yield f"this has no place in a pack: {name!r}"
         elif told[name] != (len(content), hashlib.sha256(content).hexdigest()):
-            yield f"the sum of {name!r} does not fit its content"
+            yield f"a sum that does not fit its content: {name!r}"
