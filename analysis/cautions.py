@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from analysis import fairness
 from analysis.assessment import Assessment
+from analysis.clusters import CONTINUUM, UNSTABLE
 from analysis.comparisons import EXACT_UP_TO, smallest_p
 from analysis.contrasts import Judged
 from analysis.power import WANTED
@@ -17,6 +18,7 @@ from analysis.text import count, listed, significant
 
 FEW = 10
 SPREAD = 2.0
+_NO_CLUSTERS = (CONTINUUM, UNSTABLE)
 
 
 @dataclass(frozen=True)
@@ -266,14 +268,21 @@ def _published(a: Assessment) -> Iterator[Caution]:
 
 
 @_check
-def _continuum(a: Assessment) -> Iterator[Caution]:
-    alike = [g.condition for g in a.groups if g.computed and not g.structured]
-    if alike:
+def _clusters(a: Assessment) -> Iterator[Caution]:
+    judged = [g for g in a.groups if g.computed]
+    found = {finding: [g.condition for g in judged if g.finding == finding] for finding in _NO_CLUSTERS}
+    if alike := found[CONTINUUM]:
         text = (
-            f"The neurons of {listed(alike)} have no cluster structure beyond a continuum: the best number of clusters "
-            "of such data means nothing."
+            f"The neurons of {listed(alike)} have no structure beyond a continuum: the best number of clusters of such "
+            "data means nothing."
         )
         yield Caution("clusters-not-beyond-null", text, "table-clusters", tuple(alike))
+    if unstable := found[UNSTABLE]:
+        text = (
+            f"The neurons of {listed(unstable)} have structure beyond a continuum, but no stable clusters: resampled "
+            "neurons are cut otherwise, so their number and members mean nothing."
+        )
+        yield Caution("clusters-not-stable", text, "table-clusters", tuple(unstable))
 
 
 @_check

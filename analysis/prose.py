@@ -168,8 +168,9 @@ def _statistics(a: Assessment) -> str:
         parts.append(
             "The neurons of each GLIFR network were clustered by their parameters after training (rates as logarithms, "
             f"standardised, Ward) and the Calinski-Harabasz index compared with {CLUSTER_DRAWS} Gaussian-copula draws "
-            f"without clusters; a network has clusters if p is at most {CLUSTER_ALPHA:g} and the adjusted Rand index "
-            f"over {RESAMPLES} resamplings of its neurons at least {STABLE:g}."
+            f"without clusters; a network has structure beyond a continuum if p is at most {CLUSTER_ALPHA:g}, and "
+            f"clusters if the adjusted Rand index over {RESAMPLES} resamplings of its neurons is at least {STABLE:g} "
+            "too."
         )
     return " ".join(parts)
 

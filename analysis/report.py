@@ -63,7 +63,7 @@ def all_sheets(a: Assessment, cautions: list[Caution]) -> list[sheets.Sheet]:
     found += [sheets.contrasts_sheet(a, cautions), sheets.power_sheet(a)] if a.planned else []
     found += [sheets.pairs_sheet(a)] if a.pairs else []
     found += sheets.published_sheets(a, cautions)
-    found += [sheets.silencing_sheet(a)] if len(a.kept) else []
+    found += [sheets.silencing_sheet(a)] if len(a.silenced) else []
     recovery = sheets.recovery_sheet(results)
     found += [recovery] if recovery else []
     if searched:

@@ -9,8 +9,10 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.intervals import MeanInterval, MiddleInterval, iqm_interval, t_interval
+from analysis.intervals import MeanInterval, MiddleInterval, binomial_error, iqm_interval, t_interval
 from analysis.load import Results
+from analysis.optimism import Optimism, optimism
+from analysis.study import StudyInfo
 from glifr.conditions import HYPERPARAMETERS
 
 EDGE = 0.05  # of a range: a best value nearer to its end than this asks for a wider range
@@ -20,7 +22,8 @@ EDGE = 0.05  # of a range: a best value nearer to its end than this asks for a w
 class Performance:
     """Final networks of one condition, as recorded (not scaled). `without_diverged` only where some diverged.
 
-    middle: interquartile mean.
+    middle: interquartile mean. test_error: standard error of the mean from the draw of the test data, NaN where the
+    records cannot tell it.
     """
 
     condition: str
@@ -28,6 +31,7 @@ class Performance:
     diverged: int
     interval: MeanInterval
     middle: MiddleInterval
+    test_error: float
     median: float
     minimum: float
     maximum: float
@@ -45,13 +49,15 @@ def performances(results: Results) -> list[Performance]:
         values = wide[condition.name].dropna()
         diverged = own["diverged"].fillna(False).astype(bool)
         kept = own.loc[~diverged, results.info.measure.column]
+        interval = t_interval(values.to_numpy())
         rows.append(
             Performance(
                 condition=condition.name,
                 planned=condition.planned["final"],
                 diverged=int(diverged.sum()),
-                interval=t_interval(values.to_numpy()),
+                interval=interval,
                 middle=iqm_interval(values.to_numpy()),
+                test_error=test_error(results.info, interval.mean),
                 median=float(values.median()),
                 minimum=float(values.min()),
                 maximum=float(values.max()),
@@ -63,6 +69,16 @@ def performances(results: Results) -> list[Performance]:
     return rows
 
 
+def test_error(info: StudyInfo, mean: float) -> float:
+    """The standard error of a mean accuracy from the draw of the test data.
+
+    NaN for a loss, whose spread over the samples is not recorded, and where nothing is held out.
+    """
+    if not info.task.held_out or info.declaration.primary != "accuracy":
+        return math.nan
+    return binomial_error(mean, info.task.splits["test"])
+
+
 @dataclass(frozen=True)
 class Tuning:
     """The search of one condition.
@@ -70,7 +86,8 @@ class Tuning:
     best: value of the best trial that ran to its end. chosen: hyperparameters of the final networks (of the best
     trial while none is chosen; of the study file without search). settled: whether they are those of the final
     networks. confirmed: mean scores on fresh tuning seeds, best first. final_score: mean score of the final networks.
-    edges: hyperparameters whose chosen value lies within 5 % of the lower or upper end of its range.
+    optimism: how much the choice was flattered by its score. edges: hyperparameters whose chosen value lies within 5 %
+    of the lower or upper end of its range.
     """
 
     condition: str
@@ -85,13 +102,9 @@ class Tuning:
     chosen_value: float
     confirmed: tuple[float, ...]
     final_score: float
+    optimism: Optimism
     seconds: float
     edges: Mapping[str, str]
-
-    @property
-    def gap(self) -> float:
-        """Final minus search score of the chosen configuration: how much the search flattered it."""
-        return self.final_score - self.chosen_value
 
 
 def tunings(results: Results) -> list[Tuning]:
@@ -122,6 +135,7 @@ def _tuning(results: Results, name: str, space: Mapping[str, Mapping[str, Any]],
         chosen_value=float(row["value"].iloc[0]) if len(row) else math.nan,
         confirmed=tuple(sorted(float(v) for v in confirm["value"].dropna())),
         final_score=float(final["score"].mean()),
+        optimism=optimism(results, name),
         seconds=float(own["seconds"].sum()),
         edges=_edges(chosen, space),
     )

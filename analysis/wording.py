@@ -5,6 +5,7 @@ from __future__ import annotations
 from analysis import text
 from analysis.contrasts import Judged
 from analysis.factorial import Effect
+from analysis.power import MOST
 from analysis.study import Measure
 from analysis.verdicts import Verdict
 
@@ -25,6 +26,11 @@ def margin(value: float, measure: Measure) -> str:
     """'0.5 points': the smallest effect of interest."""
     unit = f" {measure.difference_unit}" if measure.difference_unit else ""
     return f"{text.significant(value * measure.scale)}{unit}"
+
+
+def pairs(n: int | None) -> str:
+    """'1,200'; 'over 10,000' for a need that is not counted further."""
+    return f"over {MOST:,}" if n is None else f"{n:,}"
 
 
 def between(low: float, high: float, measure: Measure) -> str:

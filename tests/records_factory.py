@@ -49,9 +49,10 @@ _SPACE = {
 class Synthetic:
     """What a synthetic study is. (condition, seed) pairs: missing (proposed, no result), failed, diverged finals.
 
-    trials, confirm: 0 for a study without search. done: stages that have run at all. accuracy: False for a
-    regression task. held_out: whether there is a validation split. levels: planted accuracies by condition.
-    task: its name, of which published values may be known; '' for line MNIST or sine, as `accuracy` says.
+    trials, confirm: 0 for a study without them. search_epochs: of a trial, 0 for `epochs`. done: stages that have run
+    at all. accuracy: False for a regression task. held_out: whether there is a validation split. levels: planted
+    accuracies by condition. task: its name, of which published values may be known; '' for line MNIST or sine, as
+    `accuracy` says.
     characteristics: whether final networks have theirs on file. clusters: groups planted among their neurons, 1 for
     none.
     """
@@ -62,6 +63,7 @@ class Synthetic:
     trials: int = 10
     confirm: int = 3
     epochs: int = 8
+    search_epochs: int = 0
     masks: int = 4
     silencing: bool = True
     done: tuple[str, ...] = ("search", "confirm", "final", "silencing")
@@ -116,7 +118,7 @@ class _Writer:
                 return
             for _, number in ranked[: study.confirm]:
                 self._trained(UnitId("confirm", condition, number), self.tried[number], (200_001, 200_002))
-            source = f"confirm/{condition}/{ranked[0][1]}"
+            source = f"{'confirm' if study.confirm else 'search'}/{condition}/{ranked[0][1]}"
             chosen = self.tried[ranked[0][1]]
         for seed in final_seeds(study) if "final" in done else ():
             self._trained(UnitId("final", condition, seed), chosen, (seed,), source)
@@ -158,7 +160,8 @@ class _Writer:
         token = "20240301T120000-00000001"
         folder = self.layout.attempt(unit, token)
         folder.mkdir(parents=True)
-        epochs = max(1, self.study.epochs // 3) if fate in ("pruned", "unfinished") else self.study.epochs
+        whole = (unit.stage == "search" and self.study.search_epochs) or self.study.epochs
+        epochs = max(1, whole // 3) if fate in ("pruned", "unfinished") else whole
         if fate == "failed":
             body = {
                 "kind": "bug",
@@ -354,7 +357,7 @@ def study_body(study: Synthetic) -> dict[str, Any]:
 def _spec(study: Synthetic) -> dict[str, Any]:
     search = {
         "trials": study.trials,
-        "epochs": None,
+        "epochs": study.search_epochs or None,
         "seeds_per_trial": 2,
         "sampler": {"name": "tpe"},
         "pruner": {"name": "median"},

@@ -185,7 +185,7 @@ def test_neurons_are_clustered_by_what_training_made_of_them() -> None:
     np.testing.assert_allclose(values[:, 7], found.end["a_j"][1])
 
 
-@pytest.mark.parametrize(("clusters", "verdict"), [(3, "clusters (3)"), (1, "no cluster structure beyond a continuum")])
+@pytest.mark.parametrize(("clusters", "verdict"), [(3, "clusters (3)"), (1, "no structure beyond a continuum")])
 def test_table_7_and_its_warning(clusters: int, verdict: str, tmp_path: Path) -> None:
     study = STUDY.with_(clusters=clusters, seeds=2, diverged=frozenset())
     root = write_study(tmp_path / "s", study)

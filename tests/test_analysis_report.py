@@ -251,6 +251,7 @@ def test_the_answer_names_the_parts_of_the_neuron(tmp_path: Path) -> None:
 def test_the_command_for_more_seeds_is_the_studys_own(tmp_path: Path) -> None:
     root = write_study(tmp_path / "s", SMALL.with_(seeds=4))
     advice = more_seeds(analysis.assess(analysis.load(root)))
+    assert "pairs at most" in advice.text
     found = re.fullmatch(
         r"python launch/study.py studies/synthetic.yaml --results out --set final.seeds=(\d+)", advice.command
     )
