@@ -26,7 +26,7 @@ class Advice:
 def more_seeds(a: Assessment) -> Advice:
     """For the planned contrasts without a verdict: the seeds for 80 % power, either way."""
     have = max((c.planned["final"] for c in a.results.info.conditions), default=0)
-    open_ = [r for r, j in zip(a.reaches, a.planned, strict=True) if j.verdict == "inconclusive"]
+    open_ = [r for r, j in zip(a.reaches, a.planned, strict=True) if not j.verdict.decided]
     if not a.planned:
         return Advice("No contrast is declared, so there is nothing to plan seeds for.", "")
     if not open_:

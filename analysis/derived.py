@@ -14,6 +14,7 @@ from analysis.contrasts import Judged
 from analysis.neurons import ClusteredNetwork
 from analysis.power import Need
 from analysis.summaries import Tuning
+from analysis.verdicts import Verdict
 
 Row = Mapping[str, Any]
 
@@ -22,7 +23,7 @@ def derived_tables(a: Assessment, found: list[Caution]) -> dict[str, pd.DataFram
     """The tables of `columns.DERIVED`, numbers as recorded (accuracy as a share of 1)."""
     rows: dict[str, Iterable[Row]] = {
         "conditions": (_condition(a, i) for i in range(len(a.performances))),
-        "factorial": (_picked("factorial", e, effect=e.name) for e in a.factorial.effects),
+        "factorial": (_picked("factorial", e, effect=e.name, **_verdict(e.verdict)) for e in a.factorial.effects),
         "contrasts": (_contrast("contrasts", j) for j in a.planned),
         "pairs": (_contrast("pairs", j) for j in a.pairs),
         "silenced_networks": (_picked("silenced_networks", row) for row in a.silenced.itertuples()),
@@ -106,6 +107,7 @@ def _published(a: Assessment) -> Iterator[Row]:
             published_mean=theirs.mean,
             published_sd=theirs.sd,
             other_settings="; ".join(b.other_settings(row.condition)) if b else "",
+            **_verdict(row.verdict),
         )
 
 
@@ -135,4 +137,9 @@ def _contrast(table: str, j: Judged) -> Row:
         sd=t.sd,
         low=t.low,
         high=t.high,
+        **_verdict(j.verdict),
     )
+
+
+def _verdict(found: Verdict) -> Row:
+    return {"verdict": found.word, "verdict_note": found.note}
