@@ -1,4 +1,7 @@
-"""How many more seeds would decide what is inconclusive, and the command that runs them."""
+"""How many more seeds would decide what is inconclusive, and the command that runs them.
+
+In a study that repeats its search it is repeats that are counted, each with as many final seeds as before.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from analysis.power import FEWEST, MOST, Need
 from analysis.text import count, listed, without_paths
 from analysis.wording import pairs
 
-_SEEDS = re.compile(r"\s*--set[ =]['\"]?final\.seeds=(?:\[[^\]]*\]|\S+)['\"]?")
+_SEEDS = re.compile(r"\s*--set[ =]['\"]?(?:final\.seeds|search\.repeats)=(?:\[[^\]]*\]|\S+)['\"]?")
 _ADVISED = 20
 
 
@@ -25,7 +28,7 @@ class Advice:
 
 def more_seeds(a: Assessment) -> Advice:
     """For the planned contrasts without a verdict: the seeds for 80 % power, either way."""
-    have = max((c.planned["final"] for c in a.results.info.conditions), default=0)
+    have = _planned(a)
     open_ = [r for r, j in zip(a.reaches, a.planned, strict=True) if not j.verdict.decided]
     if not a.planned:
         return Advice("No contrast is declared, so there is nothing to plan seeds for.", "")
@@ -36,7 +39,7 @@ def more_seeds(a: Assessment) -> Advice:
         return _first(a, open_, have)
     lacking = [(r, need) for r, need in known if need.seen is None or need.seen > have]
     if not lacking:
-        return Advice(_enough([r for r, _ in known], have), "")
+        return Advice(_enough([r for r, _ in known], count(have, a.results.info.unit)), "")
     return _more(a, lacking, have)
 
 
@@ -45,34 +48,36 @@ def _first(a: Assessment, open_: Sequence[Reach], have: int) -> Advice:
     most = max(r.pairs for r in open_)
     if most >= FEWEST:
         return Advice("The paired differences have no spread, so there is nothing to plan seeds by.", "")
+    unit = a.results.info.unit
     text = (
-        f"No number of seeds can be told: the spread of the differences is known from {count(most, 'pair')} at most, "
-        f"and from fewer than {FEWEST} such a number could be wrong by a factor of ten. Run {_ADVISED} seeds."
+        f"No number of {unit}s can be told: the spread of the differences is known from {count(most, 'pair')} at most, "
+        f"and from fewer than {FEWEST} such a number could be wrong by a factor of ten. Run {_ADVISED} {unit}s."
     )
     return Advice(text, command(a, _ADVISED) if have < _ADVISED else "")
 
 
-def _enough(reaches: Sequence[Reach], have: int) -> str:
+def _enough(reaches: Sequence[Reach], have: str) -> str:
     return (
-        f"{listed([r.contrast.name for r in reaches])}: inconclusive, though {count(have, 'seed')} give 80 % power for "
-        "the smallest effect of interest. The true difference may lie near it. Decide on a number of seeds before "
-        "looking again."
+        f"{listed([r.contrast.name for r in reaches])}: inconclusive, though {have} give 80 % power for "
+        "the smallest effect of interest. The true difference may lie near it. Decide on a number before looking "
+        "again."
     )
 
 
 def _more(a: Assessment, lacking: Sequence[tuple[Reach, Need]], have: int) -> Advice:
+    unit = a.results.info.unit
     worst, need = max(lacking, key=lambda pair: pair[1].seen or MOST + 1)
     names = listed([r.contrast.name for r, _ in lacking])
     would = (
-        f"With the spread seen, {pairs(need.seen)} seeds per condition would decide each with 80 % power "
+        f"With the spread seen, {pairs(need.seen)} {unit}s per condition would decide each with 80 % power "
         f"({worst.contrast.name} needs the most). That number is an estimate from {count(worst.pairs, 'pair')}: "
         f"{pairs(need.low)} to {pairs(need.high)} with the ends of the 95 % interval of the spread."
     )
     if need.seen is None:
-        return Advice(f"Inconclusive: {names}. {would} More seeds are no way to a verdict there.", "")
+        return Advice(f"Inconclusive: {names}. {would} More {unit}s are no way to a verdict there.", "")
     text = (
-        f"Inconclusive for want of seeds: {names}. {would} {need.seen - have:,} more are needed than planned. Choose "
-        "the number once and judge only then: to add seeds until a result appears makes false findings likely."
+        f"Inconclusive for want of {unit}s: {names}. {would} {need.seen - have:,} more are needed than planned. Choose "
+        f"the number once and judge only then: to add {unit}s until a result appears makes false findings likely."
     )
     return Advice(text, command(a, need.seen))
 
@@ -90,15 +95,24 @@ def _larger(a: int | None, b: int | None) -> int | None:
     return None if a is None or b is None else max(a, b)
 
 
-def command(a: Assessment, seeds: int) -> str:
-    """The study's own command with `seeds` final seeds: it runs only the new ones."""
+def _planned(a: Assessment) -> int:
+    """Units of each condition that are planned."""
+    info = a.results.info
+    seeds = max((c.planned["final"] for c in info.conditions), default=0)
+    return info.repeats if info.repeats > 1 else seeds
+
+
+def command(a: Assessment, units: int) -> str:
+    """The study's own command with so many final seeds, or repeats of its search: it runs only the new ones."""
     info = a.results.info
     profile = "" if info.profile == "full" else f" --profile {info.profile}"
     last = str(a.results.sessions[-1].get("command") or "") if a.results.sessions else ""
     words = without_paths(_SEEDS.sub("", last)) or f"python launch/study.py studies/{info.name}.yaml{profile}"
+    repeats = f" --set search.repeats={units}" if info.repeats > 1 else ""
+    seeds = units * (max(c.planned["final"] for c in info.conditions) // info.repeats if repeats else 1)
     given = info.section("final").get("seeds")
     value = str(seeds)
     if isinstance(given, list):
         fresh = (n for n in range(max(given) + 1, max(given) + seeds + 1))
         value = str([*given, *(next(fresh) for _ in range(seeds - len(given)))]).replace(" ", "")
-    return f"{words} --set final.seeds={value}"
+    return f"{words}{repeats} --set final.seeds={value}"

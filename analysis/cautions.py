@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from analysis import fairness
 from analysis.assessment import Assessment
 from analysis.clusters import CONTINUUM, UNSTABLE
-from analysis.comparisons import EXACT_UP_TO, smallest_p
+from analysis.comparisons import smallest_p, units_needed
 from analysis.contrasts import Judged
 from analysis.power import WANTED
 from analysis.provenance import mixtures
@@ -68,6 +68,18 @@ def _nothing_held_out(a: Assessment) -> Iterator[Caution]:
 
 
 @_check
+def _one_search(a: Assessment) -> Iterator[Caution]:
+    info = a.results.info
+    if info.planned("search") and info.repeats == 1:
+        text = (
+            "Each condition's settings come of one search, which is random too: every interval and verdict is "
+            "conditional on it, and another search can move a condition by more than its interval says. "
+            "'search.repeats' in the study file repeats it."
+        )
+        yield Caution("one-search", text, "table-settings")
+
+
+@_check
 def _damaged(a: Assessment) -> Iterator[Caution]:
     if a.problems:
         text = f"{count(len(a.problems), 'problem')} with the records; each is named at the end of the report."
@@ -91,7 +103,7 @@ def _declaration(a: Assessment) -> Iterator[Caution]:
 
 @_check
 def _missing(a: Assessment) -> Iterator[Caution]:
-    lacking = {r.condition: r.planned - r.interval.n for r in a.performances if r.interval.n < r.planned}
+    lacking = {r.condition: r.planned - r.finished for r in a.performances if r.finished < r.planned}
     if lacking:
         named = listed([f"{n} of {name}" for name, n in lacking.items()])
         text = (
@@ -105,7 +117,8 @@ def _few(a: Assessment) -> Iterator[Caution]:
     few = {r.condition: r.interval.n for r in a.performances if r.interval.n < FEW}
     if few:
         named = listed([f"{name} {n}" for name, n in few.items()])
-        text = f"Fewer than {FEW} finished networks: {named}. An interval then says little; 20 are advised."
+        what = "finished networks" if a.results.info.repeats == 1 else "repeats of the search"
+        text = f"Fewer than {FEW} {what}: {named}. An interval then says little; 20 are advised."
         yield Caution("few-seeds", text, "table-conditions", tuple(few))
 
 
@@ -173,7 +186,7 @@ def _unattainable(a: Assessment) -> Iterator[Caution]:
 
 def _unattainable_words(hollow: list[Judged], tests: int, family: str, alpha: float) -> str:
     pairs = max(j.interval.n for j in hollow)
-    enough = next(n for n in range(2, EXACT_UP_TO + 2) if smallest_p(n) * tests <= alpha or n > EXACT_UP_TO)
+    enough = units_needed(tests, alpha)
     return (
         f"With {count(pairs, 'pair')} the permutation test gives at best p = {significant(smallest_p(pairs), 2)}; "
         f"after Holm over {tests} {family} that cannot reach {alpha:g}, whatever the difference. {enough} seeds could."

@@ -192,6 +192,7 @@ DERIVED: Mapping[str, tuple[Column, ...]] = MappingProxyType(
             Column("planned", "whole", "networks", "final networks planned"),
             Column("finished", "whole", "networks", "final networks with a value of the primary measure"),
             Column("diverged", "whole", "networks", "how many of them diverged"),
+            Column("units", "whole", "", "independent values: networks, or repeats of the search with their mean"),
             Column("mean", "number", "as recorded", "mean over networks"),
             Column("sd", "number", "as recorded", "standard deviation over networks"),
             Column("low", "number", "as recorded", "lower end of the 95 % t interval of the mean"),

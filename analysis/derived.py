@@ -53,7 +53,7 @@ def _condition(a: Assessment, place: int) -> Row:
     return _picked(
         "conditions",
         row,
-        finished=t.n,
+        units=t.n,
         mean=t.mean,
         sd=t.sd,
         low=t.low,

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from analysis.intervals import MeanInterval, MiddleInterval, binomial_error, iqm_interval, t_interval
@@ -20,14 +21,16 @@ EDGE = 0.05  # of a range: a best value nearer to its end than this asks for a w
 
 @dataclass(frozen=True)
 class Performance:
-    """Final networks of one condition, as recorded (not scaled). `without_diverged` only where some diverged.
+    """Final networks of one condition, as recorded (not scaled), a value per unit of the study.
 
+    finished: networks. interval, middle, median, minimum, maximum: over units. without_diverged: only where some are.
     middle: interquartile mean. test_error: standard error of the mean from the draw of the test data, NaN where the
     records cannot tell it.
     """
 
     condition: str
     planned: int
+    finished: int
     diverged: int
     interval: MeanInterval
     middle: MiddleInterval
@@ -41,20 +44,21 @@ class Performance:
 
 
 def performances(results: Results) -> list[Performance]:
-    """One `Performance` a condition, in the study's order."""
-    wide, finals = results.final_values(), results.finals
+    """One `Performance` per condition, in the study's order."""
+    networks, finals = results.final_values(), results.finals
+    units, kept = results.unit_values(), results.unit_values(without_diverged=True)
     rows = []
     for condition in results.info.conditions:
         own = finals[finals["condition"] == condition.name]
-        values = wide[condition.name].dropna()
-        diverged = own["diverged"].fillna(False).astype(bool)
-        kept = own.loc[~diverged, results.info.measure.column]
+        values = units[condition.name].dropna()
+        diverged = int(own["diverged"].fillna(False).astype(bool).sum())
         interval = t_interval(values.to_numpy())
         rows.append(
             Performance(
                 condition=condition.name,
                 planned=condition.planned["final"],
-                diverged=int(diverged.sum()),
+                finished=len(own),
+                diverged=diverged,
                 interval=interval,
                 middle=iqm_interval(values.to_numpy()),
                 test_error=test_error(results.info, interval.mean),
@@ -62,11 +66,19 @@ def performances(results: Results) -> list[Performance]:
                 minimum=float(values.min()),
                 maximum=float(values.max()),
                 seconds=float(own["seconds"].mean()),
-                missing_seeds=tuple(int(s) for s in wide.index[wide[condition.name].isna()]),
-                without_diverged=t_interval(kept.to_numpy()) if diverged.any() else None,
+                missing_seeds=tuple(int(s) for s in networks.index[networks[condition.name].isna()]),
+                without_diverged=t_interval(kept[condition.name].dropna().to_numpy()) if diverged else None,
             )
         )
     return rows
+
+
+def unit_means(results: Results, rows: pd.DataFrame, column: str) -> np.ndarray:
+    """A column of a table of networks with their seeds, as one value per unit of the study; NaN left out."""
+    known = rows[rows[column].notna()]
+    if results.info.repeats == 1:
+        return known[column].to_numpy(dtype=np.float64)
+    return known.groupby(known["seed"].map(results.repeat_of_seed))[column].mean().to_numpy(dtype=np.float64)
 
 
 def test_error(info: StudyInfo, mean: float) -> float:

@@ -17,8 +17,8 @@ from analysis.clusters import Clustering
 from analysis.derived import derived_tables
 from analysis.figures import Drawing, Empty
 from analysis.figures.distributions import shares
+from analysis.methods import methods
 from analysis.neurons import Course, across_networks, features
-from analysis.prose import methods
 from glifr.records import Layout
 
 STUDY = Synthetic(
@@ -127,7 +127,7 @@ def test_curves_are_medians_of_networks(results: Results, quick: list[int]) -> N
     expected = np.median(each, axis=0)
     np.testing.assert_allclose(data.loc[("LHetA", 2.0), ["low", "median", "high"]].astype(float), expected, rtol=1e-6)
     assert "last 10 of 40 ms" in drawing.caption
-    assert "n = 2 to 3 a condition" in drawing.caption
+    assert "n = 2 to 3 per condition" in drawing.caption
 
 
 def test_one_network_that_runs_away_moves_no_median() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from analysis import text
+from analysis import text, wording
 from analysis.assessment import Assessment
 from analysis.cautions import Caution, codes_for
 from analysis.intervals import BOOTSTRAP_FROM, MeanInterval
@@ -35,12 +35,13 @@ def conditions_sheet(a: Assessment, found: list[Caution]) -> Sheet:
             label = Cell("", f"without {row.diverged} diverged")
             cells = [Cell("", c.text) for c in _interval_cells(row.without_diverged, measure)]
             blank = [Cell("")] * (len(heads) - 7)
-            rows.append([label, *cells, Cell(""), Cell(""), Cell("", str(row.without_diverged.n)), *blank])
+            rows.append([label, *cells, Cell(""), Cell(""), Cell("", str(row.finished - row.diverged)), *blank])
+    one = "seed" if info.repeats == 1 else "repeat of the search, the mean of its networks,"
     caption = (
-        f"Each network is one observation: {measure.label} ({measure.direction}) of one seed. Interval: 95 % t "
-        f"interval of the mean over seeds. {_test_set_words(info)} IQM: interquartile mean, the mean of the middle "
-        f"half, with its 95 % bootstrap interval, from {BOOTSTRAP_FROM} networks on. n: finished of planned networks. "
-        "Delay: of the "
+        f"Each {one} is one observation of {measure.label} ({measure.direction}). Interval: 95 % t interval of the "
+        f"mean over {info.unit}s.{wording.conditional_words(info)} {_test_set_words(info)} IQM: interquartile mean, "
+        f"the mean of the middle half, with its 95 % bootstrap interval, from {BOOTSTRAP_FROM} {info.unit}s on. n: "
+        "finished of planned networks. Delay: of the "
         "lateral input. Trials: configurations tried in the search. Time: mean wall time to train one final "
         f"network.{_missing_words(a.performances)}{_diverged_words(a.performances)}"
     )
@@ -68,7 +69,7 @@ def _condition_row(
         *_interval_cells(row.interval, measure),
         Cell(text.number(row.test_error * measure.scale, measure.decimals)),
         Cell(text.number(middle.iqm * measure.scale, measure.decimals), "" if shown == text.NOTHING else shown),
-        Cell(f"{row.interval.n}/{row.planned}", f"{row.diverged} diverged" if row.diverged else ""),
+        Cell(f"{row.finished}/{row.planned}", text.listed(_number_notes(info, row))),
         *(Cell(x) for x in spread),
         Cell(f"{condition.hidden_size:,}"),
         Cell(f"{condition.trained_parameters:,}"),
@@ -76,6 +77,12 @@ def _condition_row(
         Cell(str(tuning.complete + tuning.pruned + tuning.failed) if tuning.trials else text.NOTHING),
         Cell(text.duration(row.seconds)),
     ]
+
+
+def _number_notes(info: StudyInfo, row: Performance) -> list[str]:
+    """What must be known of a number of networks: how many units they make, and how many of them diverged."""
+    repeats = [text.count(row.interval.n, info.unit)] if info.repeats > 1 else []
+    return [*repeats, *([f"{row.diverged} diverged"] if row.diverged else [])]
 
 
 def _test_set_words(info: StudyInfo) -> str:

@@ -9,9 +9,11 @@ import pandas as pd
 from analysis import text
 from analysis.assessment import Assessment
 from analysis.intervals import t_interval
+from analysis.load import Results
 from analysis.robustness import LEAST
 from analysis.sheets.sheet import Cell, Head, Sheet, reference_rows
 from analysis.study import ConditionInfo, Measure
+from analysis.summaries import unit_means
 
 
 def silencing_sheet(a: Assessment) -> Sheet:
@@ -24,13 +26,13 @@ def silencing_sheet(a: Assessment) -> Sheet:
         *(Head(name, group=area) for name in ("mean", "95 % interval", "SD", "n")),
         *(Head(name, group="Share silenced at half loss (%)") for name in ("mean", "95 % interval", "n")),
     )
-    rows = [_row(c, a.silenced[a.silenced["condition"] == c.name], measure) for c in info.conditions]
+    rows = [_row(a.results, c, a.silenced[a.silenced["condition"] == c.name]) for c in info.conditions]
     caption = (
         f"One value per network: its random masks are averaged first. {_area_words(measure)} Half loss: the share of "
         "silenced neurons at which half of the way from the intact network to chance is gone, of the networks that "
         f"lose as much. An intact network that is less than {100 * LEAST:g} % of the way from chance to "
         f"{'a perfect accuracy' if measure.higher_is_better else 'a loss of 0'} counts as near chance and has no "
-        f"{'value here' if measure.higher_is_better else 'half loss'}. Intervals: 95 % t, over networks."
+        f"{'value here' if measure.higher_is_better else 'half loss'}. Intervals: 95 % t, over {info.unit}s."
     )
     return Sheet("silencing", "Table 5. Silencing", caption, heads, rows, reference_rows(a.results))
 
@@ -47,9 +49,10 @@ def _area_words(measure: Measure) -> str:
     )
 
 
-def _row(condition: ConditionInfo, own: pd.DataFrame, measure: Measure) -> list[Cell]:
-    area = t_interval(own["area"].dropna().to_numpy())
-    half = t_interval(100 * own["half_loss"].dropna().to_numpy())
+def _row(results: Results, condition: ConditionInfo, own: pd.DataFrame) -> list[Cell]:
+    measure = results.info.measure
+    area = t_interval(unit_means(results, own, "area"))
+    half = t_interval(100 * unit_means(results, own, "half_loss"))
     decimals = 3 if measure.higher_is_better else measure.decimals
     lacking = own["area"] if measure.higher_is_better else own["half_loss"]
     why = Counter(own.loc[lacking.isna() & (own["reason"] != ""), "reason"])
