@@ -57,7 +57,7 @@ def _of_choice(results: Results, source: str, finals: pd.DataFrame) -> Optimism:
     seeds = results.tables["seeds"]
     unit = UnitId.parse(source)
     rows = seeds[(seeds["stage"] == unit.stage) & (seeds["condition"] == unit.condition)]
-    rows = rows[(rows["number"] == unit.number) & (rows["status"] == "complete")]
+    rows = rows[(rows["repeat"] == unit.repeat) & (rows["number"] == unit.number) & (rows["status"] == "complete")]
     if not len(rows):
         return Optimism(reason=f"{source} has no result")
     epochs = int(rows["epochs"].max())

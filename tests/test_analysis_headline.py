@@ -27,6 +27,7 @@ CASES = {
     "factorial and contrasts": PLAIN,
     "contrasts only": SMALL,
     "factorial without references": PLAIN.with_(conditions=GLIFR),
+    "searched three times": SMALL.with_(trials=4, confirm=1, repeats=3),
     "searched once": SMALL.with_(trials=4, confirm=1),
     "incomplete": SMALL.with_(missing=frozenset({("RNN", 2)})),
     "too few seeds": PLAIN.with_(seeds=3),
@@ -118,12 +119,7 @@ def test_an_effect_that_averages_over_two_that_are_one_says_so(tmp_path: Path) -
     assert "behave alike" not in answer(a).text
 
 
-def _repeated(results: Results, repeats: int = 3) -> Results:
-    """The same results as of a study that repeats its search: seeds in turn belong to the repeats."""
-    spec = {**results.info.spec, "search": {**(results.info.spec["search"] or {}), "repeats": repeats}}
-    seeds = results.tables["seeds"]
-    seeds = seeds.assign(repeat=(seeds["seed"] % repeats).astype("Int64"))
-    return replace(results, info=replace(results.info, spec=spec), tables={**results.tables, "seeds": seeds})
+REPEATED = SMALL.with_(trials=4, confirm=1, repeats=3)
 
 
 def test_what_is_conditional_on_one_search_says_so_everywhere(tmp_path: Path) -> None:
@@ -133,7 +129,7 @@ def test_what_is_conditional_on_one_search_says_so_everywhere(tmp_path: Path) ->
     # the first line, the methods, below findings, and the captions of tables 1 and 3
     assert html.count("onditional on one search per condition") >= 5
     assert 'id="warning-one-search"' in html
-    again = assess(_repeated(a.results))
+    again = judged(tmp_path / "r", REPEATED)
     assert "conditional on" not in page(again)
     assert "one-search" not in {c.code for c in cautions(again)}
     fixed = judged(tmp_path / "f", SMALL)
@@ -143,7 +139,7 @@ def test_what_is_conditional_on_one_search_says_so_everywhere(tmp_path: Path) ->
 
 
 def test_with_repeats_a_condition_has_as_many_values_as_repeats(tmp_path: Path) -> None:
-    a = assess(_repeated(load(write_study(tmp_path / "s", SMALL.with_(trials=4, confirm=1, silencing=True)))))
+    a = judged(tmp_path, REPEATED.with_(silencing=True))
     rnn = a.performances[0]
     assert (rnn.finished, rnn.interval.n) == (12, 3)
     assert a.planned[0].interval.n == 3
@@ -156,8 +152,7 @@ def test_with_repeats_a_condition_has_as_many_values_as_repeats(tmp_path: Path) 
 
 
 def test_with_repeats_a_dot_of_a_figure_is_a_repeat(tmp_path: Path) -> None:
-    study = SMALL.with_(trials=4, confirm=1, silencing=True, masks=2, diverged=frozenset({("RNN", 3)}))
-    a = assess(_repeated(load(write_study(tmp_path / "s", study))))
+    a = judged(tmp_path, REPEATED.with_(silencing=True, masks=2, diverged=frozenset({("RNN", 3)})))
     for name in ("condition_dots", "contrast_forest", "silencing_area"):
         drawn = figures.FIGURES[name](a)
         assert isinstance(drawn, Drawing), name

@@ -82,13 +82,9 @@ def test_from_ten_pairs_on_a_number_comes_with_its_range(tmp_path: Path) -> None
 @pytest.mark.parametrize("repeats", [4, 10])
 def test_where_the_search_is_repeated_repeats_are_counted(tmp_path: Path, repeats: int) -> None:
     """20 seeds in 4 or 10 repeats: each new repeat takes as many final seeds as those before."""
-    results = load(write_study(tmp_path / "s", TWO.with_(seeds=20, trials=4, confirm=1)))
-    spec = {**results.info.spec, "search": {**results.info.spec["search"], "repeats": repeats}}
-    seeds = results.tables["seeds"]
-    tables = {**results.tables, "seeds": seeds.assign(repeat=(seeds["seed"] % repeats).astype("Int64"))}
+    results = load(write_study(tmp_path / "s", TWO.with_(seeds=20, trials=4, confirm=1, repeats=repeats)))
     declared = replace(results.info.declaration, smallest_effect=0.001)
-    info = replace(results.info, spec=spec, declaration=declared)
-    advice = more_seeds(assess(replace(results, info=info, tables=tables)))
+    advice = more_seeds(assess(replace(results, info=replace(results.info, declaration=declared))))
     asked = re.search(r" --set search\.repeats=(\d+) --set final\.seeds=(\d+)$", advice.command)
     assert asked is not None, advice
     assert int(asked.group(1)) > repeats
