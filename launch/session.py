@@ -113,7 +113,7 @@ def show_plan(plan: StudyPlan, root: Path, cluster: Cluster, console: Console) -
 
 def _resources(plan: StudyPlan) -> Resources:
     given = plan.study.spec.resources
-    return Resources(given.cpus, given.gpus, given.max_concurrent)
+    return Resources(given.cpus, given.gpus, given.max_concurrent, given.memory or 0.0)
 
 
 def _look_back(console: Console, plan: StudyPlan, layout: Layout, lock: DriverLock, stale: Choice | None) -> None:
