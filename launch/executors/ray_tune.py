@@ -95,8 +95,8 @@ class RayExecutor:
     def map(self, function: Callable[..., Result], items: Sequence[tuple[object, ...]]) -> list[Result]:
         """`function` of each item's values, on as much of a node as a trial takes and as many at once."""
         own = self._resources
-        memory = int(own.memory * BYTES_PER_GB) or None
-        task: Any = ray.remote(max_retries=0, num_cpus=own.cpus, num_gpus=own.gpus, memory=memory)(function)
+        memory: dict[str, Any] = {"memory": int(own.memory * BYTES_PER_GB)} if own.memory else {}
+        task: Any = ray.remote(max_retries=0, num_cpus=own.cpus, num_gpus=own.gpus, **memory)(function)
         found: list[Result] = []
         for begin in range(0, len(items), self.slots):
             found += ray.get([task.remote(*item) for item in items[begin : begin + self.slots]])
