@@ -2,6 +2,7 @@
 # make setup   set up only (what a study needs)    make check   lint and types
 # make dev     set up for work on the project too: tests, lint, types, the site
 # make resolve  whether the oldest versions that pyproject.toml allows, and those of constraints.txt, can be installed
+# make test-cluster   the Slurm script under a real Slurm, submitted jobs (Debian: slurm-wlm, munge; as root; ten minutes)
 # make studies-quick   the quick profile of every study in studies/, one after another (half an hour on two cores)
 # make simulate   1,000 simulated studies: do intervals cover and tests err as they say (some minutes)
 # make bench   set up and time every backend (some ten minutes on two quiet cores), then write docs/performance.md
@@ -22,7 +23,7 @@ INSTALL := $(RUN) -m pip install --quiet --disable-pip-version-check -c constrai
 RESOLVE := $(VENV)/bin/uv pip compile --quiet --all-extras pyproject.toml
 RESULTS ?= results/smnist_ablation/quick
 
-.PHONY: setup dev resolve study studies-quick test check docs pictures notebook bench simulate dashboard chaos overhead clean
+.PHONY: setup dev resolve study studies-quick test test-cluster check docs pictures notebook bench simulate dashboard chaos overhead clean
 
 setup: $(STAMP)
 
@@ -50,7 +51,11 @@ studies-quick: setup
 	for study in studies/*.yaml; do $(RUN) launch/study.py $$study --profile quick || exit; done
 
 test: dev
-	$(RUN) -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	$(RUN) -m pytest -n 3 --dist loadfile --no-loadscope-reorder --ignore=tests/cluster
+
+test-cluster: dev
+	$(INSTALL) -e '.[dev,jobs]'
+	GLIFR_NEED_CLUSTER=1 $(RUN) -m pytest tests/cluster
 
 check: dev
 	$(RUN) -m ruff check .

@@ -352,6 +352,10 @@ def _origin(a: Assessment) -> Iterator[Caution]:
     if mixed:
         text = f"The results are not all of one kind: {listed(mixed)} changed between sessions or networks."
         yield Caution("mixed-origin", text, "provenance")
+    differ = list(dict.fromkeys(what for s in a.results.sessions for what in s.get("nodes_differ") or []))
+    if differ:
+        text = f"Nodes of the cluster had different versions of what computes the results: {listed(differ)}."
+        yield Caution("mixed-nodes", text, "provenance")
     if any(s.get("dirty") for s in a.results.sessions):
         text = "A session ran with uncommitted changes: the commit alone does not say what ran."
         yield Caution("uncommitted-changes", text, "provenance")

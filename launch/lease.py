@@ -13,6 +13,7 @@ from typing import Any
 
 from glifr import checkpoints
 from glifr.records import EpochRecord, Layout, NetworkFile, UnitId, UnitResult, epoch_line, seal
+from launch.code import installed
 from launch.durable import append, now, publish
 from launch.failures import Failure
 
@@ -48,7 +49,8 @@ class Lease:
 
     def _body(self) -> dict[str, Any]:
         who = {"pid": os.getpid(), "host": socket.gethostname()}
-        return {"unit": str(self.unit), "token": self.token, **who, "started_at": self.started_at}
+        own = {"started_at": self.started_at, "installed": installed()}
+        return {"unit": str(self.unit), "token": self.token, **who, **own}
 
     def refuse_superseded(self) -> None:
         """Raises SupersededError if the unit has a later attempt."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,7 @@ def show_status(plan: StudyPlan, root: Path, console: Console) -> int:
     if not Layout(root).study.exists():
         todo = "start it with the same command without --status"
         raise InputError(Problem("this study has no results yet", str(root), todo=todo))
-    found = standing(plan, scan(root), datetime.now(UTC))
+    found = standing(plan, scan(root))
     console.print(table(found.snapshot))
     for line in _lines(found):
         console.print(Text(line, style="dim"))
@@ -54,12 +54,14 @@ def show_status(plan: StudyPlan, root: Path, console: Console) -> int:
     return COMPLETE if all(count.complete >= count.planned for count in counts) else INCOMPLETE
 
 
-def standing(plan: StudyPlan, records: StudyRecords, now: datetime) -> Standing:
-    """What the folder says of the study at the time `now`."""
+def standing(plan: StudyPlan, records: StudyRecords, now: datetime | None = None) -> Standing:
+    """What the folder says of the study. now: for tests; else the driver's time at its last heartbeat."""
     driven = is_driven(records.layout)
     since = datetime.fromisoformat(records.sessions[-1]["started_at"]) if records.sessions else None
+    if driven and since is not None:
+        now = now or since + timedelta(seconds=_stamp(records.layout.lock) - _stamp(records.layout.provenance))
     units = [u for u in records.units if u.unit.condition in plan.conditions]
-    running = [u for u in units if driven and _runs(records.layout, u, since)]
+    running = [u for u in units if driven and _runs(records.layout, u)]
     snapshot = _snapshot(plan, units, running)
     busy = _busy(units, running, since, now if driven else None)
     work_left = _work_left(plan, units).seconds(snapshot)
@@ -67,11 +69,19 @@ def standing(plan: StudyPlan, records: StudyRecords, now: datetime) -> Standing:
     return Standing(snapshot, driven, since, busy, left, tuple(_warnings(records.layout)))
 
 
-def _runs(layout: Layout, unit: UnitRecords, since: datetime | None) -> bool:
-    """Whether the unit has an attempt of this session that has neither failed nor given a result."""
-    if unit.result is not None or unit.attempts <= len(unit.failures) or since is None:
+def _stamp(path: Path) -> float:
+    """When the file was last written, in seconds by the file system's clock: a host's own may be minutes off."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
+
+
+def _runs(layout: Layout, unit: UnitRecords) -> bool:
+    """Whether the unit has an attempt of this session, whose start wrote provenance.json, that has not ended."""
+    if unit.result is not None or unit.attempts <= len(unit.failures):
         return False
-    return max(p.stat().st_mtime for p in layout.attempts(unit.unit).iterdir()) >= since.timestamp()
+    return max(_stamp(path) for path in layout.attempts(unit.unit).iterdir()) >= _stamp(layout.provenance)
 
 
 def _snapshot(plan: StudyPlan, units: Sequence[UnitRecords], running: Sequence[UnitRecords]) -> Snapshot:

@@ -171,32 +171,47 @@ def test_a_damaged_record_is_named_and_its_unit_runs_again(
     assert published(root, ("RNN", "LHetA")) == before
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGUSR1, 143)])
+SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGUSR1, 143), (signal.SIGHUP, 143)]
+
+
+@pytest.mark.parametrize(("number", "code"), SIGNALS)
 def test_the_first_signal_asks_to_stop(number: signal.Signals, code: int) -> None:
     heard: list[str] = []
-    before = signal.getsignal(number)
-    with StopSignals(heard.append, lambda: None) as stop:
-        assert not stop.requested
-        os.kill(os.getpid(), number)
-        assert stop.requested
-        assert stop.exit_code == code
-    assert heard == [number.name]
+    before, mask = signal.getsignal(number), signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    with StopSignals([]) as stop:
+        stop.say = heard.append
+        with stop.asking():
+            assert not stop.requested
+            os.kill(os.getpid(), number)
+            os.kill(os.getpid(), number)  # at once: the same request
+            for _ in range(500):
+                if heard:
+                    break
+                time.sleep(0.01)
+            assert stop.requested
+            assert stop.exit_code == code
+    assert [text.partition(":")[0] for text in heard] == [number.name]
     assert signal.getsignal(number) is before
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == mask
 
 
 SLEEPER = """
 import sys, time
 from launch import signals
 signals.LEAVE_SECONDS = float(sys.argv[1])
-with signals.StopSignals(lambda name: print("first", flush=True), lambda: print("overdue", flush=True)):
+with signals.StopSignals(["a study.yaml"]) as stop, stop.asking():
+    stop.say = lambda text: print(text, flush=True)
+    stop.at_leave = lambda code: print("closed", code, flush=True)
     print("ready", flush=True)
     time.sleep(60)
     time.sleep(60)
 """
 
 
-@pytest.mark.parametrize(("leave", "second", "said"), [(0.3, False, "overdue"), (50.0, True, "")])
-def test_a_study_that_does_not_stop_leaves_when_its_time_is_over_or_at_a_second_signal(
+@pytest.mark.parametrize(
+    ("leave", "second", "said"), [(0.3, False, "jobs are still ending: "), (50.0, True, "SIGTERM: ")]
+)
+def test_a_study_that_does_not_stop_leaves_when_its_time_is_over_or_at_another_signal(
     leave: float, second: bool, said: str
 ) -> None:
     process = subprocess.Popen(
@@ -205,10 +220,13 @@ def test_a_study_that_does_not_stop_leaves_when_its_time_is_over_or_at_a_second_
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     process.terminate()
-    assert process.stdout.readline() == "first\n"
+    assert process.stdout.readline().startswith("SIGTERM: stopping at the last checkpoints")
     if second:
+        time.sleep(1.2)
         process.terminate()
-    assert process.stdout.read().strip() == said
+    text = process.stdout.read()
+    assert text.startswith(said)
+    assert text.endswith("launch/study.py 'a study.yaml'\nclosed 143\n")
     assert process.wait(20) == 143
 
 

@@ -203,11 +203,13 @@ class Analysis(Section):
 class Resources(Section):
     """Of one trial. max_concurrent: trials at the same time, null for as many as fit. retries: of a failed unit.
 
+    memory: in GB, which a node must have free of other trials; null where memory is no concern.
     timeout_minutes: an epoch that takes longer has hung, and its worker is ended; null for never.
     """
 
     cpus: v.Positive = 1.0
     gpus: v.Gpus = 0.0
+    memory: v.Positive | None = None
     max_concurrent: v.Count | None = None
     retries: v.CountFromZero = 2
     timeout_minutes: v.Positive | None = 120.0
