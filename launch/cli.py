@@ -96,22 +96,24 @@ def _run(options: argparse.Namespace, given: Sequence[str]) -> int:
 
     study = load_study(options.study, profile=options.profile, overrides=options.overrides)
     from glifr.tasks import task_of
-    from launch.checks import refuse_impossible
-    from launch.folder import results_folder
+    from launch.checks import refuse_impossible, refuse_too_large
+    from launch.folder import results_folder, results_path
     from launch.plan import make_plan
 
-    console = Console(width=None if sys.stdout.isatty() else _WIDTH_OF_A_FILE)
+    # what a user wrote, as [this] or :this:, is shown as it is
+    console = Console(width=None if sys.stdout.isatty() else _WIDTH_OF_A_FILE, markup=False, emoji=False)
     if options.status:  # needs neither the data nor a cluster
         from launch.status import show_status
 
         plan = make_plan(study, fingerprint="")
-        return show_status(plan, results_folder(plan, options.results), console)
+        return show_status(plan, results_path(plan, options.results), console)
     refuse_impossible(study.spec, options.address)
     if options.address is not None:  # told before the data are read, or downloaded
         from launch.executors.ray_connect import refuse_unusable
 
         refuse_unusable(options.address)
     plan = make_plan(study, task_of(settings := study.spec.task.settings()).fingerprint(settings))
+    refuse_too_large(plan, options.address)
     root = results_folder(plan, options.results)
     from launch.executors import Cluster
     from launch.session import run_study, show_plan

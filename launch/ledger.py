@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from glifr import checkpoints
+from glifr.reading import listing, unit_number
 from glifr.records import (
     EpochRecord,
     Layout,
@@ -72,8 +73,8 @@ class Ledger:
 
     def units(self, stage: str, condition: str) -> list[UnitId]:
         """Units of a stage and condition that have a folder, in order of their numbers."""
-        folder = self.layout.units / stage / condition
-        numbers = sorted(int(p.name) for p in folder.glob("*") if p.name.isdigit())
+        named = (unit_number(path.name) for path in listing(self.layout.units / stage / condition))
+        numbers = sorted(number for number in named if number is not None)
         return [UnitId(stage, condition, n) for n in numbers]  # type: ignore[arg-type]
 
     def lease(self, unit: UnitId) -> Lease:
@@ -90,7 +91,7 @@ class Ledger:
                 if state["identity"] != proposal.identity:
                     raise RecordError(f"{path}: the state of other settings")
                 return state, self._records_until(proposal, epoch=int(path.stem.split("-")[1]))
-            except (checkpoints.CheckpointError, RecordError) as error:
+            except RecordError as error:
                 self._set_checkpoint_aside(unit, path, error)
         return None
 
@@ -121,9 +122,12 @@ class Ledger:
 
     def failures(self, unit: UnitId) -> list[Failure]:
         """Failed attempts, oldest first."""
-        paths = [folder / "failure.json" for folder in attempt_folders(self.layout, unit)]
-        bodies = [read_sealed(path) for path in paths if path.exists()]
-        return [Failure(body["kind"], body["message"]) for body in bodies]
+        found = []
+        for folder in attempt_folders(self.layout, unit):
+            with contextlib.suppress(FileNotFoundError, RecordError):
+                body = read_sealed(folder / "failure.json")
+                found.append(Failure(body["kind"], body["message"]))
+        return found
 
     def event(self, kind: str, message: str) -> None:
         """Adds a line to the study's log; what cannot be written, on a full disk, is left out."""
@@ -135,7 +139,7 @@ def _as_record(path: Path, kind: type[_Record], unit: UnitId) -> _Record:
     body = read_sealed(path)
     try:
         record = kind.from_json(body)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RecordError(f"{path}: not a record of this version ({error})") from None
     if record.unit != unit:
         raise RecordError(f"{path}: the record of another unit, {record.unit}")
