@@ -89,7 +89,7 @@ def _build(stored: Mapping[str, Any], path: Path, backend: str) -> Network:
         ],
         out_size=stored["hidden_size"] if readout is None else len(readout),
         hidden_size=stored["hidden_size"],
-        dt=stored["dt"] if "dt" in stored else _time_step(path),
+        dt=float(stored["dt"]) if "dt" in stored else _time_step(path),
         delay_steps=stored["delay_steps"],
         hyperparameters={},  # they shape the start alone, and the start is replaced
         backend=backend,

@@ -80,6 +80,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
+def console() -> Console:
+    """Where the command prints: what a user wrote, as [this] or :this:, is shown as it is."""
+    return Console(width=None if sys.stdout.isatty() else _WIDTH_OF_A_FILE, markup=False, emoji=False)
+
+
 def _refuse_full_disk(error: OSError) -> int:
     from launch.durable import disk_is_full
     from launch.failures import DISK_FULL
@@ -100,13 +105,12 @@ def _run(options: argparse.Namespace, given: Sequence[str]) -> int:
     from launch.folder import results_folder, results_path
     from launch.plan import make_plan
 
-    # what a user wrote, as [this] or :this:, is shown as it is
-    console = Console(width=None if sys.stdout.isatty() else _WIDTH_OF_A_FILE, markup=False, emoji=False)
+    shown = console()
     if options.status:  # needs neither the data nor a cluster
         from launch.status import show_status
 
         plan = make_plan(study, fingerprint="")
-        return show_status(plan, results_path(plan, options.results), console)
+        return show_status(plan, results_path(plan, options.results), shown)
     refuse_impossible(study.spec, options.address)
     if options.address is not None:  # told before the data are read, or downloaded
         from launch.executors.ray_connect import refuse_unusable
@@ -120,5 +124,5 @@ def _run(options: argparse.Namespace, given: Sequence[str]) -> int:
 
     cluster = Cluster(options.address, options.insecure_cluster)
     if options.plan:
-        return show_plan(plan, root, cluster, console)
-    return run_study(plan, root, cluster, console, given, options.stale)
+        return show_plan(plan, root, cluster, shown)
+    return run_study(plan, root, cluster, shown, given, options.stale)
