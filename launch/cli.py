@@ -12,7 +12,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from glifr.errors import InputError
+from glifr.errors import InputError, Problem
+from glifr.reading import RecordError
 
 COMPLETE, REFUSED, INTERRUPTED = 0, 2, 130
 _WIDTH_OF_A_FILE = 160
@@ -72,6 +73,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _run(options, given)
     except InputError as error:
         print(f"Nothing was started.\n\n{error}", file=sys.stderr)
+        return REFUSED
+    except RecordError as error:
+        todo = "look at the disk and the permissions, then give the same command: it goes on where it stopped"
+        print(Problem("a file of the results folder cannot be used", str(error), todo=todo), file=sys.stderr)
         return REFUSED
     except OSError as error:
         return _refuse_full_disk(error)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from glifr import checkpoints
-from glifr.reading import listing, unit_number
+from glifr.reading import listing
 from glifr.records import (
     EpochRecord,
     Layout,
@@ -72,10 +72,14 @@ class Ledger:
             return None
 
     def units(self, stage: str, condition: str) -> list[UnitId]:
-        """Units of a stage and condition that have a folder, in order of their numbers."""
-        named = (unit_number(path.name) for path in listing(self.layout.units / stage / condition))
-        numbers = sorted(number for number in named if number is not None)
-        return [UnitId(stage, condition, n) for n in numbers]  # type: ignore[arg-type]
+        """Units of a stage and condition that have a folder, in order of their repeats and numbers."""
+        found = []
+        for search in listing(self.layout.units / stage):
+            if search.name == condition or search.name.startswith(f"{condition}@"):
+                for path in listing(search):
+                    with contextlib.suppress(ValueError):  # a foreign folder
+                        found.append(self.layout.unit_at(path))
+        return sorted(found, key=lambda unit: (unit.repeat, unit.number))
 
     def lease(self, unit: UnitId) -> Lease:
         """Starts an attempt."""
@@ -109,7 +113,7 @@ class Ledger:
 
     def put_aside(self, unit: UnitId) -> None:
         """Moves a unit out of the study, with all that its attempts left, so that it can be proposed anew."""
-        to = self.layout.aside / unit.stage / unit.condition / f"{unit.number}-{secrets.token_hex(4)}"
+        to = self.layout.aside / unit.stage / unit.search_name / f"{unit.number}-{secrets.token_hex(4)}"
         to.parent.mkdir(parents=True, exist_ok=True)
         self.layout.unit(unit).rename(to)
 

@@ -33,6 +33,7 @@ from glifr.records.schema import (
     UnitId,
     UnitResult,
     When,
+    search_name,
 )
 
 __all__ = [
@@ -77,4 +78,5 @@ __all__ = [
     "read_sealed",
     "scan",
     "seal",
+    "search_name",
 ]

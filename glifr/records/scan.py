@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from glifr.errors import InputError, Problem
-from glifr.reading import RecordError, folders, listing, unit_number
+from glifr.reading import RecordError, folders, listing
 from glifr.records.envelope import read_sealed
 from glifr.records.epochs import missing_epochs, read_epochs
 from glifr.records.layout import Layout
@@ -124,18 +124,15 @@ def scan(root: Path) -> StudyRecords:
 
 def _units(layout: Layout, problems: list[str]) -> Iterator[UnitRecords]:
     for stage in STAGES:
-        for path in _unit_folders(layout.units / stage, problems):
-            number = unit_number(path.name)
-            if number is None or not path.is_dir():
+        units = []
+        for path in (path for search in _listed(layout.units / stage, problems) for path in _listed(search, problems)):
+            try:
+                units.append(layout.unit_at(path))
+            except ValueError:
                 problems.append(f"{path.relative_to(layout.root)}: not a unit's folder, left out")
-            elif found := _unit(layout, UnitId(stage, path.parent.name, number), problems):
+        for unit in sorted(units, key=lambda u: (u.condition, u.repeat, u.number)):
+            if found := _unit(layout, unit, problems):
                 yield found
-
-
-def _unit_folders(stage: Path, problems: list[str]) -> Iterator[Path]:
-    """What lies in the folders of the stage's conditions, by number."""
-    for condition in _listed(stage, problems):
-        yield from sorted(_listed(condition, problems), key=lambda p: (unit_number(p.name) or -1, p.name))
 
 
 def _listed(folder: Path, problems: list[str]) -> list[Path]:
