@@ -212,7 +212,7 @@ class Resources(Section):
     memory: v.Positive | None = None
     max_concurrent: v.Count | None = None
     retries: v.CountFromZero = 2
-    timeout_minutes: v.Positive | None = 120.0
+    timeout_minutes: v.Minutes | None = 120.0
 
 
 class Wandb(Section):
