@@ -212,10 +212,12 @@ def _underpowered(a: Assessment) -> Iterator[Caution]:
 
 @_check
 def _undecided(a: Assessment) -> Iterator[Caution]:
-    open_ = [j.contrast.name for j in a.planned if j.verdict.word == "inconclusive"]
+    open_ = [j for j in a.planned if j.verdict.word and not j.verdict.decided]
     if open_:
-        text = f"Neither different nor equivalent; the data leave open: {listed(open_)}."
-        yield Caution("undecided", text, "table-contrasts", tuple(open_))
+        untested = _names([j for j in open_ if j.verdict.word == "not testable"])
+        cannot = f" Not testable: {'each of them' if len(untested) == len(open_) else listed(untested)}."
+        text = f"Neither different nor equivalent; the data leave open: {listed(_names(open_))}."
+        yield Caution("undecided", f"{text}{cannot if untested else ''}", "table-contrasts", _names(open_))
 
 
 @_check

@@ -152,7 +152,7 @@ def test_with_repeats_a_condition_has_as_many_values_as_repeats(tmp_path: Path) 
 
 
 def test_with_repeats_a_dot_of_a_figure_is_a_repeat(tmp_path: Path) -> None:
-    a = judged(tmp_path, REPEATED.with_(silencing=True, masks=2, diverged=frozenset({("RNN", 3)})))
+    a = judged(tmp_path, REPEATED.with_(epochs=4, silencing=True, masks=2, diverged=frozenset({("RNN", 3)})))
     for name in ("condition_dots", "contrast_forest", "silencing_area"):
         drawn = figures.FIGURES[name](a)
         assert isinstance(drawn, Drawing), name

@@ -62,7 +62,7 @@ def test_a_loss_has_its_mean_over_the_shares() -> None:
     curve = (0.01, 0.9, 1.6, 1.5)
     found = silenced(LOSS, curve, (0.39, 0.4, 0.5, 0.4), (0.01, 0.02, 0.02, 0.03))
     assert found.loc[1, "area"] == pytest.approx(np.trapezoid(curve, SHARES))
-    assert found.loc[1, "half_loss"] == pytest.approx(0.25 * 0.195 / 0.39)
+    assert found.loc[1, "half_loss"] == pytest.approx(0.25 * 0.195 / 0.89)
     assert found.loc[2, "area"] == pytest.approx(0.43625)
     assert (math.isnan(found.loc[2, "half_loss"]), found.loc[2, "reason"]) == (True, "near chance")
     assert (math.isnan(found.loc[3, "half_loss"]), found.loc[3, "reason"]) == (True, ""), "it never loses half"
