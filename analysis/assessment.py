@@ -79,7 +79,7 @@ class Assessment:
 def assess(results: Results) -> Assessment:
     """Judges a results folder by its declaration."""
     info, declared = results.info, results.info.declaration
-    values, lost = results.final_values(), results.diverged_finals()
+    values = results.unit_values()
     measure = info.measure
 
     def judged(frame: pd.DataFrame, contrasts: Sequence[Contrast]) -> list[Judged]:
@@ -89,6 +89,7 @@ def assess(results: Results) -> Assessment:
             smallest_effect=declared.smallest_effect,
             alpha=declared.alpha,
             higher_is_better=measure.higher_is_better,
+            evidence=info.evidence,
         )
 
     def effects(frame: pd.DataFrame) -> Factorial:
@@ -97,10 +98,13 @@ def assess(results: Results) -> Assessment:
             smallest_effect=declared.smallest_effect,
             alpha=declared.alpha,
             higher_is_better=measure.higher_is_better,
+            levels=info.levels,
+            evidence=info.evidence,
         )
 
     planned = judged(values, declared.contrasts)
-    any_lost, kept = bool(lost.to_numpy().any()), values.mask(lost)
+    any_lost = bool(results.diverged_finals().to_numpy().any())
+    kept = results.unit_values(without_diverged=True)
     chance = measure.chance
     silenced, tuned = results.tables["silencing"], tunings(results)
     return Assessment(

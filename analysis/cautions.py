@@ -127,11 +127,13 @@ def _diverged(a: Assessment) -> Iterator[Caution]:
         )
         yield Caution("diverged", text, "table-conditions", tuple(lost))
     changed = [
-        j.contrast.name for j, kept in zip(a.planned, a.planned_kept or [], strict=False) if j.verdict != kept.verdict
+        j.contrast.name
+        for j, kept in zip(a.planned, a.planned_kept or [], strict=False)
+        if j.verdict.word != kept.verdict.word
     ]
     if a.factorial_kept is not None:
         pairs = zip(a.factorial.effects, a.factorial_kept.effects, strict=False)
-        parts = [e.name for e, kept in pairs if e.verdict != kept.verdict]
+        parts = [e.name for e, kept in pairs if e.verdict.word != kept.verdict.word]
         if parts:
             text = f"Without diverged networks the verdict would be another: {listed(parts)}."
             yield Caution("verdict-hangs-on-diverged", text, "table-factorial", tuple(parts))
@@ -186,13 +188,13 @@ def _underpowered(a: Assessment) -> Iterator[Caution]:
             f"{which}. The section on power says how many seeds would do."
         )
         # beside a row only where it matters: a contrast with a verdict had power enough
-        open_ = {j.contrast.name for j in a.planned if j.verdict == "inconclusive"}
+        open_ = {j.contrast.name for j in a.planned if j.verdict.word == "inconclusive"}
         yield Caution("underpowered", text, "table-contrasts", tuple(name for name in weak if name in open_))
 
 
 @_check
 def _undecided(a: Assessment) -> Iterator[Caution]:
-    open_ = [j.contrast.name for j in a.planned if j.verdict == "inconclusive"]
+    open_ = [j.contrast.name for j in a.planned if j.verdict.word == "inconclusive"]
     if open_:
         text = f"Neither different nor equivalent; the data leave open: {listed(open_)}."
         yield Caution("undecided", text, "table-contrasts", tuple(open_))

@@ -7,6 +7,8 @@ from functools import lru_cache
 
 import numpy as np
 
+from analysis.intervals import ROUNDING
+
 EXACT_UP_TO = 16
 DRAWS = 20_000
 _CHUNK = 4096
@@ -14,10 +16,10 @@ _CELLS = 1 << 21  # sums held at once
 
 
 def sign_flip_p(differences: Sequence[float] | np.ndarray) -> float:
-    """Two-sided p of the paired sign-flip permutation test of the mean difference [n]; NaN where all are equal.
+    """Two-sided p of the paired sign-flip permutation test of the mean difference [n]; NaN below two, or not finite.
 
     Exact to n = 16; above, 20,000 draws and (b + 1) / (m + 1). The draws are fixed, and rows are sorted first, so that
-    equal data give equal p in any order.
+    equal data give equal p in any order. It needs no spread: equal differences give the smallest p, zeros 1.
     """
     return float(sign_flip_ps(np.asarray(differences, dtype=np.float64)[None])[0])
 
@@ -27,7 +29,7 @@ def sign_flip_ps(differences: np.ndarray) -> np.ndarray:
     d = np.sort(np.asarray(differences, dtype=np.float64), axis=1)
     m, n = d.shape
     p = np.full(m, np.nan)
-    tested = np.flatnonzero(np.isfinite(d).all(axis=1) & (d[:, 0] != d[:, -1])) if n >= 2 else np.array([], dtype=int)
+    tested = np.flatnonzero(np.isfinite(d).all(axis=1)) if n >= 2 else np.array([], dtype=int)
     for begin in range(0, len(tested), _CHUNK):
         rows = tested[begin : begin + _CHUNK]
         p[rows] = _p_of(d[rows].T)
@@ -35,10 +37,10 @@ def sign_flip_ps(differences: np.ndarray) -> np.ndarray:
 
 
 def _p_of(d: np.ndarray) -> np.ndarray:
-    """p [m] of samples [n, m], each sorted, finite and not constant."""
+    """p [m] of samples [n, m], each sorted and finite."""
     n = len(d)
     # rounding must not part sums that are equal by symmetry
-    bound = np.abs(d.sum(axis=0)) * (1 - 1e-12) - 1e-300
+    bound = np.abs(d.sum(axis=0)) - ROUNDING * np.abs(d).sum(axis=0)
     if n <= EXACT_UP_TO:
         # a pattern and its opposite give the same size of sum: half of them is enough
         return _at_least(d, bound, _patterns(n)) / (1 << (n - 1))

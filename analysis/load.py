@@ -83,6 +83,27 @@ class Results:
         """Primary measure as recorded: a row a seed, a column a condition of the study, NaN where there is none."""
         return self._wide(self.info.measure.column).astype("float64")
 
+    def unit_values(self, without_diverged: bool = False) -> pd.DataFrame:
+        """Primary measure of each independent unit, as recorded: a row a unit, a column a condition of the study.
+
+        Of a study that repeats its search a unit is a repeat, with the mean over the repeat's networks: those share one
+        search, so none of them stands for itself. Else it is a seed, and the rows are those of `final_values`.
+        without_diverged: as if those networks were missing.
+        """
+        values = self.final_values()
+        if without_diverged:
+            values = values.mask(self.diverged_finals())
+        if self.info.repeats == 1:
+            return values
+        return values.groupby(self.repeat_of_seed).mean().rename_axis(index=self.info.unit)
+
+    @property
+    def repeat_of_seed(self) -> pd.Series[int]:
+        """The repeat of the search that each seed of a final network belongs to: repeats have no seed in common."""
+        finals = self.finals
+        repeats = finals["repeat"] if "repeat" in finals else pd.Series(0, index=finals.index)
+        return repeats.astype("int64").groupby(finals["seed"]).first().rename("repeat")
+
     def diverged_finals(self) -> pd.DataFrame:
         """Whether the network diverged: rows and columns as `final_values`, False where there is none."""
         return self._wide("diverged").fillna(False).astype(bool)

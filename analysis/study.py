@@ -93,7 +93,10 @@ class TaskInfo:
 
 @dataclass(frozen=True)
 class ConditionInfo:
-    """One condition of a study, in the study's order. style: its colour and marker."""
+    """One condition of a study, in the study's order. style: its colour and marker.
+
+    levels: -1 or 1 on each factor that the study crosses; None for a condition outside the factorial.
+    """
 
     name: str
     hidden_size: int
@@ -101,6 +104,7 @@ class ConditionInfo:
     delay_steps: int | None
     features: Mapping[str, str]
     difference: str
+    levels: Mapping[str, int] | None
     planned: Mapping[Stage, int]
     space: Mapping[str, Mapping[str, Any]]
 
@@ -138,6 +142,21 @@ class StudyInfo:
     def smallest_effect(self) -> float:
         """The declared smallest effect of interest, as recorded (not scaled)."""
         return self.declaration.smallest_effect
+
+    @property
+    def repeats(self) -> int:
+        """How often each condition's search is made, independently of the others."""
+        return int(self.section("search").get("repeats") or 1)
+
+    @property
+    def unit(self) -> str:
+        """What is independent of all others: a repeat of the search, or in a study without repeats a seed."""
+        return "repeat" if self.repeats > 1 else "seed"
+
+    @property
+    def levels(self) -> dict[str, Mapping[str, int]]:
+        """The levels of the conditions that are of the factorial."""
+        return {c.name: c.levels for c in self.conditions if c.levels is not None}
 
     @property
     def names(self) -> list[str]:
@@ -207,6 +226,7 @@ def _condition(body: dict[str, Any], name: str) -> ConditionInfo:
         delay_steps=own["delay_steps"],
         features=_sorted(own["features"], _FEATURES),
         difference=own["difference"],
+        levels=_levels(own, name),
         planned={
             "search": planned["search"],
             "confirm": planned["confirm"],
@@ -215,6 +235,14 @@ def _condition(body: dict[str, Any], name: str) -> ConditionInfo:
         },
         space=body["spaces"].get(name, {}),
     )
+
+
+def _levels(own: Mapping[str, Any], name: str) -> dict[str, int] | None:
+    """As recorded; of a study from before they were, those of the published conditions."""
+    if "levels" not in own:
+        return CONDITIONS[name].levels if name in CONDITIONS else None
+    recorded = own["levels"]
+    return None if recorded is None else {str(factor): 1 if level > 0 else -1 for factor, level in recorded.items()}
 
 
 def _task(body: dict[str, Any]) -> TaskInfo:

@@ -95,7 +95,7 @@ def test_any_other_setting_is_named(name: str, line: Results) -> None:
     assert "RNN" not in [r.condition for r in found.same]
     assert name in words.standing(found, True)
     assert codes(changed) == {"published-other-settings"}
-    assert not [f for f in findings.findings(assess(changed)) if f.verdict == "differs"]
+    assert not [f for f in findings.findings(assess(changed)) if f.verdict.different]
     rows = {row[0].text: row for row in sheets.published_sheets(assess(changed), [])[1].rows}
     assert rows[name][1].text == ("not RNN" if name in ("neurons", "delay") else "no")
     assert rows["sequence"][1].text == "yes"
@@ -174,7 +174,7 @@ def test_the_section_stands_in_the_report(report: analysis.ReportPaths) -> None:
 def test_the_exports_have_it(report: analysis.ReportPaths) -> None:
     root = report.report.parent
     table = pd.read_csv(root / "tables" / "published.csv").set_index("condition")
-    assert table.loc["Hom", "verdict"] == "differs"
+    assert table.loc["Hom", "verdict"] == "worse"
     assert table.loc["RNN", "published_mean"] == pytest.approx(0.97792)
     assert table.loc["RNN", "margin"] == 0.012
     assert list(table["published_n"]) == [10] * 10
@@ -221,7 +221,7 @@ def test_values_of_a_study_are_taken_by_the_published_measure(tmp_path: Path) ->
     declared = replace(results.info.declaration, primary="loss", smallest_effect=0.02)
     found = beside(replace(results, info=replace(results.info, declaration=declared)))
     assert found.measure.column == "test_accuracy"
-    assert {r.verdict for r in found.rows} == {"equivalent"}
+    assert {r.verdict.word for r in found.rows} == {"equivalent"}
 
 
 def test_values_that_a_study_lacks_are_not_made_up(line: Results) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 from scipy import stats
@@ -19,9 +17,8 @@ from analysis.published.order import Order, order
 from analysis.published.settings import Setting, settings
 from analysis.study import Measure
 from analysis.summaries import Tuning
+from analysis.verdicts import WITHHELD, Family, Numbers, Verdict, verdict
 
-Likeness = Literal["equivalent", "differs", "inconclusive"]
-LIKENESSES: tuple[Likeness, ...] = ("equivalent", "differs", "inconclusive")
 _NAN = float("nan")
 
 
@@ -30,7 +27,8 @@ class Compared:
     """One condition, as recorded (not scaled). ours, published: the two samples. margin: of equivalence.
 
     difference: ours minus published, with its 95 % Welch interval. p: Welch's test; p_holm: over the conditions.
-    p_equivalence: two one-sided Welch tests at the margin. reason: why there is no test.
+    p_equivalence: two one-sided Welch tests at the margin; p_equivalence_holm: over the conditions. reason: why there
+    is no test.
     """
 
     condition: str
@@ -43,7 +41,8 @@ class Compared:
     p: float
     p_holm: float
     p_equivalence: float
-    verdict: Likeness
+    p_equivalence_holm: float
+    verdict: Verdict
     reason: str
 
     @property
@@ -90,11 +89,12 @@ def beside(results: Results, tunings: Iterable[Tuning]) -> Beside | None:
     measure = info.task.measure(task.measure)
     every, kept, diverged = _samples(results, measure, shared)
     alpha = info.declaration.alpha
+    given = Family(0, alpha, measure.higher_is_better, info.evidence)
     return Beside(
         task=task,
         measure=measure,
-        rows=_judged(every, task, alpha),
-        rows_kept=_judged(kept, task, alpha) if any(diverged.values()) else None,
+        rows=_judged(every, task, given),
+        rows_kept=_judged(kept, task, given) if any(diverged.values()) else None,
         diverged=diverged,
         settings=settings(results, task, tunings),
         order=order(every, {n: task.values[n] for n in shared}, measure.higher_is_better, alpha),
@@ -118,20 +118,27 @@ def _samples(
     return every, kept, diverged
 
 
-def _judged(samples: Mapping[str, np.ndarray], task: PublishedTask, alpha: float) -> tuple[Compared, ...]:
+def _judged(samples: Mapping[str, np.ndarray], task: PublishedTask, given: Family) -> tuple[Compared, ...]:
+    """Each condition judged in the family of all; `given` says how. Welch's test has no smallest p."""
     rows = []
     for name, ours in samples.items():
         theirs = task.values[name]
         rows.append(compare(name, ours, theirs, task.margin.around(name, float(theirs.mean()))))
-    adjusted = holm([r.p for r in rows])
+    adjusted, equivalence = holm([r.p for r in rows]), holm([r.p_equivalence for r in rows])
+    family = replace(given, tests=int(np.isfinite(adjusted).sum()))
     return tuple(
-        replace(r, p_holm=float(p), verdict=likeness(float(p), r.p_equivalence, alpha))
-        for r, p in zip(rows, adjusted, strict=True)
+        replace(
+            r,
+            p_holm=float(p),
+            p_equivalence_holm=float(q),
+            verdict=verdict(Numbers(r.low, r.high, r.margin, float(p), float(q), reason=r.reason), family),
+        )
+        for r, p, q in zip(rows, adjusted, equivalence, strict=True)
     )
 
 
 def compare(condition: str, ours: Values, published: Values, margin: float) -> Compared:
-    """Two independent samples of networks, `margin` as recorded. Still to be judged in its family: inconclusive."""
+    """Two independent samples of networks, `margin` as recorded. Still to be judged in its family."""
     estimate, error, df = welch(ours, published)
     mine, theirs = t_interval(ours), t_interval(published)
     half = float(stats.t.ppf((1 + LEVEL) / 2, df)) * error
@@ -146,16 +153,7 @@ def compare(condition: str, ours: Values, published: Values, margin: float) -> C
         p=welch_p(ours, published),
         p_holm=_NAN,
         p_equivalence=equivalence_from(estimate, error, df, margin),
-        verdict="inconclusive",
+        p_equivalence_holm=_NAN,
+        verdict=WITHHELD,
         reason=mine.reason or theirs.reason or obstacle(ours, published),
     )
-
-
-def likeness(p: float, p_equivalence: float, alpha: float) -> Likeness:
-    """The verdict; `p` is adjusted for its family, NaN where not computable.
-
-    `p_equivalence` is not: that all conditions are equivalent is said only where each is, which needs no adjustment.
-    """
-    if not math.isnan(p_equivalence) and p_equivalence <= alpha:
-        return "equivalent"
-    return "differs" if not math.isnan(p) and p <= alpha else "inconclusive"

@@ -9,11 +9,7 @@ from analysis.published.beside import Beside, Compared
 from analysis.published.data import CITATION
 from analysis.published.order import Order
 from analysis.study import StudyInfo
-
-RULE = (
-    "equivalent: both one-sided tests at the margin are significant; differs: else, the difference is significant "
-    "after Holm; inconclusive: neither, so the networks at hand leave the question open"
-)
+from analysis.verdicts import RULE
 
 
 def intro(b: Beside, info: StudyInfo) -> str:
@@ -123,6 +119,6 @@ def methods(b: Beside) -> str:
     """For the methods to paste."""
     return (
         f"Networks were compared with the published runs ({CITATION}) as two independent samples by {b.measure.label}: "
-        f"Welch's t test, Holm-adjusted over the conditions, and two one-sided Welch tests at {margins(b)}. Verdicts: "
-        f"{RULE}."
+        f"Welch's t test, and two one-sided Welch tests at {margins(b)}, both Holm-adjusted over the conditions. "
+        f"Verdicts: {RULE}."
     )

@@ -10,8 +10,8 @@ from analysis.assessment import Assessment
 from analysis.cautions import Caution, codes_for
 from analysis.findings import published_row
 from analysis.published import CITATION, Beside, Compared, Setting
-from analysis.published.words import RULE, margins
-from analysis.sheets.sheet import Cell, Head, Sheet
+from analysis.published.words import margins
+from analysis.sheets.sheet import Cell, Head, Sheet, rule_words, verdict_cell
 from analysis.study import ConditionInfo, Measure
 
 _RANK = 8  # its column: a rank among all networks, not among those that did not diverge
@@ -31,7 +31,7 @@ def _values(a: Assessment, b: Beside, found: list[Caution]) -> Sheet:
         *(Head(n, group=f"This study: {b.measure.axis}") for n in ("mean", "95 % interval", "SD", "n")),
         *(Head(n, group=f"Published: {runs} runs") for n in ("mean", "SD")),
         Head("rank"),
-        *(Head(n, group=f"Difference{unit}") for n in ("mean", "95 % interval", "p, Holm", "equivalence p")),
+        *(Head(n, group=f"Difference{unit}") for n in ("mean", "95 % interval", "p, Holm", "equivalence p, Holm")),
     )
     infos = {c.name: c for c in a.results.info.conditions}
     rows: list[list[Cell]] = []
@@ -45,8 +45,8 @@ def _values(a: Assessment, b: Beside, found: list[Caution]) -> Sheet:
             marked.add(len(rows))
             rows.append(_small(_cells(b, b.rows_kept[i], infos[row.condition], ()), b.diverged[row.condition]))
             anchors.append("")
-    title, alpha = "Table 9. Beside the published", a.results.info.declaration.alpha
-    return Sheet("published", title, _caption(b, alpha), heads, rows, frozenset(marked), tuple(anchors))
+    title, caption = "Table 9. Beside the published", _caption(b, rule_words(a.results.info))
+    return Sheet("published", title, caption, heads, rows, frozenset(marked), tuple(anchors))
 
 
 def _cells(b: Beside, row: Compared, condition: ConditionInfo, codes: tuple[str, ...]) -> list[Cell]:
@@ -56,7 +56,7 @@ def _cells(b: Beside, row: Compared, condition: ConditionInfo, codes: tuple[str,
     ranks = (_rank(row.condition, side) for side in (b.order.ours, b.order.published))
     return [
         Cell(row.condition, other, condition, codes=codes),
-        Cell(row.verdict, verdict=row.verdict),
+        verdict_cell(row.verdict),
         Cell(_shown(ours.mean, measure)),
         Cell(text.interval(ours.low * measure.scale, ours.high * measure.scale, measure.decimals)),
         Cell(_shown(ours.sd, measure)),
@@ -69,7 +69,7 @@ def _cells(b: Beside, row: Compared, condition: ConditionInfo, codes: tuple[str,
         ),
         Cell(wording.between(row.low, row.high, measure), row.reason),
         Cell(text.p_value(row.p_holm)),
-        Cell(text.p_value(row.p_equivalence)),
+        Cell(text.p_value(row.p_equivalence_holm)),
     ]
 
 
@@ -86,15 +86,14 @@ def _small(cells: list[Cell], diverged: int) -> list[Cell]:
     return [Cell("", f"without {diverged} diverged"), *kept[1:]]
 
 
-def _caption(b: Beside, alpha: float) -> str:
+def _caption(b: Beside, rule: str) -> str:
     tested = sum(not math.isnan(r.p) for r in b.rows)
     caption = (
         f"{b.measure.label.capitalize()} ({b.measure.direction}). Published: {CITATION}; one value a run. "
         "Two independent samples. Interval of this study: 95 % t interval of the mean; of the difference, this study "
         f"minus published: 95 % Welch interval, not adjusted. p: Welch's t test, Holm over {tested} tests. "
-        "Equivalence: two one-sided Welch tests at the margin, not adjusted (that all conditions are equivalent is "
-        f"said only where each is). Margin, below the difference: {margins(b)}; {b.task.margin.reason}. "
-        f"Verdict at α = {alpha:g}: {RULE}. Rank: by the mean, best first; in brackets the published."
+        "Equivalence: two one-sided Welch tests at the margin, Holm over them too. Margin, below the difference: "
+        f"{margins(b)}; {b.task.margin.reason}.{rule} Rank: by the mean, best first; in brackets the published."
     )
     if not b.same:
         caption += " Every condition has other settings than the published runs."
