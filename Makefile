@@ -1,7 +1,8 @@
 # make study   set up and run the quick study      make test    set up and run the tests
 # make setup   set up only                         make check   lint and types
 # make studies-quick   the quick profile of every study in studies/, one after another (half an hour on two cores)
-# make simulate   1,000 simulated studies: do intervals cover and tests err as they say (some minutes)
+# make simulate   thousands of simulated studies, without and with searches: do intervals cover and tests err as they say
+#                 (half an hour of a core; stopped, it goes on), then write docs/statistics.md
 # make bench   set up and time every backend (some ten minutes on two quiet cores), then write docs/performance.md
 # make docs    set up and build the documentation's site into build/site; a warning fails it
 # make notebook RESULTS=results/<study>/<profile>   run docs/library.ipynb and store what it shows
@@ -41,7 +42,9 @@ check: setup
 	$(RUN) -m mypy
 
 simulate: setup
-	$(RUN) -m analysis.simulation 1000
+	$(RUN) -m analysis.simulation 4000 --out docs/statistics
+	$(RUN) -m benchmarks.searches --studies 500 --keep build/searches --out docs/statistics
+	$(RUN) -m benchmarks.searches.write_up
 
 bench: setup
 	$(RUN) -m benchmarks
