@@ -9,6 +9,7 @@ from functools import cached_property
 
 import pandas as pd
 
+from analysis.alike import Alike, find_alike
 from analysis.contrasts import Judged, all_pairs, judge
 from analysis.factorial import Factorial, factorial
 from analysis.groups import Groups, groups
@@ -69,6 +70,11 @@ class Assessment:
     def groups(self) -> list[Groups]:
         """Whether neurons fall into groups, a row a condition of GLIFR neurons that are on file."""
         return groups(self.neurons.clustered)
+
+    @cached_property
+    def alike(self) -> tuple[Alike, ...]:
+        """Pairs of conditions that are numerically one network."""
+        return find_alike(self.results)
 
     @property
     def problems(self) -> tuple[str, ...]:
