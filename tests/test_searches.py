@@ -11,10 +11,13 @@ import pytest
 from small_study import NeverStop
 
 from analysis.load import load
+from analysis.simulation import __main__ as simulation
 from benchmarks.launcher.nothing import pretend
-from benchmarks.searches import cases
+from benchmarks.searches import __main__ as searches
+from benchmarks.searches import cases, write_up
 from benchmarks.searches.cases import Case, kept, run, surfaces
 from benchmarks.searches.designs import BUDGET, DESIGNS, Design
+from benchmarks.searches.negative_control import study_text
 from benchmarks.searches.play import play
 from benchmarks.searches.rates import found_of, rates_of
 from benchmarks.searches.surface import LEAST_ERROR, Surface, luck_of
@@ -26,6 +29,7 @@ from launch.executors.simulated import Clock, SimulatedExecutor
 from launch.folder import write_study
 from launch.ledger import Ledger
 from launch.seed_batches import SeedBatches
+from launch.spec import StudySpec, load_study
 
 SMALL = Design(1, 12, 2, 3, 2, 3)  # two trials beyond the sampler's start-up
 QUICK = Design(1, 4, 1, 2, 1, 20)
@@ -122,3 +126,46 @@ def test_an_interrupted_run_continues_and_gives_the_same(tmp_path: Path, monkeyp
     for case in few:
         name = f"{case.name}.jsonl"
         assert (tmp_path / "broken" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_the_docs_have_every_rate_and_are_those_of_the_stored_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cases, "BESIDE", ())
+    monkeypatch.setattr(searches, "CASES", cases.MAIN)
+    monkeypatch.setattr(simulation.clusters, "rates", lambda networks, seed: iter(()))
+    searches.main(["--studies", "2", "--keep", str(tmp_path / "kept"), "--out", str(tmp_path)])
+    simulation.main(["4", "--out", str(tmp_path)])
+    page = f"before\n{write_up.BEGIN}old\n{write_up.END}after\n"
+    made = write_up.written(page, tmp_path)
+    assert made.startswith("before\n")
+    assert made.endswith("after\n")
+    assert "old" not in made
+    assert made.count("log-normal, skewness 1.75 | 10") == made.count("log-normal, skewness 1.75 | 20") == 1
+    assert made.count("| seed (wrong) |") == 2
+    assert made.count("| repeat |") == 6
+    assert write_up.written(made, tmp_path) == made
+    text = (write_up.DOCS / "statistics.md").read_text(encoding="utf-8")
+    assert write_up.written(text, write_up.DOCS / "statistics") == text
+
+
+def test_a_share_has_exact_limits() -> None:
+    assert write_up.share((0, 500)) == "0.0 (0–1)"
+    assert write_up.share((200, 4000)) == "5.0 (4.3–5.7)"
+
+
+def test_both_studies_of_a_control_share_their_final_seeds_alone(tmp_path: Path) -> None:
+    texts = [study_text("streams", 3, which) for which in (0, 1)]
+    first, second = (_spec(tmp_path / f"{i}.yaml", text) for i, text in enumerate(texts))
+    assert first.final_seeds() == second.final_seeds()
+    assert not set(first.search_seeds()) & set(second.search_seeds())
+    both = _spec(tmp_path / "pair.yaml", study_text("pair", 3, 0))
+    assert list(both.conditions) == ["Hom", "HomA"]
+    assert both.space_for("Hom") == both.space_for("HomA")
+    assert set(both.space_for("HomA")) == {"learning_rate", "weight_spread"}
+    assert 2.0 ** (1 - len(both.final_seeds())) <= both.declaration().alpha
+
+
+def _spec(path: Path, text: str) -> StudySpec:
+    path.write_text(text)
+    return load_study(path).spec
