@@ -15,6 +15,7 @@ from analysis.contrasts import Judged
 from analysis.power import WANTED
 from analysis.provenance import mixtures
 from analysis.published.words import amounts, differing
+from analysis.skewness import are_skewed
 from analysis.text import count, listed, significant
 from analysis.wording import margin
 from glifr.records import Contrast
@@ -158,6 +159,20 @@ def _diverged(a: Assessment) -> Iterator[Caution]:
     if changed:
         text = f"Without diverged networks the verdict would be another: {listed(changed)}."
         yield Caution("verdict-hangs-on-diverged", text, "table-contrasts", tuple(changed))
+
+
+@_check
+def _skewed(a: Assessment) -> Iterator[Caution]:
+    values = a.results.unit_values().dropna(how="all", axis="columns")
+    diverged = {r.condition for r in a.performances if r.diverged}  # these have a warning of their own
+    own = {name: values[name].dropna().to_numpy(dtype="float64") for name in values.columns if name not in diverged}
+    skewed = [str(name) for name, x in own.items() if are_skewed(x[None], len(values.columns))[0]]
+    if skewed:
+        text = (
+            f"Skewed, or with a value far from the others: {listed(skewed)}. A t interval of such a mean covers less "
+            "than it says; the interquartile mean holds."
+        )
+        yield Caution("skewed", text, "table-conditions", tuple(skewed))
 
 
 @_check

@@ -13,7 +13,7 @@ from scipy.stats import kstest, spearmanr
 from sklearn.metrics import calinski_harabasz_score
 
 from analysis.cluster_cache import ClusterCache
-from analysis.cluster_simulation import continuum, planted
+from analysis.simulation.clusters import continuum, planted
 from analysis.clusters import (
     CLUSTERS,
     CONTINUUM,
