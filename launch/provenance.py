@@ -55,6 +55,7 @@ def session(command: str, nodes_differ: Sequence[str] = ()) -> dict[str, Any]:
         "started_at": now(),
         "finished_at": None,
         "command": command,
+        "version": _version("glifr-studies"),
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
         "packages": {name: version for name in _PACKAGES if (version := _version(name))},
