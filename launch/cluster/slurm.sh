@@ -56,7 +56,8 @@ else
     fi
     # The address under which another node sees this one: its own name may mean 127.0.1.1 here.
     second=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | sed -n 2p)
-    head=$(srun --overlap --nodes=1 --ntasks=1 --nodelist="$second" printenv SLURM_LAUNCH_NODE_IPADDR)
+    head=$(srun --overlap --nodes=1 --ntasks=1 --nodelist="$second" printenv SLURM_LAUNCH_NODE_IPADDR) || head=
+    if [[ -z $head || $head == 127.* ]]; then read -r head _ < <(hostname -I); fi
     port=$((20000 + SLURM_JOB_ID % 20000)) # a port and a folder of this job's own
     export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH=$token RAY_TMPDIR=/tmp/ray-$SLURM_JOB_ID/r
     srun --overlap --kill-on-bad-exit=0 "$python" launch/cluster/node.py "$head" "$port" &
