@@ -4,10 +4,12 @@
 # make resolve  whether the oldest versions that pyproject.toml allows, and those of constraints.txt, can be installed
 # make test-cluster   the Slurm script under a real Slurm, submitted jobs (Debian: slurm-wlm, munge; as root; ten minutes)
 # make studies-quick   the quick profile of every study in studies/, one after another (half an hour on two cores)
-# make simulate   1,000 simulated studies: do intervals cover and tests err as they say (some minutes)
+# make simulate   thousands of simulated studies, without and with searches: do intervals cover and tests err as they say
+#                 (half an hour of a core; stopped, it goes on), then write docs/statistics.md
 # make bench   set up and time every backend (some ten minutes on two quiet cores), then write docs/performance.md
 # make docs    set up and build the documentation's site into build/site; a warning fails it
 # make notebook RESULTS=results/<study>/<profile>   run docs/library.ipynb and store what it shows
+# make pictures   the pictures of docs/results, from its packs
 # make dashboard RESULTS=results/<study>/<profile>   the searches of a study in optuna-dashboard
 # make chaos   disturb small studies in full (hours; stopped, it goes on) and write docs/reliability.md
 # make overhead  time 1,000 trials that train nothing, and play 10,000 on 64 simulated slots
@@ -22,7 +24,7 @@ INSTALL := $(RUN) -m pip install --quiet --disable-pip-version-check -c constrai
 RESOLVE := $(VENV)/bin/uv pip compile --quiet --all-extras pyproject.toml
 RESULTS ?= results/smnist_ablation/quick
 
-.PHONY: setup dev resolve study studies-quick test test-cluster check docs notebook bench simulate dashboard chaos overhead clean
+.PHONY: setup dev resolve study studies-quick test test-cluster check docs pictures notebook bench simulate dashboard chaos overhead clean
 
 setup: $(STAMP)
 
@@ -62,7 +64,9 @@ check: dev
 	$(RUN) -m mypy
 
 simulate: setup
-	$(RUN) -m analysis.simulation 1000
+	$(RUN) -m analysis.simulation 4000 --out docs/statistics
+	$(RUN) -m benchmarks.searches --studies 500 --keep build/searches --out docs/statistics
+	$(RUN) -m benchmarks.searches.write_up
 
 bench: setup
 	$(RUN) -m benchmarks
@@ -70,6 +74,9 @@ bench: setup
 
 docs: dev
 	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict --quiet
+
+pictures: setup
+	for pack in docs/results/*.tar.xz; do $(RUN) -m analysis $$pack --only figures || exit; done
 
 notebook: dev
 	$(RUN) tests/run_notebook.py $(RESULTS)

@@ -7,16 +7,22 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from analysis import fairness
+from analysis.alike import Alike, alike_pairs, averaging, no_finding, repeated
 from analysis.assessment import Assessment
-from analysis.comparisons import EXACT_UP_TO, smallest_p
+from analysis.clusters import CONTINUUM, UNSTABLE
+from analysis.comparisons import smallest_p, units_needed
 from analysis.contrasts import Judged
 from analysis.power import WANTED
 from analysis.provenance import mixtures
 from analysis.published.words import amounts, differing
+from analysis.skewness import are_skewed
 from analysis.text import count, listed, significant
+from analysis.wording import margin
+from glifr.records import Contrast
 
 FEW = 10
 SPREAD = 2.0
+_NO_CLUSTERS = (CONTINUUM, UNSTABLE)
 
 
 @dataclass(frozen=True)
@@ -66,6 +72,18 @@ def _nothing_held_out(a: Assessment) -> Iterator[Caution]:
 
 
 @_check
+def _one_search(a: Assessment) -> Iterator[Caution]:
+    info = a.results.info
+    if info.planned("search") and info.repeats == 1:
+        text = (
+            "Each condition's settings come of one search, which is random too: every interval and verdict is "
+            "conditional on it, and another search can move a condition by more than its interval says. "
+            "'search.repeats' in the study file repeats it."
+        )
+        yield Caution("one-search", text, "table-settings")
+
+
+@_check
 def _damaged(a: Assessment) -> Iterator[Caution]:
     if a.problems:
         text = f"{count(len(a.problems), 'problem')} with the records; each is named at the end of the report."
@@ -89,7 +107,7 @@ def _declaration(a: Assessment) -> Iterator[Caution]:
 
 @_check
 def _missing(a: Assessment) -> Iterator[Caution]:
-    lacking = {r.condition: r.planned - r.interval.n for r in a.performances if r.interval.n < r.planned}
+    lacking = {r.condition: r.planned - r.finished for r in a.performances if r.finished < r.planned}
     if lacking:
         named = listed([f"{n} of {name}" for name, n in lacking.items()])
         text = (
@@ -103,7 +121,8 @@ def _few(a: Assessment) -> Iterator[Caution]:
     few = {r.condition: r.interval.n for r in a.performances if r.interval.n < FEW}
     if few:
         named = listed([f"{name} {n}" for name, n in few.items()])
-        text = f"Fewer than {FEW} finished networks: {named}. An interval then says little; 20 are advised."
+        what = "finished networks" if a.results.info.repeats == 1 else "repeats of the search"
+        text = f"Fewer than {FEW} {what}: {named}. An interval then says little; 20 are advised."
         yield Caution("few-seeds", text, "table-conditions", tuple(few))
 
 
@@ -143,6 +162,20 @@ def _diverged(a: Assessment) -> Iterator[Caution]:
 
 
 @_check
+def _skewed(a: Assessment) -> Iterator[Caution]:
+    values = a.results.unit_values().dropna(how="all", axis="columns")
+    diverged = {r.condition for r in a.performances if r.diverged}  # these have a warning of their own
+    own = {name: values[name].dropna().to_numpy(dtype="float64") for name in values.columns if name not in diverged}
+    skewed = [str(name) for name, x in own.items() if are_skewed(x[None], len(values.columns))[0]]
+    if skewed:
+        text = (
+            f"Skewed, or with a value far from the others: {listed(skewed)}. A t interval of such a mean covers less "
+            "than it says; the interquartile mean holds."
+        )
+        yield Caution("skewed", text, "table-conditions", tuple(skewed))
+
+
+@_check
 def _no_variance(a: Assessment) -> Iterator[Caution]:
     flat = [r.condition for r in a.performances if r.interval.n > 1 and r.interval.sd == 0]
     if flat:
@@ -171,7 +204,7 @@ def _unattainable(a: Assessment) -> Iterator[Caution]:
 
 def _unattainable_words(hollow: list[Judged], tests: int, family: str, alpha: float) -> str:
     pairs = max(j.interval.n for j in hollow)
-    enough = next(n for n in range(2, EXACT_UP_TO + 2) if smallest_p(n) * tests <= alpha or n > EXACT_UP_TO)
+    enough = units_needed(tests, alpha)
     return (
         f"With {count(pairs, 'pair')} the permutation test gives at best p = {significant(smallest_p(pairs), 2)}; "
         f"after Holm over {tests} {family} that cannot reach {alpha:g}, whatever the difference. {enough} seeds could."
@@ -194,10 +227,12 @@ def _underpowered(a: Assessment) -> Iterator[Caution]:
 
 @_check
 def _undecided(a: Assessment) -> Iterator[Caution]:
-    open_ = [j.contrast.name for j in a.planned if j.verdict.word == "inconclusive"]
+    open_ = [j for j in a.planned if j.verdict.word and not j.verdict.decided]
     if open_:
-        text = f"Neither different nor equivalent; the data leave open: {listed(open_)}."
-        yield Caution("undecided", text, "table-contrasts", tuple(open_))
+        untested = _names([j for j in open_ if j.verdict.word == "not testable"])
+        cannot = f" Not testable: {'each of them' if len(untested) == len(open_) else listed(untested)}."
+        text = f"Neither different nor equivalent; the data leave open: {listed(_names(open_))}."
+        yield Caution("undecided", f"{text}{cannot if untested else ''}", "table-contrasts", _names(open_))
 
 
 @_check
@@ -245,6 +280,49 @@ def _leaks(a: Assessment) -> Iterator[Caution]:
 
 
 @_check
+def _alike(a: Assessment) -> Iterator[Caution]:
+    """Conditions that are numerically one network, and what of the tables is no finding by it."""
+    if not a.alike:
+        return
+    pairs = alike_pairs(a)
+    named = listed([_alike_words(found, a) for found in a.alike])
+    text = (
+        f"Numerically one network: {named}. They are one condition, not two findings; what still sets them apart is "
+        "chance, and in a study with a search the luck of two searches: a free negative control."
+    )
+    yield Caution("alike", text, "table-conditions", tuple(dict.fromkeys(n for pair in pairs for n in pair)))
+    planned, every = ([j.contrast for j in judged] for judged in (a.planned, a.pairs))
+    empty, again = tuple(c.name for c in planned if no_finding(c, pairs)), repeated(planned, pairs)
+    if empty:
+        yield Caution("alike", f"No finding, as both sides are one network: {listed(empty)}.", "table-contrasts", empty)
+    if again:
+        twice = listed([f"{second} is {first}" for second, first in again.items()])
+        yield Caution(
+            "alike", f"One finding, not two, as the networks are the same: {twice}.", "table-contrasts", tuple(again)
+        )
+    of_pairs = tuple(c.name for c in every if no_finding(c, pairs))
+    yield Caution("alike", f"No finding, as both are one network: {listed(of_pairs)}.", "table-pairs", of_pairs)
+    diluted = {e.name: found for e in a.factorial.effects if (found := averaging(_signs(e.judged.contrast), pairs))}
+    if diluted:
+        over = listed(list(dict.fromkeys(" and ".join(pair) for found in diluted.values() for pair in found)))
+        text = f"These effects average over {over}, between which they have no effect: {listed(list(diluted))}."
+        yield Caution("alike", text, "table-factorial", tuple(diluted))
+
+
+def _signs(contrast: Contrast) -> dict[str, int]:
+    return {**dict.fromkeys(contrast.of, 1), **dict.fromkeys(contrast.minus, -1)}
+
+
+def _alike_words(found: Alike, a: Assessment) -> str:
+    """'Hom and HomA (at the start; per seed at most 0.05 points apart in 10 seeds)'."""
+    seen = ["equal outputs at the start and after a few training steps"] if found.at_start else []
+    if found.in_results:
+        apart = margin(found.largest, a.results.info.measure)
+        seen.append(f"results at most {apart} apart within each of {count(found.seeds, 'seed')}")
+    return f"{' and '.join(found.pair)} ({', '.join(seen)})"
+
+
+@_check
 def _published(a: Assessment) -> Iterator[Caution]:
     b = a.published
     if b is None:
@@ -268,14 +346,21 @@ def _published(a: Assessment) -> Iterator[Caution]:
 
 
 @_check
-def _continuum(a: Assessment) -> Iterator[Caution]:
-    alike = [g.condition for g in a.groups if g.computed and not g.structured]
-    if alike:
+def _clusters(a: Assessment) -> Iterator[Caution]:
+    judged = [g for g in a.groups if g.computed]
+    found = {finding: [g.condition for g in judged if g.finding == finding] for finding in _NO_CLUSTERS}
+    if alike := found[CONTINUUM]:
         text = (
-            f"The neurons of {listed(alike)} have no cluster structure beyond a continuum: the best number of clusters "
-            "of such data means nothing."
+            f"The neurons of {listed(alike)} have no structure beyond a continuum: the best number of clusters of such "
+            "data means nothing."
         )
         yield Caution("clusters-not-beyond-null", text, "table-clusters", tuple(alike))
+    if unstable := found[UNSTABLE]:
+        text = (
+            f"The neurons of {listed(unstable)} have structure beyond a continuum, but no stable clusters: resampled "
+            "neurons are cut otherwise, so their number and members mean nothing."
+        )
+        yield Caution("clusters-not-stable", text, "table-clusters", tuple(unstable))
 
 
 @_check

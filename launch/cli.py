@@ -13,7 +13,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from glifr.errors import InputError
+from glifr.errors import InputError, Problem
+from glifr.reading import RecordError
 from launch.signals import StopSignals
 
 COMPLETE, REFUSED = 0, 2
@@ -88,8 +89,17 @@ def _main(options: argparse.Namespace, given: Sequence[str], stop: StopSignals) 
     except InputError as error:
         print(f"Nothing was started.\n\n{error}", file=sys.stderr)
         return REFUSED
+    except RecordError as error:
+        todo = "look at the disk and the permissions, then give the same command: it goes on where it stopped"
+        print(Problem("a file of the results folder cannot be used", str(error), todo=todo), file=sys.stderr)
+        return REFUSED
     except OSError as error:
         return _refuse_full_disk(error)
+
+
+def console() -> Console:
+    """Where the command prints: what a user wrote, as [this] or :this:, is shown as it is."""
+    return Console(width=None if sys.stdout.isatty() else _WIDTH_OF_A_FILE, markup=False, emoji=False)
 
 
 def _refuse_full_disk(error: OSError) -> int:
@@ -108,27 +118,28 @@ def _run(options: argparse.Namespace, given: Sequence[str], stop: StopSignals) -
 
     study = load_study(options.study, profile=options.profile, overrides=options.overrides)
     from glifr.tasks import task_of
-    from launch.checks import refuse_impossible
-    from launch.folder import results_folder
+    from launch.checks import refuse_impossible, refuse_too_large
+    from launch.folder import results_folder, results_path
     from launch.plan import make_plan
 
-    console = Console(width=None if sys.stdout.isatty() else _WIDTH_OF_A_FILE)
+    shown = console()
     if options.status:  # needs neither the data nor a cluster
         from launch.status import show_status
 
         plan = make_plan(study, fingerprint="")
-        return show_status(plan, results_folder(plan, options.results), console)
+        return show_status(plan, results_path(plan, options.results), shown)
     refuse_impossible(study.spec, options.address)
     if options.address is not None:  # told before the data are read, or downloaded
         from launch.executors.ray_connect import refuse_unusable
 
         refuse_unusable(options.address)
     plan = make_plan(study, task_of(settings := study.spec.task.settings()).fingerprint(settings))
+    refuse_too_large(plan, options.address)
     root = results_folder(plan, options.results)
     from launch.executors import Cluster
     from launch.session import run_study, show_plan
 
     cluster = Cluster(options.address, options.insecure_cluster, options.wait_for_nodes, options.allow_mixed_nodes)
     if options.plan:
-        return show_plan(plan, root, cluster, console)
-    return run_study(plan, root, cluster, console, given, stop, options.stale)
+        return show_plan(plan, root, cluster, shown)
+    return run_study(plan, root, cluster, shown, given, stop, options.stale)

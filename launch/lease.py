@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from glifr import checkpoints
+from glifr.reading import folders
 from glifr.records import EpochRecord, Layout, NetworkFile, UnitId, UnitResult, epoch_line, seal
 from launch.code import installed
 from launch.durable import append, now, publish
@@ -27,7 +28,7 @@ class SupersededError(RuntimeError):
 
 def attempt_folders(layout: Layout, unit: UnitId) -> list[Path]:
     """The folders of a unit's attempts, oldest first."""
-    return sorted(path for path in layout.attempts(unit).glob("*") if path.is_dir())
+    return folders(layout.attempts(unit))
 
 
 class Lease:

@@ -56,6 +56,7 @@ def session(command: str, nodes_differ: Sequence[str] = (), study_hash: str = ""
         "finished_at": None,
         "command": command,
         "study_hash": study_hash,
+        "version": _version("glifr-studies"),
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
         "packages": {name: version for name in _PACKAGES if (version := _version(name))},

@@ -6,6 +6,7 @@ The table is the one of the live view; here it is made from the ledger alone.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,7 +17,8 @@ from rich.console import Console
 from rich.text import Text
 
 from glifr.errors import InputError, Problem
-from glifr.records import STAGES, Layout, Stage, StudyRecords, UnitRecords, scan
+from glifr.reading import RecordError, folders, read_bytes
+from glifr.records import STAGES, Layout, Stage, StudyRecords, UnitId, UnitRecords, scan
 from launch.conductor import Snapshot, StageCount
 from launch.driven import is_driven
 from launch.plan import StudyPlan
@@ -43,7 +45,7 @@ class Standing:
 
 def show_status(plan: StudyPlan, root: Path, console: Console) -> int:
     """Prints where the study stands; 0 if every final network and its silencing is done, else 1."""
-    if not Layout(root).study.exists():
+    if not os.path.lexists(Layout(root).study):
         todo = "start it with the same command without --status"
         raise InputError(Problem("this study has no results yet", str(root), todo=todo))
     found = standing(plan, scan(root))
@@ -73,7 +75,7 @@ def _stamp(path: Path) -> float:
     """When the file was last written, in seconds by the file system's clock: a host's own may be minutes off."""
     try:
         return path.stat().st_mtime
-    except FileNotFoundError:
+    except OSError:
         return 0.0
 
 
@@ -81,7 +83,14 @@ def _runs(layout: Layout, unit: UnitRecords) -> bool:
     """Whether the unit has an attempt of this session, whose start wrote provenance.json, that has not ended."""
     if unit.result is not None or unit.attempts <= len(unit.failures):
         return False
-    return max(_stamp(path) for path in layout.attempts(unit.unit).iterdir()) >= _stamp(layout.provenance)
+    return max(map(_stamp, _attempts(layout, unit.unit)), default=0.0) >= _stamp(layout.provenance)
+
+
+def _attempts(layout: Layout, unit: UnitId) -> list[Path]:
+    try:
+        return folders(layout.attempts(unit))
+    except RecordError:  # named by `scan`
+        return []
 
 
 def _snapshot(plan: StudyPlan, units: Sequence[UnitRecords], running: Sequence[UnitRecords]) -> Snapshot:
@@ -150,16 +159,18 @@ def _busy(
 def _warnings(layout: Layout) -> list[str]:
     """The last warnings and errors of the driver, newest last; a line that a crash tore is left out."""
     try:
-        lines = layout.events.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = read_bytes(layout.events).decode(errors="replace").splitlines()
     except FileNotFoundError:
         return []
+    except RecordError as error:
+        return [str(error)]
     told = []
     for line in lines:
         try:
-            event: dict[str, Any] = json.loads(line)
-        except ValueError:
+            event: Any = json.loads(line)
+        except (ValueError, RecursionError):
             continue
-        if event.get("kind") in ("warning", "error"):
+        if isinstance(event, dict) and event.get("kind") in ("warning", "error"):
             told.append(f"{str(event.get('at'))[:16].replace('T', ' ')}  {str(event.get('message')).splitlines()[0]}")
     return told[-_WARNINGS:]
 

@@ -10,6 +10,7 @@ import pytest
 from characteristics_factory import NEURONS, characteristics_of
 from records_factory import Synthetic, write_study
 
+import analysis.networks
 import analysis.neurons
 from analysis import Results, assess, cautions, figures, load, sheets
 from analysis.cautions import codes_for
@@ -17,8 +18,9 @@ from analysis.clusters import Clustering
 from analysis.derived import derived_tables
 from analysis.figures import Drawing, Empty
 from analysis.figures.distributions import shares
-from analysis.neurons import Course, across_networks, features
-from analysis.prose import methods
+from analysis.methods import methods
+from analysis.networks import Course
+from analysis.neurons import across_networks, features
 from glifr.records import Layout
 
 STUDY = Synthetic(
@@ -91,7 +93,7 @@ def test_files_are_read_when_asked_for_and_once(results: Results, monkeypatch: p
     def refused(*_: object) -> None:
         raise AssertionError
 
-    monkeypatch.setattr(analysis.neurons, "read_characteristics", refused)
+    monkeypatch.setattr(analysis.networks, "read_characteristics", refused)
     judged = assess(results)
     with pytest.raises(AssertionError):
         _ = judged.neurons
@@ -127,7 +129,7 @@ def test_curves_are_medians_of_networks(results: Results, quick: list[int]) -> N
     expected = np.median(each, axis=0)
     np.testing.assert_allclose(data.loc[("LHetA", 2.0), ["low", "median", "high"]].astype(float), expected, rtol=1e-6)
     assert "last 10 of 40 ms" in drawing.caption
-    assert "n = 2 to 3 a condition" in drawing.caption
+    assert "n = 2 to 3 per condition" in drawing.caption
 
 
 def test_one_network_that_runs_away_moves_no_median() -> None:
@@ -177,7 +179,7 @@ def test_a_regression_shows_its_targets(tmp_path: Path, quick: list[int]) -> Non
 
 def test_neurons_are_clustered_by_what_training_made_of_them() -> None:
     found = characteristics_of("LHetA", 1)
-    values = features(found)
+    values = features(found.end)
     assert values.shape == (NEURONS, 8)
     np.testing.assert_allclose(values[:, 0], found.end["thresh"])
     np.testing.assert_allclose(values[:, 1], np.log(found.end["k_m"]))
@@ -185,7 +187,7 @@ def test_neurons_are_clustered_by_what_training_made_of_them() -> None:
     np.testing.assert_allclose(values[:, 7], found.end["a_j"][1])
 
 
-@pytest.mark.parametrize(("clusters", "verdict"), [(3, "clusters (3)"), (1, "no cluster structure beyond a continuum")])
+@pytest.mark.parametrize(("clusters", "verdict"), [(3, "clusters (3)"), (1, "no structure beyond a continuum")])
 def test_table_7_and_its_warning(clusters: int, verdict: str, tmp_path: Path) -> None:
     study = STUDY.with_(clusters=clusters, seeds=2, diverged=frozenset())
     root = write_study(tmp_path / "s", study)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import os
 import re
 import shutil
@@ -14,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from small_study import STUDY, TINY, conduct, published, small_plan
+from small_study import ONE_BY_ONE, STUDY, TINY, NeverStop, conduct, published, small_plan
 
 from analysis import load
 from launch import cli
@@ -281,3 +282,48 @@ def test_interrupted_and_continued_by_the_same_command_it_is_the_same_study(tmp_
     assert again.returncode == 0, again.stderr
     assert (moved / "report.html").read_bytes() == before
     assert load(moved).info.name == "small"
+
+
+@pytest.mark.parametrize("results", ["a[/b]", "[old]x", "a:smile:", "x" * 300, "a\0b"])
+def test_every_results_folder_is_shown_as_it_is_written(
+    tmp_path: Path, study: Path, results: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main([str(study), "--status", "--results", results]) == 2
+    told = capsys.readouterr().err
+    assert results[:20].replace("\0", "\\x00") in told
+    assert "Traceback" not in told
+
+
+def test_the_folder_is_named_as_it_is_in_what_a_session_prints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", shown)
+    console = cli.console()
+    console.print(f"results in {tmp_path / '[old]x[/b]'}, :smile:")
+    assert "[old]x[/b], :smile:" in shown.getvalue().replace("\n", "")
+
+
+def test_looking_needs_reading_alone(tmp_path: Path, study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As root everything can be written, so the check for writing is asked what it would say."""
+    plan = small_plan(tmp_path, text=TINY)
+    conduct(plan, tmp_path / "results" / "small" / "full", NeverStop(), batches=ONE_BY_ONE)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "access", lambda *_: False)
+        code = cli.main([str(tmp_path / "small.yaml"), "--status", "--results", str(tmp_path / "results")])
+    assert code == 0
+    assert "14/14 units" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("override", "place"),
+    [("training.backend=triton", "training.backend"), ("conditions.RNN.hidden_size=900000", "conditions.RNN")],
+)
+def test_what_this_machine_cannot_run_is_refused(
+    study: Path, tmp_path: Path, override: str, place: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch = pytest.MonkeyPatch()
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    assert cli.main([str(study), "--results", str(tmp_path / "r"), "--set", override]) == 2
+    assert place in capsys.readouterr().err
+    assert not (tmp_path / "r").exists()
+    monkeypatch.undo()

@@ -232,6 +232,7 @@ def test_ray_of_this_machine_alone_has_a_token_and_a_folder_of_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+    monkeypatch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # else `ray status` takes 127.0.0.1 for another
     with RayExecutor(tmp_path, "disabled", Resources(1, 0, 1), None):
         address = ray.get_runtime_context().gcs_address
         assert answers_without_token(address) == (False, "")

@@ -31,7 +31,11 @@ exit "${ENDS_WITH:-0}"
 """
 STAND_INS = {
     "srun": 'echo "$SRUN_CPUS_PER_TASK $*" >> "$LOG/srun"; while [[ $1 == --* ]]; do shift; done; exec "$@"',
-    "scontrol": 'echo "$*" >> "$LOG/scontrol"; [[ $1 != show ]] || printf "node1\\nnode2\\n"',
+    "scontrol": """echo "$*" >> "$LOG/scontrol"
+case "$1 $2" in
+    "show hostnames") printf "node1\\nnode2\\n" ;;
+    "show job") echo "JobState=${STATE:-RUNNING} PreemptEligibleTime=2026 PreemptTime=${PREEMPTED:-None}" ;;
+esac""",
     "scancel": 'echo "$*" >> "$LOG/scancel"',
 }
 
@@ -102,12 +106,19 @@ def test_before_the_time_is_over_the_study_stops_and_the_job_goes_back(tmp_path:
     assert job.said("scontrol")[-1] == "requeue 30017"
 
 
-def test_a_cancelled_job_stops_the_study_and_stays_away(tmp_path: Path) -> None:
-    job = Slurm(tmp_path, nodes=1)
+@pytest.mark.parametrize(
+    ("seen", "goes_back"),
+    [({"PREEMPTED": "2026-11-29T17:31:24"}, True), ({"STATE": "CANCELLED"}, False), ({}, False)],
+    ids=["preempted", "cancelled", "killed"],
+)
+def test_a_job_that_is_told_to_end_goes_back_if_it_is_preempted(
+    tmp_path: Path, seen: dict[str, str], goes_back: bool
+) -> None:
+    job = Slurm(tmp_path, nodes=1, **seen)
     job.wait_for_study()
     job.process.send_signal(signal.SIGTERM)
     assert job.process.wait(timeout=60) == 143
-    assert not job.said("scontrol")
+    assert ("requeue 30017" in job.said("scontrol")) == goes_back
 
 
 def test_a_study_that_ends_in_its_last_minutes_is_not_queued_again(tmp_path: Path) -> None:
@@ -132,7 +143,7 @@ def test_a_sites_own_file_is_sourced(tmp_path: Path) -> None:
     assert job.said("site") == ["30017"]
 
 
-NODE = {"SLURM_NODEID": "1", "SLURM_CPUS_PER_TASK": "4", "RAY_TMPDIR": "/tmp/ray-7"}
+NODE = {"SLURM_NODEID": "1", "SLURM_CPUS_PER_TASK": "4", "RAY_TMPDIR": "/tmp/ray-7/r"}
 
 
 def test_a_node_gives_ray_what_slurm_gave_to_the_job() -> None:

@@ -38,7 +38,7 @@ def test_a_killed_ray_is_told_and_the_same_command_continues(name: str, what: st
     assert [session["exit_code"] for session in run.sessions()] == [1]
     assert not (run.root / "driver.lock").exists()
     again = begin(text=TINY.replace("batch_size: 1000", "batch_size: 10"))
-    again.until_trials_run()
+    again.wait_for(lambda: len(again.sessions()) == 2, "second session")
     again.process.send_signal(signal.SIGINT)
     assert again.end() == 130, "the same command does not continue"
 

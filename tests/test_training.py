@@ -444,9 +444,9 @@ def test_a_seed_with_a_problem_of_its_own_learns_that_one_alone_or_among_others(
         }
 
 
-def test_sigma_v_goes_in_equal_ratios_from_the_first_epoch_to_the_last() -> None:
+def test_sigma_v_is_linear_in_epochs_from_the_first_to_the_last() -> None:
     settings = replace(SETTINGS, epochs=4, sigma_v=(1.0, 0.001))
-    assert [settings.sigma_v_in(epoch) for epoch in range(4)] == pytest.approx([1, 0.1, 0.01, 0.001])
+    assert [settings.sigma_v_in(epoch) for epoch in range(4)] == pytest.approx([1, 0.667, 0.334, 0.001])
     assert replace(settings, epochs=1).sigma_v_in(0) == 0.001
     assert SETTINGS.sigma_v_in(0) is None
 
@@ -454,7 +454,7 @@ def test_sigma_v_goes_in_equal_ratios_from_the_first_epoch_to_the_last() -> None
 def test_an_annealed_network_is_trained_and_tested_with_the_sigma_v_of_the_epoch(data: TaskData) -> None:
     settings = replace(SETTINGS, epochs=3, sigma_v=(0.5, 0.02))
     training = Training(TASK, data, configuration("LHetA"), settings, [3, 4])
-    for expected in (0.5, 0.1, 0.02):
+    for expected in (0.5, 0.26, 0.02):
         before = [run.identity for run in training.runs]
         records = training.run_epoch()
         assert [run.network.neuron_layer.sigma_v for run in training.runs] == pytest.approx([expected] * 2)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 
 from analysis import text, wording
+from analysis.alike import alike_pairs, no_finding
 from analysis.assessment import Assessment
 from analysis.cautions import Caution, codes_for
 from analysis.contrasts import Judged
@@ -61,7 +62,8 @@ def _factorial_caption(a: Assessment) -> str:
         "others; for an interaction (×) the difference of such differences, positive where the parts give more "
         "together than they add up to. n: how many such numbers. They are judged as a planned contrast is: "
         f"{_test_words(info)}; Holm over the {text.count(_tested(e.judged for e in f.effects), 'effect')}. η²: "
-        f"partial, with the {info.unit} as a factor of its own; a description, no test rests on it.{rule_words(info)}"
+        f"partial, with the {info.unit} as a factor of its own; a description, no test rests on it."
+        f"{rule_words(info)}{wording.conditional_words(info)}"
     )
     if f.untested:
         caption += f" Not testable with these conditions: {text.listed(f.untested)}."
@@ -102,7 +104,7 @@ def contrasts_sheet(a: Assessment, found: list[Caution]) -> Sheet:
         f"the contrast have: {_test_words(info)}. Holm: over the {text.count(_tested(a.planned), 'test')} here. "
         "Welch: t test as if unpaired, as a check. g: Hedges' g. P(A > B): chance that a "
         f"{'network' if info.unit == 'seed' else info.unit} of the first side is above one of the second."
-        f"{rule_words(info)}"
+        f"{rule_words(info)}{wording.conditional_words(info)}"
     )
     if marked:
         caption += " Small rows: the same without diverged networks."
@@ -167,7 +169,9 @@ def pairs_sheet(a: Assessment) -> Sheet:
         Head(f"difference{_unit(measure)}"),
         *(Head(n) for n in ("95 % interval", "pairs", "p", "p, Holm", "p, Welch", "g")),
     )
-    rows = [_contrast_cells(judged, measure, ())[: len(heads)] for judged in a.pairs]
+    alike = alike_pairs(a)
+    codes = [("alike",) if no_finding(judged.contrast, alike) else () for judged in a.pairs]
+    rows = [_contrast_cells(judged, measure, own)[: len(heads)] for judged, own in zip(a.pairs, codes, strict=True)]
     caption = (
         "Exploratory: nobody planned these. Columns as in table 3; Holm over all "
         f"{text.count(_tested(a.pairs), 'test')}. A verdict here is a question for the next study, not an answer of "

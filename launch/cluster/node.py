@@ -65,13 +65,15 @@ def main(head: str, port: int) -> int:
     job = os.environ
     if job["SLURM_NODEID"] != "0":
         wait_for_head(head, port)
-    place = Path(job["RAY_TMPDIR"])
+    place = Path(job["RAY_TMPDIR"]).parent  # Ray opens the innermost folder to everybody
     place.mkdir(mode=0o700, exist_ok=True)
     with (place / "start.log").open("wb") as log:
         command = ray_command(head, port, job)
         ray = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
-    threading.Thread(target=_end_with, args=[ray, place / "start.log"], daemon=True).start()
+    asked = threading.Event()
+    threading.Thread(target=_end_with, args=[ray, place / "start.log", asked], daemon=True).start()
     signal.sigwait([signal.SIGUSR2])
+    asked.set()
     _kill_session(ray.pid)
     shutil.rmtree(place, ignore_errors=True)
     return 0
@@ -85,9 +87,11 @@ def _kill_session(leader: int) -> None:
                 os.kill(int(status.parent.name), signal.SIGKILL)
 
 
-def _end_with(ray: subprocess.Popen[bytes], log: Path) -> None:
-    """Ray on this node has ended by itself: the last that it said, and its exit code."""
+def _end_with(ray: subprocess.Popen[bytes], log: Path, asked: threading.Event) -> None:
+    """Leaves if Ray on this node ends by itself, with the last that it said and its exit code."""
     code = ray.wait()
+    if asked.is_set():
+        return
     with contextlib.suppress(OSError):
         os.write(2, log.read_bytes()[-_TOLD_BYTES:])
     os._exit(code)

@@ -37,7 +37,7 @@ stop() { # first $1: whether to go back into the queue
     (sleep "$stop_seconds" && scancel --signal=KILL "$SLURM_JOB_ID") >/dev/null 2>&1 &
 }
 trap 'stop yes' USR1 # from --signal: three minutes are left
-trap 'stop no' TERM  # preempted (Slurm itself requeues) or cancelled
+trap 'stop no' TERM  # preempted or cancelled
 
 ends_within() { # process $1 within $2 seconds
     for ((n = 0; n < 10 * $2; n++)); do
@@ -56,9 +56,10 @@ else
     fi
     # The address under which another node sees this one: its own name may mean 127.0.1.1 here.
     second=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | sed -n 2p)
-    head=$(srun --overlap --nodes=1 --ntasks=1 --nodelist="$second" printenv SLURM_LAUNCH_NODE_IPADDR)
+    head=$(srun --overlap --nodes=1 --ntasks=1 --nodelist="$second" printenv SLURM_LAUNCH_NODE_IPADDR) || head=
+    if [[ -z $head || $head == 127.* ]]; then read -r head _ < <(hostname -I); fi
     port=$((20000 + SLURM_JOB_ID % 20000)) # a port and a folder of this job's own
-    export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH=$token RAY_TMPDIR=/tmp/ray-$SLURM_JOB_ID
+    export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH=$token RAY_TMPDIR=/tmp/ray-$SLURM_JOB_ID/r
     srun --overlap --kill-on-bad-exit=0 "$python" launch/cluster/node.py "$head" "$port" &
     cluster=$!
     srun --overlap --nodes=1 --ntasks=1 --nodelist="$SLURMD_NODENAME" \
@@ -77,7 +78,11 @@ if [[ -n $cluster ]]; then # its nodes would notice the driver's end after a min
     kill -USR2 "$cluster" 2>/dev/null || true
     ends_within "$cluster" "$end_seconds" || scancel --signal=KILL "$SLURM_JOB_ID" || true
 fi
-if [[ $requeue == yes && $status -gt 2 ]]; then # it was stopped: 0, 1 and 2 are ends of its own
-    scontrol requeue "$SLURM_JOB_ID"
+# 0, 1 and 2 are ends of its own; else it was stopped. A job that ends within its preemption's grace would not come back.
+if [[ $status -gt 2 ]]; then
+    job=$(scontrol show job "$SLURM_JOB_ID")
+    if [[ $job == *JobState=RUNNING* && ($requeue == yes || $job == *PreemptTime=[0-9]*) ]]; then
+        scontrol requeue "$SLURM_JOB_ID"
+    fi
 fi
 exit "$status"

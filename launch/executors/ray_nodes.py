@@ -13,7 +13,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from glifr.errors import InputError, Problem
 from launch.code import code_version, installed
-from launch.placement import Node
+from launch.placement import BYTES_PER_GB, Node
 from launch.probe import ASKED, Answer, touch
 
 _PROBE_SECONDS = 120.0
@@ -25,12 +25,11 @@ def alive() -> dict[str, Node]:
     """Node id -> node, of those that are up."""
     nodes = ray.nodes()  # type: ignore[no-untyped-call]
     found = [node for node in nodes if node["Alive"]]
-    return {
-        node["NodeID"]: Node(
-            node["NodeManagerHostname"], node["Resources"].get("CPU", 0.0), node["Resources"].get("GPU", 0.0)
-        )
-        for node in found
-    }
+    return {node["NodeID"]: _node(node["NodeManagerHostname"], node["Resources"]) for node in found}
+
+
+def _node(name: str, offers: dict[str, float]) -> Node:
+    return Node(name, offers.get("CPU", 0.0), offers.get("GPU", 0.0), offers.get("memory", 0.0) / BYTES_PER_GB)
 
 
 def wait_for_nodes(count: int) -> None:

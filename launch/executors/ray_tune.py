@@ -36,7 +36,7 @@ from launch.executors.ray_watch import ClusterWatch
 from launch.executors.roles import Decider, Result, StopRequest, Work
 from launch.failures import DISK_FULL, Failure, failure_of_lost
 from launch.gpu_share import cap_gpu_memory
-from launch.placement import Resources, refuse_what_cannot_fit, slots
+from launch.placement import BYTES_PER_GB, Resources, refuse_what_cannot_fit, slots
 from launch.tracking_queue import settle
 from launch.trial import Step, run_watched_job
 
@@ -100,7 +100,8 @@ class RayExecutor:
     def map(self, function: Callable[..., Result], items: Sequence[tuple[object, ...]]) -> list[Result]:
         """`function` of each item's values, on as much of a node as a trial takes and as many at once."""
         own = self._resources
-        task: Any = ray.remote(max_retries=0, num_cpus=own.cpus, num_gpus=own.gpus)(function)
+        memory: dict[str, Any] = {"memory": int(own.memory * BYTES_PER_GB)} if own.memory else {}
+        task: Any = ray.remote(max_retries=0, num_cpus=own.cpus, num_gpus=own.gpus, **memory)(function)
         found: list[Result] = []
         for begin in range(0, len(items), self.slots):
             found += ray.get([task.remote(*item) for item in items[begin : begin + self.slots]])
@@ -157,7 +158,9 @@ def _own_scratch(parent: Path) -> Path:
 def _share(resources: Resources, config: dict[str, Any]) -> tune.PlacementGroupFactory:
     """What a job takes of a node."""
     gpus = resources.gpus_after(config["out_of_memory"])
-    return tune.PlacementGroupFactory([{"CPU": resources.cpus} | ({"GPU": gpus} if gpus else {})])
+    memory = int(resources.memory * BYTES_PER_GB)
+    amounts = {"CPU": resources.cpus, "GPU": gpus, "memory": memory}
+    return tune.PlacementGroupFactory([{what: amount for what, amount in amounts.items() if amount}])
 
 
 class _Live:

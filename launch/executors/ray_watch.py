@@ -14,7 +14,7 @@ import ray
 _POLL_SECONDS = 1.0
 _CONNECT_SECONDS = 5.0
 _HEAD_SECONDS = 30.0  # a head that is restarted has half of the minute that Ray gives it
-_NODE_SECONDS = 3.0  # a node's own Ray never comes back
+_NODE_SECONDS = 1.0  # a node's own Ray never comes back
 
 
 class ClusterWatch:

@@ -5,6 +5,7 @@ No virtual environment is on PATH, nodes know themselves as 127.0.1.1, and each 
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import re
@@ -28,7 +29,9 @@ pytestmark = [
     pytest.mark.timeout(900),
     pytest.mark.skipif(_REASON is not None and not NEEDED, reason=f"no Slurm: {_REASON}"),
 ]
-LONG = ("training.epochs=200", "training.checkpoint_every=1")
+LONG = ("search=null", "confirm=null", "silencing=null", "conditions.RNN.fixed={learning_rate: 0.003}")
+LONG += ("training.checkpoint_every=1", "training.epochs=40")
+ENDLESS = (*LONG, "training.epochs=100000")
 FREE_SECONDS = 10.0  # from the study's last word until Slurm has the nodes back
 
 
@@ -98,10 +101,9 @@ def test_one_node_as_printed(slurm: Slurm) -> None:
     assert study.freed_after() < FREE_SECONDS
 
 
-@pytest.mark.parametrize("nodes", [1, 2])
-def test_before_the_time_is_over_the_job_goes_back_and_continues(slurm: Slurm, nodes: int) -> None:
+def test_well_before_the_time_is_over_the_job_goes_back(slurm: Slurm) -> None:
     """The limit is set once trials run: three to four minutes from then, in Slurm's whole ones."""
-    study = Study(slurm, f"time{nodes}", f"--nodes={nodes}", settings=LONG)
+    study = Study(slurm, "time", "--nodes=2", settings=ENDLESS)
     study.wait_for_epochs()
     started = datetime.fromisoformat(study.job.field("StartTime")).timestamp()
     minutes = math.ceil((time.time() - started) / 60) + 3
@@ -110,8 +112,15 @@ def test_before_the_time_is_over_the_job_goes_back_and_continues(slurm: Slurm, n
     assert started + 60 * minutes - time.time() > 90, "requeued too near the limit"
     assert [session["exit_code"] for session in study.sessions()] == [143]
     assert not (study.root / "report.html").exists(), "a report of a half study"
-    slurm.ask("scontrol", "update", f"JobId={study.job.number}", "TimeLimit=UNLIMITED")
+    study.job.cancel()
+
+
+def test_a_job_that_is_told_of_its_end_goes_back_and_continues(slurm: Slurm) -> None:
+    study = Study(slurm, "told", "--nodes=1", settings=LONG)
+    study.wait_for_epochs()
+    slurm.ask("scancel", "--batch", "--signal=USR1", study.job.number)  # as --signal does when its time has come
     study.check_complete()
+    assert study.job.field("Restarts") == "1"
     assert [session["exit_code"] for session in study.sessions()] == [143, 0]
     assert resumed(study), "nothing was resumed from a checkpoint"
 
@@ -130,7 +139,7 @@ def test_a_preempted_job_stops_at_its_checkpoints_and_continues(slurm: Slurm, no
 
 
 def test_a_cancelled_job_is_stopped_and_stays_away(slurm: Slurm) -> None:
-    study = Study(slurm, "cancelled", "--nodes=2", settings=LONG)
+    study = Study(slurm, "cancelled", "--nodes=2", settings=ENDLESS)
     study.wait_for_epochs()
     study.job.cancel()
     study.job.wait_for_state("CANCELLED")
@@ -149,7 +158,6 @@ def test_a_node_that_dies_costs_a_restart(slurm: Slurm) -> None:
 
 
 def resumed(study: Study) -> bool:
-    """Whether a second attempt did fewer epochs than the unit has: it went on from a checkpoint of the first."""
-    return len(study.sessions()) > 1 and any(
-        len(list(unit.glob("attempts/*/epochs.jsonl"))) > 1 for unit in study.root.glob("units/*/*/*")
-    )
+    """Whether an attempt began after its unit's first epoch, from a checkpoint of the one before."""
+    first = [path.read_text().split("\n", 1)[0] for path in study.root.glob("units/*/*/*/attempts/*/epochs.jsonl")]
+    return any(json.loads(line)["epoch"] > 1 for line in first if line)
