@@ -111,6 +111,7 @@ def config(tracked: Tracked, computed: Computed, proposal: Proposal) -> dict[str
         "condition": unit.condition,
         "stage": unit.stage,
         "number": unit.number,
+        "repeat": unit.repeat,
         "unit": str(unit),
         "architecture": condition.architecture,
         "after_spike_currents": condition.num_ascs,

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from small_study import ONE_CONDITION, ONE_UNIT
+from small_study import NOT_COMPILED, ONE_CONDITION, ONE_UNIT
 from wandb_server import KEY, WandbServer
 
 from glifr.records import scan
 
 ROOT = Path(__file__).resolve().parent.parent
-TWO_SEEDS = [*ONE_UNIT, "final.seeds=2", "resources.max_concurrent=1", "training.epochs=2"]
+TWO_SEEDS = [*ONE_UNIT, NOT_COMPILED, "final.seeds=2", "resources.max_concurrent=1", "training.epochs=2"]
 REPAIR = " -m launch.tracking sync"
 
 
