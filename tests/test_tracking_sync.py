@@ -24,7 +24,9 @@ from launch.tracking_files import OfflineRun, read_run, read_runs
 from launch.tracking_rows import histograms
 from launch.tracking_sync import OfflineFiles, Server, synchronise
 
-ONE = STUDY.replace("  RNN:   {delay: one_step}\n  LSTM:  {delay: none}\n", "")  # with one condition
+# with one condition, and nothing to compile
+ONE = STUDY.replace("  RNN:   {delay: one_step}\n  LSTM:  {delay: none}\n", "")
+ONE = ONE.replace("batch_size: 300}", "batch_size: 300, backend: torch}")
 _TO_BE_KILLED = """
 import sys
 from pathlib import Path
@@ -65,7 +67,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     own = {name: value for name, value in os.environ.items() if name != "WANDB_SERVICE"}
     command = [sys.executable, "-c", _TO_BE_KILLED, str(root), ONE]
     process = subprocess.Popen(command, cwd=Path(__file__).parent, env=own)
-    until = time.monotonic() + 90
+    until = time.monotonic() + 250  # only a hang takes that long
     while time.monotonic() < until and process.poll() is None:
         if len(list(root.glob("units/search/*/*/attempts/*/epochs.jsonl"))) > 1:
             break

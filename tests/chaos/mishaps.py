@@ -98,7 +98,7 @@ def no_wandb_server(work: Path, file: Path, plan: StudyPlan, wanted: dict[str, b
     """Online tracking, a login, and nobody at the server's address."""
     into, root = _fresh(work, "no-wandb")
     netrc = work / "netrc"
-    netrc.write_text("machine 127.0.0.1 login user password " + "0" * 40 + "\n")
+    netrc.write_text("machine 127.0.0.1:9 login user password " + "0" * 40 + "\n")
     os.environ.update(NETRC=str(netrc), WANDB_BASE_URL="http://127.0.0.1:9")
     try:
         log = work / "no-wandb.log"
