@@ -74,6 +74,9 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
+    # W&B's service outlives it for a moment, and may still write
+    while subprocess.run(["pgrep", "-f", "--", f"--pid {process.pid}( |$)"], capture_output=True).returncode == 0:
+        time.sleep(0.1)
     return root
 
 
