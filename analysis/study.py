@@ -148,6 +148,11 @@ class StudyInfo:
         """Units of a stage over all conditions."""
         return sum(c.planned[stage] for c in self.conditions)
 
+    @property
+    def repeats(self) -> int:
+        """Independent searches of each condition; 1 without search, and in studies from before there were several."""
+        return int(self.section("search").get("repeats", 1))
+
     def section(self, *keys: str) -> dict[str, Any]:
         """A section of the study file; {} where the study has none."""
         found: Any = self.spec

@@ -20,7 +20,7 @@ from launch.data import FromFiles
 from launch.ending import continue_command, tell_end
 from launch.estimate import estimate
 from launch.executors import Cluster, RayExecutor, Resources
-from launch.folder import create, refuse_foreign, write_study
+from launch.folder import create, refuse_foreign, under_its_scheme, write_study
 from launch.ledger import Ledger
 from launch.lock import DriverLock
 from launch.plan import StudyPlan
@@ -56,7 +56,7 @@ def run_study(
         with RayExecutor(root, mode, _resources(plan), cluster, data=FromFiles(spec.task.settings())) as executor:
             layout = create(root)
             with lock:
-                _look_back(console, plan, layout, lock, stale)
+                plan = _look_back(console, plan, layout, lock, stale)
                 time_left, ledger = TimeLeft(plan, executor.slots), Ledger(root)
                 batches = seed_batches(
                     plan, executor, console, ledger.proposed, lambda text: ledger.event("warning", text)
@@ -108,17 +108,22 @@ def _signals(console: Console, lock: DriverLock, given: Sequence[str]) -> StopSi
     return StopSignals(first, overdue)
 
 
-def _look_back(console: Console, plan: StudyPlan, layout: Layout, lock: DriverLock, stale: Choice | None) -> None:
-    """Deals with what stands in the folder: damaged records, another study, other code or data."""
+def _look_back(console: Console, plan: StudyPlan, layout: Layout, lock: DriverLock, stale: Choice | None) -> StudyPlan:
+    """Deals with what stands in the folder: damaged records, another study, other code or data.
+
+    Returns the plan under the folder's own scheme of proposals.
+    """
     ledger = Ledger(layout.root)
     if lock.took_over:
         ledger.event("warning", f"took the study over from {lock.took_over}")
     told = damaged_study(layout)
     refuse_foreign(layout)
     told += set_damaged_aside(ledger, list(plan.conditions))
+    plan = under_its_scheme(layout, plan)
     told += settle(ledger, plan, code_version(), stale)
     for sentence in told:
         console.print(f"Note: {sentence}", markup=False)
+    return plan
 
 
 def _report(console: Console, root: Path, mode: Mode) -> bool:

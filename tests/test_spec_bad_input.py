@@ -178,6 +178,24 @@ BAD = {
         "final: {seeds: [4, 9, 4]}",
         ["seeds given twice: 4", "final.seeds (line 22)", "give each seed once"],
     ),
+    "no repeat": ("trials: 4", "trials: 4\n  repeats: 0", ["search.repeats (line 12)", "a whole number from 1 to 99"]),
+    "too many repeats": ("trials: 4", "trials: 4\n  repeats: 100", ["search.repeats (line 12)", "1 to 99"]),
+    "half a repeat": ("trials: 4", "trials: 4\n  repeats: 2.5", ["must be a whole number", "search.repeats (line 12)"]),
+    "final seeds that repeats cannot share": (
+        "trials: 4",
+        "trials: 4\n  repeats: 2",
+        ["5 seeds cannot be shared equally by the 2 independent searches", "final.seeds (line 23)", "give 6"],
+    ),
+    "a list of seeds that repeats cannot share": (
+        "seeds_per_trial: 2",
+        "seeds_per_trial: [3, 4, 6]\n  repeats: 5",
+        ["3 seeds cannot be shared equally by the 5", "search.seeds_per_trial (line 12)", "a multiple of 5"],
+    ),
+    "too many seeds for a repeat": (
+        "trials: 4\n  seeds_per_trial: 2",
+        "trials: 4\n  repeats: 5\n  seeds_per_trial: 1001",
+        ["too many seeds for each of several", "search.seeds_per_trial (line 13)", "at most 1000"],
+    ),
     "seed out of range": ("final: {seeds: 5}", "final: {seeds: [2147483648]}", ["seeds out of range: 2147483648"]),
     "final seed used in tuning": (
         "final: {seeds: 5}",

@@ -19,6 +19,8 @@ from glifr.tasks import TASKS
 RULE = "rule"  # the type of our own validation errors; their context has rule, allowed, todo
 MAX_SEED = 2**31 - 1
 MAX_SEEDS = 99_999
+MAX_REPEATS = 99
+SEEDS_OF_A_REPEAT = 1_000  # at most, in each stage, where there are several: 99 x 1,000 keep within MAX_SEEDS
 FAMILIES = tuple(dict.fromkeys(condition.family for condition in CONDITIONS.values()))
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
@@ -169,6 +171,7 @@ Flag = Annotated[bool, Field(description="true or false")]
 Count = Annotated[int, Field(ge=1, description="a whole number from 1")]
 CountFromZero = Annotated[int, Field(ge=0, description="a whole number from 0")]
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED, description=f"a whole number from 0 to {MAX_SEED}")]
+Repeats = Annotated[int, Field(ge=1, le=MAX_REPEATS, description=f"a whole number from 1 to {MAX_REPEATS}")]
 Positive = Annotated[float, Field(gt=0, description="a number above 0")]
 Number = Annotated[float, Field(description="a number")]
 FromZero = Annotated[float, Field(ge=0, description="a number from 0")]
