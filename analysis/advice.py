@@ -24,7 +24,7 @@ def more_seeds(a: Assessment) -> Advice:
     """For the planned contrasts that are inconclusive: the seeds for 80 % power, either way."""
     info = a.results.info
     have = max((c.planned["final"] for c in info.conditions), default=0)
-    open_ = [r for r, j in zip(a.reaches, a.planned, strict=True) if j.verdict == "inconclusive"]
+    open_ = [r for r, j in zip(a.reaches, a.planned, strict=True) if not j.verdict.decided]
     if not a.planned:
         return Advice("No contrast is declared, so there is nothing to plan seeds for.", "")
     if not open_:

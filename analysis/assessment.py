@@ -9,6 +9,7 @@ from functools import cached_property
 
 import pandas as pd
 
+from analysis.alike import Alike, find_alike
 from analysis.contrasts import Judged, all_pairs, judge
 from analysis.factorial import Factorial, factorial
 from analysis.groups import Groups, groups
@@ -70,6 +71,11 @@ class Assessment:
         """Whether neurons fall into groups, a row a condition of GLIFR neurons that are on file."""
         return groups(self.neurons.clustered)
 
+    @cached_property
+    def alike(self) -> tuple[Alike, ...]:
+        """Pairs of conditions that are numerically one network."""
+        return find_alike(self.results)
+
     @property
     def problems(self) -> tuple[str, ...]:
         """Everything that could not be used."""
@@ -79,7 +85,7 @@ class Assessment:
 def assess(results: Results) -> Assessment:
     """Judges a results folder by its declaration."""
     info, declared = results.info, results.info.declaration
-    values, lost = results.final_values(), results.diverged_finals()
+    values = results.unit_values()
     measure = info.measure
 
     def judged(frame: pd.DataFrame, contrasts: Sequence[Contrast]) -> list[Judged]:
@@ -89,6 +95,7 @@ def assess(results: Results) -> Assessment:
             smallest_effect=declared.smallest_effect,
             alpha=declared.alpha,
             higher_is_better=measure.higher_is_better,
+            evidence=info.evidence,
         )
 
     def effects(frame: pd.DataFrame) -> Factorial:
@@ -97,10 +104,13 @@ def assess(results: Results) -> Assessment:
             smallest_effect=declared.smallest_effect,
             alpha=declared.alpha,
             higher_is_better=measure.higher_is_better,
+            levels=info.levels,
+            evidence=info.evidence,
         )
 
     planned = judged(values, declared.contrasts)
-    any_lost, kept = bool(lost.to_numpy().any()), values.mask(lost)
+    any_lost = bool(results.diverged_finals().to_numpy().any())
+    kept = results.unit_values(without_diverged=True)
     chance = measure.chance
     silenced, tuned = results.tables["silencing"], tunings(results)
     return Assessment(

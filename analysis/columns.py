@@ -153,9 +153,18 @@ TABLES: Mapping[str, tuple[Column, ...]] = MappingProxyType(
 
 
 _P = "p of the two-sided sign-flip permutation test"
+_VERDICT = (
+    Column(
+        "verdict",
+        "text",
+        "",
+        "better, worse, equivalent, inconclusive or not testable; empty in a profile that is no evidence",
+    ),
+    Column("verdict_note", "text", "", "what qualifies the verdict"),
+)
 _ESTIMATE = (
-    Column("pairs", "whole", "", "seeds that all its conditions have"),
-    Column("mean", "number", "as recorded", "mean difference within a seed"),
+    Column("pairs", "whole", "", "seeds, or repeats of the search, that all its conditions have"),
+    Column("mean", "number", "as recorded", "mean difference within one of them"),
     Column("sd", "number", "as recorded", "standard deviation of the differences"),
     Column("low", "number", "as recorded", "lower end of the 95 % paired t interval of the mean"),
     Column("high", "number", "as recorded", "upper end"),
@@ -167,8 +176,8 @@ _ESTIMATE = (
     Column("g", "number", "", "Hedges' g, unpaired"),
     Column("superiority", "number", "0 to 1", "chance that a network of the first side is above one of the second"),
     Column("sd_ratio", "number", "", "larger over smaller standard deviation of the two sides"),
-    Column("verdict", "text", "", "better, worse, equivalent or inconclusive"),
-    Column("reason", "text", "", "why there is no test"),
+    *_VERDICT,
+    Column("reason", "text", "", "why something could not be computed"),
 )
 _CONTRAST = (
     Column("contrast", "text", "", "the contrast's name"),
@@ -202,14 +211,19 @@ DERIVED: Mapping[str, tuple[Column, ...]] = MappingProxyType(
             Column(
                 "estimate", "number", "as recorded", "on minus off; for an interaction the difference of differences"
             ),
-            Column("low", "number", "as recorded", "lower end of the 95 % interval (HC3)"),
+            Column("at", "text", "", "the levels of the other parts that it is taken at; empty where at all"),
+            Column("units", "whole", "", "seeds, or repeats of the search, that have all its cells"),
+            Column("low", "number", "as recorded", "lower end of the 95 % t interval of the mean over them"),
             Column("high", "number", "as recorded", "upper end"),
-            Column("eta2", "number", "0 to 1", "partial eta squared, type III, seed as fixed effect"),
-            Column("p", "number", "", "p (HC3)"),
-            Column("p_holm", "number", "", "p after Holm over the seven effects"),
-            Column("p_equivalence", "number", "", "p of two one-sided tests at the smallest effect of interest"),
+            Column("eta2", "number", "0 to 1", "partial eta squared, a description: no test rests on it"),
+            Column("p", "number", "", _P),
+            Column("p_holm", "number", "", "p after Holm over this table"),
+            Column(
+                "p_equivalence", "number", "", "p of two one-sided paired t tests at the smallest effect of interest"
+            ),
             Column("p_equivalence_holm", "number", "", "the same after Holm"),
-            Column("verdict", "text", "", "better, worse, equivalent or inconclusive"),
+            Column("verdict", "text", "", "as in contrasts; of an interaction present instead of better or worse"),
+            Column("verdict_note", "text", "", "what qualifies the verdict; of an interaction its sign"),
         ),
         "contrasts": (*_CONTRAST, *_ESTIMATE),
         "pairs": (*_CONTRAST, *_ESTIMATE),
@@ -254,10 +268,13 @@ DERIVED: Mapping[str, tuple[Column, ...]] = MappingProxyType(
             Column("margin", "number", "as recorded", "within plus or minus this the two count as equivalent"),
             Column("p", "number", "", "p of Welch's t test"),
             Column("p_holm", "number", "", "p after Holm over this table"),
-            Column("p_equivalence", "number", "", "p of the two one-sided Welch tests at the margin, not adjusted"),
-            Column("verdict", "text", "", "equivalent, differs or inconclusive"),
+            Column("p_equivalence", "number", "", "p of the two one-sided Welch tests at the margin"),
+            Column("p_equivalence_holm", "number", "", "the same after Holm over this table"),
+            Column("verdict", "text", "", "better, worse, equivalent, inconclusive or not testable"),
+            Column("verdict_note", "text", "", "what qualifies the verdict"),
             Column("reason", "text", "", "why there is no test"),
             Column("other_settings", "text", "", "settings that are not the published ones, separated by semicolons"),
+            Column("would_pass", "text", "", "other published conditions within the margin of this one, semicolons"),
         ),
         "power": (
             Column("contrast", "text", "", "the contrast's name"),

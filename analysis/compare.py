@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,8 @@ from analysis.intervals import LEVEL
 from analysis.load import Results
 from analysis.report import environment, packaged
 from analysis.sheets import Cell, Head, Sheet
-from analysis.verdicts import RULE, Verdict, verdict
+from analysis.sheets.sheet import rule_words, verdict_cell
+from analysis.verdicts import WITHHELD, Family, Numbers, Verdict, verdict
 from glifr.records import InputError, Problem
 
 
@@ -50,6 +52,11 @@ class Comparison:
     alone: list[str]
     apart: list[str]
 
+    @property
+    def evidence(self) -> bool:
+        """Whether the profiles of both are evidence: else there is no verdict."""
+        return self.this.info.evidence and self.other.info.evidence
+
     def texts(self) -> pd.DataFrame:
         """The comparison for a terminal: all cells text."""
         sheet = comparison_sheet(self)
@@ -71,31 +78,45 @@ def compare(this: Results, other: Results) -> Comparison:
     if not shared:
         rule = "these studies have no condition in common"
         raise InputError(Problem(rule, "--compare", ", ".join(theirs.names), f"one or more of {', '.join(mine.names)}"))
-    a, b = this.final_values(), other.final_values()
-    measured = [_measured(a[n].dropna().to_numpy(), b[n].dropna().to_numpy(), mine.smallest_effect) for n in shared]
-    p, q = holm([m[4] for m in measured]), holm([m[5] for m in measured])
-    rows = []
-    for i, name in enumerate(shared):
-        estimate, low, high, reason, raw, _ = measured[i]
-        x, y = a[name].dropna(), b[name].dropna()
-        found = verdict(estimate, float(p[i]), float(q[i]), mine.declaration.alpha, mine.measure.higher_is_better)
-        means = (float(x.mean()), float(y.mean()))
-        rows.append(
-            Row(name, len(x), len(y), *means, estimate, low, high, raw, float(p[i]), float(q[i]), found, reason)
-        )
+    rows = _judged(this, other, shared)
     alone = [n for n in (*mine.names, *theirs.names) if n not in shared]
     return Comparison(this, other, rows, alone, _apart(this, other))
 
 
-def _measured(a: np.ndarray, b: np.ndarray, margin: float) -> tuple[float, float, float, str, float, float]:
-    reason = obstacle(a, b)
-    difference = float(a.mean() - b.mean()) if len(a) and len(b) else float("nan")
-    if reason:
-        nan = float("nan")
-        return difference, nan, nan, reason, nan, nan
+def _judged(this: Results, other: Results, shared: list[str]) -> list[Row]:
+    """A row a shared condition; Welch's test has no smallest p."""
+    info, a, b = this.info, this.unit_values(), other.unit_values()
+    raw = [_measured(n, a[n].dropna().to_numpy(), b[n].dropna().to_numpy(), info.smallest_effect) for n in shared]
+    p, q = holm([r.p for r in raw]), holm([r.p_equivalence_holm for r in raw])
+    tests = int(np.isfinite(p).sum())
+    family = Family(tests, info.declaration.alpha, info.measure.higher_is_better, info.evidence and other.info.evidence)
+    rows = []
+    for r, one, two in zip(raw, p, q, strict=True):
+        found = Numbers(r.low, r.high, info.smallest_effect, float(one), float(two), reason=r.reason)
+        rows.append(replace(r, p_holm=float(one), p_equivalence_holm=float(two), verdict=verdict(found, family)))
+    return rows
+
+
+def _measured(name: str, a: np.ndarray, b: np.ndarray, margin: float) -> Row:
+    """The row before correction: p_equivalence_holm is still the raw one."""
     estimate, error, df = welch(a, b)
     half = float(stats.t.ppf((1 + LEVEL) / 2, df)) * error
-    return estimate, estimate - half, estimate + half, "", welch_p(a, b), equivalence_from(estimate, error, df, margin)
+    means = [float(x.mean()) if len(x) else math.nan for x in (a, b)]
+    return Row(
+        condition=name,
+        n=len(a),
+        n_other=len(b),
+        mean=means[0],
+        mean_other=means[1],
+        difference=means[0] - means[1],
+        low=estimate - half,
+        high=estimate + half,
+        p=welch_p(a, b),
+        p_holm=math.nan,
+        p_equivalence_holm=equivalence_from(estimate, error, df, margin),
+        verdict=WITHHELD,
+        reason=obstacle(a, b),
+    )
 
 
 def _apart(this: Results, other: Results) -> list[str]:
@@ -126,7 +147,7 @@ def comparison_sheet(c: Comparison) -> Sheet:
     rows = [
         [
             Cell(r.condition, condition=by_name[r.condition]),
-            Cell(r.verdict, verdict=r.verdict),
+            verdict_cell(r.verdict),
             *(Cell(text.number(v * measure.scale, measure.decimals)) for v in (r.mean, r.mean_other)),
             Cell(text.number(r.difference * measure.scale, measure.decimals, sign=True)),
             Cell(wording.between(r.low, r.high, measure), r.reason),
@@ -139,8 +160,9 @@ def comparison_sheet(c: Comparison) -> Sheet:
     caption = (
         f"{measure.axis[0].upper()}{measure.axis[1:]}: means of this study and of the other, this minus other with "
         f"its 95 % Welch interval. Networks of two studies are not paired. Holm: over the {len(rows)} conditions. "
-        f"Equivalence: two one-sided Welch tests at ±{near}. Verdict: {RULE}."
+        f"Equivalence: two one-sided Welch tests at ±{near}, Holm over them too."
     )
+    caption += rule_words(c.this.info) if c.evidence else ""
     return Sheet("comparison", "Conditions of both studies", caption, heads, rows)
 
 
@@ -159,9 +181,9 @@ def write_comparison(root: Path, c: Comparison) -> list[Path]:
             sheet=comparison_sheet(c),
             apart=text.listed(c.apart),
             alone=text.listed(c.alone),
-            quick=not (c.this.info.evidence and c.other.info.evidence),
+            quick=not c.evidence,
         )
     )
-    rows = pd.DataFrame([vars(r) for r in c.rows])
+    rows = pd.DataFrame([{**vars(r), "verdict": r.verdict.word, "verdict_note": r.verdict.note} for r in c.rows])
     csv = rows.to_csv(index=False, lineterminator="\n").encode()
     return [write_whole(root / "comparison.html", page.encode()), write_whole(root / "comparison.csv", csv)]

@@ -7,22 +7,24 @@ from functools import lru_cache
 
 import numpy as np
 
+from analysis.intervals import ROUNDING
+
 EXACT_UP_TO = 16
 DRAWS = 20_000
 _CHUNK = 4096
 
 
 def sign_flip_p(differences: Sequence[float] | np.ndarray) -> float:
-    """Two-sided p of the paired sign-flip permutation test of the mean difference [n]; NaN where all are equal.
+    """Two-sided p of the paired sign-flip permutation test of the mean difference [n]; NaN below two, or not finite.
 
     Exact to n = 16; above, 20,000 draws and (b + 1) / (m + 1). The draws are fixed, and rows are sorted first, so that
-    equal data give equal p in any order.
+    equal data give equal p in any order. It needs no spread: equal differences give the smallest p, zeros 1.
     """
     d = np.sort(np.asarray(differences, dtype=np.float64))
-    if len(d) < 2 or not np.isfinite(d).all() or d[0] == d[-1]:
+    if len(d) < 2 or not np.isfinite(d).all():
         return float("nan")
     # rounding must not part sums that are equal by symmetry
-    bound = abs(d.sum()) * (1 - 1e-12) - 1e-300
+    bound = abs(d.sum()) - ROUNDING * np.abs(d).sum()
     if len(d) <= EXACT_UP_TO:
         return _at_least(d, bound, np.arange(1 << len(d))) / (1 << len(d))
     extreme = sum(int((np.abs(signs @ d) >= bound).sum()) for signs in _chunks(_signs(len(d))))

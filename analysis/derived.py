@@ -12,6 +12,7 @@ from analysis.cautions import Caution
 from analysis.columns import DERIVED, DTYPES
 from analysis.contrasts import Judged
 from analysis.neurons import ClusteredNetwork
+from analysis.verdicts import Verdict
 
 Row = Mapping[str, Any]
 
@@ -20,7 +21,7 @@ def derived_tables(a: Assessment, found: list[Caution]) -> dict[str, pd.DataFram
     """The tables of `columns.DERIVED`, numbers as recorded (accuracy as a share of 1)."""
     rows: dict[str, Iterable[Row]] = {
         "conditions": (_condition(a, i) for i in range(len(a.performances))),
-        "factorial": (_picked("factorial", e, effect=e.name) for e in a.factorial.effects),
+        "factorial": (_picked("factorial", e, effect=e.name, **_verdict(e.verdict)) for e in a.factorial.effects),
         "contrasts": (_contrast("contrasts", j) for j in a.planned),
         "pairs": (_contrast("pairs", j) for j in a.pairs),
         "silenced_networks": (_picked("silenced_networks", row) for row in a.kept.itertuples()),
@@ -79,6 +80,8 @@ def _published(a: Assessment) -> Iterator[Row]:
             published_mean=theirs.mean,
             published_sd=theirs.sd,
             other_settings="; ".join(b.other_settings(row.condition)) if b else "",
+            would_pass="; ".join(b.would_pass[row.condition]) if b else "",
+            **_verdict(row.verdict),
         )
 
 
@@ -107,4 +110,9 @@ def _contrast(table: str, j: Judged) -> Row:
         sd=t.sd,
         low=t.low,
         high=t.high,
+        **_verdict(j.verdict),
     )
+
+
+def _verdict(found: Verdict) -> Row:
+    return {"verdict": found.word, "verdict_note": found.note}

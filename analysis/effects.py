@@ -12,6 +12,8 @@ from typing import TypeAlias
 import numpy as np
 from scipy import stats
 
+from analysis.intervals import constant
+
 Values: TypeAlias = Sequence[float] | np.ndarray
 _NAN = float("nan")
 
@@ -28,7 +30,7 @@ def obstacle(*groups: Values) -> str:
         return "fewer than two networks"
     if not all(np.isfinite(x).all() for x in arrays):
         return "a value is missing or not finite"
-    if any(x[0] == x[-1] for x in arrays):
+    if any(constant(x) for x in arrays):
         return "all values are equal"
     return ""
 

@@ -1,61 +1,44 @@
-"""The eight GLIFR conditions as a 2 x 2 x 2 factorial: after-spike currents, start, learned.
+"""The study's conditions as a factorial of the neuron's parts: one contrast per unit for each effect.
 
-Least squares with sum coding (-1, +1) and the seed as a fixed effect. In that coding the type III sum of squares of a
-term is b^2 / (X'X)^-1_jj. p and intervals take HC3 standard errors, which do not assume equal spread.
+For an effect every unit that has all its cells gives one number, the signed mean over them; these numbers are judged as
+a planned contrast is. No regression over all networks: those of one seed share weights, thresholds or a source network
+in some conditions only, so they are neither independent nor shifted by one common amount.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
-from analysis.comparisons import holm
-from analysis.effects import equivalence_from
-from analysis.intervals import LEVEL
+from analysis.contrasts import Judged, Question, judge
 from analysis.text import listed
-from analysis.verdicts import Verdict, verdict
+from analysis.verdicts import Verdict
 from glifr.conditions import CONDITIONS
+from glifr.records import Contrast
 
-FACTORS = ("after-spike currents", "heterogeneous start", "learned neurons")
-TERMS: tuple[tuple[str, ...], ...] = tuple(t for size in (1, 2, 3) for t in combinations(FACTORS, size))
+Levels = Mapping[str, Mapping[str, int]]
+Cells = dict[tuple[int, ...], str]
 _NAN = float("nan")
-
-
-def levels(condition: str) -> tuple[int, int, int] | None:
-    """-1 or +1 on each of `FACTORS`; None for a condition that is not of the factorial."""
-    known = CONDITIONS.get(condition)
-    if known is None or known.start is None:
-        return None
-    on = (known.num_ascs > 0, known.start == "heterogeneous", known.learned)
-    return (1 if on[0] else -1, 1 if on[1] else -1, 1 if on[2] else -1)
-
-
-CELLS = tuple(name for name in CONDITIONS if levels(name) is not None)
 
 
 @dataclass(frozen=True)
 class Effect:
-    """One of the seven effects, in the recorded unit.
+    """One effect, in the recorded unit.
 
-    estimate: on minus off for a single factor; for an interaction the difference of differences. eta2: partial, from
-    type III sums of squares. p: HC3; p_holm, p_equivalence_holm: over the seven.
+    judged: over all its cells; its estimate is on minus off for a single factor, for an interaction the difference of
+    differences. eta2: partial, a description and no test; NaN in an incomplete factorial. at: the levels of the other
+    factors that it is averaged over, where those are not all that there are; '' else.
     """
 
     factors: tuple[str, ...]
-    estimate: float
-    low: float
-    high: float
+    judged: Judged
     eta2: float
-    p: float
-    p_holm: float
-    p_equivalence: float
-    p_equivalence_holm: float
-    verdict: Verdict
+    at: str = ""
 
     @property
     def name(self) -> str:
@@ -66,98 +49,193 @@ class Effect:
         """Whether it is a main effect."""
         return len(self.factors) == 1
 
+    @property
+    def estimate(self) -> float:
+        return self.judged.interval.mean
+
+    @property
+    def low(self) -> float:
+        """The lower end of the 95 % interval of the estimate."""
+        return self.judged.interval.low
+
+    @property
+    def high(self) -> float:
+        """The upper end of the 95 % interval of the estimate."""
+        return self.judged.interval.high
+
+    @property
+    def units(self) -> int:
+        """How many units have all its cells."""
+        return self.judged.interval.n
+
+    @property
+    def p(self) -> float:
+        return self.judged.p
+
+    @property
+    def p_holm(self) -> float:
+        """p after Holm over the effects."""
+        return self.judged.p_holm
+
+    @property
+    def p_equivalence(self) -> float:
+        return self.judged.p_equivalence
+
+    @property
+    def p_equivalence_holm(self) -> float:
+        """The p of equivalence after Holm over the effects."""
+        return self.judged.p_equivalence_holm
+
+    @property
+    def verdict(self) -> Verdict:
+        return self.judged.verdict
+
 
 @dataclass(frozen=True)
 class Factorial:
-    """effects: seven, or none with the `reason`. networks, seeds, df: what they rest on. dropped: seeds left out."""
+    """effects: those that the cells can test, or none with the `reason`. cells: the conditions that they rest on.
+
+    untested: effects whose cells the study lacks. incomplete: units that lack a cell of some effect.
+    """
 
     effects: tuple[Effect, ...]
-    networks: int
-    seeds: int
-    df: int
+    cells: tuple[str, ...] = ()
+    untested: tuple[str, ...] = ()
+    incomplete: tuple[int, ...] = ()
     reason: str = ""
-    dropped: tuple[int, ...] = ()
+
+
+def published_levels(names: Sequence[str]) -> Levels:
+    """The levels of those of `names` that are published conditions of the factorial."""
+    found = {name: CONDITIONS[name].levels for name in names if name in CONDITIONS}
+    return {name: levels for name, levels in found.items() if levels is not None}
 
 
 def factorial(
-    values: pd.DataFrame, *, smallest_effect: float, alpha: float = 0.05, higher_is_better: bool = True
+    values: pd.DataFrame,
+    *,
+    smallest_effect: float,
+    alpha: float = 0.05,
+    higher_is_better: bool = True,
+    levels: Levels | None = None,
+    evidence: bool = True,
 ) -> Factorial:
-    """The seven effects.
+    """The effects that the conditions can test, in one family.
 
-    values: a row a seed, a column a condition; columns that are not of the factorial are left out, NaN where there is
-    no network. A seed with a single network says nothing of any effect and is dropped.
+    values: a row a unit, a column a condition, NaN where there is no network. levels: -1 or 1 on each factor, by
+    condition; None: those of the published conditions. Columns without levels are left out, and conditions without any
+    value count as missing. evidence: False withholds every verdict.
     """
-    lacking = [name for name in CELLS if name not in values.columns or values[name].notna().sum() == 0]
-    if lacking:
-        return Factorial(
-            (), 0, 0, 0, f"the factorial needs all eight GLIFR conditions; without a network: {listed(lacking)}"
-        )
-    wide = values.sort_index()[list(CELLS)].astype("float64")
-    lonely = wide.notna().sum(axis=1) < 2
-    used = wide[~lonely]
-    long = used.stack().dropna()
-    y, x = long.to_numpy(dtype=np.float64), _design(long.index, list(used.index))
-    found = Factorial((), len(y), len(used), len(y) - x.shape[1], "", tuple(int(s) for s in wide.index[lonely]))
-    if found.df < 1 or np.linalg.matrix_rank(x) < x.shape[1]:
-        return replace(found, reason="too few networks for seven effects and their error")
-    effects = _effects(y, x, found.df, smallest_effect)
-    if not effects:
-        return replace(found, reason="the networks leave no error to test against")
-    p, q = holm([e.p for e in effects]), holm([e.p_equivalence for e in effects])
-    judged = (
-        replace(
-            e,
-            p_holm=float(a),
-            p_equivalence_holm=float(b),
-            verdict=verdict(e.estimate, float(a), float(b), alpha, higher_is_better),
-        )
-        for e, a, b in zip(effects, p, q, strict=True)
+    known = published_levels(list(values.columns)) if levels is None else levels
+    known = {name: own for name, own in known.items() if name in values.columns and values[name].notna().any()}
+    if not known:
+        return Factorial((), reason="no condition of the factorial has a network")
+    factors = tuple(dict.fromkeys(factor for own in known.values() for factor in own))
+    cells, reason = _cells(known, factors)
+    if reason:
+        return Factorial((), reason=reason)
+    asked, untested = _questions(cells, factors)
+    if not any(question.interaction for question, _, _ in asked):
+        reason = f"no two parts of the neuron are crossed by {listed(list(known))}: that takes four conditions"
+        return Factorial((), tuple(cells.values()), untested, reason=reason)
+    judged = judge(
+        values,
+        [question for question, _, _ in asked],
+        smallest_effect=smallest_effect,
+        alpha=alpha,
+        higher_is_better=higher_is_better,
+        evidence=evidence,
     )
-    return replace(found, effects=tuple(judged))
+    sizes = _eta2(values, cells, factors)
+    effects = tuple(
+        Effect(term, found, sizes.get(term, _NAN), at) for found, (_, term, at) in zip(judged, asked, strict=True)
+    )
+    lacking = {unit for found in judged for unit in found.unpaired}
+    return Factorial(effects, tuple(cells.values()), untested, tuple(sorted(lacking)))
 
 
-def _design(rows: pd.Index, seeds: list[int]) -> np.ndarray:
-    """[N, 1 + 7 + seeds - 1]: intercept, terms in the order of `TERMS`, seeds in sum coding."""
-    place = {seed: i for i, seed in enumerate(seeds)}
-    x = np.zeros((len(rows), 8 + len(seeds) - 1))
-    for i, (seed, name) in enumerate(rows):
-        on = dict(zip(FACTORS, levels(name) or (), strict=True))
-        x[i, :8] = [1, *(math.prod(on[factor] for factor in term) for term in TERMS)]
-        if place[seed] < len(seeds) - 1:
-            x[i, 8 + place[seed]] = 1
-        else:
-            x[i, 8:] = -1
-    return x
+def _cells(known: Levels, factors: tuple[str, ...]) -> tuple[Cells, str]:
+    """The condition at each combination of levels; or why there is no telling which."""
+    partial = [name for name, own in known.items() if set(own) != set(factors)]
+    if partial:
+        return {}, f"without a level on some of {listed(factors)}: {listed(partial)}"
+    found: dict[tuple[int, ...], list[str]] = {}
+    for name, own in known.items():
+        found.setdefault(tuple(own[factor] for factor in factors), []).append(name)
+    twins = [f"{listed(names)} ({_place(factors, at)})" for at, names in found.items() if len(names) > 1]
+    if twins:
+        return {}, f"only one condition can be a cell, and these have the same levels: {'; '.join(twins)}"
+    return {at: names[0] for at, names in found.items()}, ""
 
 
-def _effects(y: np.ndarray, x: np.ndarray, df: int, smallest_effect: float) -> list[Effect]:
-    inverse = np.linalg.inv(x.T @ x)
-    beta = inverse @ x.T @ y
-    residual = y - x @ beta
-    leverage = np.einsum("ij,jk,ik->i", x, inverse, x)
-    error_ss = float(residual @ residual)
-    if error_ss <= 1e-24 * max(1.0, float(y @ y)) or leverage.max() > 1 - 1e-9:
-        return []
-    weighted = x * (residual / (1 - leverage))[:, None]
-    errors = np.sqrt(np.diag(inverse @ (weighted.T @ weighted) @ inverse))
-    quantile = float(stats.t.ppf((1 + LEVEL) / 2, df))
-    found = []
-    for j, term in enumerate(TERMS, 1):
-        scale = 2.0 ** len(term)
-        estimate, error = scale * float(beta[j]), scale * float(errors[j])
-        ss = float(beta[j] ** 2 / inverse[j, j])
-        found.append(
-            Effect(
-                factors=term,
-                estimate=estimate,
-                low=estimate - quantile * error,
-                high=estimate + quantile * error,
-                eta2=ss / (ss + error_ss),
-                p=float(2 * stats.t.sf(abs(estimate) / error, df)),
-                p_holm=_NAN,
-                p_equivalence=equivalence_from(estimate, error, df, smallest_effect),
-                p_equivalence_holm=_NAN,
-                verdict="inconclusive",
-            )
-        )
-    return found
+def _place(factors: Sequence[str], at: Sequence[int]) -> str:
+    """'after-spike currents on, learned neurons off'."""
+    return ", ".join(f"{factor} {'on' if level > 0 else 'off'}" for factor, level in zip(factors, at, strict=True))
+
+
+def _terms(factors: tuple[str, ...]) -> list[tuple[str, ...]]:
+    return [term for size in range(1, len(factors) + 1) for term in combinations(factors, size)]
+
+
+def _questions(
+    cells: Cells, factors: tuple[str, ...]
+) -> tuple[list[tuple[Question, tuple[str, ...], str]], tuple[str, ...]]:
+    """What the cells can ask: (question, term, at what levels of the other factors); and names of what they cannot.
+
+    A block is the cells that agree on all factors but those of the term. An effect is averaged over the blocks that
+    have all their cells, so that nothing else differs between its two sides.
+    """
+    asked, untested = [], []
+    for term in _terms(factors):
+        inside = [factor in term for factor in factors]
+        blocks: dict[tuple[int, ...], list[tuple[int, ...]]] = {}
+        for at in cells:
+            blocks.setdefault(tuple(v for v, own in zip(at, inside, strict=True) if not own), []).append(at)
+        whole = {others: own for others, own in blocks.items() if len(own) == 2 ** len(term)}
+        name = " × ".join(term)
+        if not whole:
+            untested.append(name)
+            continue
+        sides: dict[int, list[str]] = {1: [], -1: []}
+        for at in (at for own in whole.values() for at in own):
+            sides[math.prod(v for v, own in zip(at, inside, strict=True) if own)].append(cells[at])
+        contrast = Contrast(name, tuple(sides[1]), tuple(sides[-1]))
+        others = [factor for factor in factors if factor not in term]
+        question = Question(contrast, 2.0 ** (len(term) - 1), interaction=len(term) > 1)
+        asked.append((question, term, _where(list(whole), others)))
+    return asked, tuple(untested)
+
+
+def _where(blocks: Sequence[tuple[int, ...]], others: Sequence[str]) -> str:
+    """In words, at which levels of the other factors an effect is taken; '' where at all."""
+    if len(blocks) == 2 ** len(others):
+        return ""
+    ranges = [{block[i] for block in blocks} for i in range(len(others))]
+    if len(blocks) == math.prod(len(found) for found in ranges):
+        fixed = [(factor, found) for factor, found in zip(others, ranges, strict=True) if len(found) == 1]
+        return _place([factor for factor, _ in fixed], [next(iter(found)) for _, found in fixed])
+    return "; ".join(_place(others, block) for block in blocks)
+
+
+def _eta2(values: pd.DataFrame, cells: Cells, factors: tuple[str, ...]) -> dict[tuple[str, ...], float]:
+    """Partial eta squared of each term with the unit as a factor of its own, over the units that have every cell.
+
+    That layout is balanced, so type III sums of squares are plain ones. Empty where a cell is missing or nothing is
+    left for the error.
+    """
+    varying = [i for i in range(len(factors)) if len({at[i] for at in cells}) == 2]
+    if len(cells) != 2 ** len(varying):
+        return {}
+    signs = np.array(list(cells))
+    y = values[list(cells.values())].dropna().to_numpy(dtype=np.float64)
+    if len(y) < 2:
+        return {}
+    centred = y - y.mean(axis=1, keepdims=True)
+    squares = {}
+    for term in _terms(tuple(factors[i] for i in varying)):
+        weights = np.prod([signs[:, factors.index(factor)] for factor in term], axis=0)
+        squares[term] = float(y.size * np.mean(centred @ weights / len(cells)) ** 2)
+    error = float((centred**2).sum()) - sum(squares.values())
+    if error <= 1e-12 * float((y**2).sum()):
+        return {}
+    return {term: square / (square + error) for term, square in squares.items()}

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from analysis import wording
+from analysis.alike import alike_pairs, no_finding, repeated
 from analysis.assessment import Assessment
 from analysis.cautions import Caution
 from analysis.factorial import Effect
-from analysis.published import Likeness
 from analysis.published.words import differs_sentence, equivalent_sentence
 from analysis.text import count, listed
-from analysis.verdicts import VERDICTS, Verdict
+from analysis.verdicts import WORDS, Verdict, Word
 
 State = Literal["yes", "partly", "no"]
 _FEWEST = 5  # networks: below, no test of a family can succeed
@@ -34,7 +34,7 @@ class Light:
 class Finding:
     """A sentence that a verdict stands behind. row: id of the table row with its numbers."""
 
-    verdict: Verdict | Likeness
+    verdict: Verdict
     text: str
     row: str
 
@@ -60,15 +60,17 @@ def findings(a: Assessment) -> list[Finding]:
         return []
     info = a.results.info
     measure, smallest = info.measure, info.smallest_effect
+    alike = alike_pairs(a)
+    again = repeated([j.contrast for j in a.planned], alike)
     found = [
         Finding(e.verdict, wording.effect_sentence(e, measure, smallest), effect_row(i))
         for i, e in enumerate(a.factorial.effects)
-        if e.verdict != "inconclusive"
+        if e.verdict.decided
     ]
     found += [
         Finding(j.verdict, wording.contrast_sentence(j, measure, smallest), contrast_row(i))
         for i, j in enumerate(a.planned)
-        if j.verdict != "inconclusive"
+        if j.verdict.decided and not no_finding(j.contrast, alike) and j.contrast.name not in again
     ]
     return found + _beside(a)
 
@@ -79,8 +81,8 @@ def _beside(a: Assessment) -> list[Finding]:
     if b is None:
         return []
     found = []
-    for verdict, sentence in (("equivalent", equivalent_sentence), ("differs", differs_sentence)):
-        rows = [r for r in b.same if r.verdict == verdict]
+    for different, sentence in ((False, equivalent_sentence), (True, differs_sentence)):
+        rows = [r for r in b.same if r.verdict.decided and r.verdict.different is different]
         if rows:
             found.append(Finding(rows[0].verdict, sentence(b, rows), published_row(b.rows.index(rows[0]))))
     return found
@@ -104,10 +106,10 @@ def answer(a: Assessment) -> str:
 def _of_parts(effects: Sequence[Effect], a: Assessment) -> str:
     """Of the three parts of the neuron: which make a real difference, which none that matters, which are open."""
     info = a.results.info
-    groups: dict[Verdict, list[str]] = {v: [] for v in VERDICTS}
+    groups: dict[Word, list[str]] = {word: [] for word in WORDS}
     for effect in effects:
         shown = wording.amount(effect.estimate, info.measure)
-        groups[effect.verdict].append(f"{effect.factors[0]} ({shown})")
+        groups[effect.verdict.word].append(f"{effect.factors[0]} ({shown})")
     near = wording.margin(info.smallest_effect, info.measure)
     parts = []
     if groups["better"]:
@@ -117,8 +119,9 @@ def _of_parts(effects: Sequence[Effect], a: Assessment) -> str:
     if groups["equivalent"]:
         many = _verb(groups["equivalent"], "makes", "make")
         parts.append(f"{listed(groups['equivalent'])} {many} no difference that matters (±{near})")
-    if groups["inconclusive"]:
-        parts.append(f"{listed(groups['inconclusive'])} {_verb(groups['inconclusive'], 'stays', 'stay')} open")
+    open_ = groups["inconclusive"] + groups["not testable"]
+    if open_:
+        parts.append(f"{listed(open_)} {_verb(open_, 'stays', 'stay')} open")
     return f"On {info.task.title}, of the neuron's three parts and by {info.measure.label}: {'; '.join(parts)}."
 
 
@@ -128,8 +131,8 @@ def _verb(subjects: list[str], one: str, many: str) -> str:
 
 
 def _counted(verdicts: Iterable[Verdict]) -> str:
-    found = list(verdicts)
-    return listed([f"{found.count(v)} {v}" for v in VERDICTS if v in found])
+    found = [v.word for v in verdicts]
+    return listed([f"{found.count(word)} {word}" for word in WORDS if word in found])
 
 
 def lights(a: Assessment, found: Sequence[Caution]) -> list[Light]:

@@ -12,7 +12,13 @@ from scipy import stats
 LEVEL = 0.95
 BOOTSTRAP_FROM = 10  # networks; below, a bootstrap interval of the IQM covers too little
 DRAWS = 5_000
+ROUNDING = 1e-10  # of the largest value: what is closer together is apart by rounding alone
 SHOWN_FROM = 5  # below, figures show the dots and their range only: three dots say more than a bar over them
+
+
+def constant(values: np.ndarray) -> bool:
+    """Whether values [n], n > 0, are equal but for rounding: then nothing that needs a spread can be computed."""
+    return bool(np.ptp(values) <= ROUNDING * np.abs(values).max())
 
 
 @dataclass(frozen=True)
@@ -41,7 +47,7 @@ def t_interval(values: Sequence[float] | np.ndarray, level: float = LEVEL) -> Me
     mean = float(x.mean())
     if len(x) == 1:
         return MeanInterval(1, mean, nan, nan, nan, "one network has no spread")
-    if x[0] == x[-1]:
+    if constant(x):
         return MeanInterval(len(x), mean, 0.0, nan, nan, "all values are equal")
     sd = float(x.std(ddof=1))
     half = float(stats.t.ppf((1 + level) / 2, len(x) - 1)) * sd / np.sqrt(len(x))
@@ -71,7 +77,7 @@ def iqm_interval(values: Sequence[float] | np.ndarray, level: float = LEVEL, dra
     middle = float(stats.trim_mean(x, 0.25))
     if len(x) < BOOTSTRAP_FROM:
         return MiddleInterval(len(x), middle, nan, nan, f"fewer than {BOOTSTRAP_FROM} networks")
-    if x[0] == x[-1]:
+    if constant(x):
         return MiddleInterval(len(x), middle, nan, nan, "all values are equal")
     again = np.sort(x[_resamples(len(x), draws)], axis=1)
     cut = int(0.25 * len(x))

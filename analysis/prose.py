@@ -150,9 +150,9 @@ def _statistics(a: Assessment) -> str:
     ]
     if a.factorial.effects:
         parts.append(
-            "The eight GLIFR conditions were analysed as a 2 × 2 × 2 factorial by least squares with sum coding and "
-            "the seed as a fixed effect: partial η² from type III sums of squares, p and intervals with HC3 standard "
-            "errors, Holm-adjusted over the seven effects."
+            f"{count(len(a.factorial.cells), 'condition')} were analysed as a factorial: for each effect the signed "
+            f"mean over its cells within every {info.unit} that has them all, tested as a contrast is and "
+            f"Holm-adjusted over the {count(len(a.factorial.effects), 'effect')}."
         )
     if a.planned:
         exact = f"all sign patterns up to {EXACT_UP_TO} pairs, else {DRAWS:,} random ones"

@@ -68,11 +68,11 @@ def contrast_errors(seeds: int, studies: int, seed: int = SEED) -> tuple[float, 
     rng = np.random.default_rng([seed, seeds, 2])
     wrong = {"different": 0, "equivalent": 0}
     for _ in range(studies):
-        verdicts = {j.verdict for j in judge(study(rng, seeds), contrasts, smallest_effect=_SMALLEST)}
+        verdicts = {j.verdict.word for j in judge(study(rng, seeds), contrasts, smallest_effect=_SMALLEST)}
         wrong["different"] += bool(verdicts & {"better", "worse"})
         apart = study(rng, seeds, {"LHetA": -_SMALLEST})
         against = [j for j in judge(apart, contrasts, smallest_effect=_SMALLEST) if j.contrast.minus == ("LHetA",)]
-        wrong["equivalent"] += any(j.verdict == "equivalent" for j in against)
+        wrong["equivalent"] += any(j.verdict.word == "equivalent" for j in against)
     return wrong["different"] / studies, wrong["equivalent"] / studies
 
 
@@ -80,7 +80,7 @@ def factorial_errors(seeds: int, studies: int, seed: int = SEED) -> float:
     """Without any effect: the share of studies in which one of the seven effects is called better or worse."""
     rng = np.random.default_rng([seed, seeds, 3])
     found = (factorial(study(rng, seeds), smallest_effect=_SMALLEST) for _ in range(studies))
-    return float(np.mean([any(e.verdict in ("better", "worse") for e in f.effects) for f in found]))
+    return float(np.mean([any(e.verdict.different for e in f.effects) for f in found]))
 
 
 def factorial_power(seeds: int, effect: float, studies: int, seed: int = SEED) -> float:
@@ -88,7 +88,7 @@ def factorial_power(seeds: int, effect: float, studies: int, seed: int = SEED) -
     rng = np.random.default_rng([seed, seeds, 4])
     effects = {name: effect for name, c in CONDITIONS.items() if c.num_ascs}
     found = (factorial(study(rng, seeds, effects), smallest_effect=SPREAD / 20).effects[0] for _ in range(studies))
-    return float(np.mean([e.verdict == "better" for e in found]))
+    return float(np.mean([e.verdict.word == "better" for e in found]))
 
 
 def _lines(studies: int) -> Iterator[str]:

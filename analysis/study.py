@@ -93,7 +93,10 @@ class TaskInfo:
 
 @dataclass(frozen=True)
 class ConditionInfo:
-    """One condition of a study, in the study's order. style: its colour and marker."""
+    """One condition of a study, in the study's order. style: its colour and marker.
+
+    levels: -1 or 1 on each factor that the study crosses; None for a condition outside the factorial.
+    """
 
     name: str
     hidden_size: int
@@ -101,6 +104,7 @@ class ConditionInfo:
     delay_steps: int | None
     features: Mapping[str, str]
     difference: str
+    levels: Mapping[str, int] | None
     planned: Mapping[Stage, int]
     space: Mapping[str, Mapping[str, Any]]
 
@@ -115,7 +119,8 @@ class StudyInfo:
     """What was planned.
 
     spec: the resolved study file. declaration: how the conditions are judged; history: what study.json records of it
-    (hash, declared_at, final_results), oldest first, empty for a study from before declarations.
+    (hash, declared_at, final_results), oldest first, empty for a study from before declarations. alike: pairs of
+    conditions that were numerically one network before the start.
     """
 
     name: str
@@ -128,6 +133,7 @@ class StudyInfo:
     spec: Mapping[str, Any]
     declaration: Declaration
     history: tuple[Mapping[str, Any], ...]
+    alike: tuple[tuple[str, str], ...] = ()
 
     @property
     def measure(self) -> Measure:
@@ -140,6 +146,21 @@ class StudyInfo:
         return self.declaration.smallest_effect
 
     @property
+    def repeats(self) -> int:
+        """How often each condition's search is made, independently of the others."""
+        return int(self.section("search").get("repeats") or 1)
+
+    @property
+    def unit(self) -> str:
+        """What is independent of all others: a repeat of the search, or in a study without repeats a seed."""
+        return "repeat" if self.repeats > 1 else "seed"
+
+    @property
+    def levels(self) -> dict[str, Mapping[str, int]]:
+        """The levels of the conditions that are of the factorial."""
+        return {c.name: c.levels for c in self.conditions if c.levels is not None}
+
+    @property
     def names(self) -> list[str]:
         """Names of the conditions in the study's order."""
         return [c.name for c in self.conditions]
@@ -147,11 +168,6 @@ class StudyInfo:
     def planned(self, stage: Stage) -> int:
         """Units of a stage over all conditions."""
         return sum(c.planned[stage] for c in self.conditions)
-
-    @property
-    def repeats(self) -> int:
-        """Independent searches of each condition; 1 without search, and in studies from before there were several."""
-        return int(self.section("search").get("repeats", 1))
 
     def section(self, *keys: str) -> dict[str, Any]:
         """A section of the study file; {} where the study has none."""
@@ -175,8 +191,9 @@ def read_study(body: dict[str, Any], place: str) -> StudyInfo:
             spec=body["spec"],
             declaration=_declaration(body),
             history=tuple(body.get("declarations", ())),
+            alike=tuple((first, second) for first, second in body.get("alike", ())),
         )
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(
             Problem(
                 "study.json is not what this version writes",
@@ -212,6 +229,7 @@ def _condition(body: dict[str, Any], name: str) -> ConditionInfo:
         delay_steps=own["delay_steps"],
         features=_sorted(own["features"], _FEATURES),
         difference=own["difference"],
+        levels=_levels(own, name),
         planned={
             "search": planned["search"],
             "confirm": planned["confirm"],
@@ -220,6 +238,14 @@ def _condition(body: dict[str, Any], name: str) -> ConditionInfo:
         },
         space=body["spaces"].get(name, {}),
     )
+
+
+def _levels(own: Mapping[str, Any], name: str) -> dict[str, int] | None:
+    """As recorded; of a study from before they were, those of the published conditions."""
+    if "levels" not in own:
+        return CONDITIONS[name].levels if name in CONDITIONS else None
+    recorded = own["levels"]
+    return None if recorded is None else {str(factor): 1 if level > 0 else -1 for factor, level in recorded.items()}
 
 
 def _task(body: dict[str, Any]) -> TaskInfo:

@@ -6,7 +6,7 @@ from analysis import text
 from analysis.contrasts import Judged
 from analysis.factorial import Effect
 from analysis.study import Measure
-from analysis.verdicts import Verdict
+from analysis.verdicts import Verdict, Word
 
 _PLAIN = {
     "after-spike currents": "After-spike currents",
@@ -39,45 +39,63 @@ def factor_words(effect: Effect) -> str:
 
 
 def effect_sentence(effect: Effect, measure: Measure, smallest: float) -> str:
-    """One sentence on one of the seven effects."""
-    who = factor_words(effect)
-    seen = _evidence(effect.estimate, effect.low, effect.high, measure)
+    """One sentence on one effect of the factorial."""
     near = f"within ±{margin(smallest, measure)}"
-    if effect.single:
-        made = {"better": "makes the networks better", "worse": "makes the networks worse"}
-        plural = effect.factors[0] == "after-spike currents"
-        words: dict[Verdict, str] = {
-            "better": made["better"].replace("makes", "make") if plural else made["better"],
-            "worse": made["worse"].replace("makes", "make") if plural else made["worse"],
-            "equivalent": f"{'change' if plural else 'changes'} nothing that matters ({near})",
-            "inconclusive": "is left open" if not plural else "are left open",
-        }
-    else:
-        words = {
-            "better": "do better together than their separate effects add up to",
-            "worse": "do less together than their separate effects add up to",
-            "equivalent": f"add up ({near})",
-            "inconclusive": "are left open as to whether they add up",
-        }
-    return (
-        f"{who} {words[effect.verdict]}: {seen}, {p_words(effect.p_holm, effect.p_equivalence_holm, effect.verdict)}."
-    )
+    plural = not effect.single or effect.factors[0] == "after-spike currents"
+    said = (_part_words if effect.single else _interaction_words)(effect.verdict, near, plural)
+    at = f" ({effect.at})" if effect.at else ""
+    seen = _evidence(effect.estimate, effect.low, effect.high, measure)
+    return f"{factor_words(effect)}{at} {said}: {seen}, {_tail(effect.judged)}."
+
+
+def _part_words(v: Verdict, near: str, plural: bool) -> str:
+    is_, makes, changes, has = ("are", "make", "change", "have") if plural else ("is", "makes", "changes", "has")
+    words: dict[Word, str] = {
+        "better": f"{makes} the networks better",
+        "worse": f"{makes} the networks worse",
+        "equivalent": f"{has} a real but small effect ({near})"
+        if v.sign
+        else f"{changes} nothing that matters ({near})",
+        "inconclusive": f"{is_} left open",
+        "not testable": f"cannot be tested here ({v.note})",
+    }
+    return words[v.word]
+
+
+def _interaction_words(v: Verdict, near: str, plural: bool) -> str:
+    words: dict[Word, str] = {
+        "present": f"interact: together they give {'more' if v.sign > 0 else 'less'} than they add up to",
+        "equivalent": f"add up but for a real, small rest ({near})" if v.sign else f"add up ({near})",
+        "inconclusive": "are left open as to whether they add up",
+        "not testable": f"cannot be tested for an interaction here ({v.note})",
+    }
+    return words[v.word]
 
 
 def contrast_sentence(judged: Judged, measure: Measure, smallest: float) -> str:
     """One sentence on one contrast."""
     of, minus = side(judged.contrast.of), side(judged.contrast.minus)
-    words: dict[Verdict, str] = {
+    v, near = judged.verdict, f"±{margin(smallest, measure)}"
+    small = ", the difference real but small" if v.sign else ""
+    words: dict[Word, str] = {
         "better": f"{of} did better than {minus}",
         "worse": f"{of} did worse than {minus}",
-        "equivalent": f"{of} and {minus} are equivalent within ±{margin(smallest, measure)}",
+        "equivalent": f"{of} and {minus} are equivalent within {near}{small}",
         "inconclusive": f"{of} against {minus} is left open",
+        "not testable": f"{of} against {minus} cannot be tested here ({v.note})",
     }
     t = judged.interval
-    ps = p_words(judged.p_holm, judged.p_equivalence_holm, judged.verdict)
-    said = words[judged.verdict]
+    said = words[v.word]
     said = said[0].upper() + said[1:] if len(judged.contrast.of) > 1 else said
-    return f"{said}: {_evidence(t.mean, t.low, t.high, measure)}, {ps}, {text.count(t.n, 'pair')}."
+    return f"{said}: {_evidence(t.mean, t.low, t.high, measure)}, {_tail(judged)}."
+
+
+def _tail(judged: Judged) -> str:
+    """The p that the verdict rests on, what qualifies it, and the sample."""
+    v = judged.verdict
+    noted = f", {v.note}" if v.word == "inconclusive" and v.note else ""
+    ps = p_words(judged.p_holm, judged.p_equivalence_holm, v)
+    return f"{ps}{noted}, {text.count(judged.interval.n, 'pair')}"
 
 
 def _evidence(estimate: float, low: float, high: float, measure: Measure) -> str:
@@ -86,7 +104,7 @@ def _evidence(estimate: float, low: float, high: float, measure: Measure) -> str
 
 def p_words(p: float, p_equivalence: float, verdict: Verdict) -> str:
     """The p that the verdict rests on, after Holm."""
-    if verdict == "equivalent":
+    if verdict.word == "equivalent":
         return f"equivalence p {_equals(p_equivalence)} after Holm"
     return f"p {_equals(p)} after Holm"
 

@@ -15,6 +15,8 @@ from typing import Literal
 Architecture = Literal["GLIFR", "RNN", "LSTM"]
 Start = Literal["homogeneous", "heterogeneous"]
 
+FACTORS = ("after-spike currents", "heterogeneous start", "learned neurons")
+
 
 @dataclass(frozen=True)
 class Condition:
@@ -38,6 +40,14 @@ class Condition:
     def family(self) -> str:
         """Which search space the condition takes: rnn, lstm, glifr_homogeneous or glifr_heterogeneous."""
         return self.architecture.lower() if self.start is None else f"glifr_{self.start}"
+
+    @property
+    def levels(self) -> dict[str, int] | None:
+        """-1 or 1 on each of `FACTORS`; None for a network without neuron parameters."""
+        if self.start is None:
+            return None
+        on = (self.num_ascs > 0, self.start == "heterogeneous", self.learned)
+        return {factor: 1 if has else -1 for factor, has in zip(FACTORS, on, strict=True)}
 
     @property
     def hyperparameters(self) -> tuple[str, ...]:

@@ -181,6 +181,7 @@ class StudyPlan:
             "delay_steps": plan.delay_steps,
             "features": plan.features,
             "difference": plan.difference_from(self.reference),
+            "levels": plan.condition.levels,
             "start_from": plan.start_from,
         }
 

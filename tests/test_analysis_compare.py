@@ -27,8 +27,8 @@ def test_shared_conditions_are_compared_unpaired(tmp_path: Path) -> None:
     oracle = stats.ttest_ind(a, b, equal_var=False)
     assert (rnn.difference, rnn.p) == pytest.approx((a.mean() - b.mean(), oracle.pvalue))
     assert (rnn.low, rnn.high) == pytest.approx(tuple(oracle.confidence_interval()))
-    assert rnn.verdict == "better"
-    assert lheta.verdict != "better"
+    assert rnn.verdict.word == "better"
+    assert lheta.verdict.word != "better"
     assert found.alone == ["Hom"]
     assert found.apart == []
 

@@ -7,8 +7,6 @@ import pandas as pd
 import pingouin
 import pytest
 import scikit_posthocs
-import statsmodels.api as sm
-import statsmodels.formula.api as smf
 from scipy import stats
 from statsmodels.stats import multitest, weightstats
 from statsmodels.stats import power as sm_power
@@ -16,12 +14,10 @@ from statsmodels.stats import power as sm_power
 from analysis.comparisons import holm
 from analysis.contrasts import all_pairs, judge
 from analysis.effects import equivalence_p, hedges_g, sd_ratio, superiority, welch_p
-from analysis.factorial import CELLS, TERMS, factorial, levels
 from analysis.intervals import iqm_interval, t_interval
 from analysis.power import detectable, power
 
 CLOSE = {"rel": 1e-8, "abs": 1e-12}
-FACTORS = ("a", "b", "c")
 
 
 def two(n: int, m: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -90,59 +86,3 @@ def test_power(n: int, effect: float) -> None:
     assert power(n, effect, 1.0, 0.01) == pytest.approx(oracle.power(effect, n, 0.01), **CLOSE)
     assert power(n, effect, 1.0, 0.05) == pytest.approx(pingouin.power_ttest(d=effect, n=n, contrast="paired"), **CLOSE)
     assert power(n, detectable(n, 2.0, 0.05), 2.0, 0.05) == pytest.approx(0.8, **CLOSE)
-
-
-def _cells(seeds: int, seed: int, lost: int = 0) -> pd.DataFrame:
-    """A factorial with effects, unequal spreads and `lost` missing networks."""
-    rng = np.random.default_rng(seed)
-    shift = rng.normal(0, 0.002, seeds)
-    columns = {}
-    for name in CELLS:
-        a, b, c = levels(name) or (0, 0, 0)
-        spread = 0.002 * (2 + a)
-        columns[name] = 0.94 + 0.004 * a + 0.002 * b * c - 0.001 * c + shift + rng.normal(0, spread, seeds)
-    frame = pd.DataFrame(columns, index=range(1, seeds + 1))
-    for seed_, name in zip(
-        rng.choice(np.arange(1, seeds + 1), lost, replace=False), rng.choice(CELLS, lost), strict=True
-    ):
-        frame.loc[seed_, name] = np.nan
-    return frame
-
-
-@pytest.mark.parametrize("lost", [0, 3])
-@pytest.mark.parametrize("seeds", [4, 10])
-def test_factorial(seeds: int, lost: int) -> None:
-    wide = _cells(seeds, 1, lost)
-    long = wide.rename_axis("seed").reset_index().melt("seed", var_name="cell", value_name="y").dropna()
-    for place, factor in enumerate(FACTORS):
-        long[factor] = [(levels(cell) or (0, 0, 0))[place] for cell in long["cell"]]
-    model = smf.ols("y ~ C(a, Sum) * C(b, Sum) * C(c, Sum) + C(seed, Sum)", long)
-    squares = sm.stats.anova_lm(model.fit(), typ=3)
-    # numeric -1 and +1: the coefficient is half the difference of the two means
-    robust = smf.ols("y ~ a * b * c + C(seed, Sum)", long).fit(cov_type="HC3", use_t=True)
-    interval = robust.conf_int()
-    found = factorial(wide, smallest_effect=0.005)
-    assert found.networks == len(long)
-    assert found.df == robust.df_resid
-    letters = dict(zip(("after-spike currents", "heterogeneous start", "learned neurons"), FACTORS, strict=True))
-    for effect, term in zip(found.effects, TERMS, strict=True):
-        name = ":".join(letters[t] for t in term)
-        row = squares.loc[":".join(f"C({letters[t]}, Sum)" for t in term)]
-        scale = 2 ** len(term)
-        assert effect.estimate == pytest.approx(scale * robust.params[name], **CLOSE)
-        assert (effect.low, effect.high) == pytest.approx(tuple(scale * interval.loc[name]), **CLOSE)
-        assert effect.p == pytest.approx(robust.pvalues[name], **CLOSE)
-        assert effect.eta2 == pytest.approx(
-            row["sum_sq"] / (row["sum_sq"] + squares.loc["Residual", "sum_sq"]), **CLOSE
-        )
-
-
-def test_an_interaction_is_a_difference_of_differences() -> None:
-    wide = _cells(10, 3)
-    effect = factorial(wide, smallest_effect=0.005).effects[3]
-    sides = {}
-    for a in (-1, 1):
-        for b in (-1, 1):
-            own = [n for n in CELLS if (levels(n) or (0, 0))[:2] == (a, b)]
-            sides[a, b] = wide[own].to_numpy().mean()
-    assert effect.estimate == pytest.approx((sides[1, 1] - sides[1, -1]) - (sides[-1, 1] - sides[-1, -1]), **CLOSE)

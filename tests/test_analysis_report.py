@@ -223,7 +223,7 @@ def test_findings_are_verdicts_and_nothing_else(tmp_path: Path) -> None:
     results = analysis.load(write_study(tmp_path / "s", SMALL.with_(seeds=12, levels=levels)))
     judged = analysis.assess(results)
     found = findings.findings(judged)
-    decided = [j.contrast.name for j in judged.planned if j.verdict != "inconclusive"]
+    decided = [j.contrast.name for j in judged.planned if j.verdict.decided]
     assert {"RNN − LHetA", "Hom − LHetA"} <= set(decided)
     assert len(found) == len(decided)
     assert any("RNN did better than LHetA: +" in f.text for f in found)
@@ -239,9 +239,9 @@ def test_the_answer_names_the_parts_of_the_neuron(tmp_path: Path) -> None:
     study = Synthetic(conditions=ALL[2:], seeds=12, trials=0, silencing=False, epochs=2, levels=levels)
     judged = analysis.assess(analysis.load(write_study(tmp_path / "s", study)))
     effects = {e.name: e for e in judged.factorial.effects}
-    assert effects["after-spike currents"].verdict == "better"
+    assert effects["after-spike currents"].verdict.word == "better"
     assert effects["after-spike currents"].estimate == pytest.approx(0.02, abs=0.002)
-    assert effects["learned neurons"].verdict == effects["heterogeneous start"].verdict == "equivalent"
+    assert effects["learned neurons"].verdict.word == effects["heterogeneous start"].verdict.word == "equivalent"
     assert re.search(
         r"after-spike currents \(\+[12]\.\d\d points\) improve it; .* make no difference that matters",
         findings.answer(judged),

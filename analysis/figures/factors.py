@@ -9,59 +9,65 @@ from matplotlib.colors import LinearSegmentedColormap, TwoSlopeNorm
 
 from analysis.assessment import Assessment
 from analysis.emptiness import nothing_from
-from analysis.factorial import CELLS, levels
 from analysis.figures.drawing import Drawing, Empty, axis_note, new_figure
 from analysis.figures.rows import Row, scatter
 from analysis.figures.style import FAINT, INK, MUTED, WIDTH
 from analysis.intervals import SHOWN_FROM, t_interval
 from analysis.study import ConditionInfo
 from analysis.text import MINUS, count, number, span
+from glifr.conditions import FACTORS
 
 _DIVERGING = LinearSegmentedColormap.from_list("diverging", ["#0072B2", "#f7f7f7", "#D55E00"])
 
 
 def factorial_interaction(a: Assessment) -> Drawing | Empty:
-    """Means of the eight GLIFR conditions against after-spike currents, a line a start, a panel a way of learning."""
+    """Means of the factorial's cells against after-spike currents, a line a start, a panel a way of learning."""
     info, measure = a.results.info, a.results.info.measure
     name, title = "factorial_interaction", "How the neuron's parts act together"
     if not a.factorial.effects:
-        todo = "Have all eight GLIFR conditions in the study, and at least three seeds."
+        todo = "Have conditions in the study that cross two parts of the neuron, as Hom, HomA, LHet and LHetA do."
         return Empty(name, title, f"No factorial: {a.factorial.reason}.", todo)
+    cells = [c for c in info.conditions if c.name in a.factorial.cells]
     lost = a.results.diverged_finals()
-    values = a.results.final_values().mask(lost) * measure.scale
-    if not all(values[name].notna().any() for name in CELLS):
+    values = a.results.unit_values(without_diverged=True) * measure.scale
+    if not all(values[c.name].notna().any() for c in cells):
         return Empty(name, title, "A condition has only diverged networks.", "See the table above.")
+    ways = sorted({_place(c)[2] for c in cells})
     figure = new_figure(WIDTH, 3.5)
-    panels = figure.subplots(1, 2, sharey=True)
+    panels = np.atleast_1d(figure.subplots(1, len(ways), sharey=True))
     rows = []
-    styles = {c.name: c for c in info.conditions}
-    for panel, learned in zip(panels, (-1, 1), strict=True):
+    for panel, learned in zip(panels, ways, strict=True):
         for start in (-1, 1):
-            cells = [n for n in CELLS if (levels(n) or (0, 0, 0))[1:] == (start, learned)]
-            rows += _line(panel, [styles[n] for n in cells], values, start)
+            own = [c for c in cells if _place(c)[1:] == (start, learned)]
+            rows += _line(panel, own, values, start) if own else []
         panel.set_title(f"neuron parameters {'learned' if learned > 0 else 'fixed'}", loc="left")
         panel.set_xticks([0, 1], ["no after-spike currents", "after-spike currents"])
         panel.set_xlim(-0.4, 1.55)
         panel.grid(axis="y")
     panels[0].set_ylabel(measure.axis)
-    left_out = int(lost.to_numpy().sum())
+    left_out = int(lost[[c.name for c in cells]].to_numpy().sum())
     without = f" {count(left_out, 'diverged network')} left out, which the table counts." if left_out else ""
     data = pd.DataFrame(rows, columns=["condition", "currents", "n", "mean", "low", "high"])
     sizes = data["n"].tolist()
-    bar = "95 % t interval of the mean" if min(sizes) >= SHOWN_FROM else "range (below 5 networks)"
+    bar = "95 % t interval of the mean" if min(sizes) >= SHOWN_FROM else f"range (below {SHOWN_FROM} {info.unit}s)"
     caption = (
-        f"Mean over networks (n = {span(sizes)} a condition; what varied is the seed), bar: {bar}; small dots: the "
-        "networks. Full line: homogeneous start; dashed: heterogeneous. Lines that are not parallel are an "
+        f"Mean over {info.unit}s (n = {span(sizes)} per condition), bar: {bar}; small dots: the {info.unit}s. Full "
+        "line: homogeneous start; dashed: heterogeneous. Lines that are not parallel are an "
         f"interaction.{without}{axis_note(*panels[0].get_ylim())}"
     )
-    return Drawing(name, title, "Means of the eight GLIFR conditions by their three parts", caption, figure, data)
+    words = f"Means of {count(len(cells), 'condition')} by the parts of their neurons"
+    return Drawing(name, title, words, caption, figure, data)
+
+
+def _place(condition: ConditionInfo) -> tuple[int, ...]:
+    return tuple((condition.levels or {}).get(factor, -1) for factor in FACTORS)
 
 
 def _line(axes: Axes, cells: list[ConditionInfo], values: pd.DataFrame, start: int) -> list[tuple[object, ...]]:
     rows: list[tuple[object, ...]] = []
     shift = 0.03 * start
     for condition in cells:
-        on = (levels(condition.name) or (0,))[0] > 0
+        on = _place(condition)[0] > 0
         own = values[condition.name].dropna().to_numpy(dtype=np.float64)
         t = t_interval(own)
         low, high = (t.low, t.high) if t.n >= SHOWN_FROM and np.isfinite(t.low) else (own.min(), own.max())
@@ -95,9 +101,9 @@ def pair_matrix(a: Assessment) -> Drawing | Empty:
         later, earlier = place[j.contrast.of[0]], place[j.contrast.minus[0]]
         mean = j.interval.mean * measure.scale
         shown[later, earlier], shown[earlier, later] = mean, -mean
-        mark = {"better": "*", "worse": "*", "equivalent": "="}.get(j.verdict, "")
+        mark = {"better": "*", "worse": "*", "equivalent": "="}.get(j.verdict.word, "")
         marks[later, earlier] = marks[earlier, later] = mark
-        rows.append((j.contrast.of[0], j.contrast.minus[0], j.interval.n, mean, j.p, j.p_holm, j.verdict))
+        rows.append((j.contrast.of[0], j.contrast.minus[0], j.interval.n, mean, j.p, j.p_holm, j.verdict.word))
     figure = new_figure(min(WIDTH, 2.2 + 0.78 * size), 1.1 + 0.42 * size)
     axes = figure.subplots()
     most = float(np.nanmax(np.abs(shown))) if np.isfinite(shown).any() else 1.0

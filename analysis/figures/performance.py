@@ -96,7 +96,7 @@ def _pairs(a: Assessment) -> pd.DataFrame:
         part = pd.DataFrame({"seed": j.pairs.index, "value": scale * j.pairs, "diverged": either.to_numpy()})
         part.insert(0, "condition", j.contrast.name)
         numbers = {"mean": scale * t.mean, "interval_low": scale * t.low, "interval_high": scale * t.high}
-        parts.append(part.assign(n=t.n, **numbers, p=j.p, p_holm=j.p_holm, verdict=j.verdict))
+        parts.append(part.assign(n=t.n, **numbers, p=j.p, p_holm=j.p_holm, verdict=j.verdict.word))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 

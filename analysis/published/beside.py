@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from functools import cached_property
 
 import numpy as np
 from scipy import stats
@@ -15,13 +14,13 @@ from analysis.effects import Values, equivalence_from, obstacle, welch, welch_p
 from analysis.intervals import LEVEL, MeanInterval, t_interval
 from analysis.load import Results
 from analysis.published.data import PublishedTask, published_task
+from analysis.published.margin import LEVEL_APART
 from analysis.published.order import Order, order
 from analysis.published.settings import Setting, settings
 from analysis.study import Measure
 from analysis.summaries import Tuning
+from analysis.verdicts import WITHHELD, Family, Numbers, Verdict, verdict
 
-Likeness = Literal["equivalent", "differs", "inconclusive"]
-LIKENESSES: tuple[Likeness, ...] = ("equivalent", "differs", "inconclusive")
 _NAN = float("nan")
 
 
@@ -30,7 +29,8 @@ class Compared:
     """One condition, as recorded (not scaled). ours, published: the two samples. margin: of equivalence.
 
     difference: ours minus published, with its 95 % Welch interval. p: Welch's test; p_holm: over the conditions.
-    p_equivalence: two one-sided Welch tests at the margin. reason: why there is no test.
+    p_equivalence: two one-sided Welch tests at the margin; p_equivalence_holm: over the conditions. reason: why there
+    is no test.
     """
 
     condition: str
@@ -43,7 +43,8 @@ class Compared:
     p: float
     p_holm: float
     p_equivalence: float
-    verdict: Likeness
+    p_equivalence_holm: float
+    verdict: Verdict
     reason: str
 
     @property
@@ -70,6 +71,24 @@ class Beside:
     unpublished: tuple[str, ...]
     absent: tuple[str, ...]
 
+    @cached_property
+    def would_pass(self) -> Mapping[str, tuple[str, ...]]:
+        """By published condition the others whose runs the same rule would call equivalent to its own."""
+        values, margin = self.task.values, self.task.margin
+        near = {name: margin.around(float(runs.mean())) for name, runs in values.items()}
+        alone = Family(1, LEVEL_APART, self.measure.higher_is_better)
+
+        def passes(other: str, name: str) -> bool:
+            r = compare(other, values[other], values[name], near[name])
+            return verdict(Numbers(r.low, r.high, r.margin, r.p, r.p_equivalence), alone).word == "equivalent"
+
+        return {name: tuple(o for o in values if o != name and passes(o, name)) for name in values}
+
+    @property
+    def passing_pairs(self) -> set[frozenset[str]]:
+        """Pairs of different published conditions that would be called equivalent, one beside the other."""
+        return {frozenset((name, other)) for name, others in self.would_pass.items() for other in others}
+
     def other_settings(self, condition: str) -> tuple[str, ...]:
         """The settings in which the condition differs from the published runs."""
         return tuple(s.name for s in self.settings[condition] if not s.same)
@@ -90,11 +109,12 @@ def beside(results: Results, tunings: Iterable[Tuning]) -> Beside | None:
     measure = info.task.measure(task.measure)
     every, kept, diverged = _samples(results, measure, shared)
     alpha = info.declaration.alpha
+    given = Family(0, alpha, measure.higher_is_better, info.evidence)
     return Beside(
         task=task,
         measure=measure,
-        rows=_judged(every, task, alpha),
-        rows_kept=_judged(kept, task, alpha) if any(diverged.values()) else None,
+        rows=_judged(every, task, given),
+        rows_kept=_judged(kept, task, given) if any(diverged.values()) else None,
         diverged=diverged,
         settings=settings(results, task, tunings),
         order=order(every, {n: task.values[n] for n in shared}, measure.higher_is_better, alpha),
@@ -118,20 +138,27 @@ def _samples(
     return every, kept, diverged
 
 
-def _judged(samples: Mapping[str, np.ndarray], task: PublishedTask, alpha: float) -> tuple[Compared, ...]:
+def _judged(samples: Mapping[str, np.ndarray], task: PublishedTask, given: Family) -> tuple[Compared, ...]:
+    """Each condition judged in the family of all; `given` says how. Welch's test has no smallest p."""
     rows = []
     for name, ours in samples.items():
         theirs = task.values[name]
-        rows.append(compare(name, ours, theirs, task.margin.around(name, float(theirs.mean()))))
-    adjusted = holm([r.p for r in rows])
+        rows.append(compare(name, ours, theirs, task.margin.around(float(theirs.mean()))))
+    adjusted, equivalence = holm([r.p for r in rows]), holm([r.p_equivalence for r in rows])
+    family = replace(given, tests=int(np.isfinite(adjusted).sum()))
     return tuple(
-        replace(r, p_holm=float(p), verdict=likeness(float(p), r.p_equivalence, alpha))
-        for r, p in zip(rows, adjusted, strict=True)
+        replace(
+            r,
+            p_holm=float(p),
+            p_equivalence_holm=float(q),
+            verdict=verdict(Numbers(r.low, r.high, r.margin, float(p), float(q), reason=r.reason), family),
+        )
+        for r, p, q in zip(rows, adjusted, equivalence, strict=True)
     )
 
 
 def compare(condition: str, ours: Values, published: Values, margin: float) -> Compared:
-    """Two independent samples of networks, `margin` as recorded. Still to be judged in its family: inconclusive."""
+    """Two independent samples of networks, `margin` as recorded. Still to be judged in its family."""
     estimate, error, df = welch(ours, published)
     mine, theirs = t_interval(ours), t_interval(published)
     half = float(stats.t.ppf((1 + LEVEL) / 2, df)) * error
@@ -146,16 +173,7 @@ def compare(condition: str, ours: Values, published: Values, margin: float) -> C
         p=welch_p(ours, published),
         p_holm=_NAN,
         p_equivalence=equivalence_from(estimate, error, df, margin),
-        verdict="inconclusive",
+        p_equivalence_holm=_NAN,
+        verdict=WITHHELD,
         reason=mine.reason or theirs.reason or obstacle(ours, published),
     )
-
-
-def likeness(p: float, p_equivalence: float, alpha: float) -> Likeness:
-    """The verdict; `p` is adjusted for its family, NaN where not computable.
-
-    `p_equivalence` is not: that all conditions are equivalent is said only where each is, which needs no adjustment.
-    """
-    if not math.isnan(p_equivalence) and p_equivalence <= alpha:
-        return "equivalent"
-    return "differs" if not math.isnan(p) and p <= alpha else "inconclusive"

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
-from analysis import text, verdicts, wording
+from analysis import text, wording
+from analysis.alike import alike_pairs, no_finding
 from analysis.assessment import Assessment
 from analysis.cautions import Caution, codes_for
 from analysis.contrasts import Judged
-from analysis.factorial import Effect, Factorial
+from analysis.factorial import Effect
 from analysis.findings import contrast_row, effect_row
-from analysis.sheets.sheet import Cell, Head, Sheet
-from analysis.study import Measure
+from analysis.sheets.sheet import Cell, Head, Sheet, rule_words, verdict_cell
+from analysis.study import Measure, StudyInfo
 
 
 def factorial_sheet(a: Assessment, found: list[Caution]) -> Sheet:
-    """The seven effects; a row without diverged networks below each where some diverged."""
+    """The effects; a row without diverged networks below each where some diverged."""
     measure = a.results.info.measure
     heads = (
         Head("Effect", "left"),
         Head("verdict", "left"),
         Head(f"estimate{_unit(measure)}"),
-        *(Head(n) for n in ("95 % interval", "partial η²", "p", "p, Holm", "equivalence p, Holm")),
+        *(Head(n) for n in ("95 % interval", "n", "p", "p, Holm", "equivalence p, Holm", "η²")),
     )
     rows: list[list[Cell]] = []
     anchors: list[str] = []
@@ -42,27 +44,43 @@ def factorial_sheet(a: Assessment, found: list[Caution]) -> Sheet:
 
 def _effect_cells(effect: Effect, measure: Measure, codes: tuple[str, ...]) -> list[Cell]:
     return [
-        Cell(effect.name, codes=codes),
+        Cell(effect.name, effect.at, codes=codes),
         verdict_cell(effect.verdict),
         Cell(text.number(effect.estimate * measure.scale, measure.decimals, sign=True)),
-        Cell(wording.between(effect.low, effect.high, measure)),
-        Cell(text.number(effect.eta2, 2)),
+        Cell(wording.between(effect.low, effect.high, measure), effect.judged.reason),
+        Cell(str(effect.units)),
         *(Cell(text.p_value(p)) for p in (effect.p, effect.p_holm, effect.p_equivalence_holm)),
+        Cell(text.number(effect.eta2, 2)),
     ]
 
 
 def _factorial_caption(a: Assessment) -> str:
-    f: Factorial = a.factorial
-    dropped = f" Seeds with a single network are left out: {text.listed(f.dropped)}." if f.dropped else ""
-    return (
-        f"The eight GLIFR conditions as a 2 × 2 × 2 factorial: {f.networks} networks of "
-        f"{text.count(f.seeds, 'seed')}, {f.df} residual degrees of freedom. Estimate: with minus without the part, "
-        "over all levels of the others; for an interaction (×) the difference of such differences, positive where "
-        "the parts do more together than they add up to. Least squares with sum coding and the seed as a fixed "
-        "effect; partial η² from type III sums of squares; p and intervals with HC3 standard errors. Holm: over the "
-        "seven effects. Equivalence: two one-sided tests at "
-        f"±{wording.margin(a.results.info.smallest_effect, a.results.info.measure)}.{dropped}"
+    f, info = a.factorial, a.results.info
+    caption = (
+        f"{text.count(len(f.cells), 'condition')} ({text.listed(f.cells)}) as cells of a factorial. For each effect "
+        f"one number per {info.unit} with all its cells: the mean with minus without the part, over the levels of the "
+        "others; for an interaction (×) the difference of such differences, positive where the parts give more "
+        "together than they add up to. n: how many such numbers. They are judged as a planned contrast is: "
+        f"{_test_words(info)}; Holm over the {text.count(_tested(e.judged for e in f.effects), 'effect')}. η²: "
+        f"partial, with the {info.unit} as a factor of its own; a description, no test rests on it.{rule_words(info)}"
     )
+    if f.untested:
+        caption += f" Not testable with these conditions: {text.listed(f.untested)}."
+    if f.incomplete:
+        caption += f" Left out of an effect that needs a cell they lack: {info.unit}s {text.listed(f.incomplete)}."
+    return caption
+
+
+def _test_words(info: StudyInfo) -> str:
+    near = wording.margin(info.smallest_effect, info.measure)
+    return (
+        "95 % t interval of their mean, not adjusted; p of the two-sided sign-flip permutation test; equivalence by "
+        f"two one-sided t tests at ±{near}"
+    )
+
+
+def _tested(judged: Iterable[Judged]) -> int:
+    return sum(not math.isnan(j.p) for j in judged)
 
 
 def contrasts_sheet(a: Assessment, found: list[Caution]) -> Sheet:
@@ -80,16 +98,12 @@ def contrasts_sheet(a: Assessment, found: list[Caution]) -> Sheet:
             marked.add(len(rows))
             rows.append(_small(_contrast_cells(kept, info.measure, ())))
             anchors.append("")
-    tested = sum(not math.isnan(j.p) for j in a.planned)
-    declared = info.declaration
     caption = (
-        f"Differences of {info.measure.label} ({info.measure.direction}) within each seed that all conditions of the "
-        "contrast have. Interval: 95 % paired t interval of the mean difference, not adjusted. p: two-sided "
-        f"sign-flip permutation test; Holm: over the {text.count(tested, 'test')} of this family. Welch: t test as if "
-        "unpaired, as a check. g: Hedges' g. P(A > B): chance that a network of the first side is above one of the "
-        "second. Equivalence: two one-sided paired t tests at "
-        f"±{wording.margin(declared.smallest_effect, info.measure)}, Holm over the family. Verdict at α = "
-        f"{declared.alpha:g}: {verdicts.RULE}."
+        f"Differences of {info.measure.label} ({info.measure.direction}), one per {info.unit} that all conditions of "
+        f"the contrast have: {_test_words(info)}. Holm: over the {text.count(_tested(a.planned), 'test')} here. "
+        "Welch: t test as if unpaired, as a check. g: Hedges' g. P(A > B): chance that a "
+        f"{'network' if info.unit == 'seed' else info.unit} of the first side is above one of the second."
+        f"{rule_words(info)}"
     )
     if marked:
         caption += " Small rows: the same without diverged networks."
@@ -144,11 +158,6 @@ def _small(cells: list[Cell]) -> list[Cell]:
     return [first, *(Cell("", c.text) for c in cells[1:])]
 
 
-def verdict_cell(verdict: verdicts.Verdict) -> Cell:
-    """A verdict, to be set apart by its colour and its word."""
-    return Cell(verdict, verdict=verdict)
-
-
 def pairs_sheet(a: Assessment) -> Sheet:
     """Every pair of conditions."""
     info = a.results.info
@@ -159,11 +168,13 @@ def pairs_sheet(a: Assessment) -> Sheet:
         Head(f"difference{_unit(measure)}"),
         *(Head(n) for n in ("95 % interval", "pairs", "p", "p, Holm", "p, Welch", "g")),
     )
-    rows = [_contrast_cells(judged, measure, ())[: len(heads)] for judged in a.pairs]
-    tested = sum(not math.isnan(j.p) for j in a.pairs)
+    alike = alike_pairs(a)
+    codes = [("alike",) if no_finding(judged.contrast, alike) else () for judged in a.pairs]
+    rows = [_contrast_cells(judged, measure, own)[: len(heads)] for judged, own in zip(a.pairs, codes, strict=True)]
     caption = (
-        f"Exploratory: nobody planned these. Columns as in table 3; Holm over all {text.count(tested, 'test')}. A "
-        "verdict here is a question for the next study, not an answer of this one."
+        "Exploratory: nobody planned these. Columns as in table 3; Holm over all "
+        f"{text.count(_tested(a.pairs), 'test')}. A verdict here is a question for the next study, not an answer of "
+        "this one."
     )
     title = f"Table 4. All {text.count(len(a.pairs), 'pair')} (exploratory)"
     return Sheet("pairs", title, caption, heads, rows, folded=len(rows) > 12)

@@ -10,11 +10,11 @@ from analysis.assessment import Assessment
 from analysis.cautions import Caution, codes_for
 from analysis.findings import published_row
 from analysis.published import CITATION, Beside, Compared, Setting
-from analysis.published.words import RULE, margins
-from analysis.sheets.sheet import Cell, Head, Sheet
+from analysis.published.words import margin_reason, margins
+from analysis.sheets.sheet import Cell, Head, Sheet, rule_words, verdict_cell
 from analysis.study import ConditionInfo, Measure
 
-_RANK = 8  # its column: a rank among all networks, not among those that did not diverge
+_RANK, _ALSO = 8, 9  # columns: a rank is among all networks, what would pass too is of published ones alone
 
 
 def published_sheets(a: Assessment, found: list[Caution]) -> list[Sheet]:
@@ -31,7 +31,8 @@ def _values(a: Assessment, b: Beside, found: list[Caution]) -> Sheet:
         *(Head(n, group=f"This study: {b.measure.axis}") for n in ("mean", "95 % interval", "SD", "n")),
         *(Head(n, group=f"Published: {runs} runs") for n in ("mean", "SD")),
         Head("rank"),
-        *(Head(n, group=f"Difference{unit}") for n in ("mean", "95 % interval", "p, Holm", "equivalence p")),
+        Head("would pass too"),
+        *(Head(n, group=f"Difference{unit}") for n in ("mean", "95 % interval", "p, Holm", "equivalence p, Holm")),
     )
     infos = {c.name: c for c in a.results.info.conditions}
     rows: list[list[Cell]] = []
@@ -45,8 +46,8 @@ def _values(a: Assessment, b: Beside, found: list[Caution]) -> Sheet:
             marked.add(len(rows))
             rows.append(_small(_cells(b, b.rows_kept[i], infos[row.condition], ()), b.diverged[row.condition]))
             anchors.append("")
-    title, alpha = "Table 9. Beside the published", a.results.info.declaration.alpha
-    return Sheet("published", title, _caption(b, alpha), heads, rows, frozenset(marked), tuple(anchors))
+    title, caption = "Table 9. Beside the published", _caption(b, rule_words(a.results.info))
+    return Sheet("published", title, caption, heads, rows, frozenset(marked), tuple(anchors))
 
 
 def _cells(b: Beside, row: Compared, condition: ConditionInfo, codes: tuple[str, ...]) -> list[Cell]:
@@ -56,7 +57,7 @@ def _cells(b: Beside, row: Compared, condition: ConditionInfo, codes: tuple[str,
     ranks = (_rank(row.condition, side) for side in (b.order.ours, b.order.published))
     return [
         Cell(row.condition, other, condition, codes=codes),
-        Cell(row.verdict, verdict=row.verdict),
+        verdict_cell(row.verdict),
         Cell(_shown(ours.mean, measure)),
         Cell(text.interval(ours.low * measure.scale, ours.high * measure.scale, measure.decimals)),
         Cell(_shown(ours.sd, measure)),
@@ -64,13 +65,19 @@ def _cells(b: Beside, row: Compared, condition: ConditionInfo, codes: tuple[str,
         Cell(_shown(theirs.mean, measure)),
         Cell(_shown(theirs.sd, measure)),
         Cell("{} ({})".format(*ranks)),
+        _also(b, row.condition),
         Cell(
             text.number(row.difference * measure.scale, measure.decimals, sign=True), f"±{_shown(row.margin, measure)}"
         ),
         Cell(wording.between(row.low, row.high, measure), row.reason),
         Cell(text.p_value(row.p_holm)),
-        Cell(text.p_value(row.p_equivalence)),
+        Cell(text.p_value(row.p_equivalence_holm)),
     ]
+
+
+def _also(b: Beside, condition: str) -> Cell:
+    also = b.would_pass[condition]
+    return Cell(f"{len(also)} of {len(b.task.values) - 1}", text.listed(also))
 
 
 def _shown(value: float, measure: Measure) -> str:
@@ -82,19 +89,19 @@ def _rank(condition: str, order: Sequence[str]) -> str:
 
 
 def _small(cells: list[Cell], diverged: int) -> list[Cell]:
-    kept = [Cell("", "" if place == _RANK else cell.text) for place, cell in enumerate(cells)]
+    kept = [Cell("", "" if place in (_RANK, _ALSO) else cell.text) for place, cell in enumerate(cells)]
     return [Cell("", f"without {diverged} diverged"), *kept[1:]]
 
 
-def _caption(b: Beside, alpha: float) -> str:
+def _caption(b: Beside, rule: str) -> str:
     tested = sum(not math.isnan(r.p) for r in b.rows)
     caption = (
         f"{b.measure.label.capitalize()} ({b.measure.direction}). Published: {CITATION}; one value a run. "
         "Two independent samples. Interval of this study: 95 % t interval of the mean; of the difference, this study "
         f"minus published: 95 % Welch interval, not adjusted. p: Welch's t test, Holm over {tested} tests. "
-        "Equivalence: two one-sided Welch tests at the margin, not adjusted (that all conditions are equivalent is "
-        f"said only where each is). Margin, below the difference: {margins(b)}; {b.task.margin.reason}. "
-        f"Verdict at α = {alpha:g}: {RULE}. Rank: by the mean, best first; in brackets the published."
+        "Equivalence: two one-sided Welch tests at the margin, Holm over them too. Margin, below the difference: "
+        f"{margins(b)}; {margin_reason(b)}.{rule} Rank: by the mean, best first; in brackets the published. Would pass "
+        "too: other published conditions whose runs, judged beside this one's, are equivalent at the margin as well."
     )
     if not b.same:
         caption += " Every condition has other settings than the published runs."

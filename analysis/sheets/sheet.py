@@ -6,14 +6,16 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from analysis.load import Results
-from analysis.study import ConditionInfo
+from analysis.study import ConditionInfo, StudyInfo
+from analysis.text import NOTHING
+from analysis.verdicts import RULE, Verdict
 
 Align = Literal["left", "right"]
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell. note: small print below the text. condition: draws its marker. verdict: of a cell that holds one."""
+    """One cell. note: small print below the text. condition: draws its marker. verdict: the colour of one."""
 
     text: str
     note: str = ""
@@ -58,6 +60,16 @@ class Sheet:
             else:
                 spans.append((head.group, 1))
         return spans if any(head.group for head in self.heads) else []
+
+
+def verdict_cell(found: Verdict) -> Cell:
+    """A verdict, to be set apart by its colour and its word; a dash where none is given."""
+    return Cell(found.word or NOTHING, found.note, verdict=found.word.replace(" ", "-"))
+
+
+def rule_words(info: StudyInfo) -> str:
+    """The rule of verdicts for a caption; '' where none is given."""
+    return f" Verdict at α = {info.declaration.alpha:g}: {RULE}." if info.evidence else ""
 
 
 def reference_rows(results: Results) -> frozenset[int]:
