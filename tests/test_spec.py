@@ -138,16 +138,6 @@ def test_listed_seeds_are_used_as_they_are(tmp_path: Path) -> None:
     assert spec.final_seeds() == (9, 4, 2_147_483_647)
 
 
-@pytest.mark.parametrize(
-    ("overrides", "expected"),
-    [
-        ([], False),
-        (["search.pruner.name=none"], False),
-        (["search.pruner.name=none", "search.sampler.startup_trials=4"], True),
-        (["search.sampler.startup_trials=4"], False),
-        (["search.pruner.name=none", "search.sampler.name=random"], True),
-    ],
-)
 def test_repeats_share_the_final_seeds_and_have_tuning_seeds_of_their_own(tmp_path: Path) -> None:
     spec = load(tmp_path, overrides=["search.repeats=5"]).spec
     assert [spec.final_seeds(r) for r in range(5)] == [(1,), (1001,), (2001,), (3001,), (4001,)]
@@ -166,6 +156,16 @@ def test_more_repeats_or_seeds_leave_the_seeds_of_the_others_alone(tmp_path: Pat
         assert after.final_seeds(repeat)[:1] == before.final_seeds(repeat)
 
 
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        ([], False),
+        (["search.pruner.name=none"], False),
+        (["search.pruner.name=none", "search.sampler.startup_trials=4"], True),
+        (["search.sampler.startup_trials=4"], False),
+        (["search.pruner.name=none", "search.sampler.name=random"], True),
+    ],
+)
 def test_reproducible_needs_blind_proposals_and_no_pruner(tmp_path: Path, overrides: list[str], expected: bool) -> None:
     assert load(tmp_path, overrides=overrides).spec.reproducible is expected
 

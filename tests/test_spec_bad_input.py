@@ -186,16 +186,6 @@ BAD = {
         "trials: 4\n  repeats: 2",
         ["5 seeds cannot be shared equally by the 2 independent searches", "final.seeds (line 23)", "give 6"],
     ),
-    "a list of seeds that repeats cannot share": (
-        "seeds_per_trial: 2",
-        "seeds_per_trial: [3, 4, 6]\n  repeats: 5",
-        ["3 seeds cannot be shared equally by the 5", "search.seeds_per_trial (line 12)", "a multiple of 5"],
-    ),
-    "too many seeds for a repeat": (
-        "trials: 4\n  seeds_per_trial: 2",
-        "trials: 4\n  repeats: 5\n  seeds_per_trial: 1001",
-        ["too many seeds for each of several", "search.seeds_per_trial (line 13)", "at most 1000"],
-    ),
     "seed out of range": ("final: {seeds: 5}", "final: {seeds: [2147483648]}", ["seeds out of range: 2147483648"]),
     "final seed used in tuning": (
         "final: {seeds: 5}",
@@ -474,3 +464,30 @@ def test_no_junk_brings_the_reader_down(tmp_path: Path, place: str, below: str |
         if incomplete:
             pytest.fail(f"a problem without rule or place: {incomplete}")
     assert "Input should" not in told
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (
+            ["search.seeds_per_trial=[3,4,6]"],
+            ["3 seeds cannot be shared equally by the 5", "search.seeds_per_trial", "[3, 4, 6]", "a multiple of 5"],
+        ),
+        (["confirm.seeds=[3,4]"], ["2 seeds cannot be shared equally by the 5", "confirm.seeds", "give 5"]),
+        (["final.seeds=12"], ["12 seeds cannot be shared equally by the 5", "final.seeds", "give 15"]),
+        (
+            ["search.seeds_per_trial=1001"],
+            ["too many seeds for each of several", "search.seeds_per_trial", "at most 1000 for each of the 5"],
+        ),
+        (["final.seeds=5005"], ["too many seeds for each of several", "final.seeds", "at most 1000"]),
+    ],
+)
+def test_seeds_that_repeats_cannot_share(tmp_path: Path, overrides: list[str], words: list[str]) -> None:
+    message = refusal(write_study(tmp_path), overrides=["search.repeats=5", *overrides])
+    for word in words:
+        assert word in message
+
+
+def test_without_a_search_there_is_nothing_to_repeat(tmp_path: Path) -> None:
+    message = refusal(write_study(tmp_path), overrides=["search=null", "confirm=null", "search.repeats=2"])
+    assert "search.trials" in message  # a section that names repeats is a search, and lacks the rest

@@ -279,10 +279,11 @@ def _shares(spec: StudySpec) -> Iterator[Fault]:
         if shared and total % repeats:
             rule = f"{total} seeds cannot be shared equally by the {repeats} independent searches of a condition"
             allowed = f"a multiple of {repeats} (search.repeats) of them"
-            yield Fault(path, rule, seeds, allowed, f"give {total // repeats * repeats + repeats}, or change repeats")
+            found = seeds if isinstance(seeds, int) else list(seeds)
+            yield Fault(path, rule, found, allowed, f"give {total // repeats * repeats + repeats}, or change repeats")
         elif total // (repeats if shared else 1) > SEEDS_OF_A_REPEAT:
             rule = "that is too many seeds for each of several independent searches"
-            yield Fault(path, rule, seeds, f"at most {SEEDS_OF_A_REPEAT} for each of the {repeats} (search.repeats)")
+            yield Fault(path, rule, total, f"at most {SEEDS_OF_A_REPEAT} for each of the {repeats} (search.repeats)")
 
 
 @_reads("seed", "search", "confirm", "final")
