@@ -37,13 +37,16 @@ def load(path: str | Path, condition: str | None = None, seed: int | None = None
     The file's checksum is verified, and no code in it is run. A seed that diverged is loaded only where it is named.
     Raises InputError if there is no such network, the choice is not clear, or the file is damaged or none of ours.
     """
-    given = Path(path)
-    if not given.exists():
-        raise InputError(Problem("there is no such file or folder", str(path), allowed=_WHERE))
-    found = _choose(given, condition, seed)
+    try:
+        given = Path(path)
+        if not given.exists():
+            raise InputError(Problem("there is no such file or folder", str(path), allowed=_WHERE))
+        found = _choose(given, condition, seed)
+    except (OSError, RuntimeError) as error:  # a name too long, no permission, a link that leads in a circle
+        raise InputError(Problem(f"this path cannot be followed ({error})", str(path), allowed=_WHERE)) from None
     try:
         stored = checkpoints.load(found.path, found.sha256)
-    except checkpoints.CheckpointError as error:
+    except RecordError as error:
         rule = f"the network's file cannot be trusted: {error}"
         todo = "take the file and its .sha256 together from where the study wrote them"
         raise InputError(Problem(rule, str(found.path), todo=todo)) from None
@@ -156,7 +159,7 @@ def _outcome(layout: Layout, unit: UnitId) -> SeedOutcome:
         seeds = ", ".join(str(known.number) for known in _finals(layout, unit.condition))
         rule = f"{unit} has no result: it has not ended, or is not of this study"
         raise InputError(Problem(rule, str(layout.root), unit.number, f"the seeds {seeds}")) from None
-    except (RecordError, KeyError, TypeError, IndexError) as error:
+    except (RecordError, KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         rule = f"the result of {unit} is damaged or of another version ({error})"
         raise InputError(Problem(rule, str(layout.result(unit)))) from None
 
@@ -165,4 +168,7 @@ def _network_of(layout: Layout, unit: UnitId) -> _Stored:
     file = _outcome(layout, unit).network
     if file is None:
         raise InputError(Problem(f"{unit} kept no network", str(layout.unit(unit))))
-    return _Stored(layout.inside(file.path), file.sha256)
+    try:
+        return _Stored(layout.inside(file.path), file.sha256)
+    except RecordError as error:
+        raise InputError(Problem(f"the network of {unit} cannot be used: {error}", str(layout.result(unit)))) from None

@@ -17,9 +17,20 @@ from launch.plan import SCHEME_BY_CONDITION, StudyPlan
 from launch.search import first_scheme
 
 
+def results_path(plan: StudyPlan, base: Path) -> Path:
+    """`<base>/<study>/<profile>`, absolute, to be read; raises InputError if there can be no such path."""
+    try:
+        root = base.resolve() / plan.study.spec.name / plan.study.profile
+        root.exists()
+    except (OSError, RuntimeError, ValueError) as error:  # a name too long, a link that leads in a circle, a NUL
+        rule = f"the results folder's path cannot be followed ({getattr(error, 'strerror', None) or error})"
+        raise InputError(Problem(rule, "--results", str(base), todo="give another with --results DIR")) from None
+    return root
+
+
 def results_folder(plan: StudyPlan, base: Path) -> Path:
-    """`<base>/<study>/<profile>`, absolute; raises InputError if it cannot be written. Creates nothing."""
-    root = base.resolve() / plan.study.spec.name / plan.study.profile
+    """As `results_path`, to be written; raises InputError if it cannot be. Creates nothing."""
+    root = results_path(plan, base)
     standing = next(p for p in (root, *root.parents) if p.exists() or p.is_symlink())
     if not standing.is_dir():
         raise _cannot_write(root, f"{standing} is a file, not a folder")

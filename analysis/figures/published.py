@@ -56,8 +56,8 @@ def _caption(b: Beside, ours: pd.DataFrame, notes: str) -> str:
     sizes = ours.groupby("condition")["value"].size().tolist()
     runs = [row.published.n for row in b.rows]
     return (
-        f"{b.measure.label.capitalize()} ({b.measure.direction}). Coloured: final networks of this study, one dot a "
-        f"seed (n = {span(sizes)} a condition). Grey below: the published runs (n = {span(runs)}). Pale band: the "
+        f"{b.measure.label.capitalize()} ({b.measure.direction}). Coloured: final networks of this study, one dot per "
+        f"seed (n = {span(sizes)} per condition). Grey below: the published runs (n = {span(runs)}). Pale band: the "
         f"published mean ± the margin of equivalence ({margins(b)}). {interval_words([*sizes, *runs], 'networks')}"
         f"{diverged_words(ours)}{notes}"
     )

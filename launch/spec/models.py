@@ -81,7 +81,7 @@ class Adam(Section):
 
 
 class Annealing(Section):
-    """A setting that goes from `start` in the first epoch to `end` in the last, in equal ratios."""
+    """A setting that goes from `start` in the first epoch to `end` in the last, linearly in epochs."""
 
     start: v.Positive
     end: v.Positive
@@ -207,14 +207,16 @@ class Analysis(Section):
 class Resources(Section):
     """Of one trial. max_concurrent: trials at the same time, null for as many as fit. retries: of a failed unit.
 
+    memory: in GB, which a node must have free of other trials; null where memory is no concern.
     timeout_minutes: an epoch that takes longer has hung, and its worker is ended; null for never.
     """
 
     cpus: v.Positive = 1.0
     gpus: v.Gpus = 0.0
+    memory: v.Positive | None = None
     max_concurrent: v.Count | None = None
     retries: v.CountFromZero = 2
-    timeout_minutes: v.Positive | None = 120.0
+    timeout_minutes: v.Minutes | None = 120.0
 
 
 class Wandb(Section):
