@@ -247,9 +247,9 @@ def _spread(a: Assessment) -> Iterator[Caution]:
 
 @_check
 def _bounds(a: Assessment) -> Iterator[Caution]:
-    at = [f"{t.condition} ({listed([n.replace('_', ' ') for n in t.edges])})" for t in a.tunings if t.edges]
+    at = [f"{t.name} ({listed([n.replace('_', ' ') for n in t.edges])})" for t in a.tunings if t.edges]
     if at:
-        names = tuple(t.condition for t in a.tunings if t.edges)
+        names = tuple(dict.fromkeys(t.condition for t in a.tunings if t.edges))
         text = f"The chosen value lies at an end of its range: {listed(at)}. A wider range may hold a better one."
         yield Caution("at-a-bound", text, "table-settings", names)
 
@@ -273,6 +273,10 @@ def _leaks(a: Assessment) -> Iterator[Caution]:
     shared = fairness.shared_seeds(a.results)
     if shared:
         text = f"Seeds used both in tuning and for final networks: {listed(shared)}. Their results flatter the winner."
+        yield Caution("seeds-overlap", text, "table-tuning")
+    twice = fairness.seeds_of_two_repeats(a.results)
+    if twice:
+        text = f"Seeds used by two repeats of the search: {listed(twice)}. These repeats are not independent."
         yield Caution("seeds-overlap", text, "table-tuning")
     reads = fairness.repeated_test_reads(a.results)
     if reads:
