@@ -5,6 +5,7 @@
 # make bench   set up and time every backend (some ten minutes on two quiet cores), then write docs/performance.md
 # make docs    set up and build the documentation's site into build/site; a warning fails it
 # make notebook RESULTS=results/<study>/<profile>   run docs/library.ipynb and store what it shows
+# make pictures   the pictures of docs/results, from its packs
 # make dashboard RESULTS=results/<study>/<profile>   the searches of a study in optuna-dashboard
 # make chaos   disturb small studies in full (hours; stopped, it goes on) and write docs/reliability.md
 # make overhead  time 1,000 trials that train nothing, and play 10,000 on 64 simulated slots
@@ -16,7 +17,7 @@ RUN    := $(VENV)/bin/python
 STAMP  := $(VENV)/.installed
 RESULTS ?= results/smnist_ablation/quick
 
-.PHONY: setup study studies-quick test check docs notebook bench simulate dashboard chaos overhead clean
+.PHONY: setup study studies-quick test check docs pictures notebook bench simulate dashboard chaos overhead clean
 
 setup: $(STAMP)
 
@@ -49,6 +50,9 @@ bench: setup
 
 docs: setup
 	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict --quiet
+
+pictures: setup
+	for pack in docs/results/*.tar.xz; do $(RUN) -m analysis $$pack --only figures || exit; done
 
 notebook: setup
 	$(RUN) tests/run_notebook.py $(RESULTS)

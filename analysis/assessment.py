@@ -9,6 +9,7 @@ from functools import cached_property
 
 import pandas as pd
 
+from analysis.alike import Alike, find_alike
 from analysis.components import Components, components
 from analysis.contrasts import Judged, all_pairs, judge
 from analysis.factorial import Factorial, factorial
@@ -78,6 +79,11 @@ class Assessment:
             return []
         values, repeat = self.results.final_values(), self.results.repeat_of_seed
         return [components(name, own := values[name].dropna(), repeat[own.index]) for name in self.results.info.names]
+
+    @cached_property
+    def alike(self) -> tuple[Alike, ...]:
+        """Pairs of conditions that are numerically one network."""
+        return find_alike(self.results)
 
     @property
     def problems(self) -> tuple[str, ...]:

@@ -25,10 +25,9 @@ class Column:
     meaning: str
 
 
-_UNIT = (
-    Column("stage", "text", "", "search, confirm, final or silencing"),
-    Column("condition", "text", "", "the condition's name"),
-)
+_CONDITION = Column("condition", "text", "", "the condition's name")
+_REPEAT = Column("repeat", "whole", "", "which of the condition's independent searches; 0 where there is one")
+_UNIT = (Column("stage", "text", "", "search, confirm, final or silencing"), _CONDITION, _REPEAT)
 _NUMBER = Column("number", "whole", "", "the trial's number in search and confirm, the seed in final")
 _SEED = Column("seed", "whole", "", "the seed of the network")
 _STATUS = Column(
@@ -119,7 +118,8 @@ TABLES: Mapping[str, tuple[Column, ...]] = MappingProxyType(
             *_RUN,
         ),
         "silencing": (
-            Column("condition", "text", "", "the condition's name"),
+            _CONDITION,
+            _REPEAT,
             _SEED,
             Column("fraction", "number", "0 to 1", "share of the neurons silenced"),
             Column("mask", "whole", "", "number of the random choice of neurons; nested in the network"),
@@ -188,7 +188,7 @@ _CONTRAST = (
 DERIVED: Mapping[str, tuple[Column, ...]] = MappingProxyType(
     {
         "conditions": (
-            Column("condition", "text", "", "the condition's name"),
+            _CONDITION,
             Column("planned", "whole", "networks", "final networks planned"),
             Column("finished", "whole", "networks", "final networks with a value of the primary measure"),
             Column("diverged", "whole", "networks", "how many of them diverged"),
@@ -228,7 +228,7 @@ DERIVED: Mapping[str, tuple[Column, ...]] = MappingProxyType(
         "contrasts": (*_CONTRAST, *_ESTIMATE),
         "pairs": (*_CONTRAST, *_ESTIMATE),
         "silenced_networks": (
-            Column("condition", "text", "", "the condition's name"),
+            _CONDITION,
             _SEED,
             Column(
                 "area", "number", "", "area under the silencing curve, from chance (0) to intact (1); masks averaged"
@@ -238,7 +238,7 @@ DERIVED: Mapping[str, tuple[Column, ...]] = MappingProxyType(
             ),
         ),
         "tuning": (
-            Column("condition", "text", "", "the condition's name"),
+            _CONDITION,
             Column("trials", "whole", "", "trials planned"),
             Column("complete", "whole", "", "trials that ran to their last epoch"),
             Column("pruned", "whole", "", "trials stopped early"),
@@ -273,6 +273,7 @@ DERIVED: Mapping[str, tuple[Column, ...]] = MappingProxyType(
             Column("verdict_note", "text", "", "what qualifies the verdict"),
             Column("reason", "text", "", "why there is no test"),
             Column("other_settings", "text", "", "settings that are not the published ones, separated by semicolons"),
+            Column("would_pass", "text", "", "other published conditions within the margin of this one, semicolons"),
         ),
         "power": (
             Column("contrast", "text", "", "the contrast's name"),
@@ -285,7 +286,7 @@ DERIVED: Mapping[str, tuple[Column, ...]] = MappingProxyType(
             Column("needed_for_equivalence", "whole", "seeds", "to call equal conditions equivalent with 80 % power"),
         ),
         "neurons": (
-            Column("condition", "text", "", "the condition's name"),
+            _CONDITION,
             _SEED,
             Column("neuron", "whole", "", "the neuron's number in its network, from 0"),
             Column("parameter", "text", "", "thresh, k_m, k_j, r_j or a_j"),
@@ -294,7 +295,7 @@ DERIVED: Mapping[str, tuple[Column, ...]] = MappingProxyType(
             Column("end", "number", "as the start", "after it"),
         ),
         "clusters": (
-            Column("condition", "text", "", "the condition's name"),
+            _CONDITION,
             _SEED,
             Column("neurons", "whole", "neurons", "clustered"),
             Column("parameters", "whole", "", "neuron parameters that vary: each current's count by themselves"),

@@ -119,7 +119,8 @@ class StudyInfo:
     """What was planned.
 
     spec: the resolved study file. declaration: how the conditions are judged; history: what study.json records of it
-    (hash, declared_at, final_results), oldest first, empty for a study from before declarations.
+    (hash, declared_at, final_results), oldest first, empty for a study from before declarations. alike: pairs of
+    conditions that were numerically one network before the start.
     """
 
     name: str
@@ -132,6 +133,7 @@ class StudyInfo:
     spec: Mapping[str, Any]
     declaration: Declaration
     history: tuple[Mapping[str, Any], ...]
+    alike: tuple[tuple[str, str], ...] = ()
 
     @property
     def measure(self) -> Measure:
@@ -189,8 +191,9 @@ def read_study(body: dict[str, Any], place: str) -> StudyInfo:
             spec=body["spec"],
             declaration=_declaration(body),
             history=tuple(body.get("declarations", ())),
+            alike=tuple((first, second) for first, second in body.get("alike", ())),
         )
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(
             Problem(
                 "study.json is not what this version writes",

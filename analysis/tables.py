@@ -26,8 +26,8 @@ def status(unit: UnitRecords) -> str:
 
 
 def make_tables(units: Iterable[UnitRecords], order: list[str]) -> dict[str, pd.DataFrame]:
-    """The tables of docs/results-folder.md, rows in the order of stages, conditions (`order`) and numbers."""
-    ranked = sorted(units, key=lambda u: (order.index(u.unit.condition), u.unit.number))
+    """The tables of docs/results-folder.md, rows in the order of stages, conditions (`order`), repeats and numbers."""
+    ranked = sorted(units, key=lambda u: (order.index(u.unit.condition), u.unit.repeat, u.unit.number))
     by_stage = [u for stage in ("search", "confirm", "final", "silencing") for u in ranked if u.unit.stage == stage]
     chosen = _chosen(by_stage)
     trained = [u for u in by_stage if u.unit.stage != "silencing"]
@@ -55,7 +55,8 @@ def _chosen(units: Iterable[UnitRecords]) -> set[str]:
 
 
 def _unit(unit: UnitRecords) -> Row:
-    return {"stage": unit.unit.stage, "condition": unit.unit.condition, "number": unit.unit.number}
+    own = unit.unit
+    return {"stage": own.stage, "condition": own.condition, "repeat": own.repeat, "number": own.number}
 
 
 def _run(unit: UnitRecords) -> Row:
@@ -124,7 +125,8 @@ def _seeds(unit: UnitRecords) -> Iterator[Row]:
 
 def _silencing(unit: UnitRecords) -> Iterator[Row]:
     for row in unit.result.silencing if unit.result else ():
-        yield {"condition": unit.unit.condition, "seed": unit.unit.number, **vars(row)}
+        own = unit.unit
+        yield {"condition": own.condition, "repeat": own.repeat, "seed": own.number, **vars(row)}
 
 
 def _parameters(unit: UnitRecords) -> Iterator[Row]:

@@ -55,6 +55,8 @@ def best_seed(results: str | Path, condition: str) -> int:
     The first of equal ones. Raises InputError if there is none.
     """
     layout = Layout(Path(results))
+    if layout.root.is_file():
+        _refuse_pack(layout.root)
     ended = [_outcome(layout, UnitId("final", condition, seed)) for seed in _seeds(layout, condition)]
     usable = [outcome for outcome in ended if not outcome.diverged]
     if not usable:
@@ -64,7 +66,17 @@ def best_seed(results: str | Path, condition: str) -> int:
     return min(usable, key=lambda outcome: (outcome.score, outcome.seed)).seed
 
 
+def _refuse_pack(path: Path) -> None:
+    """A pack has what reports are made of, and no weights."""
+    with path.open("rb") as file:
+        if file.read(6) == b"\xfd7zXZ\0":
+            rule, todo = "a pack keeps no networks", "give the results folder that the pack was made of"
+            raise InputError(Problem(rule, str(path), allowed=_WHERE, todo=todo))
+
+
 def _choose(path: Path, condition: str | None, seed: int | None) -> _Stored:
+    if path.is_file():
+        _refuse_pack(path)
     if Layout(path).study.is_file():
         layout = Layout(path)
         name = _condition(layout) if condition is None else condition

@@ -24,6 +24,7 @@ from glifr.records import (
     read_epochs,
     read_sealed,
     seal,
+    search_name,
 )
 from launch.durable import append, now, publish, set_aside
 from launch.failures import Failure
@@ -71,10 +72,13 @@ class Ledger:
             return None
 
     def units(self, stage: str, condition: str) -> list[UnitId]:
-        """Units of a stage and condition that have a folder, in order of their numbers."""
-        folder = self.layout.units / stage / condition
-        numbers = sorted(int(p.name) for p in folder.glob("*") if p.name.isdigit())
-        return [UnitId(stage, condition, n) for n in numbers]  # type: ignore[arg-type]
+        """Units of a stage and condition that have a folder, in order of their repeats and numbers."""
+        found = []
+        for name in (condition, search_name(condition, "*")):
+            for path in (self.layout.units / stage).glob(f"{name}/*"):
+                with contextlib.suppress(ValueError):  # a foreign folder
+                    found.append(self.layout.unit_at(path))
+        return sorted(found, key=lambda unit: (unit.repeat, unit.number))
 
     def lease(self, unit: UnitId) -> Lease:
         """Starts an attempt."""
@@ -108,7 +112,7 @@ class Ledger:
 
     def put_aside(self, unit: UnitId) -> None:
         """Moves a unit out of the study, with all that its attempts left, so that it can be proposed anew."""
-        to = self.layout.aside / unit.stage / unit.condition / f"{unit.number}-{secrets.token_hex(4)}"
+        to = self.layout.aside / unit.stage / unit.search_name / f"{unit.number}-{secrets.token_hex(4)}"
         to.parent.mkdir(parents=True, exist_ok=True)
         self.layout.unit(unit).rename(to)
 

@@ -1,14 +1,17 @@
-"""Optuna, one study per condition, in memory: a projection that is rebuilt from the ledger.
+"""Optuna, one study per search (a condition and repeat), in memory: a projection that is rebuilt from the ledger.
 
-Proposal k of a condition is drawn by a sampler seeded with (study seed, condition, k), so that a search within the
-sampler's start-up trials does not depend on the order in which trials end. The condition's own pruner compares a trial
-only with trials of the same condition.
+In start-up trials, and with the random sampler, the place of a dimension in its range depends on (study seed, repeat,
+dimension, k) alone. So conditions that share a dimension try the same values of it (common random numbers): what
+differs between them is not the luck of their proposals; and such a search does not depend on the order in which trials
+end. The model's proposals are drawn with a seed from (study seed, repeat, condition, k). The search's own pruner
+compares a trial only with trials of the same search.
 """
 
 from __future__ import annotations
 
 import copy
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -17,9 +20,13 @@ import optuna
 from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
+from glifr.records import search_name
 from launch.spec import Dimension, Pruner, Sampler
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+SCHEME = 2  # how proposals are drawn; recorded in study.json
+SCHEME_BY_CONDITION = 1  # that of folders without one: drawn by Optuna, seeded by (study seed, condition, k)
 
 Outcome = Literal["complete", "pruned", "failed"]
 _STATES = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
@@ -36,7 +43,10 @@ class PastTrial:
 
 
 class ConditionSearch:
-    """The search within one condition: ask for proposal k, report its epochs, tell how it ended."""
+    """One search within one condition: ask for proposal k, report its epochs, tell how it ended.
+
+    repeat: which of the condition's independent searches. scheme: how proposals are drawn, the results folder's own.
+    """
 
     def __init__(
         self,
@@ -45,12 +55,20 @@ class ConditionSearch:
         sampler: Sampler,
         pruner: Pruner,
         study_seed: int,
+        repeat: int = 0,
+        scheme: int = SCHEME,
     ) -> None:
-        self._condition, self._sampler_settings, self._study_seed = condition, sampler, study_seed
+        self._condition, self._space, self._sampler_settings = condition, space, sampler
+        self._study_seed, self._repeat, self._scheme = study_seed, repeat, scheme
         self._distributions: dict[str, BaseDistribution] = {
             name: FloatDistribution(d.low, d.high, log=d.log) for name, d in space.items()
         }
-        self._study = optuna.create_study(direction="minimize", pruner=_pruner(pruner), study_name=condition)
+        self._study = optuna.create_study(
+            direction="minimize",
+            pruner=_pruner(pruner),
+            sampler=optuna.samplers.RandomSampler(seed=0),  # until a model draws, nothing is sampled here
+            study_name=search_name(condition, repeat),
+        )
         self._open: dict[int, Trial] = {}
         self._reported: dict[int, set[int]] = {}  # of the open trials
         self.proposed = 0  # how many proposals there are: the number of the next
@@ -86,11 +104,34 @@ class ConditionSearch:
     def ask(self) -> tuple[int, dict[str, float]]:
         """The next proposal: its number and hyperparameters."""
         number = self.proposed
-        self._study.sampler = _sampler(self._sampler_settings, _seed(self._study_seed, self._condition, number))
+        if self._scheme == SCHEME and self._starting_up:
+            self._study.enqueue_trial(self._common(number))  # an ordinary trial: what comes later learns from it
+        else:
+            self._study.sampler = _sampler(self._sampler_settings, self._seed(number))
         trial = self._study.ask(self._distributions)
         self._open[number], self._reported[number] = trial, set()
         self.proposed += 1
         return number, dict(trial.params)
+
+    @property
+    def _starting_up(self) -> bool:
+        """Whether the sampler proposes without a model: as Optuna counts, until so many trials have taught it."""
+        if self._sampler_settings.name == "random":
+            return True
+        taught = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
+        return len(taught) < self._sampler_settings.startup_trials
+
+    def _common(self, number: int) -> dict[str, float]:
+        """What every condition proposes as number `number`, as far as it has the dimension and the range."""
+        return {
+            name: _at(common_draw(self._study_seed, self._repeat, name, number), d) for name, d in self._space.items()
+        }
+
+    def _seed(self, number: int) -> int:
+        """Of Optuna's sampler."""
+        if self._scheme == SCHEME_BY_CONDITION:
+            return _hashed(self._study_seed, self._condition, number) >> 32
+        return _hashed(self._study_seed, self._repeat, self._condition, number) >> 32
 
     def draw_again(self) -> dict[str, float]:
         """The hyperparameters that `ask` would give next, from a copy: nothing is proposed."""
@@ -113,9 +154,22 @@ class ConditionSearch:
         self._study.tell(self._open.pop(number), value if outcome == "complete" else None, state=_STATES[outcome])
 
 
-def _seed(study_seed: int, condition: str, number: int) -> int:
-    raw = hashlib.sha256(f"{study_seed}/{condition}/{number}".encode()).digest()
-    return int.from_bytes(raw[:4], "big")
+def common_draw(study_seed: int, repeat: int, dimension: str, number: int) -> float:
+    """A uniform draw from (0, 1), the same in every condition that has the dimension."""
+    bits = _hashed(study_seed, repeat, dimension, number) >> 12
+    return (bits + 0.5) / 2**52
+
+
+def _hashed(*parts: int | str) -> int:
+    """64 bits that depend on all parts."""
+    return int.from_bytes(hashlib.sha256("/".join(map(str, parts)).encode()).digest()[:8], "big")
+
+
+def _at(u: float, dimension: Dimension) -> float:
+    """The value at the place `u` of the range, 0 to 1, on the range's own scale."""
+    to, back = (math.log, math.exp) if dimension.log else (float, float)
+    low, high = to(dimension.low), to(dimension.high)
+    return min(max(back(low + u * (high - low)), dimension.low), dimension.high)  # rounding may lead out
 
 
 def _sampler(settings: Sampler, seed: int) -> optuna.samplers.BaseSampler:

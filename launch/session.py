@@ -13,6 +13,7 @@ from analysis import as_text, load, smallest_p, summarise, write_report
 from glifr.errors import InputError
 from glifr.records import Layout, Stage, scan
 from glifr.seed_batches import Seconds
+from launch.alike import AlikePair, alike_words, find_alike
 from launch.code import code_version
 from launch.condition_run import RunOptions
 from launch.conductor import Conductor
@@ -20,7 +21,7 @@ from launch.data import FromFiles
 from launch.ending import continue_command, tell_end
 from launch.estimate import estimate
 from launch.executors import Cluster, RayExecutor, Resources
-from launch.folder import create, refuse_foreign, write_study
+from launch.folder import create, recorded_alike, refuse_foreign, write_study
 from launch.ledger import Ledger
 from launch.lock import DriverLock
 from launch.plan import StudyPlan
@@ -63,7 +64,7 @@ def run_study(
                 )
                 options = RunOptions(batches, spec.resources.retries, code_version())
                 conductor = Conductor(plan, ledger, options, lock.check, time_left.worked)
-                write_study(layout, plan)
+                write_study(layout, plan, _alike_pairs(console, plan, layout, ledger))
                 sessions = Sessions(layout, _command(given))
                 meter = Meter(conductor, executor.slots)
                 with Progress(console, conductor.snapshot, time_left):
@@ -87,8 +88,9 @@ def show_plan(plan: StudyPlan, root: Path, cluster: Cluster, console: Console) -
     with status, RayExecutor(root, mode, _resources(plan), cluster) as executor:
         batches = seed_batches(plan, executor, console, lambda *_: 0, lambda text: console.print(text, markup=False))
         measured = estimate(plan, executor, mode, batches)
+        pairs = alike_conditions(plan, lambda text: console.print(text, markup=False))
     where = f"the Ray cluster at {cluster.address}" if cluster.address else "this machine"
-    console.print(plan_view(plan, measured, smallest_p, where))
+    console.print(plan_view(plan, measured, smallest_p, where, pairs or ()))
     return COMPLETE
 
 
@@ -159,6 +161,27 @@ def seed_batches(
             return {}
 
     return decide(plan, executor.slots, proposed, call)
+
+
+def alike_conditions(plan: StudyPlan, warn: Callable[[str], None]) -> tuple[AlikePair, ...] | None:
+    """Conditions that are numerically one network; None where that cannot be seen, which ends no study."""
+    try:
+        return find_alike(plan, FromFiles(plan.study.spec.task.settings()))
+    except Exception as error:
+        first_line = next(iter(str(error).splitlines()), "")
+        warn(f"whether conditions behave alike could not be seen: {type(error).__name__}: {first_line}")
+        return None
+
+
+def _alike_pairs(console: Console, plan: StudyPlan, layout: Layout, ledger: Ledger) -> Sequence[tuple[str, str]] | None:
+    """Seen once for a study, told when it is seen."""
+    known = recorded_alike(layout, plan)
+    if known is not None:
+        return known
+    pairs = alike_conditions(plan, lambda text: ledger.event("warning", text))
+    for line in alike_words(pairs or (), plan.study.spec.search is not None):
+        console.print(f"Note: {line}", markup=False)
+    return None if pairs is None else [pair.conditions for pair in pairs]
 
 
 def _command(given: Sequence[str]) -> str:

@@ -49,7 +49,8 @@ _SPACE = {
 class Synthetic:
     """What a synthetic study is. (condition, seed) pairs: missing (proposed, no result), failed, diverged finals.
 
-    trials, confirm: 0 for a study without search. done: stages that have run at all. accuracy: False for a
+    trials, confirm: of each search, 0 for a study without. repeats: independent searches, which share the seeds
+    equally; repeat_sd: of the accuracy between them. done: stages that have run at all. accuracy: False for a
     regression task. held_out: whether there is a validation split. levels: planted accuracies by condition.
     task: its name, of which published values may be known; '' for line MNIST or sine, as `accuracy` says.
     characteristics: whether final networks have theirs on file. clusters: groups planted among their neurons, 1 for
@@ -61,6 +62,8 @@ class Synthetic:
     seeds: int = 6
     trials: int = 10
     confirm: int = 3
+    repeats: int = 1
+    repeat_sd: float = 0.0
     epochs: int = 8
     masks: int = 4
     silencing: bool = True
@@ -88,8 +91,8 @@ def write_study(root: Path, study: Synthetic = Synthetic()) -> Path:
     return _Writer(root, study).write()
 
 
-def final_seeds(study: Synthetic) -> list[int]:
-    return list(range(1, study.seeds + 1))
+def final_seeds(study: Synthetic, repeat: int = 0) -> list[int]:
+    return [1000 * repeat + i for i in range(1, study.seeds // study.repeats + 1)]
 
 
 class _Writer:
@@ -102,28 +105,31 @@ class _Writer:
         self.layout.study.write_bytes(seal(study_body(self.study)))
         self.layout.provenance.write_bytes(seal([_session()]))
         for condition in self.study.conditions:
-            self._condition(condition)
+            for repeat in range(self.study.repeats):
+                self._condition(condition, repeat)
         return self.layout.root
 
-    def _condition(self, condition: str) -> None:
+    def _condition(self, condition: str, repeat: int) -> None:
         study, done = self.study, self.study.done
-        chosen, source = {"learning_rate": 1e-3}, None
+        chosen, source, block = {"learning_rate": 1e-3}, None, 1000 * repeat
+        self.luck = float(self.rng.normal(0, study.repeat_sd)) if study.repeat_sd else 0.0
         if study.trials and "search" in done:
-            ranked = sorted(self._search(condition))
+            ranked = sorted(self._search(condition, repeat))
             if not ranked:
                 return
             if "confirm" not in done:
                 return
             for _, number in ranked[: study.confirm]:
-                self._trained(UnitId("confirm", condition, number), self.tried[number], (200_001, 200_002))
-            source = f"confirm/{condition}/{ranked[0][1]}"
+                unit = UnitId("confirm", condition, number, repeat)
+                self._trained(unit, self.tried[number], (200_001 + block, 200_002 + block))
+            source = str(UnitId("confirm", condition, ranked[0][1], repeat))
             chosen = self.tried[ranked[0][1]]
-        for seed in final_seeds(study) if "final" in done else ():
-            self._trained(UnitId("final", condition, seed), chosen, (seed,), source)
+        for seed in final_seeds(study, repeat) if "final" in done else ():
+            self._trained(UnitId("final", condition, seed, repeat), chosen, (seed,), source)
             if study.silencing and "silencing" in done and (condition, seed) not in study.missing | study.failed:
-                self._silenced(condition, seed, chosen)
+                self._silenced(UnitId("silencing", condition, seed, repeat), chosen)
 
-    def _search(self, condition: str) -> Iterator[tuple[float, int]]:
+    def _search(self, condition: str, repeat: int) -> Iterator[tuple[float, int]]:
         self.tried: dict[int, dict[str, float]] = {}
         for number in range(self.study.trials):
             values = {
@@ -131,7 +137,8 @@ class _Writer:
                 for name in CONDITIONS[condition].hyperparameters
             }
             self.tried[number] = values
-            value = self._trained(UnitId("search", condition, number), values, (100_001, 100_002))
+            seeds = (100_001 + 1000 * repeat, 100_002 + 1000 * repeat)
+            value = self._trained(UnitId("search", condition, number, repeat), values, seeds)
             if value is not None:
                 yield value, number
 
@@ -152,7 +159,7 @@ class _Writer:
     ) -> float | None:
         """Writes one unit; returns its value if it ran to its last epoch."""
         if unit.stage == "confirm":
-            source = f"search/{unit.condition}/{unit.number}"
+            source = str(replace(unit, stage="search"))
         fate = self._fate(unit)
         self._proposal(unit, values, seeds, source)
         token = "20240301T120000-00000001"
@@ -218,7 +225,7 @@ class _Writer:
         loss = last.train_loss if last.validation_loss is None else last.validation_loss
         lost = last.diverged or loss is None
         final = unit.stage == "final"
-        level = study.levels.get(unit.condition, _LEVEL[unit.condition])
+        level = study.levels.get(unit.condition, _LEVEL[unit.condition]) + self.luck
         reached = 0.1 if lost else level + float(self.rng.normal(0, 0.0035))
         tested = CHANCE if lost else 3.2 * (1 - reached)
         return SeedOutcome(
@@ -242,9 +249,9 @@ class _Writer:
         path.write_bytes(raw)
         return NetworkFile(str(path.relative_to(self.layout.root)), hashlib.sha256(raw).hexdigest())
 
-    def _silenced(self, condition: str, seed: int, values: dict[str, float]) -> None:
-        study, unit = self.study, UnitId("silencing", condition, seed)
-        self._proposal(unit, values, (seed,), f"final/{condition}/{seed}")
+    def _silenced(self, unit: UnitId, values: dict[str, float]) -> None:
+        study, condition, seed = self.study, unit.condition, unit.number
+        self._proposal(unit, values, (seed,), str(replace(unit, stage="final")))
         (self.layout.attempt(unit, "20240301T130000-00000002")).mkdir(parents=True)
         size, rows = _SIZE.get(condition, 256), []
         level = 0.1 if (condition, seed) in study.diverged else study.levels.get(condition, _LEVEL[condition])
@@ -310,7 +317,8 @@ def _parameters() -> tuple[ParameterSummary, ...]:
 
 def study_body(study: Synthetic) -> dict[str, Any]:
     """The body of study.json."""
-    stages = {"search": study.trials, "confirm": study.confirm if study.trials else 0, "final": study.seeds}
+    confirm = study.confirm * study.repeats if study.trials else 0
+    stages = {"search": study.trials * study.repeats, "confirm": confirm, "final": study.seeds}
     stages["silencing"] = study.seeds if study.silencing else 0
     reference = CONDITIONS[study.reference]
     return {
@@ -358,6 +366,7 @@ def _spec(study: Synthetic) -> dict[str, Any]:
         "seeds_per_trial": 2,
         "sampler": {"name": "tpe"},
         "pruner": {"name": "median"},
+        "repeats": study.repeats,
     }
     return {
         "name": "synthetic",

@@ -166,7 +166,8 @@ def test_the_section_stands_in_the_report(report: analysis.ReportPaths) -> None:
     assert "9 of 10 conditions with the published settings are equivalent" in text
     assert "Hom (−2.00 points) differs from the published runs with the same settings" in text
     assert "With the published settings, and beyond the margin by the whole interval: Hom (−2.00 points)" in text
-    assert "±0.7 points, RNN and LSTM ±1.2 points" in text
+    assert "±0.341 points" in text
+    assert "The margin would let pass" in text
     assert "no difference" not in text.lower()
     assert '<a href="#published">' in html
 
@@ -176,7 +177,8 @@ def test_the_exports_have_it(report: analysis.ReportPaths) -> None:
     table = pd.read_csv(root / "tables" / "published.csv").set_index("condition")
     assert table.loc["Hom", "verdict"] == "worse"
     assert table.loc["RNN", "published_mean"] == pytest.approx(0.97792)
-    assert table.loc["RNN", "margin"] == 0.012
+    assert table.loc["RNN", "margin"] == pytest.approx(0.00341)
+    assert table.loc["LSTM", "would_pass"] != table.loc["Hom", "would_pass"]
     assert list(table["published_n"]) == [10] * 10
     assert "latex/published.tex" in report.latex
     assert "latex/published_settings.tex" in report.latex
@@ -193,7 +195,7 @@ def test_the_figure_of_a_loss_is_logarithmic_and_says_so(tmp_path: Path) -> None
     assert isinstance(drawn, figures.Drawing)
     assert drawn.figure.axes[0].get_xscale() == "log"
     assert "Logarithmic axis" in drawn.caption
-    assert "±25 % of the published mean" in drawn.caption
+    assert "±27.1 % of the published mean" in drawn.caption
 
 
 def test_a_diverged_network_gets_a_panel_of_its_own(line: Results) -> None:

@@ -69,6 +69,22 @@ def test_every_run_is_a_row_with_its_status(mixed: Path) -> None:
     assert (final["status"] == "complete").sum() == 13
 
 
+def test_each_repeat_of_a_search_is_told_apart(tmp_path: Path) -> None:
+    results = load(write_study(tmp_path / "study", SMALL.with_(seeds=6, repeats=3)))
+    tables = results.tables
+    for name in TABLES:
+        assert sorted(tables[name]["repeat"].unique()) == [0, 1, 2], name
+    seeds = tables["seeds"]
+    finals = seeds[seeds["stage"] == "final"]
+    assert finals[finals["condition"] == "Hom"]["seed"].tolist() == [1, 2, 1001, 1002, 2001, 2002]
+    assert finals[finals["condition"] == "Hom"]["repeat"].tolist() == [0, 0, 1, 1, 2, 2]
+    chosen = tables["trials"][tables["trials"]["chosen"]]
+    assert chosen.groupby(["condition", "repeat", "stage"]).size().tolist() == [1] * (3 * 3 * 2)
+    assert results.count("complete", "final", "Hom") == results.count("planned", "final", "Hom") == 6
+    assert results.count("planned", "search", "Hom") == 18
+    assert not any("plans" in problem for problem in results.problems)
+
+
 def test_counts_add_up_to_the_plan(mixed: Path) -> None:
     results = load(mixed)
     states = ["complete", "pruned", "failed", "unfinished", "not started"]

@@ -150,7 +150,7 @@ def test_what_was_found_is_kept_by_the_sum_of_its_file(tmp_path: Path) -> None:
         return cluster(planted(np.random.default_rng(1), 2, 40), np.random.default_rng(0))
 
     def again(sha256: str) -> Clustering:
-        cache = ClusterCache(Layout(tmp_path))
+        cache = ClusterCache.in_folder(Layout(tmp_path))
         found = cache.get(sha256, compute)
         cache.write()
         return found

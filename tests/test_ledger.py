@@ -54,6 +54,36 @@ def test_records_come_back_as_written(ledger: Ledger) -> None:
     assert ledger.result(replace(UNIT, number=4)) is None
 
 
+def test_a_unit_of_a_later_repeat_lies_beside_those_of_the_first(ledger: Ledger) -> None:
+    again = replace(UNIT, repeat=2)
+    assert [str(UNIT), str(again)] == ["search/RNN/3", "search/RNN@2/3"]
+    assert [UnitId.parse(str(unit)) for unit in (UNIT, again)] == [UNIT, again]
+    for unit in (again, UNIT):
+        ledger.propose(proposal(unit))
+    assert ledger.layout.proposal(UNIT).relative_to(ledger.layout.root).as_posix() == "units/search/RNN/3/proposal.json"
+    assert ledger.units("search", "RNN") == [UNIT, again]
+    ledger.put_aside(again)
+    assert ledger.units("search", "RNN") == [UNIT]
+
+
+@pytest.mark.parametrize(
+    "text", ["search/RNN", "trial/RNN/1", "search/RNN/-1", "search/RNN/\N{SUPERSCRIPT TWO}", "search/RNN/1_0"]
+)
+def test_what_is_no_unit_is_not_read_as_one(ledger: Ledger, text: str) -> None:
+    with pytest.raises(ValueError, match="is no unit"):
+        UnitId.parse(text)
+    (ledger.layout.units / text).mkdir(parents=True)
+    assert ledger.units("search", "RNN") == []
+
+
+@pytest.mark.parametrize("name", ["RNN@0", "RNN@", "RNN@01", "RNN@-1", "RNN@x", "RNN@1@2"])
+def test_a_repeat_is_counted_from_one_where_it_is_named(ledger: Ledger, name: str) -> None:
+    with pytest.raises(ValueError, match="is no unit"):
+        UnitId.parse(f"final/{name}/1")
+    (ledger.layout.units / "final" / name / "1").mkdir(parents=True)
+    assert ledger.units("final", "RNN") == []
+
+
 def test_a_second_attempt_cannot_publish_again(ledger: Ledger) -> None:
     first, second = ledger.lease(UNIT), ledger.lease(UNIT)
     assert first.publish(result(UNIT, first.token))

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+import math
 
-from launch.search import ConditionSearch, PastTrial
+import numpy as np
+import pytest
+import scipy.stats
+
+from launch.search import ConditionSearch, PastTrial, common_draw
 from launch.spec import Dimension, Pruner, Sampler
 
 SPACE = {
@@ -15,8 +19,15 @@ TPE = Sampler(name="tpe", startup_trials=4, candidates=24, multivariate=True, co
 NONE = Pruner(name="none")
 
 
-def search(condition: str = "RHet", seed: int = 0, pruner: Pruner = NONE, sampler: Sampler = TPE) -> ConditionSearch:
-    return ConditionSearch(condition, SPACE, sampler, pruner, seed)
+def search(
+    condition: str = "RHet",
+    seed: int = 0,
+    pruner: Pruner = NONE,
+    sampler: Sampler = TPE,
+    space: dict[str, Dimension] = SPACE,
+    repeat: int = 0,
+) -> ConditionSearch:
+    return ConditionSearch(condition, space, sampler, pruner, seed, repeat)
 
 
 def test_proposals_lie_in_the_space_and_on_its_scale() -> None:
@@ -28,7 +39,7 @@ def test_proposals_lie_in_the_space_and_on_its_scale() -> None:
     assert 0.35 < sum(s < 1.0 for s in spreads) / 200 < 0.65
 
 
-def test_a_proposal_depends_on_study_seed_condition_and_number_alone() -> None:
+def test_a_proposal_depends_on_study_seed_repeat_dimension_and_number_alone() -> None:
     """Within the start-up trials: whatever has ended by then, proposal k is the same."""
     eager, patient = search(), search()
     first = [patient.ask() for _ in range(4)]
@@ -37,8 +48,70 @@ def test_a_proposal_depends_on_study_seed_condition_and_number_alone() -> None:
         second.append(eager.ask())
         eager.tell(number, "complete", float(number))
     assert first == second
-    assert search("RHetA").ask() != first[0]
+    assert search("Hom").ask() == first[0]
     assert search(seed=1).ask() != first[0]
+    assert search(repeat=1).ask() != first[0]
+
+
+def test_conditions_try_the_same_values_of_a_dimension_that_they_share() -> None:
+    """Hom has fewer dimensions than HomA, and the LSTM another range: the same place in the range all the same."""
+    extra = {**SPACE, "after_spike_spread": Dimension(low=0.1, high=10.0, scale="log")}
+    wider = {"learning_rate": Dimension(low=1e-6, high=1e2, scale="log")}
+    hom, hom_a, lstm = search("Hom"), search("HomA", space=extra), search("LSTM", space=wider)
+    for _ in range(4):
+        shared, both, other = hom.ask()[1], hom_a.ask()[1], lstm.ask()[1]
+        assert shared == {name: both[name] for name in SPACE}
+        places = [math.log10(shared["learning_rate"] / 1e-4) / 2, math.log10(other["learning_rate"] / 1e-6) / 8]
+        assert places[0] == pytest.approx(places[1], abs=1e-12)
+
+
+@pytest.mark.parametrize("sampler", [TPE, Sampler(name="random")])
+def test_beyond_the_start_up_trials_only_a_model_tells_conditions_apart(sampler: Sampler) -> None:
+    found = []
+    for condition in ("Hom", "HomA"):
+        model = search(condition, sampler=sampler)
+        for number in range(7):
+            _, proposed = model.ask()
+            model.tell(number, "complete", abs(proposed["neuron_spread"] - 1.5))
+        found.append(model.ask()[1])
+    assert (found[0] == found[1]) == (sampler.name == "random")
+
+
+def test_failed_trials_teach_no_model_so_the_start_up_lasts_longer() -> None:
+    model, same = search(), search("HomA")
+    for number in range(6):
+        model.ask(), same.ask()
+        model.tell(number, "failed", None)
+        same.tell(number, "complete" if number < 3 else "failed", 1.0)
+    assert model.ask() == same.ask()
+
+
+def test_common_draws_are_uniform_and_independent() -> None:
+    """Over trials, repeats, dimensions and study seeds; the ends of (0, 1) are never drawn."""
+    draws = np.array(
+        [
+            [
+                [[common_draw(s, r, d, k) for k in range(50)] for d in ("learning_rate", "weight_spread")]
+                for r in range(8)
+            ]
+            for s in range(5)
+        ]
+    )
+    assert 0 < draws.min() < 0.001 < 0.999 < draws.max() < 1
+    assert scipy.stats.kstest(draws.ravel(), "uniform").pvalue > 0.01
+    for axis in range(4):
+        along = np.moveaxis(draws, axis, 0)
+        neighbours = np.corrcoef(along[:-1].ravel(), along[1:].ravel())[0, 1]
+        assert abs(neighbours) < 4 / np.sqrt(along[1:].size)
+    assert len(np.unique(draws)) == draws.size
+
+
+def test_a_start_up_proposal_never_leaves_its_range(monkeypatch: pytest.MonkeyPatch) -> None:
+    odd = {"learning_rate": Dimension(low=0.1, high=0.3, scale="log"), **{"neuron_spread": SPACE["neuron_spread"]}}
+    for edge in (2.0**-53, 1 - 2.0**-53):
+        monkeypatch.setattr("launch.search.common_draw", lambda *_, edge=edge: edge)
+        proposed = search(space=odd).ask()[1]
+        assert all(odd[name].low <= value <= odd[name].high for name, value in proposed.items())
 
 
 def test_after_the_start_up_trials_it_learns() -> None:

@@ -32,6 +32,7 @@ from glifr.records.schema import (
     UnitId,
     UnitResult,
     When,
+    search_name,
 )
 
 __all__ = [
@@ -74,4 +75,5 @@ __all__ = [
     "read_sealed",
     "scan",
     "seal",
+    "search_name",
 ]

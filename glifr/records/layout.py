@@ -64,7 +64,11 @@ class Layout:
         return self.root / "report.html"
 
     def unit(self, unit: UnitId) -> Path:
-        return self.root.joinpath("units", unit.stage, unit.condition, str(unit.number))
+        return self.root.joinpath("units", unit.stage, unit.search_name, str(unit.number))
+
+    def unit_at(self, folder: Path) -> UnitId:
+        """The unit whose folder this is; ValueError if it is none."""
+        return UnitId.parse("/".join(folder.parts[-3:]))
 
     def proposal(self, unit: UnitId) -> Path:
         return self.unit(unit) / "proposal.json"

@@ -121,15 +121,15 @@ def scan(root: Path) -> StudyRecords:
 
 def _units(layout: Layout, problems: list[str]) -> Iterator[UnitRecords]:
     for stage in STAGES:
-        for path in sorted((layout.units / stage).glob("*/*"), key=lambda p: (p.parent.name, _number(p))):
-            if _number(path) < 0:
+        units = []
+        for path in (layout.units / stage).glob("*/*"):
+            try:
+                units.append(layout.unit_at(path))
+            except ValueError:
                 problems.append(f"{path.relative_to(layout.root)}: not a unit's folder, left out")
-            elif found := _unit(layout, UnitId(stage, path.parent.name, _number(path)), problems):
+        for unit in sorted(units, key=lambda u: (u.condition, u.repeat, u.number)):
+            if found := _unit(layout, unit, problems):
                 yield found
-
-
-def _number(path: Path) -> int:
-    return int(path.name) if path.name.isdigit() else -1
 
 
 def _folders(parent: Path) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
 
@@ -10,28 +11,45 @@ STAGES: tuple[Stage, ...] = ("search", "confirm", "final", "silencing")
 
 When = Literal["start", "end", "target"]
 
+_UNIT = re.compile(rf"({'|'.join(STAGES)})/([^/@]+)(?:@([1-9][0-9]*))?/([0-9]+)")
+
 # complete: ran to its last epoch. pruned: stopped early by its condition's pruner.
 Status = Literal["complete", "pruned"]
 
 
 @dataclass(frozen=True, order=True)
 class UnitId:
-    """One unit of work. `number` counts proposals in search and confirm, and is the seed in final and silencing."""
+    """One unit of work. `number` counts proposals in search and confirm, and is the seed in final and silencing.
+
+    repeat: which of the study's independent searches it belongs to, counted from 0.
+    """
 
     stage: Stage
     condition: str
     number: int
+    repeat: int = 0
+
+    @property
+    def search_name(self) -> str:
+        """The condition, in all repeats but the first with the repeat: Hom, Hom@1, Hom@2."""
+        return search_name(self.condition, self.repeat)
 
     def __str__(self) -> str:
-        return f"{self.stage}/{self.condition}/{self.number}"
+        return f"{self.stage}/{self.search_name}/{self.number}"
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """The inverse of `str`; ValueError if `text` is not stage/condition/number."""
-        stage, condition, number = text.split("/")
-        if stage not in STAGES:
-            raise ValueError(f"no stage {stage!r}; stages are {', '.join(STAGES)}")
-        return cls(stage, condition, int(number))
+        """The inverse of `str`; ValueError if `text` is not stage/condition/number or stage/condition@repeat/number."""
+        found = _UNIT.fullmatch(text)
+        if found is None:
+            raise ValueError(f"{text!r} is no unit: stage/condition/number, with a stage of {', '.join(STAGES)}")
+        stage, condition, repeat, number = found.groups()
+        return cls(stage, condition, int(number), int(repeat or 0))  # type: ignore[arg-type]
+
+
+def search_name(condition: str, repeat: int | Literal["*"]) -> str:
+    """How one of a condition's independent searches is called; the first one as the condition. *: a pattern of all."""
+    return f"{condition}@{repeat}" if repeat else condition
 
 
 @dataclass(frozen=True)

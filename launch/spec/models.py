@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -118,6 +119,11 @@ class Dimension(Section):
     @property
     def log(self) -> bool:
         return self.scale == "log"
+
+    @property
+    def middle(self) -> float:
+        """The middle of the range, on its own scale."""
+        return math.sqrt(self.low * self.high) if self.log else (self.low + self.high) / 2
 
 
 Space = Annotated[dict[v.Hyperparameter, Dimension], Field(description="hyperparameters with their ranges")]
