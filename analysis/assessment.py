@@ -16,9 +16,9 @@ from analysis.factorial import Factorial, factorial
 from analysis.groups import Groups, groups
 from analysis.load import Results
 from analysis.neurons import Neurons, observe
-from analysis.power import detectable, power, seeds_for_equivalence, seeds_needed
+from analysis.power import FEWEST, Need, detectable, need, power, seeds_for_equivalence, seeds_needed
 from analysis.published import Beside, beside
-from analysis.robustness import kept_shares
+from analysis.robustness import silenced_networks
 from analysis.summaries import Performance, Tuning, performances, tunings
 from glifr.records import Contrast
 
@@ -28,7 +28,8 @@ class Reach:
     """What a planned contrast could see. alpha: what its p must not exceed at the first step of Holm.
 
     power: to find a difference of the smallest effect of interest. detectable: the difference found with 80 % power,
-    as recorded. needed, needed_for_equivalence: pairs for 80 % power; None above 10,000 or without a spread.
+    as recorded. needed, needed_for_equivalence: pairs for 80 % power. Where too few pairs tell the spread none of these
+    is known: NaN and None.
     """
 
     contrast: Contrast
@@ -37,8 +38,8 @@ class Reach:
     alpha: float
     power: float
     detectable: float
-    needed: int | None
-    needed_for_equivalence: int | None
+    needed: Need | None
+    needed_for_equivalence: Need | None
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Assessment:
     """A study judged.
 
     planned: the declared contrasts. factorial_kept, planned_kept: without diverged networks, None where none diverged.
-    pairs: every pair of conditions, exploratory. kept: condition, seed, area, half_loss of silenced networks.
+    pairs: every pair of conditions, exploratory. silenced: what each silenced network loses.
     reaches: in the order of `planned`. published: None for a task without published values.
     """
 
@@ -58,7 +59,7 @@ class Assessment:
     planned: list[Judged]
     planned_kept: list[Judged] | None
     pairs: list[Judged]
-    kept: pd.DataFrame
+    silenced: pd.DataFrame
     reaches: list[Reach]
     published: Beside | None
 
@@ -120,7 +121,6 @@ def assess(results: Results) -> Assessment:
     planned = judged(values, declared.contrasts)
     any_lost = bool(results.diverged_finals().to_numpy().any())
     kept = results.unit_values(without_diverged=True)
-    chance = measure.chance
     silenced, tuned = results.tables["silencing"], tunings(results)
     return Assessment(
         results=results,
@@ -131,9 +131,7 @@ def assess(results: Results) -> Assessment:
         planned=planned,
         planned_kept=judged(kept, declared.contrasts) if any_lost else None,
         pairs=judged(values, all_pairs(info.names)),
-        kept=kept_shares(
-            silenced[silenced[measure.column].notna()], measure.column, math.nan if chance is None else chance
-        ),
+        silenced=silenced_networks(silenced[silenced[measure.column].notna()], measure),
         reaches=reaches(planned, declared.smallest_effect, declared.alpha),
         published=beside(results, tuned),
     )
@@ -143,16 +141,19 @@ def reaches(judged: Sequence[Judged], smallest_effect: float, alpha: float) -> l
     """The reach of each contrast of a family, at alpha over the number of contrasts that could be tested."""
     tests = max(1, sum(not math.isnan(j.p) for j in judged))
     own = alpha / tests
-    return [
-        Reach(
-            contrast=j.contrast,
-            pairs=j.interval.n,
-            sd=j.interval.sd,
-            alpha=own,
-            power=power(j.interval.n, smallest_effect, j.interval.sd, own),
-            detectable=detectable(j.interval.n, j.interval.sd, own),
-            needed=seeds_needed(smallest_effect, j.interval.sd, own),
-            needed_for_equivalence=seeds_for_equivalence(smallest_effect, j.interval.sd, own),
-        )
-        for j in judged
-    ]
+    return [_reach(j, smallest_effect, own) for j in judged]
+
+
+def _reach(judged: Judged, effect: float, alpha: float) -> Reach:
+    n, sd = judged.interval.n, judged.interval.sd
+    told = n >= FEWEST
+    return Reach(
+        contrast=judged.contrast,
+        pairs=n,
+        sd=sd,
+        alpha=alpha,
+        power=power(n, effect, sd, alpha) if told else math.nan,
+        detectable=detectable(n, sd, alpha) if told else math.nan,
+        needed=need(lambda spread: seeds_needed(effect, spread, alpha), sd, n),
+        needed_for_equivalence=need(lambda spread: seeds_for_equivalence(effect, spread, alpha), sd, n),
+    )

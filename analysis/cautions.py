@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from analysis import fairness
 from analysis.alike import Alike, alike_pairs, averaging, no_finding, repeated
 from analysis.assessment import Assessment
-from analysis.comparisons import EXACT_UP_TO, smallest_p
+from analysis.clusters import CONTINUUM, UNSTABLE
+from analysis.comparisons import smallest_p, units_needed
 from analysis.contrasts import Judged
 from analysis.power import WANTED
 from analysis.provenance import mixtures
@@ -20,6 +21,7 @@ from glifr.records import Contrast
 
 FEW = 10
 SPREAD = 2.0
+_NO_CLUSTERS = (CONTINUUM, UNSTABLE)
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,18 @@ def _nothing_held_out(a: Assessment) -> Iterator[Caution]:
 
 
 @_check
+def _one_search(a: Assessment) -> Iterator[Caution]:
+    info = a.results.info
+    if info.planned("search") and info.repeats == 1:
+        text = (
+            "Each condition's settings come of one search, which is random too: every interval and verdict is "
+            "conditional on it, and another search can move a condition by more than its interval says. "
+            "'search.repeats' in the study file repeats it."
+        )
+        yield Caution("one-search", text, "table-settings")
+
+
+@_check
 def _damaged(a: Assessment) -> Iterator[Caution]:
     if a.problems:
         text = f"{count(len(a.problems), 'problem')} with the records; each is named at the end of the report."
@@ -92,7 +106,7 @@ def _declaration(a: Assessment) -> Iterator[Caution]:
 
 @_check
 def _missing(a: Assessment) -> Iterator[Caution]:
-    lacking = {r.condition: r.planned - r.interval.n for r in a.performances if r.interval.n < r.planned}
+    lacking = {r.condition: r.planned - r.finished for r in a.performances if r.finished < r.planned}
     if lacking:
         named = listed([f"{n} of {name}" for name, n in lacking.items()])
         text = (
@@ -106,7 +120,8 @@ def _few(a: Assessment) -> Iterator[Caution]:
     few = {r.condition: r.interval.n for r in a.performances if r.interval.n < FEW}
     if few:
         named = listed([f"{name} {n}" for name, n in few.items()])
-        text = f"Fewer than {FEW} finished networks: {named}. An interval then says little; 20 are advised."
+        what = "finished networks" if a.results.info.repeats == 1 else "repeats of the search"
+        text = f"Fewer than {FEW} {what}: {named}. An interval then says little; 20 are advised."
         yield Caution("few-seeds", text, "table-conditions", tuple(few))
 
 
@@ -174,7 +189,7 @@ def _unattainable(a: Assessment) -> Iterator[Caution]:
 
 def _unattainable_words(hollow: list[Judged], tests: int, family: str, alpha: float) -> str:
     pairs = max(j.interval.n for j in hollow)
-    enough = next(n for n in range(2, EXACT_UP_TO + 2) if smallest_p(n) * tests <= alpha or n > EXACT_UP_TO)
+    enough = units_needed(tests, alpha)
     return (
         f"With {count(pairs, 'pair')} the permutation test gives at best p = {significant(smallest_p(pairs), 2)}; "
         f"after Holm over {tests} {family} that cannot reach {alpha:g}, whatever the difference. {enough} seeds could."
@@ -314,14 +329,21 @@ def _published(a: Assessment) -> Iterator[Caution]:
 
 
 @_check
-def _continuum(a: Assessment) -> Iterator[Caution]:
-    alike = [g.condition for g in a.groups if g.computed and not g.structured]
-    if alike:
+def _clusters(a: Assessment) -> Iterator[Caution]:
+    judged = [g for g in a.groups if g.computed]
+    found = {finding: [g.condition for g in judged if g.finding == finding] for finding in _NO_CLUSTERS}
+    if alike := found[CONTINUUM]:
         text = (
-            f"The neurons of {listed(alike)} have no cluster structure beyond a continuum: the best number of clusters "
-            "of such data means nothing."
+            f"The neurons of {listed(alike)} have no structure beyond a continuum: the best number of clusters of such "
+            "data means nothing."
         )
         yield Caution("clusters-not-beyond-null", text, "table-clusters", tuple(alike))
+    if unstable := found[UNSTABLE]:
+        text = (
+            f"The neurons of {listed(unstable)} have structure beyond a continuum, but no stable clusters: resampled "
+            "neurons are cut otherwise, so their number and members mean nothing."
+        )
+        yield Caution("clusters-not-stable", text, "table-clusters", tuple(unstable))
 
 
 @_check

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,12 @@ ALPHA = 0.05
 STABLE = 0.8
 FEWEST = 30
 COUNTS = np.arange(2, 11)
+
+# data that are not one Gaussian copula need not be groups: a bend or a tail is structure too, and cut anew each time
+ClusterFinding = Literal["clusters", "structure, but no stable clusters", "no structure beyond a continuum"]
+CLUSTERS: ClusterFinding = "clusters"
+UNSTABLE: ClusterFinding = "structure, but no stable clusters"
+CONTINUUM: ClusterFinding = "no structure beyond a continuum"
 # changes with anything that changes a number below
 METHOD = f"ward, log CH over its null's mean, {DRAWS} draws, {RESAMPLES} resamples, k to {COUNTS[-1]}, version 1"
 
@@ -55,9 +62,19 @@ class Clustering:
     reason: str = ""
 
     @property
+    def beyond(self) -> bool:
+        """Whether there is structure that the null has not."""
+        return self.p <= ALPHA
+
+    @property
     def structured(self) -> bool:
         """Whether there are groups: beyond the null, and found again when neurons are resampled."""
-        return self.p <= ALPHA and self.stability >= STABLE
+        return self.beyond and self.stability >= STABLE
+
+    @property
+    def finding(self) -> ClusterFinding:
+        """What was found, where something could be computed."""
+        return CLUSTERS if self.structured else UNSTABLE if self.beyond else CONTINUUM
 
 
 def cluster(values: Array, generator: np.random.Generator) -> Clustering:

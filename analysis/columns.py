@@ -192,12 +192,19 @@ DERIVED: Mapping[str, tuple[Column, ...]] = MappingProxyType(
             Column("planned", "whole", "networks", "final networks planned"),
             Column("finished", "whole", "networks", "final networks with a value of the primary measure"),
             Column("diverged", "whole", "networks", "how many of them diverged"),
+            Column("units", "whole", "", "independent values: networks, or repeats of the search with their mean"),
             Column("mean", "number", "as recorded", "mean over networks"),
             Column("sd", "number", "as recorded", "standard deviation over networks"),
             Column("low", "number", "as recorded", "lower end of the 95 % t interval of the mean"),
             Column("high", "number", "as recorded", "upper end"),
-            Column("iqm", "number", "as recorded", "interquartile mean"),
-            Column("iqm_low", "number", "as recorded", "lower end of its 95 % bootstrap interval, from 10 networks on"),
+            Column(
+                "test_error",
+                "number",
+                "as recorded",
+                "standard error of the mean from the draw of the test data (binomial); empty for a loss",
+            ),
+            Column("iqm", "number", "as recorded", "interquartile mean, from 10 networks on"),
+            Column("iqm_low", "number", "as recorded", "lower end of its 95 % bootstrap interval"),
             Column("iqm_high", "number", "as recorded", "upper end"),
             Column("median", "number", "as recorded", "median"),
             Column("minimum", "number", "as recorded", "smallest"),
@@ -231,11 +238,19 @@ DERIVED: Mapping[str, tuple[Column, ...]] = MappingProxyType(
             _CONDITION,
             _SEED,
             Column(
-                "area", "number", "", "area under the silencing curve, from chance (0) to intact (1); masks averaged"
+                "area",
+                "number",
+                "0 to 1; of a loss as recorded",
+                "area under the curve over the silenced share, masks averaged: of an accuracy from chance (0) to "
+                "intact (1), cut to that range; of a loss as it is, that is the mean loss",
             ),
             Column(
-                "half_loss", "number", "0 to 1", "share silenced at which half of that is gone; empty if it never is"
+                "half_loss",
+                "number",
+                "0 to 1",
+                "share silenced at which half of the way from intact to chance is gone; empty if it never is",
             ),
+            Column("reason", "text", "", "why there is no area, or of a loss no half_loss"),
         ),
         "tuning": (
             _CONDITION,
@@ -247,7 +262,14 @@ DERIVED: Mapping[str, tuple[Column, ...]] = MappingProxyType(
             Column("best", "number", "as the score", "value of the best whole trial"),
             Column("chosen_value", "number", "as the score", "value of the chosen configuration in the search"),
             Column("final_score", "number", "as the score", "mean score of the final networks"),
-            Column("gap", "number", "as the score", "final minus search: how much the search flattered its choice"),
+            Column("chosen_in", "text", "", "the stage whose score made the choice: confirm, or search without one"),
+            Column("compared_at", "whole", "epochs", "how long that stage trained: where the two scores are compared"),
+            Column("chosen_score", "number", "as the score", "score of the chosen configuration there"),
+            Column(
+                "final_score_then", "number", "as the score", "mean score of the final networks after as many epochs"
+            ),
+            Column("gap", "number", "as the score", "that minus the chosen score: how much the choice was flattered"),
+            Column("gap_reason", "text", "", "why the two cannot be compared"),
             Column("seconds", "number", "s", "wall time of search and confirmation"),
             Column("edges", "text", "", "hyperparameters chosen within 5 % of an end of their range"),
         ),
@@ -280,10 +302,14 @@ DERIVED: Mapping[str, tuple[Column, ...]] = MappingProxyType(
             Column("pairs", "whole", "", "seeds that all its conditions have"),
             Column("sd", "number", "as recorded", "standard deviation of the differences"),
             Column("alpha", "number", "", "level of the first step of Holm"),
-            Column("power", "number", "0 to 1", "chance to find the smallest effect of interest"),
+            Column("power", "number", "0 to 1", "to find the smallest effect; like what follows from 10 pairs on"),
             Column("detectable", "number", "as recorded", "difference found with 80 % power"),
-            Column("needed", "whole", "seeds", "for 80 % power at the smallest effect of interest"),
-            Column("needed_for_equivalence", "whole", "seeds", "to call equal conditions equivalent with 80 % power"),
+            Column("needed", "whole", "pairs", "for 80 % power at the smallest effect; empty above 10,000"),
+            Column("needed_low", "whole", "pairs", "the same with the lower end of the 95 % interval of sd"),
+            Column("needed_high", "whole", "pairs", "the same with its upper end"),
+            Column("needed_for_equivalence", "whole", "pairs", "to call equal conditions equivalent with 80 % power"),
+            Column("needed_for_equivalence_low", "whole", "pairs", "the same with the lower end of the interval of sd"),
+            Column("needed_for_equivalence_high", "whole", "pairs", "the same with its upper end"),
         ),
         "neurons": (
             _CONDITION,
@@ -304,6 +330,9 @@ DERIVED: Mapping[str, tuple[Column, ...]] = MappingProxyType(
             Column("p", "number", "", "share of the draws without clusters, and the data, that stand as high anywhere"),
             Column("stability", "number", "", "mean adjusted Rand index when neurons are resampled"),
             Column("structured", "truth", "", "whether p is at most 0.05 and stability at least 0.8"),
+            Column(
+                "finding", "text", "", "clusters, structure but no stable clusters, or no structure beyond a continuum"
+            ),
             Column("reason", "text", "", "why nothing could be computed"),
         ),
         "components": (

@@ -58,6 +58,11 @@ def smallest_p(n: int) -> float:
     return 2.0 ** (1 - n) if n <= EXACT_UP_TO else 1 / (DRAWS + 1)
 
 
+def units_needed(tests: int, alpha: float) -> int:
+    """The fewest pairs with which a p of `sign_flip_p` can stay at most `alpha` after Holm over `tests`."""
+    return next(n for n in range(2, EXACT_UP_TO + 2) if smallest_p(n) * tests <= alpha or n > EXACT_UP_TO)
+
+
 def holm(p: Sequence[float] | np.ndarray) -> np.ndarray:
     """Holm's step-down adjustment of a family of p [m]; NaN entries are no tests and stay NaN."""
     raw = np.asarray(p, dtype=np.float64)

@@ -7,11 +7,13 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.assessment import Assessment
+from analysis.assessment import Assessment, Reach
 from analysis.cautions import Caution
 from analysis.columns import DERIVED, DTYPES
 from analysis.contrasts import Judged
 from analysis.neurons import ClusteredNetwork
+from analysis.power import Need
+from analysis.summaries import Tuning
 from analysis.verdicts import Verdict
 
 Row = Mapping[str, Any]
@@ -24,10 +26,10 @@ def derived_tables(a: Assessment, found: list[Caution]) -> dict[str, pd.DataFram
         "factorial": (_picked("factorial", e, effect=e.name, **_verdict(e.verdict)) for e in a.factorial.effects),
         "contrasts": (_contrast("contrasts", j) for j in a.planned),
         "pairs": (_contrast("pairs", j) for j in a.pairs),
-        "silenced_networks": (_picked("silenced_networks", row) for row in a.kept.itertuples()),
-        "tuning": (_picked("tuning", t, edges=" ".join(t.edges)) for t in a.tunings),
+        "silenced_networks": (_picked("silenced_networks", row) for row in a.silenced.itertuples()),
+        "tuning": (_tuning(t) for t in a.tunings),
         "published": _published(a),
-        "power": (_picked("power", r, contrast=r.contrast.name) for r in a.reaches),
+        "power": (_power(r) for r in a.reaches),
         "clusters": (_clusters(n) for n in a.neurons.clustered),
         "components": (_picked("components", c) for c in a.components),
         "warnings": (_picked("warnings", c, subjects="; ".join(c.subjects)) for c in found),
@@ -52,7 +54,7 @@ def _condition(a: Assessment, place: int) -> Row:
     return _picked(
         "conditions",
         row,
-        finished=t.n,
+        units=t.n,
         mean=t.mean,
         sd=t.sd,
         low=t.low,
@@ -63,6 +65,31 @@ def _condition(a: Assessment, place: int) -> Row:
         hidden_size=info.hidden_size,
         trained_parameters=info.trained_parameters,
     )
+
+
+def _tuning(t: Tuning) -> Row:
+    choice = t.optimism
+    return _picked(
+        "tuning",
+        t,
+        chosen_in=choice.stage or None,
+        compared_at=choice.epochs or None,
+        chosen_score=choice.chosen,
+        final_score_then=choice.final,
+        gap=choice.gap,
+        gap_reason=choice.reason,
+        edges=" ".join(t.edges),
+    )
+
+
+def _power(r: Reach) -> Row:
+    needs: dict[str, Need | None] = {"needed": r.needed, "needed_for_equivalence": r.needed_for_equivalence}
+    numbers = {
+        f"{name}{end}": getattr(found, of) if found else None
+        for name, found in needs.items()
+        for end, of in (("", "seen"), ("_low", "low"), ("_high", "high"))
+    }
+    return _picked("power", r, contrast=r.contrast.name, **numbers)
 
 
 def _published(a: Assessment) -> Iterator[Row]:
@@ -95,6 +122,7 @@ def _clusters(network: ClusteredNetwork) -> Row:
         seed=network.seed,
         clusters=found.k or None,
         structured=None if found.reason else found.structured,
+        finding=None if found.reason else found.finding,
     )
 
 

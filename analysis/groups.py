@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from analysis.clusters import Clustering
+from analysis.clusters import CLUSTERS, CONTINUUM, UNSTABLE, ClusterFinding, Clustering
 from analysis.neurons import ClusteredNetwork
 
 
@@ -24,13 +24,25 @@ class Groups:
         return tuple(c for c in self.computed if c.structured)
 
     @property
+    def beyond(self) -> tuple[Clustering, ...]:
+        """The networks with structure beyond the null, stable or not."""
+        return tuple(c for c in self.computed if c.beyond)
+
+    @property
     def structured(self) -> bool:
         """Whether more than half of the networks have groups: one in twenty may by chance."""
         return 2 * len(self.found) > len(self.computed)
 
+    @property
+    def finding(self) -> ClusterFinding:
+        """What more than half of the networks have, where some could be judged."""
+        if self.structured:
+            return CLUSTERS
+        return UNSTABLE if 2 * len(self.beyond) > len(self.computed) else CONTINUUM
+
 
 def groups(clustered: Sequence[ClusteredNetwork]) -> list[Groups]:
-    """A row a condition, in the order of its first network."""
+    """One row per condition, in the order of its first network."""
     by_condition: dict[str, list[Clustering]] = {}
     for network in clustered:
         by_condition.setdefault(network.condition, []).append(network.clustering)

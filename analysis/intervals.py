@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -56,7 +57,7 @@ def t_interval(values: Sequence[float] | np.ndarray, level: float = LEVEL) -> Me
 
 @dataclass(frozen=True)
 class MiddleInterval:
-    """Interquartile mean with its bootstrap interval; NaN below `BOOTSTRAP_FROM` networks."""
+    """Interquartile mean with its bootstrap interval; both NaN below `BOOTSTRAP_FROM` networks."""
 
     n: int
     iqm: float
@@ -76,7 +77,7 @@ def iqm_interval(values: Sequence[float] | np.ndarray, level: float = LEVEL, dra
         return MiddleInterval(len(x), nan, nan, nan, "no finished network" if not len(x) else "a value is not finite")
     middle = float(stats.trim_mean(x, 0.25))
     if len(x) < BOOTSTRAP_FROM:
-        return MiddleInterval(len(x), middle, nan, nan, f"fewer than {BOOTSTRAP_FROM} networks")
+        return MiddleInterval(len(x), nan, nan, nan, f"fewer than {BOOTSTRAP_FROM} networks")
     if constant(x):
         return MiddleInterval(len(x), middle, nan, nan, "all values are equal")
     again = np.sort(x[_resamples(len(x), draws)], axis=1)
@@ -88,3 +89,12 @@ def iqm_interval(values: Sequence[float] | np.ndarray, level: float = LEVEL, dra
 @lru_cache(maxsize=4)
 def _resamples(n: int, draws: int) -> np.ndarray:
     return np.random.default_rng(n).integers(0, n, size=(draws, n))
+
+
+def binomial_error(share: float, n: int) -> float:
+    """The standard error of a share of n independent items: what another draw of as many would move it by.
+
+    Of the mean accuracy of several networks on the same items it is an upper bound, reached where they are right on the
+    same ones; averaging over networks does not lower it much, as the items stay the same.
+    """
+    return math.sqrt(share * (1 - share) / n) if n > 0 and 0 <= share <= 1 else math.nan

@@ -120,6 +120,13 @@ class Results:
         """Whether the network diverged: rows and columns as `final_values`, False where there is none."""
         return self._wide("diverged").fillna(False).astype(bool)
 
+    def diverged_units(self) -> pd.DataFrame:
+        """Whether a unit has a diverged network: rows and columns as `unit_values`."""
+        lost = self.diverged_finals()
+        if self.info.repeats == 1:
+            return lost
+        return lost.groupby(self.repeat_of_seed).any().rename_axis(index=self.info.unit)
+
     def _wide(self, column: str) -> pd.DataFrame:
         wide = self.finals.pivot(index="seed", columns="condition", values=column)
         return wide.reindex(columns=self.info.names).sort_index()

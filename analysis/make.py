@@ -15,7 +15,7 @@ from analysis.files import claim, write_whole
 from analysis.latex import write_latex
 from analysis.load import Results, load
 from analysis.manifest import write_manifest
-from analysis.prose import methods
+from analysis.methods import methods
 from analysis.report import Shown, all_sheets, render
 from analysis.tables import write_dictionary, write_tables
 from glifr.records import Layout

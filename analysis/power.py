@@ -7,14 +7,43 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import optimize, stats
 
 from analysis.comparisons import smallest_p
+from analysis.intervals import LEVEL
 
 WANTED = 0.8
-_MOST = 10_000
+FEWEST = 10  # pairs; the spread of fewer says next to nothing of how many would be enough
+MOST = 10_000
+
+
+@dataclass(frozen=True)
+class Need:
+    """How many pairs would be enough: with the spread seen, and with the ends of its 95 % interval.
+
+    None: more than `MOST`.
+    """
+
+    seen: int | None
+    low: int | None
+    high: int | None
+
+
+def need(enough: Callable[[float], int | None], sd: float, n: int) -> Need | None:
+    """The need of pairs as `enough` has it of a spread; None where fewer than `FEWEST` pairs tell the spread `sd`."""
+    if n < FEWEST or not sd > 0:
+        return None
+    low, high = sd_interval(sd, n)
+    return Need(enough(sd), enough(low), enough(high))
+
+
+def sd_interval(sd: float, n: int) -> tuple[float, float]:
+    """The 95 % chi-square interval of a standard deviation that n > 1 independent normal values gave."""
+    largest, smallest = (float(stats.chi2.ppf((1 + side * LEVEL) / 2, n - 1)) for side in (1, -1))
+    return sd * math.sqrt((n - 1) / largest), sd * math.sqrt((n - 1) / smallest)
 
 
 def power(n: int, effect: float, sd: float, alpha: float) -> float:
@@ -75,7 +104,7 @@ def _first(low: int, enough: Callable[[int], bool]) -> int | None:
     high = low
     while not enough(high):
         low, high = high, 2 * high
-        if high > _MOST:
+        if high > MOST:
             return None
     while high - low > 1:
         middle = (low + high) // 2

@@ -9,13 +9,17 @@ from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
-from analysis import findings, prose, sheets
+from analysis import prose, sheets, wording
 from analysis.advice import more_seeds
 from analysis.assessment import Assessment
 from analysis.cautions import Caution
 from analysis.declared import declaration_facts
 from analysis.emptiness import single_network
 from analysis.figures import Drawing, Empty
+from analysis.findings import findings
+from analysis.headline import answer
+from analysis.lights import lights
+from analysis.methods import methods
 from analysis.provenance import SESSION_HEADS, provenance
 from analysis.published import words
 
@@ -64,7 +68,7 @@ def all_sheets(a: Assessment, cautions: list[Caution]) -> list[sheets.Sheet]:
     found += [sheets.contrasts_sheet(a, cautions), sheets.power_sheet(a)] if a.planned else []
     found += [sheets.pairs_sheet(a)] if a.pairs else []
     found += sheets.published_sheets(a, cautions)
-    found += [sheets.silencing_sheet(a)] if len(a.kept) else []
+    found += [sheets.silencing_sheet(a)] if len(a.silenced) else []
     recovery = sheets.recovery_sheet(results)
     found += [recovery] if recovery else []
     if searched:
@@ -79,13 +83,14 @@ def _head(a: Assessment, cautions: list[Caution]) -> dict[str, Any]:
         "info": info,
         "quick": prose.QUICK,
         "complete": a.results.complete,
-        "answer": findings.answer(a),
-        "lights": findings.lights(a, cautions),
-        "findings": findings.findings(a),
+        "answer": answer(a),
+        "lights": lights(a, cautions),
+        "findings": findings(a),
         "cautions": cautions,
         "standing": prose.standing(a.results),
         "incidents": prose.incidents(a.results),
         "design": prose.design(info),
+        "conditional": wording.conditional_words(info),
         "declaration": declaration_facts(info),
     }
 
@@ -109,7 +114,7 @@ def _body(a: Assessment, cautions: list[Caution]) -> dict[str, Any]:
         "factorial": a.factorial,
         "advice": more_seeds(a),
         "published": _published(a),
-        "methods": prose.methods(a),
+        "methods": methods(a),
         "provenance": provenance(results),
         "session_heads": SESSION_HEADS,
         "problems": a.problems,

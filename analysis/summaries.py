@@ -7,10 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from analysis.intervals import MeanInterval, MiddleInterval, iqm_interval, t_interval
+from analysis.intervals import MeanInterval, MiddleInterval, binomial_error, iqm_interval, t_interval
 from analysis.load import Results
+from analysis.optimism import Optimism, optimism
+from analysis.study import StudyInfo
 from glifr.conditions import HYPERPARAMETERS
 
 EDGE = 0.05  # of a range: a best value nearer to its end than this asks for a wider range
@@ -18,16 +21,20 @@ EDGE = 0.05  # of a range: a best value nearer to its end than this asks for a w
 
 @dataclass(frozen=True)
 class Performance:
-    """Final networks of one condition, as recorded (not scaled). `without_diverged` only where some diverged.
+    """Final networks of one condition, as recorded (not scaled), a value per unit of the study.
 
-    middle: interquartile mean.
+    finished: networks. interval, middle, median, minimum, maximum: over units. without_diverged: only where some are.
+    middle: interquartile mean. test_error: standard error of the mean from the draw of the test data, NaN where the
+    records cannot tell it.
     """
 
     condition: str
     planned: int
+    finished: int
     diverged: int
     interval: MeanInterval
     middle: MiddleInterval
+    test_error: float
     median: float
     minimum: float
     maximum: float
@@ -37,30 +44,51 @@ class Performance:
 
 
 def performances(results: Results) -> list[Performance]:
-    """One `Performance` a condition, in the study's order."""
-    wide, finals = results.final_values(), results.finals
+    """One `Performance` per condition, in the study's order."""
+    networks, finals = results.final_values(), results.finals
+    units, kept = results.unit_values(), results.unit_values(without_diverged=True)
     rows = []
     for condition in results.info.conditions:
         own = finals[finals["condition"] == condition.name]
-        values = wide[condition.name].dropna()
-        diverged = own["diverged"].fillna(False).astype(bool)
-        kept = own.loc[~diverged, results.info.measure.column]
+        values = units[condition.name].dropna()
+        diverged = int(own["diverged"].fillna(False).astype(bool).sum())
+        interval = t_interval(values.to_numpy())
         rows.append(
             Performance(
                 condition=condition.name,
                 planned=condition.planned["final"],
-                diverged=int(diverged.sum()),
-                interval=t_interval(values.to_numpy()),
+                finished=len(own),
+                diverged=diverged,
+                interval=interval,
                 middle=iqm_interval(values.to_numpy()),
+                test_error=test_error(results.info, interval.mean),
                 median=float(values.median()),
                 minimum=float(values.min()),
                 maximum=float(values.max()),
                 seconds=float(own["seconds"].mean()),
-                missing_seeds=tuple(int(s) for s in wide.index[wide[condition.name].isna()]),
-                without_diverged=t_interval(kept.to_numpy()) if diverged.any() else None,
+                missing_seeds=tuple(int(s) for s in networks.index[networks[condition.name].isna()]),
+                without_diverged=t_interval(kept[condition.name].dropna().to_numpy()) if diverged else None,
             )
         )
     return rows
+
+
+def unit_means(results: Results, rows: pd.DataFrame, column: str) -> np.ndarray:
+    """A column of a table of networks with their seeds, as one value per unit of the study; NaN left out."""
+    known = rows[rows[column].notna()]
+    if results.info.repeats == 1:
+        return known[column].to_numpy(dtype=np.float64)
+    return known.groupby(known["seed"].map(results.repeat_of_seed))[column].mean().to_numpy(dtype=np.float64)
+
+
+def test_error(info: StudyInfo, mean: float) -> float:
+    """The standard error of a mean accuracy from the draw of the test data.
+
+    NaN for a loss, whose spread over the samples is not recorded, and where nothing is held out.
+    """
+    if not info.task.held_out or info.declaration.primary != "accuracy":
+        return math.nan
+    return binomial_error(mean, info.task.splits["test"])
 
 
 @dataclass(frozen=True)
@@ -70,7 +98,8 @@ class Tuning:
     best: value of the best trial that ran to its end. chosen: hyperparameters of the final networks (of the best
     trial while none is chosen; of the study file without search). settled: whether they are those of the final
     networks. confirmed: mean scores on fresh tuning seeds, best first. final_score: mean score of the final networks.
-    edges: hyperparameters whose chosen value lies within 5 % of the lower or upper end of its range.
+    optimism: how much the choice was flattered by its score. edges: hyperparameters whose chosen value lies within 5 %
+    of the lower or upper end of its range.
     """
 
     condition: str
@@ -85,13 +114,9 @@ class Tuning:
     chosen_value: float
     confirmed: tuple[float, ...]
     final_score: float
+    optimism: Optimism
     seconds: float
     edges: Mapping[str, str]
-
-    @property
-    def gap(self) -> float:
-        """Final minus search score of the chosen configuration: how much the search flattered it."""
-        return self.final_score - self.chosen_value
 
 
 def tunings(results: Results) -> list[Tuning]:
@@ -122,6 +147,7 @@ def _tuning(results: Results, name: str, space: Mapping[str, Mapping[str, Any]],
         chosen_value=float(row["value"].iloc[0]) if len(row) else math.nan,
         confirmed=tuple(sorted(float(v) for v in confirm["value"].dropna())),
         final_score=float(final["score"].mean()),
+        optimism=optimism(results, name),
         seconds=float(own["seconds"].sum()),
         edges=_edges(chosen, space),
     )

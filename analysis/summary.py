@@ -38,7 +38,7 @@ def summarise(results: Results) -> pd.DataFrame:
             {
                 "condition": condition.name,
                 "neurons": str(condition.hidden_size),
-                "final": f"{t.n}/{reached.planned}",
+                "final": f"{reached.finished}/{reached.planned}",
                 measure.axis: text.number(t.mean * measure.scale, measure.decimals),
                 "95 % interval": text.interval(t.low * measure.scale, t.high * measure.scale, measure.decimals),
                 f"minus {info.reference}": _difference(

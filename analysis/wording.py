@@ -5,7 +5,8 @@ from __future__ import annotations
 from analysis import text
 from analysis.contrasts import Judged
 from analysis.factorial import Effect
-from analysis.study import Measure
+from analysis.power import MOST
+from analysis.study import Measure, StudyInfo
 from analysis.verdicts import Verdict, Word
 
 _PLAIN = {
@@ -25,6 +26,24 @@ def margin(value: float, measure: Measure) -> str:
     """'0.5 points': the smallest effect of interest."""
     unit = f" {measure.difference_unit}" if measure.difference_unit else ""
     return f"{text.significant(value * measure.scale)}{unit}"
+
+
+def pairs(n: int | None) -> str:
+    """'1,200'; 'over 10,000' for a need that is not counted further."""
+    return f"over {MOST:,}" if n is None else f"{n:,}"
+
+
+def conditional_on(info: StudyInfo) -> str:
+    """What all results are conditional on beside their seeds; '' where the search was repeated too."""
+    if not info.planned("search"):
+        return "the settings of the study file, which were not tuned"
+    return "" if info.repeats > 1 else "one search per condition"
+
+
+def conditional_words(info: StudyInfo) -> str:
+    """The same as a sentence to stand beside intervals."""
+    on = conditional_on(info)
+    return f" Intervals are conditional on {on}." if on else ""
 
 
 def between(low: float, high: float, measure: Measure) -> str:

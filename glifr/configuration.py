@@ -12,8 +12,8 @@ from glifr.conditions import Condition
 class TrainingSettings:
     """How long and by which steps: epochs, batch size, Adam's constants, dropout probability, kernel backend.
 
-    sigma_v: the sharpness of GLIFR neurons' spiking in the first and in the last epoch, in equal ratios from epoch to
-    epoch; None for the model's own throughout.
+    sigma_v: width of GLIFR neurons' sigmoid in the first and in the last epoch, linear in epochs between them as in the
+    published annealing; None for the model's own throughout.
 
     seeds_per_batch: replicas computed at once; None for all of them. On the CPU it has an effect only where the backend
     keeps each seed's bits (`glifr.kernels.batches_exactly`); elsewhere there, seeds are computed one by one.
@@ -36,7 +36,7 @@ class TrainingSettings:
         if self.sigma_v is None:
             return None
         first, last = self.sigma_v
-        return first * (last / first) ** (epoch / (self.epochs - 1)) if self.epochs > 1 else last
+        return first + (last - first) * epoch / (self.epochs - 1) if self.epochs > 1 else last
 
 
 @dataclass(frozen=True)

@@ -94,7 +94,8 @@ class StudyPlan:
     def training_identity(self, stage: Stage) -> dict[str, Any]:
         """What decides a trained unit's result beside its configuration and seeds: task, data, training."""
         spec, sigma_v = self.study.spec, self.study.spec.training.sigma_v
-        annealed = {"sigma_v": [sigma_v.start, sigma_v.end]} if sigma_v else {}
+        # "linear" is in the identity: earlier versions annealed in equal ratios, which is another experiment
+        annealed = {"sigma_v": [sigma_v.start, sigma_v.end, "linear"]} if sigma_v else {}
         return annealed | {
             "task": [self.task.name, spec.task.source, spec.task.train_on, self.fingerprint],
             "epochs": spec.epochs(stage),

@@ -54,6 +54,7 @@ def session(command: str) -> dict[str, Any]:
         "started_at": now(),
         "finished_at": None,
         "command": command,
+        "version": _version("glifr-studies"),
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
         "packages": {name: version for name in _PACKAGES if (version := _version(name))},

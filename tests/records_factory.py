@@ -49,10 +49,11 @@ _SPACE = {
 class Synthetic:
     """What a synthetic study is. (condition, seed) pairs: missing (proposed, no result), failed, diverged finals.
 
-    trials, confirm: of each search, 0 for a study without. repeats: independent searches, which share the seeds
-    equally; repeat_sd: of the accuracy between them. done: stages that have run at all. accuracy: False for a
-    regression task. held_out: whether there is a validation split. levels: planted accuracies by condition.
-    task: its name, of which published values may be known; '' for line MNIST or sine, as `accuracy` says.
+    trials, confirm: of each search, 0 for a study without. search_epochs: of a trial, 0 for `epochs`. repeats:
+    independent searches, which share the seeds equally; repeat_sd: of the accuracy between them. done: stages that
+    have run at all. accuracy: False for a regression task. held_out: whether there is a validation split. levels:
+    planted accuracies by condition. task: its name, of which published values may be known; '' for line MNIST or sine,
+    as `accuracy` says.
     characteristics: whether final networks have theirs on file. clusters: groups planted among their neurons, 1 for
     none.
     """
@@ -65,6 +66,7 @@ class Synthetic:
     repeats: int = 1
     repeat_sd: float = 0.0
     epochs: int = 8
+    search_epochs: int = 0
     masks: int = 4
     silencing: bool = True
     done: tuple[str, ...] = ("search", "confirm", "final", "silencing")
@@ -122,7 +124,7 @@ class _Writer:
             for _, number in ranked[: study.confirm]:
                 unit = UnitId("confirm", condition, number, repeat)
                 self._trained(unit, self.tried[number], (200_001 + block, 200_002 + block))
-            source = str(UnitId("confirm", condition, ranked[0][1], repeat))
+            source = str(UnitId("confirm" if study.confirm else "search", condition, ranked[0][1], repeat))
             chosen = self.tried[ranked[0][1]]
         for seed in final_seeds(study, repeat) if "final" in done else ():
             self._trained(UnitId("final", condition, seed, repeat), chosen, (seed,), source)
@@ -165,7 +167,8 @@ class _Writer:
         token = "20240301T120000-00000001"
         folder = self.layout.attempt(unit, token)
         folder.mkdir(parents=True)
-        epochs = max(1, self.study.epochs // 3) if fate in ("pruned", "unfinished") else self.study.epochs
+        whole = (unit.stage == "search" and self.study.search_epochs) or self.study.epochs
+        epochs = max(1, whole // 3) if fate in ("pruned", "unfinished") else whole
         if fate == "failed":
             body = {
                 "kind": "bug",
@@ -362,7 +365,7 @@ def study_body(study: Synthetic) -> dict[str, Any]:
 def _spec(study: Synthetic) -> dict[str, Any]:
     search = {
         "trials": study.trials,
-        "epochs": None,
+        "epochs": study.search_epochs or None,
         "seeds_per_trial": 2,
         "sampler": {"name": "tpe"},
         "pruner": {"name": "median"},

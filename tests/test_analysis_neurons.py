@@ -18,9 +18,9 @@ from analysis.clusters import Clustering
 from analysis.derived import derived_tables
 from analysis.figures import Drawing, Empty
 from analysis.figures.distributions import shares
+from analysis.methods import methods
 from analysis.networks import Course
 from analysis.neurons import across_networks, features
-from analysis.prose import methods
 from glifr.records import Layout
 
 STUDY = Synthetic(
@@ -129,7 +129,7 @@ def test_curves_are_medians_of_networks(results: Results, quick: list[int]) -> N
     expected = np.median(each, axis=0)
     np.testing.assert_allclose(data.loc[("LHetA", 2.0), ["low", "median", "high"]].astype(float), expected, rtol=1e-6)
     assert "last 10 of 40 ms" in drawing.caption
-    assert "n = 2 to 3 a condition" in drawing.caption
+    assert "n = 2 to 3 per condition" in drawing.caption
 
 
 def test_one_network_that_runs_away_moves_no_median() -> None:
@@ -187,7 +187,7 @@ def test_neurons_are_clustered_by_what_training_made_of_them() -> None:
     np.testing.assert_allclose(values[:, 7], found.end["a_j"][1])
 
 
-@pytest.mark.parametrize(("clusters", "verdict"), [(3, "clusters (3)"), (1, "no cluster structure beyond a continuum")])
+@pytest.mark.parametrize(("clusters", "verdict"), [(3, "clusters (3)"), (1, "no structure beyond a continuum")])
 def test_table_7_and_its_warning(clusters: int, verdict: str, tmp_path: Path) -> None:
     study = STUDY.with_(clusters=clusters, seeds=2, diverged=frozenset())
     root = write_study(tmp_path / "s", study)

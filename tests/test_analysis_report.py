@@ -17,13 +17,15 @@ import analysis
 from analysis import figures, findings
 from analysis.__main__ import main
 from analysis.advice import more_seeds
+from analysis.headline import answer
 from analysis.prose import QUICK
 from glifr.conditions import CONDITIONS
 from glifr.records import InputError, Layout
 
 SMALL = Synthetic(conditions=("RNN", "Hom", "LHetA"), seeds=6, trials=6, epochs=3, masks=2)
 FIGURES = [name for name in figures.FIGURES if name != "parameter_recovery"]  # which one task alone has
-NOT_OF_THREE = {"factorial_interaction", "importance"}  # these need eight conditions, and ten whole trials
+# these need eight conditions, ten whole trials, and ten pairs
+NOT_OF_THREE = {"factorial_interaction", "importance", "power"}
 TUNING = {"search_results", "search_slices", "best_so_far", "importance", "parallel_coordinates"}
 
 
@@ -230,7 +232,7 @@ def test_findings_are_verdicts_and_nothing_else(tmp_path: Path) -> None:
     assert any("Hom did worse than LHetA: −" in f.text for f in found)
     quick = analysis.load(write_study(tmp_path / "q", SMALL.with_(seeds=12, levels=levels, evidence=False)))
     assert findings.findings(analysis.assess(quick)) == []
-    assert "no evidence" in findings.answer(analysis.assess(quick))
+    assert "no evidence" in answer(analysis.assess(quick)).text
 
 
 def test_the_answer_names_the_parts_of_the_neuron(tmp_path: Path) -> None:
@@ -242,15 +244,18 @@ def test_the_answer_names_the_parts_of_the_neuron(tmp_path: Path) -> None:
     assert effects["after-spike currents"].verdict.word == "better"
     assert effects["after-spike currents"].estimate == pytest.approx(0.02, abs=0.002)
     assert effects["learned neurons"].verdict.word == effects["heterogeneous start"].verdict.word == "equivalent"
-    assert re.search(
-        r"after-spike currents \(\+[12]\.\d\d points\) improve it; .* make no difference that matters",
-        findings.answer(judged),
-    )
+    said = [clause.text for clause in answer(judged).clauses[:3]]
+    assert re.fullmatch(r"after-spike currents \+[12]\.\d\d points \(.*\), better", said[0])
+    assert [re.sub(r" .[0-9.]+ points \(.*?\)", "", text) for text in said[1:]] == [
+        "heterogeneous start, equivalent",
+        "learned neurons, equivalent",
+    ]
 
 
 def test_the_command_for_more_seeds_is_the_studys_own(tmp_path: Path) -> None:
     root = write_study(tmp_path / "s", SMALL.with_(seeds=4))
     advice = more_seeds(analysis.assess(analysis.load(root)))
+    assert "pairs at most" in advice.text
     found = re.fullmatch(
         r"python launch/study.py studies/synthetic.yaml --results out --set final.seeds=(\d+)", advice.command
     )

@@ -17,9 +17,8 @@ from analysis.comparisons import holm, sign_flip_p, smallest_p
 from analysis.contrasts import all_pairs, judge
 from analysis.effects import equivalence_p, hedges_g, obstacle, sd_ratio, welch_p
 from analysis.factorial import factorial
-from analysis.intervals import iqm_interval, t_interval
+from analysis.intervals import binomial_error, iqm_interval, t_interval
 from analysis.power import equivalence_power, power, seeds_for_equivalence, seeds_needed
-from analysis.robustness import kept_shares, per_network
 from glifr.records import Contrast, pair
 
 
@@ -220,6 +219,7 @@ def test_iqm_shrugs_off_a_diverged_network() -> None:
     assert struck.high - struck.low < 3 * (calm.high - calm.low)
     assert iqm_interval(x[:9]).reason == "fewer than 10 networks"
     assert math.isnan(iqm_interval(x[:9]).low)
+    assert math.isnan(iqm_interval(x[:9]).iqm)
     assert iqm_interval([0.9] * 10).reason == "all values are equal"
 
 
@@ -240,20 +240,10 @@ def test_power_of_equivalence_is_what_is_simulated() -> None:
     assert found == pytest.approx(equivalence_power(10, 0.004, 0.004, 0.05), abs=0.035)
 
 
-def test_area_and_half_loss_of_a_straight_line() -> None:
-    rows = [("A", s, f, m, 0.1 + (1 - f) * 0.8) for s in (1, 2) for f in (0.0, 0.25, 0.5, 1.0) for m in range(3)]
-    rows += [("A", 3, f, 0, 0.1) for f in (0.0, 0.5, 1.0)]
-    frame = pd.DataFrame(rows, columns=["condition", "seed", "fraction", "mask", "test_accuracy"])
-    found = kept_shares(frame, "test_accuracy", 0.1).set_index("seed")
-    assert found.loc[1, "area"] == pytest.approx(0.5)
-    assert found.loc[1, "half_loss"] == pytest.approx(0.5)
-    assert math.isnan(found.loc[3, "area"]), "a network at chance has nothing to lose"
-
-
-def test_masks_are_averaged_within_their_network_first() -> None:
-    """Unequal numbers of masks must not weigh a network: ten masks of one network are no ten samples."""
-    rows = [("A", 1, 0.5, mask, 0.2) for mask in range(10)] + [("A", 2, 0.5, 0, 0.6)]
-    frame = pd.DataFrame(rows, columns=["condition", "seed", "fraction", "mask", "test_accuracy"])
-    found = per_network(frame, "test_accuracy")
-    assert len(found) == 2
-    assert found["value"].mean() == pytest.approx(0.4)
+def test_the_test_sets_error_is_that_of_another_draw_of_its_images() -> None:
+    """700 images, networks that are right on 76 % of all images and, as here, on the same ones."""
+    assert binomial_error(0.76, 700) == pytest.approx(0.0161, abs=5e-5)
+    drawn = np.random.default_rng(0).random((4000, 700)) < 0.76
+    assert binomial_error(0.76, 700) == pytest.approx(drawn.mean(axis=1).std(), rel=0.05)
+    assert math.isnan(binomial_error(0.76, 0))
+    assert math.isnan(binomial_error(math.nan, 700))

@@ -15,9 +15,12 @@ from sklearn.metrics import calinski_harabasz_score
 from analysis.cluster_cache import ClusterCache
 from analysis.cluster_simulation import continuum, planted
 from analysis.clusters import (
+    CLUSTERS,
+    CONTINUUM,
     COUNTS,
     DRAWS,
     FEWEST,
+    UNSTABLE,
     Clustering,
     calinski_harabasz,
     cluster,
@@ -122,6 +125,17 @@ def test_what_cannot_be_computed_says_why(values: Array, reason: str) -> None:
     assert np.isnan(found.p)
 
 
+def test_a_ring_is_structure_without_stable_clusters() -> None:
+    """No copula has a hole in its middle, so it is beyond the null; but where a ring is cut is chance."""
+    rng = np.random.default_rng(0)
+    at = rng.uniform(0, 2 * np.pi, 120)
+    ring = np.stack([np.cos(at), np.sin(at)], axis=1) + rng.normal(0, 0.03, (120, 2))
+    found = cluster(ring, np.random.default_rng(0))
+    assert found.beyond
+    assert not found.structured
+    assert found.finding == "structure, but no stable clusters"
+
+
 def test_a_parameter_that_all_share_is_left_out() -> None:
     data = planted(np.random.default_rng(2), 3, 40)
     padded = np.column_stack([data, np.full(len(data), 0.05)])
@@ -133,11 +147,24 @@ def _network(condition: str, p: float, stable: float, reason: str = "") -> Clust
     return ClusteredNetwork(condition, 1, Clustering(100, 8, k=3, p=p, stability=stable, reason=reason))
 
 
-def test_a_condition_has_clusters_if_most_of_its_networks_have() -> None:
-    yes, unstable, no = (0.005, 0.9), (0.005, 0.7), (0.4, 0.95)
-    for own, structured, found in (([yes, yes, no], True, 2), ([yes, unstable, no], False, 1), ([yes, no], False, 1)):
-        (group,) = groups([_network("LHetA", *values) for values in own])
-        assert (group.structured, len(group.found), group.networks) == (structured, found, len(own))
+@pytest.mark.parametrize(
+    ("own", "finding", "beyond", "found"),
+    [
+        ("yes yes no", CLUSTERS, 2, 2),
+        ("yes unstable no", UNSTABLE, 2, 1),
+        ("unstable unstable unstable", UNSTABLE, 3, 0),
+        ("unstable no", CONTINUUM, 1, 0),
+        ("yes no", CONTINUUM, 1, 1),
+    ],
+)
+def test_a_condition_has_what_most_of_its_networks_have(own: str, finding: str, beyond: int, found: int) -> None:
+    """Beyond the null and not stable is neither clusters nor a continuum: it was called the latter at p = .005."""
+    kinds = {"yes": (0.005, 0.9), "unstable": (0.005, 0.7), "no": (0.4, 0.95)}
+    (group,) = groups([_network("LHetA", *kinds[kind]) for kind in own.split()])
+    assert (group.finding, len(group.beyond), len(group.found)) == (finding, beyond, found)
+
+
+def test_nothing_is_found_where_nothing_could_be_judged() -> None:
     (none,) = groups([_network("Hom", np.nan, np.nan, "all neurons are alike")])
     assert (none.computed, none.reasons, none.structured) == ((), ("all neurons are alike",), False)
 

@@ -115,6 +115,16 @@ def test_space_of_a_condition_has_only_what_the_condition_has(tmp_path: Path) ->
     assert spec.space_for("LHetA")["learning_rate"].log
 
 
+@pytest.mark.parametrize("path", sorted(SHIPPED.parent.glob("*.yaml")), ids=lambda p: p.stem)
+def test_the_shipped_studies_search_a_shared_dimension_in_one_range(path: Path) -> None:
+    spec = load_study(path).spec
+    ranges: dict[str, set[tuple[float, float, bool]]] = {}
+    for condition in spec.conditions if spec.search else ():
+        for name, d in spec.space_for(condition).items():
+            ranges.setdefault(name, set()).add((d.low, d.high, d.log))
+    assert {name: found for name, found in ranges.items() if len(found) > 1} == {}
+
+
 def test_delay_in_steps(tmp_path: Path) -> None:
     spec = load(tmp_path, overrides=["conditions.LHet.delay=0.001"]).spec
     assert {name: spec.delay_steps(name) for name in spec.conditions} == {

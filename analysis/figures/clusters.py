@@ -46,11 +46,11 @@ def clusters_and_null(a: Assessment) -> Drawing | Empty:
     figure.supylabel("index, over its null's mean", color=MUTED, fontsize=9)
     sizes = data.groupby("condition")["seed"].nunique().tolist()
     caption = (
-        f"A line a network (n = {span(sizes)} a condition): Calinski-Harabasz index of Ward's clusters of its neurons, "
-        f"divided by the geometric mean of the same index in {DRAWS} draws without clusters (Gaussian copula with the "
-        "distribution of each parameter and their correlations). Grey band: middle 95 % of the draws at each number of "
-        "clusters by itself, averaged over networks; table 7 tests all numbers at once. Marker: where the line stands "
-        "highest above 1."
+        f"One line per network (n = {span(sizes)} per condition): Calinski-Harabasz index of Ward's clusters of its "
+        f"neurons, divided by the geometric mean of the same index in {DRAWS} draws without clusters (Gaussian copula "
+        "with the distribution of each parameter and their correlations). Grey band: middle 95 % of the draws at each "
+        "number of clusters by itself, averaged over networks; table 7 tests all numbers at once. Marker: where the "
+        "line stands highest above 1."
     )
     return Drawing(name, title, "Index of clusters over its null by number of clusters", caption, figure, data)
 

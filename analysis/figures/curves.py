@@ -38,10 +38,10 @@ def learning_curves(results: Results) -> Drawing | Empty:
     fate = f"a diverged network has that from then on ({count(lost, 'network')})" if lost else "no network diverged"
     caption = (
         f"{label.capitalize()} of the final networks after each epoch: mean over seeds and their range "
-        f"(n = {span(sizes)} a condition); what varied is the seed. Grey: means of the other conditions. "
+        f"(n = {span(sizes)} per condition); what varied is the seed. Grey: means of the other conditions. "
         f"Logarithmic axis, which has no 0. Losses are drawn up to {capped}; {fate}."
     )
-    return Drawing(name, title, f"{label.capitalize()} by epoch, a panel a condition", caption, figure, data)
+    return Drawing(name, title, f"{label.capitalize()} by epoch, one panel per condition", caption, figure, data)
 
 
 def _final_epochs(results: Results) -> pd.DataFrame:
@@ -106,5 +106,5 @@ def silencing_curves(results: Results) -> Drawing | Empty:
         f"per share are averaged within each network; line and band are mean and {band}, over {info.unit}s (n = "
         f"{span(sizes)} per condition). Grey: the other conditions.{chance}{axis_note(*axes[0].get_ylim())}"
     )
-    alternative = f"{measure.label.capitalize()} by share of neurons silenced, a panel a condition"
+    alternative = f"{measure.label.capitalize()} by share of neurons silenced, one panel per condition"
     return Drawing(name, title, alternative, caption, figure, data)

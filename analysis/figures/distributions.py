@@ -45,7 +45,7 @@ def distributions(name: str, title: str, neurons: Neurons, conditions: tuple[Con
     more = f" {count(neurons.left_out, 'more network')} would show the same." if neurons.left_out else ""
     caption = (
         f"Share of a network's neurons (and after-spike currents) in {_BINS} bins of each parameter, averaged over "
-        f"networks (n = {span(sizes)} a condition); each curve is scaled to its own highest bin. Filled: after "
+        f"networks (n = {span(sizes)} per condition); each curve is scaled to its own highest bin. Filled: after "
         "training; line: before. Parameters that all neurons share are a single peak; those of a condition whose "
         f"neurons are not learned do not move. The outermost {100 * _OUTSIDE:g} % of all neurons at each end are not "
         f"shown. Rates over more than a decade are on a logarithmic axis; axes need not include 0.{more}"

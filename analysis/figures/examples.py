@@ -115,7 +115,7 @@ def _courses(a: Assessment, name: str, title: str, label: str, values: dict[str,
                 | {"time_ms": examples.times[step.ravel()], "value": values[condition.name][0].ravel()}
             )
         )
-    alternative = f"{label.capitalize()} of a few neurons over time, a panel a condition"
+    alternative = f"{label.capitalize()} of a few neurons over time, one panel per condition"
     return Drawing(name, title, alternative, caption, figure, pd.concat(frames, ignore_index=True))
 
 

@@ -15,6 +15,7 @@ from analysis.figures.style import FAINT, INK, MUTED, WIDTH
 from analysis.intervals import SHOWN_FROM, t_interval
 from analysis.study import ConditionInfo, StudyInfo
 from analysis.text import MINUS, count, number, span
+from analysis.wording import conditional_words
 from glifr.conditions import FACTORS
 
 _DIVERGING = LinearSegmentedColormap.from_list("diverging", ["#0072B2", "#f7f7f7", "#D55E00"])
@@ -58,7 +59,7 @@ def factorial_interaction(a: Assessment) -> Drawing | Empty:
     caption = (
         f"Mean over {info.unit}s (n = {span(sizes)} per condition), bar: {bar}; small dots: the {info.unit}s. Full "
         "line: homogeneous start; dashed: heterogeneous. Lines that are not parallel are an "
-        f"interaction.{without}{axis_note(*panels[0].get_ylim())}"
+        f"interaction.{conditional_words(info)}{without}{axis_note(*panels[0].get_ylim())}"
     )
     words = f"Means of {count(len(cells), 'condition')} by the parts of their neurons"
     return Drawing(name, title, words, caption, figure, data)

@@ -13,6 +13,7 @@ from analysis.figures.style import INK, WIDTH
 from analysis.intervals import t_interval
 from analysis.load import Results
 from analysis.text import count, span
+from analysis.wording import conditional_words
 from analysis.wording import margin as margin_words
 from glifr.conditions import Condition
 from glifr.records import Contrast
@@ -24,29 +25,35 @@ def condition_dots(results: Results) -> Drawing | Empty:
     name, title = "condition_dots", f"Final {measure.label} by condition"
     if not len(results.finals):
         return Empty(name, title, *nothing_from(results, "final"))
-    data = _networks(results)
+    data = _units(results)
     figure, notes = draw_rows(Rows(condition_rows(info.conditions), info.reference, data, measure.axis))
     sizes = data.groupby("condition")["seed"].size().tolist()
+    dot = "of each final network" if info.repeats == 1 else "as the mean over the final networks of each repeat"
     caption = (
-        f"{measure.label.capitalize()} ({measure.direction}) of each final network, one dot a seed "
-        f"(n = {span(sizes)} a condition); what varied is the seed. {interval_words(sizes, 'networks')}{notes}"
+        f"{measure.label.capitalize()} ({measure.direction}) {dot}, one dot per {info.unit} "
+        f"(n = {span(sizes)} per condition); what varied is the {info.unit}. {interval_words(sizes, f'{info.unit}s')}"
+        f"{conditional_words(info)}{notes}"
     )
     means = data.groupby("condition", sort=False)["mean"].first()
     words = ", ".join(f"{condition} {mean:.4g} {measure.unit}".strip() for condition, mean in means.items())
     return Drawing(name, title, f"Mean {measure.label} by condition: {words}", caption, figure, data)
 
 
-def _networks(results: Results) -> pd.DataFrame:
-    """condition, seed, value (as shown), diverged; and n, mean, interval_low, interval_high of the condition."""
-    measure, finals = results.info.measure, results.finals
+def _units(results: Results) -> pd.DataFrame:
+    """condition, seed (of a unit), value (as shown), diverged; and n, mean, interval_low, interval_high of each."""
+    scale, units, lost = results.info.measure.scale, results.unit_values(), results.diverged_units()
     parts = []
     for condition in results.info.names:
-        own = finals[finals["condition"] == condition].sort_values("seed")
-        values = own[measure.column] * measure.scale
+        values = scale * units[condition].dropna()
         t = t_interval(values.to_numpy())
-        part = own[["condition", "seed"]].assign(value=values, diverged=own["diverged"].fillna(False).astype(bool))
+        own = {
+            "seed": values.index,
+            "value": values.to_numpy(),
+            "diverged": lost.loc[values.index, condition].to_numpy(),
+        }
+        part = pd.DataFrame({"condition": condition, **own})
         parts.append(part.assign(n=t.n, mean=t.mean, interval_low=t.low, interval_high=t.high))
-    return pd.concat(parts)
+    return pd.concat(parts, ignore_index=True)
 
 
 def contrast_forest(a: Assessment) -> Drawing | Empty:
@@ -70,9 +77,10 @@ def contrast_forest(a: Assessment) -> Drawing | Empty:
     sizes = data.groupby("condition")["seed"].size().tolist()
     side = "right" if measure.higher_is_better else "left"
     caption = (
-        f"First side minus second, one dot a pair, which is a seed that all conditions of the contrast have "
-        f"(n = {span(sizes)} a contrast); {side} of 0 the first side did better. Grey band: ± the smallest effect of "
-        f"interest ({margin_words(info.smallest_effect, measure)}). {interval_words(sizes, 'pairs')}{notes}"
+        f"First side minus second, one dot per pair, which is a {info.unit} that all conditions of the contrast have "
+        f"(n = {span(sizes)} per contrast); {side} of 0 the first side did better. Grey band: ± the smallest effect of "
+        f"interest ({margin_words(info.smallest_effect, measure)}). {interval_words(sizes, 'pairs')}"
+        f"{conditional_words(info)}{notes}"
     )
     alternative = f"Paired differences of {count(len(a.planned), 'planned contrast')}"
     return Drawing(name, title, alternative, caption, figure, data)
@@ -87,7 +95,7 @@ def contrast_style(a: Assessment, contrast: Contrast) -> Condition:
 
 def _pairs(a: Assessment) -> pd.DataFrame:
     """condition (the contrast), seed, value (as shown), diverged (any of its networks); and the contrast's numbers."""
-    scale, lost = a.results.info.measure.scale, a.results.diverged_finals()
+    scale, lost = a.results.info.measure.scale, a.results.diverged_units()
     parts = []
     for j in a.planned:
         if not j.interval.n:

@@ -14,7 +14,7 @@ from analysis.figures.drawing import Drawing, Empty, new_figure
 from analysis.figures.performance import contrast_style
 from analysis.figures.style import INK, MUTED, WIDTH
 from analysis.load import Results
-from analysis.power import WANTED, power
+from analysis.power import FEWEST, WANTED, power, sd_interval
 from analysis.sheets.reliability import unit_rows
 from analysis.wording import margin
 
@@ -25,20 +25,24 @@ def power_by_seeds(a: Assessment) -> Drawing | Empty:
     """Power of each planned contrast at the smallest effect of interest, against the number of seeds."""
     info = a.results.info
     name, title = "power", "Power against the number of seeds"
-    known = [r for r in a.reaches if r.sd > 0]
+    known = [r for r in a.reaches if r.needed is not None]
     if not known:
-        todo = "Give each condition at least two finished seeds that a contrast shares."
-        return Empty(name, title, "The spread of the differences is not known.", todo)
+        why = f"No planned contrast has {FEWEST} pairs and a spread: fewer tell too little of how differences spread."
+        return Empty(name, title, why, f"Give each condition at least {FEWEST} finished seeds that a contrast shares.")
     seeds = np.unique(np.round(np.geomspace(3, _LARGEST, 26)).astype(int))
     figure = new_figure(WIDTH, 3.4)
     axes = figure.subplots()
     parts = []
     for reach in known:
-        values = [100 * power(int(n), info.smallest_effect, reach.sd, reach.alpha) for n in seeds]
+        spreads = dict(zip(("power_high", "power_low"), sd_interval(reach.sd, reach.pairs), strict=True))
+        curves = {
+            column: [100 * power(int(n), info.smallest_effect, sd, reach.alpha) for n in seeds]
+            for column, sd in ({"power": reach.sd} | spreads).items()
+        }
         style = contrast_style(a, reach.contrast)
         axes.plot(
             seeds,
-            values,
+            curves["power"],
             color=style.color,
             marker=style.marker,
             markevery=(3, 6),
@@ -46,19 +50,21 @@ def power_by_seeds(a: Assessment) -> Drawing | Empty:
             lw=1.3,
             label=reach.contrast.name,
         )
-        parts.append(pd.DataFrame({"contrast": reach.contrast.name, "seeds": seeds, "power": values}))
+        parts.append(pd.DataFrame({"contrast": reach.contrast.name, "seeds": seeds, **curves}))
     axes.axhline(100 * WANTED, color=MUTED, lw=0.9, ls=(0, (4, 3)))
     have = max(r.pairs for r in known)
     axes.axvline(have, color=INK, lw=0.9)
-    axes.set_xlabel("seeds a condition")
+    axes.set_xlabel("pairs (seeds per condition)")
     axes.set_ylabel("power (%)")
     axes.set_ylim(0, 103)
     axes.grid(axis="y")
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    low, high = sd_interval(1.0, have)
     caption = (
         f"Chance to find a true difference of {margin(info.smallest_effect, info.measure)} with the spread seen, at "
-        f"the first step of Holm. Vertical: the {have} pairs of now; dashed: 80 %. The spread is an estimate, so is "
-        "every curve."
+        f"the first step of Holm. Vertical: the {have} pairs of now; dashed: 80 %. The spread is an estimate: the 95 % "
+        f"interval of one from {have} pairs goes from {low:.2f} to {high:.2f} times it, and the number of pairs for "
+        f"the same power about from {low**2:.2f} to {high**2:.1f} times what the curve shows. The table has the ranges."
     )
     return Drawing(name, title, "Power of each planned contrast by number of seeds", caption, figure, pd.concat(parts))
 

@@ -56,7 +56,7 @@ def _caption(b: Beside, ours: pd.DataFrame, unit: str, notes: str) -> str:
     sizes = ours.groupby("condition")["value"].size().tolist()
     runs = [row.published.n for row in b.rows]
     return (
-        f"{b.measure.label.capitalize()} ({b.measure.direction}). Coloured: this study, one dot a "
+        f"{b.measure.label.capitalize()} ({b.measure.direction}). Coloured: this study, one dot per "
         f"{unit} (n = {span(sizes)} per condition). Grey below: the published runs (n = {span(runs)}). Pale band: the "
         f"published mean ± the margin of equivalence ({margins(b)}). {interval_words([*sizes, *runs], 'values')}"
         f"{diverged_words(ours)}{notes}"

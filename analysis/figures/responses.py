@@ -35,11 +35,11 @@ def current_curves(a: Assessment) -> Drawing | Empty:
     caption = (
         f"Mean firing of neurons by themselves over the last {given['averaged_ms']:g} of {given['lasted_ms']:g} ms "
         "under a constant synaptic input, without lateral input. Line: median over the neurons of a network; band: "
-        f"their middle half; of both the median over networks (n = {_sizes(data)} a condition). Grey: the other "
+        f"their middle half; of both the median over networks (n = {_sizes(data)} per condition). Grey: the other "
         "conditions."
     )
     kept = data.drop(columns="what").rename(columns={"x": "input", "mean": "median"})
-    return Drawing(name, title, "Firing against input current, a panel a condition", caption, figure, kept)
+    return Drawing(name, title, "Firing against input current, one panel per condition", caption, figure, kept)
 
 
 def step_responses(a: Assessment) -> Drawing | Empty:
@@ -68,7 +68,7 @@ def step_responses(a: Assessment) -> Drawing | Empty:
         f"Neurons by themselves, without lateral input, {given['settled_ms']:g} ms after the start: a synaptic input "
         f"of {given['amplitude']:g} at every step is on for {significant(given['on_ms'])} ms (shaded). Line: median "
         f"over {span([c.neurons for c in a.neurons.responses])} neurons of a network, evenly spaced in its order; "
-        f"band: their middle half; of both the median over networks (n = {_sizes(data)} a condition). After-spike "
+        f"band: their middle half; of both the median over networks (n = {_sizes(data)} per condition). After-spike "
         "currents are summed over j."
         + (" An axis labelled in powers of ten is logarithmic beyond \N{PLUS-MINUS SIGN}1." if both else "")
         + (" Bands that leave an axis are cut: after-spike currents can grow without bound." if cut else "")

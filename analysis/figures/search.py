@@ -48,7 +48,7 @@ def search_results(results: Results) -> Drawing | Empty:
         f"({count(failed, 'trial')}). Dashed: ends of the range. {ring} {count(lost, 'trial')} had diverged seeds, "
         f"each of which scores {significant(info.task.worst_score)} (twice the loss of chance). Both axes logarithmic."
     )
-    return Drawing(name, title, "Trial value by learning rate, a panel a condition", caption, figure, data)
+    return Drawing(name, title, "Trial value by learning rate, one panel per condition", caption, figure, data)
 
 
 def _data(results: Results) -> pd.DataFrame:

@@ -157,7 +157,7 @@ def parallel_coordinates(results: Results) -> Drawing | Empty:
     )
     columns = ["condition", "number", "value", *HYPERPARAMETERS]
     data = whole[columns].reset_index(drop=True)
-    return Drawing(name, title, "Configurations tried, a panel a condition", caption, figure, data)
+    return Drawing(name, title, "Configurations tried, one panel per condition", caption, figure, data)
 
 
 def _lines(axes: Axes, condition: ConditionInfo, own: pd.DataFrame, order: list[str]) -> None:

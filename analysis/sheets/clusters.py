@@ -11,15 +11,14 @@ from analysis.clusters import ALPHA, DRAWS, RESAMPLES, STABLE, Clustering
 from analysis.groups import Groups
 from analysis.sheets.sheet import Cell, Head, Sheet
 
-_CONTINUUM = "no cluster structure beyond a continuum"
-
 
 def clusters_sheet(a: Assessment, cautions: list[Caution]) -> Sheet:
-    """A row a condition of GLIFR neurons."""
+    """One row per condition of GLIFR neurons."""
     by_name = {c.name: c for c in a.results.info.conditions}
     heads = (
         Head("Condition", "left"),
-        *(Head(n) for n in ("networks", "with clusters", "clusters", "excess over null", "p", "stability")),
+        *(Head(n) for n in ("networks", "beyond null", "with clusters")),
+        *(Head(n) for n in ("clusters", "excess over null", "p", "stability")),
         Head("verdict", "left"),
     )
     rows = []
@@ -35,24 +34,25 @@ def clusters_sheet(a: Assessment, cautions: list[Caution]) -> Sheet:
         "standardised; what does not vary is left out). The number of clusters is where the Calinski-Harabasz index "
         f"stands highest above its mean in {DRAWS} draws without clusters (Gaussian copula with the distribution of "
         "each parameter and their correlations); p is of that height, over all numbers from 2 to 10 at once. "
-        f"Stability: mean adjusted Rand index over {RESAMPLES} resamplings of the neurons. A network has clusters if p "
-        f"is at most {ALPHA:g} and stability at least {STABLE:g}; a condition, if more than half of its networks have. "
-        "One network in twenty may by chance. Columns give medians over networks, clusters their range."
+        f"Stability: mean adjusted Rand index over {RESAMPLES} resamplings of the neurons. A network is beyond the "
+        f"null if p is at most {ALPHA:g}, as one in twenty without clusters is by chance; it has clusters if stability "
+        f"is at least {STABLE:g} too. Of a condition it is said of more than half of its networks. Columns give "
+        "medians over networks, clusters their range."
     )
     return Sheet("clusters", "Table 7. Clusters of neurons", caption, heads, rows)
 
 
 def _cells(own: Groups) -> list[Cell]:
     if not own.computed:
-        nothing = [Cell(text.NOTHING)] * 5
+        nothing = [Cell(text.NOTHING)] * 6
         return [Cell(str(own.networks)), *nothing, Cell(f"not computable: {text.listed(own.reasons)}")]
     found = own.computed
     counts = text.span([c.k for c in found])
-    verdict = f"clusters ({text.span([c.k for c in own.found])})" if own.structured else _CONTINUUM
+    verdict = f"{own.finding} ({text.span([c.k for c in own.found])})" if own.structured else own.finding
     left = own.networks - len(found)
     return [
         Cell(str(own.networks), f"{left} not computable" if left else ""),
-        Cell(f"{len(own.found)} of {len(found)}"),
+        *(Cell(f"{len(those)} of {len(found)}") for those in (own.beyond, own.found)),
         Cell(counts),
         Cell(text.number(median(c.excess for c in found))),
         Cell(text.p_value(median(c.p for c in found))),
@@ -62,7 +62,7 @@ def _cells(own: Groups) -> list[Cell]:
 
 
 def cluster_networks_sheet(a: Assessment) -> Sheet:
-    """A row a network."""
+    """One row per network."""
     by_name = {c.name: c for c in a.results.info.conditions}
     heads = (
         Head("Condition", "left"),
@@ -91,8 +91,4 @@ def cluster_networks_sheet(a: Assessment) -> Sheet:
 
 
 def _verdict(found: Clustering) -> str:
-    if found.reason:
-        return f"not computable: {found.reason}"
-    if found.structured:
-        return "clusters"
-    return f"not stable: {_CONTINUUM}" if found.p <= ALPHA else _CONTINUUM
+    return f"not computable: {found.reason}" if found.reason else found.finding

@@ -62,7 +62,8 @@ def _factorial_caption(a: Assessment) -> str:
         "others; for an interaction (×) the difference of such differences, positive where the parts give more "
         "together than they add up to. n: how many such numbers. They are judged as a planned contrast is: "
         f"{_test_words(info)}; Holm over the {text.count(_tested(e.judged for e in f.effects), 'effect')}. η²: "
-        f"partial, with the {info.unit} as a factor of its own; a description, no test rests on it.{rule_words(info)}"
+        f"partial, with the {info.unit} as a factor of its own; a description, no test rests on it."
+        f"{rule_words(info)}{wording.conditional_words(info)}"
     )
     if f.untested:
         caption += f" Not testable with these conditions: {text.listed(f.untested)}."
@@ -103,7 +104,7 @@ def contrasts_sheet(a: Assessment, found: list[Caution]) -> Sheet:
         f"the contrast have: {_test_words(info)}. Holm: over the {text.count(_tested(a.planned), 'test')} here. "
         "Welch: t test as if unpaired, as a check. g: Hedges' g. P(A > B): chance that a "
         f"{'network' if info.unit == 'seed' else info.unit} of the first side is above one of the second."
-        f"{rule_words(info)}"
+        f"{rule_words(info)}{wording.conditional_words(info)}"
     )
     if marked:
         caption += " Small rows: the same without diverged networks."

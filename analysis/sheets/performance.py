@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from analysis import text
+from analysis import text, wording
 from analysis.assessment import Assessment
 from analysis.cautions import Caution, codes_for
 from analysis.intervals import BOOTSTRAP_FROM, MeanInterval
 from analysis.sheets.sheet import Cell, Head, Sheet
-from analysis.study import ConditionInfo, Measure
+from analysis.study import ConditionInfo, Measure, StudyInfo
 from analysis.summaries import Performance, Tuning
 
 
@@ -18,12 +18,12 @@ def conditions_sheet(a: Assessment, found: list[Caution]) -> Sheet:
     info = a.results.info
     measure = info.measure
     group = f"Final {measure.axis}"
-    names = ("mean", "95 % interval", "SD", "IQM", "n", "median", "min", "max")
+    names = ("mean", "95 % interval", "SD", "test-set SE", "IQM", "n", "median", "min", "max")
     heads = (
         Head("Condition", "left"),
         *(Head(name, group=group) for name in names),
         *(Head(name, group="Network") for name in ("neurons", "parameters", "delay")),
-        *(Head(name, group="Cost") for name in ("trials", "time a network")),
+        *(Head(name, group="Cost") for name in ("trials", "time per network")),
     )
     rows: list[list[Cell]] = []
     marked: set[int] = set()
@@ -34,12 +34,14 @@ def conditions_sheet(a: Assessment, found: list[Caution]) -> Sheet:
         if row.without_diverged is not None:
             label = Cell("", f"without {row.diverged} diverged")
             cells = [Cell("", c.text) for c in _interval_cells(row.without_diverged, measure)]
-            blank = [Cell("")] * (len(heads) - 6)
-            rows.append([label, *cells, Cell(""), Cell("", str(row.without_diverged.n)), *blank])
+            blank = [Cell("")] * (len(heads) - 7)
+            rows.append([label, *cells, Cell(""), Cell(""), Cell("", str(row.finished - row.diverged)), *blank])
+    one = "seed" if info.repeats == 1 else "repeat of the search, the mean of its networks,"
     caption = (
-        f"Each network is one observation: {measure.label} ({measure.direction}) of one seed. Interval: 95 % t "
-        "interval of the mean over seeds. IQM: interquartile mean, the mean of the middle half, with its 95 % "
-        f"bootstrap interval from {BOOTSTRAP_FROM} networks on. n: finished of planned networks. Delay: of the "
+        f"Each {one} is one observation of {measure.label} ({measure.direction}). Interval: 95 % t interval of the "
+        f"mean over {info.unit}s.{wording.conditional_words(info)} {_test_set_words(info)} IQM: interquartile mean, "
+        f"the mean of the middle half, with its 95 % bootstrap interval, from {BOOTSTRAP_FROM} {info.unit}s on. n: "
+        "finished of planned networks. Delay: of the "
         "lateral input. Trials: configurations tried in the search. Time: mean wall time to train one final "
         f"network.{_missing_words(a.performances)}{_diverged_words(a.performances)}"
     )
@@ -65,8 +67,9 @@ def _condition_row(
     return [
         Cell(condition.name, "reference" if condition.name == info.reference else "", condition, codes=tuple(codes)),
         *_interval_cells(row.interval, measure),
+        Cell(text.number(row.test_error * measure.scale, measure.decimals)),
         Cell(text.number(middle.iqm * measure.scale, measure.decimals), "" if shown == text.NOTHING else shown),
-        Cell(f"{row.interval.n}/{row.planned}", f"{row.diverged} diverged" if row.diverged else ""),
+        Cell(f"{row.finished}/{row.planned}", text.listed(_number_notes(info, row))),
         *(Cell(x) for x in spread),
         Cell(f"{condition.hidden_size:,}"),
         Cell(f"{condition.trained_parameters:,}"),
@@ -74,6 +77,26 @@ def _condition_row(
         Cell(str(tuning.complete + tuning.pruned + tuning.failed) if tuning.trials else text.NOTHING),
         Cell(text.duration(row.seconds)),
     ]
+
+
+def _number_notes(info: StudyInfo, row: Performance) -> list[str]:
+    """What must be known of a number of networks: how many units they make, and how many of them diverged."""
+    repeats = [text.count(row.interval.n, info.unit)] if info.repeats > 1 else []
+    return [*repeats, *([f"{row.diverged} diverged"] if row.diverged else [])]
+
+
+def _test_set_words(info: StudyInfo) -> str:
+    """What the test set adds to the uncertainty, or why that is not known."""
+    if not info.task.held_out:
+        return "Test-set SE: not available, as the task holds no data out."
+    n = text.count(info.task.splits["test"], "test sample")
+    alone = (
+        "No interval of this report covers another draw of the test data, those of differences between conditions "
+        f"included: all networks were tested on the same {n}."
+    )
+    if info.declaration.primary != "accuracy":
+        return f"Test-set SE: not available for a loss, as those of single samples are not recorded. {alone}"
+    return f"Test-set SE: binomial standard error of the mean with {n}, beside the interval, not in it. {alone}"
 
 
 def delay(condition: ConditionInfo, time_step_ms: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from analysis import text, wording
 from analysis.assessment import Assessment
+from analysis.power import FEWEST, Need
 from analysis.sheets.sheet import Cell, Head, Sheet
 
 
@@ -18,7 +19,7 @@ def power_sheet(a: Assessment) -> Sheet:
         Head(f"SD of differences{unit}"),
         Head("power (%)"),
         Head(f"detectable{unit}"),
-        *(Head(n, group="Seeds for 80 % power") for n in ("to find it", "to call it equivalent")),
+        *(Head(n, group="Pairs for 80 % power") for n in ("to find it", "to call it equivalent")),
     )
     rows = [
         [
@@ -27,16 +28,24 @@ def power_sheet(a: Assessment) -> Sheet:
             Cell(text.number(r.sd * measure.scale, measure.decimals + 1)),
             Cell(text.number(100 * r.power, 0)),
             Cell(text.number(r.detectable * measure.scale, measure.decimals)),
-            *(Cell(f"{n:,}" if n else text.NOTHING) for n in (r.needed, r.needed_for_equivalence)),
+            *(_need(n) for n in (r.needed, r.needed_for_equivalence)),
         ]
         for r in a.reaches
     ]
     alpha = a.reaches[0].alpha if a.reaches else info.declaration.alpha
     caption = (
-        "From the spread of the paired differences seen, which is itself an estimate. Power: the chance to find a "
-        f"true difference of {wording.margin(info.smallest_effect, measure)} (the declared smallest effect of "
-        f"interest) at α = {text.significant(alpha, 2)}, the first step of Holm. Detectable: the difference found "
-        "with 80 % power. Last columns: seeds a condition for 80 % power to find that difference, and to call "
-        "conditions equivalent that truly are equal."
+        "From the spread of the paired differences seen, which is itself an estimate: nothing is computed from fewer "
+        f"than {FEWEST} pairs. Power: the chance to find a true difference of "
+        f"{wording.margin(info.smallest_effect, measure)} (the declared smallest effect of interest) at α = "
+        f"{text.significant(alpha, 2)}, the first step of Holm. Detectable: the difference found with 80 % power. "
+        "Last columns: pairs for 80 % power to find that difference, and to call conditions equivalent that truly are "
+        "equal; below each what the 95 % interval of the spread (chi-square) makes of it."
     )
     return Sheet("power", "Power of the planned contrasts", caption, heads, rows)
+
+
+def _need(found: Need | None) -> Cell:
+    """A need of pairs with its range."""
+    if found is None:
+        return Cell(text.NOTHING)
+    return Cell(wording.pairs(found.seen), f"{wording.pairs(found.low)} to {wording.pairs(found.high)}")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from analysis import text
 from analysis.cautions import Caution, codes_for
 from analysis.load import Results
+from analysis.optimism import Optimism
 from analysis.sheets.sheet import Cell, Head, Sheet, reference_rows
 from analysis.study import ConditionInfo
 from analysis.summaries import Tuning
@@ -18,7 +19,7 @@ def tuning_sheet(results: Results, tuned: Sequence[Tuning]) -> Sheet:
     heads = (
         Head("Condition", "left"),
         *(Head(name, group="Trials") for name in ("planned", "done", "pruned", "failed", "diverged", "time")),
-        *(Head(name, group="Score, lower is better") for name in ("search", "confirmed", "final", "final − search")),
+        *(Head(name, group="Score, lower is better") for name in ("search", "confirmed", "final", "final − chosen")),
     )
     by_name = {c.name: c for c in results.info.conditions}
     rows = []
@@ -33,17 +34,26 @@ def tuning_sheet(results: Results, tuned: Sequence[Tuning]) -> Sheet:
                 Cell(text.significant(t.chosen_value, trim=False)),
                 Cell(confirmed[0] if confirmed else text.NOTHING, ", ".join(confirmed[1:])),
                 Cell(text.significant(t.final_score, trim=False)),
-                Cell(text.significant(t.gap, 2, sign=True)),
+                _gap(t.optimism),
             ]
         )
     caption = (
         "Every trial counts for the budget, also a failed or pruned one. Diverged: trials with at least one diverged "
         "seed. Time: of search and confirmation. Score: mean validation loss after the last epoch (training loss where "
         "nothing is held out). Search: value of the chosen configuration in the search; confirmed: the best of those "
-        "trained again on fresh tuning seeds, the others below; final: mean over the final networks. Final − search "
-        "says how much the search flattered its choice."
+        "trained again on fresh tuning seeds, the others below; final: mean over the final networks. Final − chosen "
+        "says how much the choice was flattered by the score that it was made by: mean score of the final networks "
+        "minus that score, in the stage and after the epochs that are named below it. Scores after different epochs "
+        "are never compared."
     )
     return Sheet("tuning", "Table 6a. Budget and scores", caption, heads, rows, reference_rows(results))
+
+
+def _gap(choice: Optimism) -> Cell:
+    """The optimism of a choice, with where it was measured or why it was not."""
+    if choice.reason:
+        return Cell(text.NOTHING, f"not comparable: {choice.reason}")
+    return Cell(text.significant(choice.gap, 2, sign=True), f"{choice.stage}, {text.count(choice.epochs, 'epoch')}")
 
 
 def settings_sheet(results: Results, tuned: Sequence[Tuning], found: list[Caution]) -> Sheet:

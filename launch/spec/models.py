@@ -81,7 +81,7 @@ class Adam(Section):
 
 
 class Annealing(Section):
-    """A setting that goes from `start` in the first epoch to `end` in the last, in equal ratios."""
+    """A setting that goes from `start` in the first epoch to `end` in the last, linearly in epochs."""
 
     start: v.Positive
     end: v.Positive
