@@ -57,7 +57,7 @@ def codes_for(found: list[Caution], place: str, subject: str) -> list[str]:
 @_check
 def _quick(a: Assessment) -> Iterator[Caution]:
     if not a.results.info.evidence:
-        text = "This profile shows that the system works. Its numbers are no evidence, whatever their verdicts."
+        text = "This profile shows that the system works. Its numbers are no evidence, so no verdict is given."
         yield Caution("quick-profile", text, "design")
 
 

@@ -95,7 +95,7 @@ def contrasts_sheet(a: Assessment, found: list[Caution]) -> Sheet:
         rows.append(_contrast_cells(judged, info.measure, tuple(codes)))
         anchors.append(contrast_row(i))
         kept = a.planned_kept[i] if a.planned_kept else None
-        if kept is not None and kept.interval.n < judged.interval.n:
+        if kept is not None and not kept.pairs.equals(judged.pairs):
             marked.add(len(rows))
             rows.append(_small(_contrast_cells(kept, info.measure, ())))
             anchors.append("")
@@ -174,9 +174,10 @@ def pairs_sheet(a: Assessment) -> Sheet:
     rows = [_contrast_cells(judged, measure, own)[: len(heads)] for judged, own in zip(a.pairs, codes, strict=True)]
     caption = (
         "Exploratory: nobody planned these. Columns as in table 3; Holm over all "
-        f"{text.count(_tested(a.pairs), 'test')}. A verdict here is a question for the next study, not an answer of "
-        "this one."
+        f"{text.count(_tested(a.pairs), 'test')}."
     )
+    if info.evidence:
+        caption += " A verdict here is a question for the next study, not an answer of this one."
     title = f"Table 4. All {text.count(len(a.pairs), 'pair')} (exploratory)"
     return Sheet("pairs", title, caption, heads, rows, folded=len(rows) > 12)
 
