@@ -1,10 +1,15 @@
 # make study   set up and run the quick study      make test    set up and run the tests
-# make setup   set up only                         make check   lint and types
+# make setup   set up only (what a study needs)    make check   lint and types
+# make dev     set up for work on the project too: tests, lint, types, the site
+# make resolve  whether the oldest versions that pyproject.toml allows, and those of constraints.txt, can be installed
+# make test-cluster   the Slurm script under a real Slurm, submitted jobs (Debian: slurm-wlm, munge; as root; ten minutes)
 # make studies-quick   the quick profile of every study in studies/, one after another (half an hour on two cores)
-# make simulate   1,000 simulated studies: do intervals cover and tests err as they say (some minutes)
+# make simulate   thousands of simulated studies, without and with searches: do intervals cover and tests err as they say
+#                 (half an hour of a core; stopped, it goes on), then write docs/statistics.md
 # make bench   set up and time every backend (some ten minutes on two quiet cores), then write docs/performance.md
 # make docs    set up and build the documentation's site into build/site; a warning fails it
 # make notebook RESULTS=results/<study>/<profile>   run docs/library.ipynb and store what it shows
+# make pictures   the pictures of docs/results, from its packs
 # make dashboard RESULTS=results/<study>/<profile>   the searches of a study in optuna-dashboard
 # make chaos   disturb small studies in full (hours; stopped, it goes on) and write docs/reliability.md
 # make overhead  time 1,000 trials that train nothing, and play 10,000 on 64 simulated slots
@@ -14,17 +19,31 @@ PYTHON ?= python3
 VENV   := .venv
 RUN    := $(VENV)/bin/python
 STAMP  := $(VENV)/.installed
+DEV    := $(VENV)/.installed-dev
+INSTALL := $(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt
+RESOLVE := $(VENV)/bin/uv pip compile --quiet --all-extras pyproject.toml
 RESULTS ?= results/smnist_ablation/quick
 
-.PHONY: setup study studies-quick test check docs notebook bench simulate dashboard chaos overhead clean
+.PHONY: setup dev resolve study studies-quick test test-cluster check docs pictures notebook bench simulate dashboard chaos overhead clean
 
 setup: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; use make PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
-	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(INSTALL) -e .
 	touch $(STAMP)
+
+dev: $(DEV)
+
+$(DEV): $(STAMP)
+	$(INSTALL) -e '.[dev]'
+	touch $(DEV)
+
+# Python 3.11.0 is the oldest, 3.14 the newest; Debian 12 has 3.11.2
+resolve: dev
+	for python in 3.11.0 3.14; do $(RESOLVE) --resolution lowest-direct --python-version $$python >/dev/null || exit; done
+	$(RESOLVE) -c constraints.txt --python-version 3.11.0 >/dev/null
 
 study: setup
 	$(RUN) launch/study.py studies/smnist_ablation.yaml --profile quick
@@ -32,33 +51,42 @@ study: setup
 studies-quick: setup
 	for study in studies/*.yaml; do $(RUN) launch/study.py $$study --profile quick || exit; done
 
-test: setup
-	$(RUN) -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+test: dev
+	$(RUN) -m pytest -n 3 --dist loadfile --no-loadscope-reorder --ignore=tests/cluster
 
-check: setup
+test-cluster: dev
+	$(INSTALL) -e '.[dev,jobs]'
+	GLIFR_NEED_CLUSTER=1 $(RUN) -m pytest tests/cluster
+
+check: dev
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
 
 simulate: setup
-	$(RUN) -m analysis.simulation 1000
+	$(RUN) -m analysis.simulation 4000 --out docs/statistics
+	$(RUN) -m benchmarks.searches --studies 500 --keep build/searches --out docs/statistics
+	$(RUN) -m benchmarks.searches.write_up
 
 bench: setup
 	$(RUN) -m benchmarks
 	$(RUN) -m benchmarks --write-docs
 
-docs: setup
+docs: dev
 	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict --quiet
 
-notebook: setup
+pictures: setup
+	for pack in docs/results/*.tar.xz; do $(RUN) -m analysis $$pack --only figures || exit; done
+
+notebook: dev
 	$(RUN) tests/run_notebook.py $(RESULTS)
 
 dashboard: setup
-	$(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dashboard]'
+	$(INSTALL) -e '.[dashboard]'
 	$(RUN) -m launch.search_mirror $(RESULTS)
 	$(VENV)/bin/optuna-dashboard sqlite:///$(RESULTS)/optuna.db
 
-chaos: setup
+chaos: dev
 	cd tests && ../$(RUN) -m chaos && ../$(RUN) -m chaos.write_up
 
 overhead: setup

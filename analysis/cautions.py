@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from analysis import fairness
+from analysis.alike import Alike, alike_pairs, averaging, no_finding, repeated
 from analysis.assessment import Assessment
 from analysis.clusters import CONTINUUM, UNSTABLE
 from analysis.comparisons import smallest_p, units_needed
@@ -14,7 +15,10 @@ from analysis.contrasts import Judged
 from analysis.power import WANTED
 from analysis.provenance import mixtures
 from analysis.published.words import amounts, differing
+from analysis.skewness import are_skewed
 from analysis.text import count, listed, significant
+from analysis.wording import margin
+from glifr.records import Contrast
 
 FEW = 10
 SPREAD = 2.0
@@ -158,6 +162,20 @@ def _diverged(a: Assessment) -> Iterator[Caution]:
 
 
 @_check
+def _skewed(a: Assessment) -> Iterator[Caution]:
+    values = a.results.unit_values().dropna(how="all", axis="columns")
+    diverged = {r.condition for r in a.performances if r.diverged}  # these have a warning of their own
+    own = {name: values[name].dropna().to_numpy(dtype="float64") for name in values.columns if name not in diverged}
+    skewed = [str(name) for name, x in own.items() if are_skewed(x[None], len(values.columns))[0]]
+    if skewed:
+        text = (
+            f"Skewed, or with a value far from the others: {listed(skewed)}. A t interval of such a mean covers less "
+            "than it says; the interquartile mean holds."
+        )
+        yield Caution("skewed", text, "table-conditions", tuple(skewed))
+
+
+@_check
 def _no_variance(a: Assessment) -> Iterator[Caution]:
     flat = [r.condition for r in a.performances if r.interval.n > 1 and r.interval.sd == 0]
     if flat:
@@ -262,6 +280,49 @@ def _leaks(a: Assessment) -> Iterator[Caution]:
 
 
 @_check
+def _alike(a: Assessment) -> Iterator[Caution]:
+    """Conditions that are numerically one network, and what of the tables is no finding by it."""
+    if not a.alike:
+        return
+    pairs = alike_pairs(a)
+    named = listed([_alike_words(found, a) for found in a.alike])
+    text = (
+        f"Numerically one network: {named}. They are one condition, not two findings; what still sets them apart is "
+        "chance, and in a study with a search the luck of two searches: a free negative control."
+    )
+    yield Caution("alike", text, "table-conditions", tuple(dict.fromkeys(n for pair in pairs for n in pair)))
+    planned, every = ([j.contrast for j in judged] for judged in (a.planned, a.pairs))
+    empty, again = tuple(c.name for c in planned if no_finding(c, pairs)), repeated(planned, pairs)
+    if empty:
+        yield Caution("alike", f"No finding, as both sides are one network: {listed(empty)}.", "table-contrasts", empty)
+    if again:
+        twice = listed([f"{second} is {first}" for second, first in again.items()])
+        yield Caution(
+            "alike", f"One finding, not two, as the networks are the same: {twice}.", "table-contrasts", tuple(again)
+        )
+    of_pairs = tuple(c.name for c in every if no_finding(c, pairs))
+    yield Caution("alike", f"No finding, as both are one network: {listed(of_pairs)}.", "table-pairs", of_pairs)
+    diluted = {e.name: found for e in a.factorial.effects if (found := averaging(_signs(e.judged.contrast), pairs))}
+    if diluted:
+        over = listed(list(dict.fromkeys(" and ".join(pair) for found in diluted.values() for pair in found)))
+        text = f"These effects average over {over}, between which they have no effect: {listed(list(diluted))}."
+        yield Caution("alike", text, "table-factorial", tuple(diluted))
+
+
+def _signs(contrast: Contrast) -> dict[str, int]:
+    return {**dict.fromkeys(contrast.of, 1), **dict.fromkeys(contrast.minus, -1)}
+
+
+def _alike_words(found: Alike, a: Assessment) -> str:
+    """'Hom and HomA (at the start; per seed at most 0.05 points apart in 10 seeds)'."""
+    seen = ["equal outputs at the start and after a few training steps"] if found.at_start else []
+    if found.in_results:
+        apart = margin(found.largest, a.results.info.measure)
+        seen.append(f"results at most {apart} apart within each of {count(found.seeds, 'seed')}")
+    return f"{' and '.join(found.pair)} ({', '.join(seen)})"
+
+
+@_check
 def _published(a: Assessment) -> Iterator[Caution]:
     b = a.published
     if b is None:
@@ -308,6 +369,10 @@ def _origin(a: Assessment) -> Iterator[Caution]:
     if mixed:
         text = f"The results are not all of one kind: {listed(mixed)} changed between sessions or networks."
         yield Caution("mixed-origin", text, "provenance")
+    differ = list(dict.fromkeys(what for s in a.results.sessions for what in s.get("nodes_differ") or []))
+    if differ:
+        text = f"Nodes of the cluster had different versions of what computes the results: {listed(differ)}."
+        yield Caution("mixed-nodes", text, "provenance")
     if any(s.get("dirty") for s in a.results.sessions):
         text = "A session ran with uncommitted changes: the commit alone does not say what ran."
         yield Caution("uncommitted-changes", text, "provenance")

@@ -295,6 +295,7 @@ DERIVED: Mapping[str, tuple[Column, ...]] = MappingProxyType(
             Column("verdict_note", "text", "", "what qualifies the verdict"),
             Column("reason", "text", "", "why there is no test"),
             Column("other_settings", "text", "", "settings that are not the published ones, separated by semicolons"),
+            Column("would_pass", "text", "", "other published conditions within the margin of this one, semicolons"),
         ),
         "power": (
             Column("contrast", "text", "", "the contrast's name"),

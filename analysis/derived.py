@@ -107,6 +107,7 @@ def _published(a: Assessment) -> Iterator[Row]:
             published_mean=theirs.mean,
             published_sd=theirs.sd,
             other_settings="; ".join(b.other_settings(row.condition)) if b else "",
+            would_pass="; ".join(b.would_pass[row.condition]) if b else "",
             **_verdict(row.verdict),
         )
 

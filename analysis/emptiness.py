@@ -38,6 +38,11 @@ def not_recorded(results: Results, *, glifr: bool = False) -> tuple[str, str]:
     own = {c.name for c in conditions if not glifr or c.features.get("network") == "GLIFR"}
     if not own:
         return "No condition has GLIFR neurons.", "RNN and LSTM have no neurons of this kind."
+    if results.networks is None:
+        return (
+            "The pack was made without what its networks are like.",
+            "Make the report from the results folder, or the pack without `--without networks`.",
+        )
     if not results.finals["condition"].isin(own).any():
         return nothing_from(results, "final")
     return (

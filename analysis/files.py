@@ -23,6 +23,13 @@ def write_whole(path: Path, content: bytes) -> Path:
     return path
 
 
+def claim(folder: Path, source: Path) -> None:
+    """Refuses `folder` for what is made of `source` if it is another results folder. Raises InputError."""
+    if (folder / "study.json").exists() and not (source.is_dir() and folder.resolve() == source.resolve()):
+        rule, todo = "this is a results folder of its own, and keeps its own tables and figures", "say `--out DIR`"
+        raise InputError(Problem(rule, str(folder), str(source), "another folder", todo))
+
+
 def remove(*paths: Path) -> None:
     """Removes what an earlier report left and this one does not have."""
     for path in paths:
@@ -35,10 +42,10 @@ def remove(*paths: Path) -> None:
 def _refused(path: Path, error: OSError) -> InputError:
     return InputError(
         Problem(
-            "the results folder cannot be written",
+            "this cannot be written",
             str(path),
             error.strerror or type(error).__name__,
             allowed="a folder you may write to, with room on its disk",
-            todo="mend the folder's permissions, or copy the results folder to where you may write",
+            todo="mend the folder's permissions, or say `--out DIR`",
         )
     )

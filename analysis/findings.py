@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from analysis import wording
+from analysis.alike import alike_pairs, no_finding, repeated
 from analysis.assessment import Assessment
 from analysis.published.words import differs_sentence, equivalent_sentence
 from analysis.verdicts import Verdict
@@ -40,6 +41,8 @@ def findings(a: Assessment) -> list[Finding]:
         return []
     info = a.results.info
     measure, smallest = info.measure, info.smallest_effect
+    alike = alike_pairs(a)
+    again = repeated([j.contrast for j in a.planned], alike)
     found = [
         Finding(e.verdict, wording.effect_sentence(e, measure, smallest), effect_row(i))
         for i, e in enumerate(a.factorial.effects)
@@ -48,7 +51,7 @@ def findings(a: Assessment) -> list[Finding]:
     found += [
         Finding(j.verdict, wording.contrast_sentence(j, measure, smallest), contrast_row(i))
         for i, j in enumerate(a.planned)
-        if j.verdict.decided
+        if j.verdict.decided and not no_finding(j.contrast, alike) and j.contrast.name not in again
     ]
     return found + _beside(a)
 

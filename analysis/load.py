@@ -1,4 +1,7 @@
-"""Reads a results folder into tidy tables and counts. Everything else in this room works on what this returns."""
+"""Reads a results folder, or a pack of one, into tidy tables and counts.
+
+Everything else in this room works on what this returns.
+"""
 
 from __future__ import annotations
 
@@ -12,33 +15,29 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.networks import KeptNetwork, Networks, NetworksInFolder
+from analysis.pack.opened import opened
 from analysis.study import StudyInfo, read_study
 from analysis.tables import make_tables, status
 from analysis.text import count, listed, without_paths
-from glifr.records import STAGES, Layout, NetworkFile, Stage, StudyRecords, UnitRecords, scan
+from glifr.records import STAGES, Layout, Stage, StudyRecords, UnitRecords, scan
 
+WITHOUT = "the pack was made without what its networks are like, so figures and tables of neurons are missing"
 _STATES = ("complete", "pruned", "failed", "unfinished")
-
-
-@dataclass(frozen=True)
-class KeptNetwork:
-    """A final network whose characteristics are on file."""
-
-    condition: str
-    seed: int
-    file: NetworkFile
 
 
 @dataclass(frozen=True)
 class Results:
     """A results folder in memory.
 
-    tables: the five tidy tables. counts: condition, stage, planned, complete, pruned, failed, unfinished, not
-    started, diverged (networks). sessions: the body of provenance.json. finished_at: of the last result.
-    problems: what could not be used, without the folder's own path. kept: final networks whose characteristics can be
-    read, by condition and seed.
+    source: the folder, or the pack of it. layout: where what is made of it is written: the results folder itself, if
+    nothing else was said. tables: the five tidy tables. counts: condition, stage, planned, complete, pruned, failed,
+    unfinished, not started, diverged (networks). sessions: the body of provenance.json. finished_at: of the last
+    result. problems: what could not be used, without the folder's own path. kept: final networks whose characteristics
+    are on record, by condition and seed; networks: where they are read from, None for a pack without them.
     """
 
+    source: Path
     layout: Layout
     info: StudyInfo
     tables: dict[str, pd.DataFrame]
@@ -46,6 +45,7 @@ class Results:
     sessions: tuple[dict[str, Any], ...]
     finished_at: str
     problems: tuple[str, ...]
+    networks: Networks | None
     kept: tuple[KeptNetwork, ...] = ()
 
     def count(self, what: str, stage: Stage | None = None, condition: str | None = None) -> int:
@@ -120,10 +120,27 @@ class Results:
         return wide.reindex(columns=self.info.names).sort_index()
 
 
-def load(root: Path) -> Results:
-    """Reads the results folder `root`. Raises InputError if it is not one, or is of another version."""
+def load(root: Path, out: Path | None = None) -> Results:
+    """Reads the results folder or pack `root`. out: where what is made of it is written, see `output_folder`.
+
+    Raises InputError if it is neither, is of another version, or is a pack that cannot be trusted.
+    """
+    layout = Layout(output_folder(root, out))
     with _uncollected():
-        return _results(scan(root), root)
+        if not root.is_file():
+            return _results(scan(root), root, layout, NetworksInFolder(Layout(root), caching=out is None))
+        with opened(root) as pack:
+            return _results(scan(pack.folder), root, layout, pack.networks)
+
+
+def output_folder(root: Path, out: Path | None = None) -> Path:
+    """`out`, or else the results folder itself; for a pack the folder beside it that has its name without suffix."""
+    if out is not None:
+        return out
+    if not root.is_file():
+        return root
+    stem = root.name.removesuffix(".tar.xz") if root.name.endswith(".tar.xz") else root.stem
+    return root.with_name(stem if stem != root.name else f"{root.name}-report")
 
 
 @contextmanager
@@ -138,21 +155,23 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def _results(records: StudyRecords, root: Path) -> Results:
+def _results(records: StudyRecords, source: Path, layout: Layout, networks: Networks | None) -> Results:
     info = read_study(records.study, str(records.layout.study))
     known = list({str(u.unit): u for u in records.units if u.unit.condition in info.names}.values())
     tables = make_tables(known, info.names)
     counts = _counts(info, known)
     finished = [u.result.finished_at for u in known if u.result is not None]
     return Results(
-        layout=records.layout,
+        source=source,
+        layout=layout,
         info=info,
         tables=tables,
         counts=counts,
         sessions=tuple(records.sessions),
         finished_at=max(finished, default=""),
-        problems=(*_problems(records, root), *_notes(info, records, tables, counts)),
-        kept=_kept(info, known),
+        problems=(*_problems(records), *_notes(info, records, tables, counts), *([] if networks else [WITHOUT])),
+        networks=networks,
+        kept=() if networks is None else _kept(info, known),
     )
 
 
@@ -167,7 +186,8 @@ def _kept(info: StudyInfo, units: list[UnitRecords]) -> tuple[KeptNetwork, ...]:
     return tuple(sorted(found, key=lambda network: (info.names.index(network.condition), network.seed)))
 
 
-def _problems(records: StudyRecords, root: Path) -> list[str]:
+def _problems(records: StudyRecords) -> list[str]:
+    root = records.layout.root
     ways = sorted({str(root), str(root.resolve())}, key=len, reverse=True)
     texts = []
     for problem in records.problems:

@@ -11,7 +11,7 @@ from analysis import figures
 from analysis.assessment import Assessment, assess
 from analysis.cautions import cautions
 from analysis.derived import derived_tables
-from analysis.files import write_whole
+from analysis.files import claim, write_whole
 from analysis.latex import write_latex
 from analysis.load import Results, load
 from analysis.manifest import write_manifest
@@ -26,7 +26,7 @@ PARTS: tuple[Part, ...] = get_args(Part)
 
 @dataclass(frozen=True)
 class ReportPaths:
-    """What was made. tables, figures, latex: relative to the results folder. complete: whether the study is.
+    """What was made. tables, figures, latex: relative to `report`'s folder. complete: whether the study is.
 
     report: where the page is, or would be.
     """
@@ -38,17 +38,19 @@ class ReportPaths:
     complete: bool
 
 
-def make_report(root: Path, parts: Collection[Part] = PARTS) -> ReportPaths:
-    """Writes into the results folder `root`; equal records give equal bytes.
+def make_report(root: Path, parts: Collection[Part] = PARTS, out: Path | None = None) -> ReportPaths:
+    """Of the results folder or pack `root`; equal records give equal bytes. out: where to, see `load`.
 
-    Raises InputError if `root` is not a results folder, is of another version, or cannot be written.
+    Raises InputError if `root` is neither, is of another version, or `out` cannot be written.
     """
-    return write_report(load(root), parts)
+    return write_report(load(root, out), parts)
 
 
 def write_report(results: Results, parts: Collection[Part] = PARTS) -> ReportPaths:
     """As `make_report`, of results in memory."""
-    layout, assessed = results.layout, assess(results)
+    layout = results.layout
+    claim(layout.root, results.source)
+    assessed = assess(results)
     found = cautions(assessed)
     tables: list[str] = []
     if "csv" in parts:

@@ -42,8 +42,8 @@ def need(enough: Callable[[float], int | None], sd: float, n: int) -> Need | Non
 
 def sd_interval(sd: float, n: int) -> tuple[float, float]:
     """The 95 % chi-square interval of a standard deviation that n > 1 independent normal values gave."""
-    low, high = stats.chi2.ppf([(1 + LEVEL) / 2, (1 - LEVEL) / 2], n - 1)
-    return sd * math.sqrt((n - 1) / float(low)), sd * math.sqrt((n - 1) / float(high))
+    largest, smallest = (float(stats.chi2.ppf((1 + side * LEVEL) / 2, n - 1)) for side in (1, -1))
+    return sd * math.sqrt((n - 1) / largest), sd * math.sqrt((n - 1) / smallest)
 
 
 def power(n: int, effect: float, sd: float, alpha: float) -> float:

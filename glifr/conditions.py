@@ -61,11 +61,15 @@ class Condition:
 
     @property
     def learned_from(self) -> str | None:
-        """The condition whose trained networks a `learned` start draws from; None unless the start is heterogeneous."""
+        """The condition whose trained networks a `learned` start draws from.
+
+        None unless the start is heterogeneous, and where no condition learns from a homogeneous one with as many
+        after-spike currents.
+        """
         if self.start != "heterogeneous":
             return None
-        alike = (c for c in _ALL if c.num_ascs == self.num_ascs and c.start == "homogeneous" and c.learned)
-        return next(alike).name
+        alike = (c for c in CONDITIONS.values() if c.num_ascs == self.num_ascs and c.start == "homogeneous")
+        return next((c.name for c in alike if c.learned and c.architecture == self.architecture), None)
 
     def describe(self, learned_start: bool = False) -> dict[str, str]:
         """The condition's features in words, for `--plan` and the report's table of differences."""

@@ -13,6 +13,7 @@ from glifr import checkpoints
 from glifr.errors import InputError, Problem, nearest
 from glifr.network_files import unpack
 from glifr.networks import Network
+from glifr.reading import unit_number
 from glifr.records import Layout, RecordError, SeedOutcome, UnitId, UnitResult, read_sealed
 
 _WHERE = "a network.pt, a unit's folder (<results>/units/final/<condition>/<seed>), or a results folder with study.json"
@@ -35,13 +36,16 @@ def load(path: str | Path, condition: str | None = None, seed: int | None = None
     The file's checksum is verified, and no code in it is run. A seed that diverged is loaded only where it is named.
     Raises InputError if there is no such network, the choice is not clear, or the file is damaged or none of ours.
     """
-    given = Path(path)
-    if not given.exists():
-        raise InputError(Problem("there is no such file or folder", str(path), allowed=_WHERE))
-    found = _choose(given, condition, seed)
+    try:
+        given = Path(path)
+        if not given.exists():
+            raise InputError(Problem("there is no such file or folder", str(path), allowed=_WHERE))
+        found = _choose(given, condition, seed)
+    except (OSError, RuntimeError) as error:  # a name too long, no permission, a link that leads in a circle
+        raise InputError(Problem(f"this path cannot be followed ({error})", str(path), allowed=_WHERE)) from None
     try:
         stored = checkpoints.load(found.path, found.sha256)
-    except checkpoints.CheckpointError as error:
+    except RecordError as error:
         rule = f"the network's file cannot be trusted: {error}"
         todo = "take the file and its .sha256 together from where the study wrote them"
         raise InputError(Problem(rule, str(found.path), todo=todo)) from None
@@ -55,6 +59,8 @@ def best_seed(results: str | Path, condition: str) -> int:
     The first of equal ones. Raises InputError if there is none.
     """
     layout = Layout(Path(results))
+    if layout.root.is_file():
+        _refuse_pack(layout.root)
     ended = [_outcome(layout, UnitId("final", condition, seed)) for seed in _seeds(layout, condition)]
     usable = [outcome for outcome in ended if not outcome.diverged]
     if not usable:
@@ -64,7 +70,17 @@ def best_seed(results: str | Path, condition: str) -> int:
     return min(usable, key=lambda outcome: (outcome.score, outcome.seed)).seed
 
 
+def _refuse_pack(path: Path) -> None:
+    """A pack has what reports are made of, and no weights."""
+    with path.open("rb") as file:
+        if file.read(6) == b"\xfd7zXZ\0":
+            rule, todo = "a pack keeps no networks", "give the results folder that the pack was made of"
+            raise InputError(Problem(rule, str(path), allowed=_WHERE, todo=todo))
+
+
 def _choose(path: Path, condition: str | None, seed: int | None) -> _Stored:
+    if path.is_file():
+        _refuse_pack(path)
     if Layout(path).study.is_file():
         layout = Layout(path)
         name = _condition(layout) if condition is None else condition
@@ -87,7 +103,7 @@ def _choose(path: Path, condition: str | None, seed: int | None) -> _Stored:
 
 def _unit(folder: Path) -> UnitId:
     stage, condition, number = folder.parts[-3:]
-    if stage != "final" or not number.isdigit():
+    if stage != "final" or unit_number(number) is None:
         rule = "only final units keep their network"
         raise InputError(Problem(rule, str(folder), f"{stage}/{condition}/{number}", "units/final/<condition>/<seed>"))
     return UnitId("final", condition, int(number))
@@ -110,7 +126,8 @@ def _conditions(layout: Layout) -> list[str]:
 def _seeds(layout: Layout, condition: str) -> list[int]:
     """The final seeds of a condition that have ended, at least one."""
     results = layout.units.glob("final/*/*/result.json")
-    seeds = sorted(int(path.parts[-2]) for path in results if path.parts[-3] == condition)
+    named = (unit_number(path.parts[-2]) for path in results if path.parts[-3] == condition)
+    seeds = sorted(seed for seed in named if seed is not None)
     if not seeds:
         known = _conditions(layout)
         rule = f"no final network of the condition {condition!r} here has ended"
@@ -127,7 +144,7 @@ def _outcome(layout: Layout, unit: UnitId) -> SeedOutcome:
         seeds = ", ".join(map(str, _seeds(layout, unit.condition)))
         rule = f"{unit} has no result: it has not ended, or is not of this study"
         raise InputError(Problem(rule, str(layout.root), unit.number, f"the seeds {seeds}")) from None
-    except (RecordError, KeyError, TypeError, IndexError) as error:
+    except (RecordError, KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         rule = f"the result of {unit} is damaged or of another version ({error})"
         raise InputError(Problem(rule, str(layout.result(unit)))) from None
 
@@ -136,4 +153,7 @@ def _network_of(layout: Layout, unit: UnitId) -> _Stored:
     file = _outcome(layout, unit).network
     if file is None:
         raise InputError(Problem(f"{unit} kept no network", str(layout.unit(unit))))
-    return _Stored(layout.inside(file.path), file.sha256)
+    try:
+        return _Stored(layout.inside(file.path), file.sha256)
+    except RecordError as error:
+        raise InputError(Problem(f"the network of {unit} cannot be used: {error}", str(layout.result(unit)))) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -13,6 +14,8 @@ from torch.optim.adam import adam
 from glifr.configuration import TrainingSettings
 
 _OF_THE_MACHINE = ("fused", "foreach", "capturable")  # how a step is computed; all else is part of the run
+# what `adam` takes: a setting that it does not take has an effect only in the optimiser's own step
+_TAKEN = frozenset(inspect.signature(adam).parameters) | {"betas"}
 
 
 @cache
@@ -48,50 +51,42 @@ def load_adam(optimizer: torch.optim.Adam, state: Mapping[str, Any]) -> None:
 class AdamsTogether:
     """The next step of several seeds' Adams, as one call where they are fused on the CPU and alike.
 
-    A parameter's step has the bits that it has alone, in its own optimiser's state. The states must keep their memory:
-    `load_adam` gives them another.
+    A parameter's step has the bits that it has alone, in its own optimiser's state, and every setting counts: where
+    Adams differ in one, or have one that the call does not take, each makes its own step. The states must keep their
+    memory: `load_adam` gives them another.
     """
 
     def __init__(self, optimizers: Sequence[torch.optim.Adam]) -> None:
         self._optimizers = optimizers
         self._parameters = [p for each in optimizers for p in each.param_groups[0]["params"]]
-        first, *others = [{**each.param_groups[0], "params": None} for each in optimizers]
-        on_cpu = all(p.device.type == "cpu" for p in self._parameters)
-        self._alike = on_cpu and bool(first["fused"]) and all(other == first for other in others)
-        self._settings = first
-        self._states: list[list[torch.Tensor]] = []  # exp_avg, exp_avg_sq and step of each parameter
+        self._states: list[list[torch.Tensor]] = []  # of each parameter: exp_avg, exp_avg_sq, its maximum, step
 
     def step(self) -> None:
         """One step of each; gradients are those of the parameters."""
         gradients = [p.grad for p in self._parameters]
-        if not self._states or any(gradient is None for gradient in gradients):
+        shared = self._shared_settings()
+        if shared is None or not self._states or any(gradient is None for gradient in gradients):
             for optimizer in self._optimizers:
                 optimizer.step()
-            self._states = self._found() if self._alike else []
+            self._states = [] if shared is None else self._found(shared["amsgrad"])
             return
-        averages, squares, steps = self._states
-        beta1, beta2 = self._settings["betas"]
+        beta1, beta2 = shared.pop("betas")
         with torch.no_grad():
-            adam(
-                self._parameters,
-                gradients,
-                averages,
-                squares,
-                [],
-                steps,
-                fused=True,
-                amsgrad=False,
-                beta1=beta1,
-                beta2=beta2,
-                lr=self._settings["lr"],
-                weight_decay=0.0,
-                eps=self._settings["eps"],
-                maximize=False,
-            )
+            adam(self._parameters, gradients, *self._states, beta1=beta1, beta2=beta2, **shared)
 
-    def _found(self) -> list[list[torch.Tensor]]:
-        """The states that the first step has made; none if a parameter has none, as it had no gradient."""
+    def _shared_settings(self) -> dict[str, Any] | None:
+        """The settings of all, as they are now; None where one step cannot do what each does alone."""
+        groups = [group for each in self._optimizers for group in each.param_groups]
+        first, *others = [{name: value for name, value in group.items() if name != "params"} for group in groups]
+        plain = all(type(each).step is torch.optim.Adam.step for each in self._optimizers)
+        alike = len(groups) == len(self._optimizers) and all(other == first for other in others)
+        on_cpu = all(p.device.type == "cpu" for p in self._parameters)
+        return first if plain and alike and on_cpu and first["fused"] and first.keys() <= _TAKEN else None
+
+    def _found(self, amsgrad: bool) -> list[list[torch.Tensor]]:
+        """The states that a step has made; none if a parameter has none, as it had no gradient."""
         each = [o.state[p] for o in self._optimizers for p in o.param_groups[0]["params"]]
         if not all(each):
             return []
-        return [[state[name] for state in each] for name in ("exp_avg", "exp_avg_sq", "step")]
+        names = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq", "step")
+        return [[state[n] for state in each] if amsgrad or n != "max_exp_avg_sq" else [] for n in names]

@@ -6,7 +6,6 @@ It is the real job, in a results folder of its own that is thrown away, on rando
 from __future__ import annotations
 
 import copy
-import math
 import statistics
 import tempfile
 import time
@@ -119,8 +118,7 @@ def _median(action: Callable[[], object]) -> float:
 
 
 def _hyperparameters(own: ConditionPlan) -> dict[str, float]:
-    middle = {name: math.sqrt(d.low * d.high) if d.log else (d.low + d.high) / 2 for name, d in own.space.items()}
-    return middle or dict(own.fixed)
+    return {name: dimension.middle for name, dimension in own.space.items()} or dict(own.fixed)
 
 
 def _bookkeeping(plan: StudyPlan, own: ConditionPlan, mode: str) -> tuple[float, float, tuple[int, int]]:

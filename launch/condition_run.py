@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from glifr.records import EpochRecord, Proposal, Stage, UnitId, UnitResult, seal
+from glifr.records import EpochRecord, Proposal, RecordError, Stage, UnitId, UnitResult, seal
 from glifr.training import score, worst_score
 from launch.durable import now, publish, set_aside
 from launch.executors import Job
@@ -362,7 +362,11 @@ class ConditionRun:
 
     def _standing_result(self, unit: UnitId) -> UnitResult | None:
         """The unit's result, if it is one of its proposal; else it is set aside: an orphan's, or of a proposal lost."""
-        proposal, result = self._ledger.proposal(unit), self._ledger.result(unit)
+        try:
+            proposal, result = self._ledger.proposal(unit), self._ledger.result(unit)
+        except RecordError as error:
+            self._ledger.event("warning", f"{unit}: its records cannot be used, so it has no result now ({error})")
+            return None
         if proposal is None or result is None or result.identity == proposal.identity:
             return result
         set_aside(self._ledger.layout.result(unit))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,20 @@ from launch.durable import now
 from launch.plan import StudyPlan
 
 
+def results_path(plan: StudyPlan, base: Path) -> Path:
+    """`<base>/<study>/<profile>`, absolute, to be read; raises InputError if there can be no such path."""
+    try:
+        root = base.resolve() / plan.study.spec.name / plan.study.profile
+        root.exists()
+    except (OSError, RuntimeError, ValueError) as error:  # a name too long, a link that leads in a circle, a NUL
+        rule = f"the results folder's path cannot be followed ({getattr(error, 'strerror', None) or error})"
+        raise InputError(Problem(rule, "--results", str(base), todo="give another with --results DIR")) from None
+    return root
+
+
 def results_folder(plan: StudyPlan, base: Path) -> Path:
-    """`<base>/<study>/<profile>`, absolute; raises InputError if it cannot be written. Creates nothing."""
-    root = base.resolve() / plan.study.spec.name / plan.study.profile
+    """As `results_path`, to be written; raises InputError if it cannot be. Creates nothing."""
+    root = results_path(plan, base)
     standing = next(p for p in (root, *root.parents) if p.exists() or p.is_symlink())
     if not standing.is_dir():
         raise _cannot_write(root, f"{standing} is a file, not a folder")
@@ -63,10 +75,25 @@ def refuse_foreign(layout: Layout) -> None:
         )
 
 
-def write_study(layout: Layout, plan: StudyPlan) -> None:
-    """Writes the resolved study, the one that workers and analysis read, with the history of its declaration."""
+def write_study(layout: Layout, plan: StudyPlan, alike: Sequence[tuple[str, str]] | None = None) -> None:
+    """Writes the resolved study, the one that workers and analysis read, with the history of its declaration.
+
+    alike: pairs of conditions that are numerically one network; None where nobody has looked.
+    """
     summary = plan.summary()
-    write_whole(layout.study, seal({**summary, "declarations": _declarations(layout, summary["declaration"])}))
+    seen = {} if alike is None else {"alike": [list(pair) for pair in alike]}
+    write_whole(layout.study, seal({**summary, **seen, "declarations": _declarations(layout, summary["declaration"])}))
+
+
+def recorded_alike(layout: Layout, plan: StudyPlan) -> list[tuple[str, str]] | None:
+    """The pairs that `write_study` recorded for the same study; None where nobody has looked or it was edited."""
+    try:
+        standing = read_sealed(layout.study)
+    except FileNotFoundError:
+        return None
+    if standing.get("hash") != plan.study.hash or "alike" not in standing:
+        return None
+    return [(first, second) for first, second in standing["alike"]]
 
 
 def _declarations(layout: Layout, declared: dict[str, Any]) -> list[dict[str, Any]]:

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from launch.alike import AlikePair, alike_words
 from launch.estimate import Estimate
 from launch.plan import ConditionPlan, StudyPlan
 from launch.progress import clock
 
 
-def plan_view(plan: StudyPlan, measured: Estimate, smallest_p: Callable[[int], float], where: str) -> Group:
+def plan_view(
+    plan: StudyPlan,
+    measured: Estimate,
+    smallest_p: Callable[[int], float],
+    where: str,
+    alike: Sequence[AlikePair] = (),
+) -> Group:
     """The plan as a table with its cost and what its number of seeds can show.
 
-    smallest_p: seeds -> the least p of the report's test. where: the resources, in words.
+    smallest_p: seeds -> the least p of the report's test. where: the resources, in words. alike: conditions that are
+    numerically one network.
     """
     spec = plan.study.spec
     passes = f" of {plan.task.passes} passes" if plan.task.passes > 1 else ""
@@ -29,7 +37,7 @@ def plan_view(plan: StudyPlan, measured: Estimate, smallest_p: Callable[[int], f
     ]
     if not spec.evidence:
         head.insert(0, "This profile shows that the system works; its numbers are no evidence.")
-    notes = _notes(plan, measured, smallest_p, where)
+    notes = [*_notes(plan, measured, smallest_p, where), *alike_words(alike, spec.search is not None)]
     return Group(Text("\n".join(head) + "\n"), _conditions(plan, measured), Text("\n" + "\n".join(notes)))
 
 

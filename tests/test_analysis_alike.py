@@ -10,10 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from published_study import with_values
-from records_factory import ALL, Synthetic, study_body, write_study
+from records_factory import Synthetic, study_body, write_study
 
-from analysis import Results, assess, load
+from analysis import Results, assess, cautions, load, sheets
 from analysis.alike import FEWEST, alike_pairs, averaging, no_finding, repeated, representatives
+from analysis.findings import findings
+from glifr.conditions import CONDITIONS, FACTORS
 from glifr.records import Contrast, InputError, Layout, pair, seal
 
 PLAIN = Synthetic(conditions=("RNN", "Hom", "HomA", "LHetA"), seeds=10, trials=0, silencing=False, epochs=2)
@@ -125,11 +127,39 @@ def test_alike_conditions_are_one_in_a_contrast() -> None:
 
 
 def test_an_effect_averages_over_a_pair_that_cancels_in_it() -> None:
-    from analysis.factorial import levels
-
-    signs = {name: on for name in ALL if (on := levels(name)) is not None}
-    currents = {name: on[0] for name, on in signs.items()}
-    learned = {name: on[2] for name, on in signs.items()}
+    of = {name: c.levels for name, c in CONDITIONS.items() if c.levels is not None}
+    currents, _, learned = ({name: levels[factor] for name, levels in of.items()} for factor in FACTORS)
     assert averaging(currents, PAIR) == PAIR
     assert averaging(learned, PAIR) == ()
     assert averaging(currents, (("Hom", "RNN"),)) == ()
+
+
+def test_what_is_no_finding_by_it_is_said_beside_each_number(plain: Results) -> None:
+    a = assess(of_one_network(plain))
+    found = [c for c in cautions(a) if c.code == "alike"]
+    assert {c.place: c.subjects for c in found} == {
+        "table-conditions": ("Hom", "HomA"),
+        "table-contrasts": (pair("HomA", "LHetA").name,),
+        "table-pairs": (pair("HomA", "Hom").name,),
+    }
+    assert "Hom and HomA (results at most 0.03 points apart within each of 10 seeds)" in found[0].text
+    marked = [row[0] for row in sheets.pairs_sheet(a).rows if row[0].codes]
+    assert [(cell.text, cell.codes) for cell in marked] == [(pair("HomA", "Hom").name, ("alike",))]
+    assert not any("HomA did" in f.text for f in findings(a))
+    assert any("Hom did" in f.text for f in findings(a))
+
+
+def test_effects_that_average_over_them_carry_the_note(tmp_path: Path) -> None:
+    study = replace(PLAIN, conditions=("Hom", "HomA", "LHet", "LHetA"))
+    root = write_study(tmp_path / "s", study)
+    Layout(root).study.write_bytes(seal({**study_body(study), "alike": [["Hom", "HomA"]]}))
+    a = assess(load(root))
+    (note,) = [c for c in cautions(a) if c.code == "alike" and c.place == "table-factorial"]
+    assert note.subjects == ("after-spike currents", "after-spike currents × learned neurons")
+    rows = {row[0].text: row[0].codes for row in sheets.factorial_sheet(a, cautions(a)).rows}
+    assert "alike" in rows["after-spike currents"]
+    assert "alike" not in rows["learned neurons"]
+
+
+def test_a_study_without_such_a_pair_is_not_warned(plain: Results) -> None:
+    assert "alike" not in {c.code for c in cautions(assess(plain))}

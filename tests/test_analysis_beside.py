@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from statsmodels.stats.weightstats import CompareMeans, DescrStatsW, ttost_ind
 
 import analysis
 from analysis import Results, assess, sheets
-from analysis.published import compare, order, words
+from analysis.published import Beside, compare, order, words
 from analysis.published.data import published_runs
 
 TASKS = ("line_mnist", "neuromorphic_mnist", "pixel_mnist", "sine")
@@ -50,7 +51,6 @@ def test_every_task_has_settings_and_ten_runs_a_condition() -> None:
         assert set(theirs.conditions) == set(theirs.values) == set(as_runs(task)["condition"])
         assert {len(v) for v in theirs.values.values()} == {10}
         assert all(np.isfinite(v).all() for v in theirs.values.values())
-        assert set(theirs.margin.of) <= set(theirs.conditions)
     assert len(known("pixel_mnist").conditions) == 3
 
 
@@ -74,18 +74,66 @@ def test_the_published_loss_of_sine_is_in_our_unit() -> None:
     assert max(medians.values()) < 0.1
 
 
-def test_the_margins_have_the_size_that_their_reasons_say() -> None:
-    line, sine = known("line_mnist"), known("sine")
-    spreads = {n: v.std(ddof=1) for n, v in line.values.items()}
-    in_spreads = [0.007 / sd for n, sd in spreads.items() if n not in ("RNN", "LSTM")]
-    assert min(in_spreads) >= 3.0
-    assert max(in_spreads) <= 5.5
-    assert [line.margin.given(n) for n in ("Hom", "RNN", "LSTM")] == [0.007, 0.012, 0.012]
-    shares = {n: v.std(ddof=1) / v.mean() for n, v in sine.values.items()}
-    assert [round(100 * shares[n]) for n in ("RNN", "LSTM")] == [149, 74]
-    assert sine.margin.around("Hom", 0.04) == pytest.approx(0.01)
-    pixel = known("pixel_mnist").values
-    assert [round(100 * pixel[n].std(ddof=1), 1) for n in ("LHetA", "RHetA")] == [2.2, 1.5]
+@pytest.mark.parametrize(
+    ("task", "between", "value"),
+    [
+        ("line_mnist", ("LHet", "FHetA"), 0.00341),
+        ("neuromorphic_mnist", ("LHet", "RHetA"), 0.00440),
+        ("pixel_mnist", ("LHetA", "RHetA"), 0.05531),
+        ("sine", ("FHetA", "RHetA"), 0.2715),
+    ],
+)
+def test_the_margin_is_the_smallest_difference_that_the_published_runs_tell_apart(
+    task: str, between: tuple[str, str], value: float
+) -> None:
+    theirs = known(task)
+    assert theirs.margin.between == between
+    assert theirs.margin.value == pytest.approx(value, rel=2e-3)
+    assert theirs.margin.relative == (task == "sine")
+    assert theirs.margin.around(0.04) == pytest.approx(value * (0.04 if task == "sine" else 1), rel=2e-3)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_margin_lets_no_pair_pass_that_the_published_runs_tell_apart(task: str, tmp_path: Path) -> None:
+    """At 0.7 points on line MNIST 21 of 28 pairs of different GLIFR conditions passed, 8 of them told apart."""
+    found = beside(repeated(tmp_path / "s", task, ("RNN", "LHetA", "RHetA")))
+    values, margin = found.task.values, found.task.margin
+    assert not found.passing_pairs & margin.told_apart
+    (a, b) = margin.between
+    twice = 2 * margin.around(max(values[a].mean(), values[b].mean()))
+    assert margin.told_apart
+    assert abs(values[a].mean() - values[b].mean()) == pytest.approx(twice / 2)
+
+
+def test_what_else_would_pass_stands_beside_each_condition(line: Results) -> None:
+    found = beside(line)
+    assert found.would_pass["RHetA"] == found.would_pass["LSTM"] == ()
+    assert set(found.would_pass["Hom"]) == {"HomA", "LHet", "FHet", "RHet"}
+    assert len(found.passing_pairs) == 11
+    old = {frozenset((a, b)) for a, b in combinations(found.task.values, 2) if _passes(found, a, b, 0.007)}
+    assert (len(old), len(old & found.task.margin.told_apart)) == (21, 10)
+    sheet = next(s for s in sheets.published_sheets(assess(line), []) if s.name == "published")
+    assert [head.text for head in sheet.heads][9] == "would pass too"
+    assert [row[9].text for row in sheet.rows] == ["0 of 9", "0 of 9", "4 of 9", "1 of 9", "0 of 9"]
+    assert "11 of the 45 pairs of different published conditions: 0 of the 34 that the published runs" in sheet.caption
+
+
+def _passes(found: Beside, a: str, b: str, margin: float) -> bool:
+    r = compare(a, found.task.values[a], found.task.values[b], margin)
+    return -margin < r.low and r.high < margin
+
+
+def test_a_deviation_within_the_margin_is_named(tmp_path: Path) -> None:
+    """RHetA lay 0.21 points (0.08 to 0.34) below the published and passed without a word."""
+    moved = shifted(repeated(tmp_path / "s"), {"RHetA": -0.0016})
+    found = beside(moved)
+    (row,) = [r for r in found.rows if r.condition == "RHetA"]
+    assert (row.verdict.word, row.verdict.note, row.verdict.sign) == ("equivalent", "real but small, −", -1)
+    sentence = words.equivalent_sentence(found, [r for r in found.rows if r.verdict.word == "equivalent"])
+    assert "Within the margin, but not zero (real but small): RHetA (−0.16 points)." in sentence
+    assert sentence.endswith("11 of 45 pairs of different published conditions too.")
+    still = words.equivalent_sentence(found, [r for r in found.rows if r.condition == "Hom"])
+    assert "not zero" not in still
 
 
 # the statistics
@@ -103,38 +151,41 @@ def test_the_tests_are_those_of_statsmodels(n: int, shift: float) -> None:
     assert found.difference == pytest.approx(ours.mean() - theirs.mean(), abs=1e-15)
 
 
-@pytest.mark.parametrize("task", ["line_mnist", "neuromorphic_mnist"])
-def test_the_published_runs_are_equivalent_to_themselves(task: str, tmp_path: Path) -> None:
-    results = repeated(tmp_path / "s", task, ALL)
+SPREADS_TOO_FAR = {
+    "line_mnist": {"RNN"},
+    "neuromorphic_mnist": {"LHetA", "FHetA"},
+    "pixel_mnist": set(),
+    "sine": {"RNN", "LSTM", "LHet"},
+}
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_published_runs_are_equivalent_to_themselves_where_they_do_not_spread_too_far(
+    task: str, tmp_path: Path
+) -> None:
+    results = repeated(tmp_path / "s", task, tuple(known(task).conditions))
     found = beside(results)
-    assert set(verdicts(results).values()) == {"equivalent"}
+    by_verdict = verdicts(results)
+    assert {c for c, v in by_verdict.items() if v == "inconclusive"} == SPREADS_TOO_FAR[task]
+    assert set(by_verdict.values()) <= {"equivalent", "inconclusive"}
     assert all(r.difference == 0 and r.p == 1 and r.p_holm == 1 for r in found.rows)
     assert found.order.ours == found.order.published
     assert found.order.correlation == pytest.approx(1)
     assert codes(results) == set()
 
 
-def test_runs_that_spread_too_far_stay_open_against_themselves(tmp_path: Path) -> None:
-    open_ = {c for c, v in verdicts(repeated(tmp_path / "sine", "sine", ALL)).items() if v != "equivalent"}
-    assert open_ == {"RNN", "LSTM", "LHet"}
-    assert verdicts(repeated(tmp_path / "pixel", "pixel_mnist", ("RNN", "LHetA", "RHetA"))) == {
-        "RNN": "equivalent",
-        "LHetA": "inconclusive",
-        "RHetA": "inconclusive",
-    }
-
-
 def test_shifted_runs_differ_and_only_those(line: Results) -> None:
-    moved = shifted(line, {"Hom": -0.02, "RNN": 0.004})
-    assert verdicts(moved) == {n: "worse" if n == "Hom" else "equivalent" for n in SEVERAL}
+    moved = shifted(line, {"Hom": -0.02, "LSTM": 0.001})
+    expected = {"Hom": "worse", "RNN": "inconclusive"}  # the published runs of the RNN spread too far
+    assert verdicts(moved) == {n: expected.get(n, "equivalent") for n in SEVERAL}
     rows = {r.condition: r for r in beside(moved).rows}
     assert rows["Hom"].difference == pytest.approx(-0.02, abs=1e-12)
     assert rows["Hom"].outside
-    assert not rows["RNN"].outside
+    assert not rows["LSTM"].outside
 
 
 def test_a_difference_that_is_sure_but_may_lie_within_the_margin_is_no_warning(line: Results) -> None:
-    moved = shifted(line, {"Hom": -0.0075})
+    moved = shifted(line, {"Hom": -0.0045})
     (row,) = [r for r in beside(moved).rows if r.condition == "Hom"]
     assert row.verdict.word == "worse"
     assert not row.outside

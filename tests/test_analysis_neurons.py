@@ -10,6 +10,7 @@ import pytest
 from characteristics_factory import NEURONS, characteristics_of
 from records_factory import Synthetic, write_study
 
+import analysis.networks
 import analysis.neurons
 from analysis import Results, assess, cautions, figures, load, sheets
 from analysis.cautions import codes_for
@@ -18,7 +19,8 @@ from analysis.derived import derived_tables
 from analysis.figures import Drawing, Empty
 from analysis.figures.distributions import shares
 from analysis.methods import methods
-from analysis.neurons import Course, across_networks, features
+from analysis.networks import Course
+from analysis.neurons import across_networks, features
 from glifr.records import Layout
 
 STUDY = Synthetic(
@@ -91,7 +93,7 @@ def test_files_are_read_when_asked_for_and_once(results: Results, monkeypatch: p
     def refused(*_: object) -> None:
         raise AssertionError
 
-    monkeypatch.setattr(analysis.neurons, "read_characteristics", refused)
+    monkeypatch.setattr(analysis.networks, "read_characteristics", refused)
     judged = assess(results)
     with pytest.raises(AssertionError):
         _ = judged.neurons
@@ -177,7 +179,7 @@ def test_a_regression_shows_its_targets(tmp_path: Path, quick: list[int]) -> Non
 
 def test_neurons_are_clustered_by_what_training_made_of_them() -> None:
     found = characteristics_of("LHetA", 1)
-    values = features(found)
+    values = features(found.end)
     assert values.shape == (NEURONS, 8)
     np.testing.assert_allclose(values[:, 0], found.end["thresh"])
     np.testing.assert_allclose(values[:, 1], np.log(found.end["k_m"]))

@@ -13,7 +13,7 @@ from scipy.stats import kstest, spearmanr
 from sklearn.metrics import calinski_harabasz_score
 
 from analysis.cluster_cache import ClusterCache
-from analysis.cluster_simulation import continuum, planted
+from analysis.simulation.clusters import continuum, planted
 from analysis.clusters import (
     CLUSTERS,
     CONTINUUM,
@@ -177,7 +177,7 @@ def test_what_was_found_is_kept_by_the_sum_of_its_file(tmp_path: Path) -> None:
         return cluster(planted(np.random.default_rng(1), 2, 40), np.random.default_rng(0))
 
     def again(sha256: str) -> Clustering:
-        cache = ClusterCache(Layout(tmp_path))
+        cache = ClusterCache.in_folder(Layout(tmp_path))
         found = cache.get(sha256, compute)
         cache.write()
         return found

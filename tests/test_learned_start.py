@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -93,6 +95,40 @@ def test_which_condition_starts_from_which() -> None:
 
 
 # -- in a study --
+
+
+_WITH_ONE_MORE_ROW = """
+import sys
+from pathlib import Path
+from types import MappingProxyType
+from glifr import conditions
+conditions._ALL = (*conditions._ALL, conditions.Condition("FHetA4", "GLIFR", 4, "heterogeneous"))
+conditions.CONDITIONS = MappingProxyType({c.name: c for c in conditions._ALL})
+from glifr.errors import InputError
+from launch.plan import make_plan
+from launch.spec import load_study
+for path in sys.argv[1:]:
+    try:
+        print({name: plan.features for name, plan in make_plan(load_study(Path(path)), "").conditions.items()})
+    except InputError as error:
+        print(error)
+"""
+
+
+def test_m3_a_condition_that_nothing_could_start_breaks_no_other_study(tmp_path: Path) -> None:
+    """A new row of the registry, which no condition that learns matches, costs only studies that start it learned."""
+    prior = LEARNED.replace("FHetA:", "FHetA4:").replace("start: learned, ", "", 1)
+    texts = {"other": LEARNED, "prior": prior, "learned": LEARNED.replace("FHetA:", "FHetA4:")}
+    paths = [tmp_path / f"{name}.yaml" for name in texts]
+    for path, text in zip(paths, texts.values(), strict=True):
+        path.write_text(text)
+    command = [sys.executable, "-c", _WITH_ONE_MORE_ROW, *map(str, paths)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parent.parent)
+    other, own, *refused = done.stdout.splitlines()
+    assert "drawn from trained LHetA" in other
+    assert "'after-spike currents': '4'" in own
+    assert "no condition that FHetA4 could start from" in refused[0]
+    assert "learned.yaml: conditions.FHetA4.start" in refused[1].replace(" > ", ": ")
 
 
 @pytest.fixture(scope="module")

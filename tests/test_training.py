@@ -255,6 +255,62 @@ class TestAdam:
         for mine, alone in zip(stepped(True), stepped(False), strict=True):
             assert torch.equal(mine, alone)
 
+    @pytest.mark.parametrize(
+        "setting",
+        [
+            {"weight_decay": 0.1},
+            {"weight_decay": 0.1, "decoupled_weight_decay": True},
+            {"amsgrad": True},
+            {"maximize": True},
+            {"betas": (0.5, 0.6)},
+            {"eps": 0.1},
+            {"lr": 0.3},
+            {"lr": torch.tensor(0.3)},
+            {"fused": None},
+            {"fused": False, "foreach": True},
+            {"fused": None, "differentiable": True},
+        ],
+        ids=str,
+    )
+    @pytest.mark.parametrize("when", [0, 2])
+    def test_m2_together_each_setting_counts_from_when_it_is_made(self, setting: dict[str, Any], when: int) -> None:
+        if when and "amsgrad" in setting:
+            pytest.skip("Adam itself cannot be switched to amsgrad after its first step")
+
+        def stepped(together: bool) -> list[torch.Tensor]:
+            weights = [torch.nn.Parameter(torch.linspace(-1, number, 37)) for number in (1, 2)]
+            adams = [torch.optim.Adam([weight], lr=0.1, fused=True) for weight in weights]
+            group = AdamsTogether(adams)
+            for number in range(5):
+                if number == when:
+                    for adam in adams:
+                        adam.param_groups[0].update(setting)
+                for weight in weights:
+                    weight.grad = torch.linspace(-2, 3, 37) ** (number + 1)
+                group.step() if together else [adam.step() for adam in adams]
+            return [weight.detach() for weight in weights]
+
+        for mine, alone in zip(stepped(True), stepped(False), strict=True):
+            assert torch.equal(mine, alone)
+
+    def test_m2_together_two_groups_of_parameters_and_another_optimiser_count(self) -> None:
+        def stepped(together: bool) -> list[torch.Tensor]:
+            weights = [torch.nn.Parameter(torch.linspace(-1, number, 37)) for number in range(6)]
+            adams = [
+                torch.optim.Adam([{"params": [a]}, {"params": [b], "lr": 0.5}], lr=0.1, fused=True)
+                for a, b in (weights[:2], weights[2:4])
+            ]
+            adams += [torch.optim.AdamW([weight], lr=0.1, fused=True, weight_decay=0.2) for weight in weights[4:]]
+            group = AdamsTogether(adams)
+            for number in range(4):
+                for weight in weights:
+                    weight.grad = torch.linspace(-2, 3, 37) ** (number + 1)
+                group.step() if together else [adam.step() for adam in adams]
+            return [weight.detach() for weight in weights]
+
+        for mine, alone in zip(stepped(True), stepped(False), strict=True):
+            assert torch.equal(mine, alone)
+
     def test_its_bits_do_not_depend_on_the_number_of_threads(self) -> None:
         def stepped(threads: int) -> torch.Tensor:
             torch.set_num_threads(threads)

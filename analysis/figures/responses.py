@@ -11,7 +11,8 @@ from analysis.emptiness import not_recorded
 from analysis.figures.drawing import Drawing, Empty, new_figure
 from analysis.figures.panels import draw_curves, panels
 from analysis.figures.style import BAND, GRID, INK, MUTED, WIDTH, both_ways_log
-from analysis.neurons import QUANTITIES, across_networks
+from analysis.networks import QUANTITIES
+from analysis.neurons import across_networks
 from analysis.study import ConditionInfo
 from analysis.text import significant, span
 

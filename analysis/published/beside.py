@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from scipy import stats
@@ -13,6 +14,7 @@ from analysis.effects import Values, equivalence_from, obstacle, welch, welch_p
 from analysis.intervals import LEVEL, MeanInterval, t_interval
 from analysis.load import Results
 from analysis.published.data import PublishedTask, published_task
+from analysis.published.margin import LEVEL_APART
 from analysis.published.order import Order, order
 from analysis.published.settings import Setting, settings
 from analysis.study import Measure
@@ -69,6 +71,24 @@ class Beside:
     unpublished: tuple[str, ...]
     absent: tuple[str, ...]
 
+    @cached_property
+    def would_pass(self) -> Mapping[str, tuple[str, ...]]:
+        """By published condition the others whose runs the same rule would call equivalent to its own."""
+        values, margin = self.task.values, self.task.margin
+        near = {name: margin.around(float(runs.mean())) for name, runs in values.items()}
+        alone = Family(1, LEVEL_APART, self.measure.higher_is_better)
+
+        def passes(other: str, name: str) -> bool:
+            r = compare(other, values[other], values[name], near[name])
+            return verdict(Numbers(r.low, r.high, r.margin, r.p, r.p_equivalence), alone).word == "equivalent"
+
+        return {name: tuple(o for o in values if o != name and passes(o, name)) for name in values}
+
+    @property
+    def passing_pairs(self) -> set[frozenset[str]]:
+        """Pairs of different published conditions that would be called equivalent, one beside the other."""
+        return {frozenset((name, other)) for name, others in self.would_pass.items() for other in others}
+
     def other_settings(self, condition: str) -> tuple[str, ...]:
         """The settings in which the condition differs from the published runs."""
         return tuple(s.name for s in self.settings[condition] if not s.same)
@@ -123,7 +143,7 @@ def _judged(samples: Mapping[str, np.ndarray], task: PublishedTask, given: Famil
     rows = []
     for name, ours in samples.items():
         theirs = task.values[name]
-        rows.append(compare(name, ours, theirs, task.margin.around(name, float(theirs.mean()))))
+        rows.append(compare(name, ours, theirs, task.margin.around(float(theirs.mean()))))
     adjusted, equivalence = holm([r.p for r in rows]), holm([r.p_equivalence for r in rows])
     family = replace(given, tests=int(np.isfinite(adjusted).sum()))
     return tuple(

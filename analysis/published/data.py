@@ -17,32 +17,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.published.margin import Margin, margin_of
 from glifr.records import Primary
 
 _FOLDER = files("analysis.published")
 _ALL: Mapping[str, Any] = MappingProxyType(json.loads(_FOLDER.joinpath("settings.json").read_text(encoding="utf-8")))
 CITATION = str(_ALL["citation"])
-
-
-@dataclass(frozen=True)
-class Margin:
-    """Within what a mean counts as equivalent to the published one. of: of conditions with a margin of their own.
-
-    relative: whether the values are shares of the published mean; else they are as recorded.
-    """
-
-    value: float
-    relative: bool
-    of: Mapping[str, float]
-    reason: str
-
-    def given(self, condition: str) -> float:
-        """The margin as it stands in the file."""
-        return self.of.get(condition, self.value)
-
-    def around(self, condition: str, mean: float) -> float:
-        """The margin about the published `mean`, as recorded."""
-        return self.given(condition) * (mean if self.relative else 1.0)
 
 
 @dataclass(frozen=True)
@@ -85,18 +65,19 @@ def published_task(name: str) -> PublishedTask | None:
 @lru_cache
 def _read(name: str) -> PublishedTask:
     own = dict(_ALL["tasks"][name])
-    margin, conditions = own.pop("margin"), own.pop("conditions")
+    conditions = own.pop("conditions")
     runs = published_runs()
     runs = runs[runs["task"] == name].sort_values("repeat")
     column = f"test_{own['measure']}"
+    values = {n: runs.loc[runs["condition"] == n, column].to_numpy(dtype=np.float64) for n in conditions}
     return PublishedTask(
         name=name,
         adam=_ALL["adam"],
-        margin=Margin(**margin),
+        margin=margin_of(values, relative=own["measure"] == "loss"),
         conditions={
             n: PublishedCondition(c["hidden_size"], c["delay_steps"], c.get("start", "")) for n, c in conditions.items()
         },
-        values={n: runs.loc[runs["condition"] == n, column].to_numpy(dtype=np.float64) for n in conditions},
+        values=values,
         **own,
     )
 

@@ -50,9 +50,9 @@ def order(
     mine, theirs = ({n: side[n] for n in names} for side in (ours, published))
     low, high, reason = _interval(mine, theirs)
     ranked = _ranked(theirs, higher_is_better)
-    apart = _apart(theirs, alpha)
-    best = _ends(ranked, apart)
-    worst = _ends(ranked[::-1], apart)
+    told = apart(theirs, alpha)
+    best = _ends(ranked, told)
+    worst = _ends(ranked[::-1], told)
     if len(best) == len(ranked):
         worst = ()  # the whole order is already told
     return Order(
@@ -78,7 +78,7 @@ def _ranked(samples: Mapping[str, np.ndarray], higher_is_better: bool) -> tuple[
     return tuple(names[i] for i in places)
 
 
-def _apart(samples: Mapping[str, np.ndarray], alpha: float) -> set[frozenset[str]]:
+def apart(samples: Mapping[str, np.ndarray], alpha: float) -> set[frozenset[str]]:
     """The pairs of conditions that Welch's test tells apart, after Holm over all pairs."""
     pairs = list(combinations(samples, 2))
     p = holm([welch_p(samples[a], samples[b]) for a, b in pairs])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from analysis import text, wording
@@ -78,21 +79,25 @@ def ends(order: Order) -> str:
 
 
 def margins(b: Beside) -> str:
-    """'±0.7 points, RNN and LSTM ±1.2 points', '±25 % of the published mean'."""
-    own = {r.condition: b.task.margin.given(r.condition) for r in b.rows}
-    usual = b.task.margin.value
-    others = [
-        f"{text.listed([n for n, v in own.items() if v == value])} {_margin(b, value)}"
-        for value in dict.fromkeys(own.values())
-        if value != usual
-    ]
-    return ", ".join([_margin(b, usual), *others])
+    """'±0.341 points', '±27.1 % of the published mean'."""
+    margin = b.task.margin
+    if margin.relative:
+        return f"±{text.significant(100 * margin.value)} % of the published mean"
+    return f"±{wording.margin(margin.value, b.measure)}"
 
 
-def _margin(b: Beside, value: float) -> str:
-    if b.task.margin.relative:
-        return f"±{text.significant(100 * value)} % of the published mean"
-    return f"±{wording.margin(value, b.measure)}"
+def margin_reason(b: Beside) -> str:
+    """What the margin is, and what else it would let pass."""
+    margin, conditions = b.task.margin, len(b.task.values)
+    every, told = math.comb(conditions, 2), len(margin.told_apart)
+    passing = b.passing_pairs
+    wrong = len(passing & margin.told_apart)
+    return (
+        f"the smallest difference between two conditions that the published runs tell apart "
+        f"({text.listed(margin.between)}; Welch, Holm over {text.count(every, 'pair')}). By the same interval it would "
+        f"let pass {len(passing)} of the {text.count(every, 'pair')} of different published conditions: {wrong} of the "
+        f"{told} that the published runs tell apart, {len(passing) - wrong} of the {every - told} that they do not"
+    )
 
 
 def equivalent_sentence(b: Beside, rows: Sequence[Compared]) -> str:
@@ -101,7 +106,11 @@ def equivalent_sentence(b: Beside, rows: Sequence[Compared]) -> str:
     verb = "is" if len(rows) == 1 else "are"
     of = text.count(len(b.same), "condition")
     share = f"{len(rows)} of {of} with the published settings"
-    return f"{share} {verb} equivalent to the published runs ({margins(b)}): {names}."
+    off = [r for r in rows if r.verdict.sign]
+    but = f" Within the margin, but not zero (real but small): {amounts(b, off)}." if off else ""
+    every = math.comb(len(b.task.values), 2)
+    also = f" The margin would let pass {len(b.passing_pairs)} of {every} pairs of different published conditions too."
+    return f"{share} {verb} equivalent to the published runs ({margins(b)}): {names}.{but}{also}"
 
 
 def differs_sentence(b: Beside, rows: Sequence[Compared]) -> str:

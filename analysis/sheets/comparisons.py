@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 
 from analysis import text, wording
+from analysis.alike import alike_pairs, no_finding
 from analysis.assessment import Assessment
 from analysis.cautions import Caution, codes_for
 from analysis.contrasts import Judged
@@ -168,7 +169,9 @@ def pairs_sheet(a: Assessment) -> Sheet:
         Head(f"difference{_unit(measure)}"),
         *(Head(n) for n in ("95 % interval", "pairs", "p", "p, Holm", "p, Welch", "g")),
     )
-    rows = [_contrast_cells(judged, measure, ())[: len(heads)] for judged in a.pairs]
+    alike = alike_pairs(a)
+    codes = [("alike",) if no_finding(judged.contrast, alike) else () for judged in a.pairs]
+    rows = [_contrast_cells(judged, measure, own)[: len(heads)] for judged, own in zip(a.pairs, codes, strict=True)]
     caption = (
         "Exploratory: nobody planned these. Columns as in table 3; Holm over all "
         f"{text.count(_tested(a.pairs), 'test')}. A verdict here is a question for the next study, not an answer of "

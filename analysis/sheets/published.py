@@ -10,11 +10,11 @@ from analysis.assessment import Assessment
 from analysis.cautions import Caution, codes_for
 from analysis.findings import published_row
 from analysis.published import CITATION, Beside, Compared, Setting
-from analysis.published.words import margins
+from analysis.published.words import margin_reason, margins
 from analysis.sheets.sheet import Cell, Head, Sheet, rule_words, verdict_cell
 from analysis.study import ConditionInfo, Measure
 
-_RANK = 8  # its column: a rank among all networks, not among those that did not diverge
+_RANK, _ALSO = 8, 9  # columns: a rank is among all networks, what would pass too is of published ones alone
 
 
 def published_sheets(a: Assessment, found: list[Caution]) -> list[Sheet]:
@@ -31,6 +31,7 @@ def _values(a: Assessment, b: Beside, found: list[Caution]) -> Sheet:
         *(Head(n, group=f"This study: {b.measure.axis}") for n in ("mean", "95 % interval", "SD", "n")),
         *(Head(n, group=f"Published: {runs} runs") for n in ("mean", "SD")),
         Head("rank"),
+        Head("would pass too"),
         *(Head(n, group=f"Difference{unit}") for n in ("mean", "95 % interval", "p, Holm", "equivalence p, Holm")),
     )
     infos = {c.name: c for c in a.results.info.conditions}
@@ -64,6 +65,7 @@ def _cells(b: Beside, row: Compared, condition: ConditionInfo, codes: tuple[str,
         Cell(_shown(theirs.mean, measure)),
         Cell(_shown(theirs.sd, measure)),
         Cell("{} ({})".format(*ranks)),
+        _also(b, row.condition),
         Cell(
             text.number(row.difference * measure.scale, measure.decimals, sign=True), f"±{_shown(row.margin, measure)}"
         ),
@@ -71,6 +73,11 @@ def _cells(b: Beside, row: Compared, condition: ConditionInfo, codes: tuple[str,
         Cell(text.p_value(row.p_holm)),
         Cell(text.p_value(row.p_equivalence_holm)),
     ]
+
+
+def _also(b: Beside, condition: str) -> Cell:
+    also = b.would_pass[condition]
+    return Cell(f"{len(also)} of {len(b.task.values) - 1}", text.listed(also))
 
 
 def _shown(value: float, measure: Measure) -> str:
@@ -82,7 +89,7 @@ def _rank(condition: str, order: Sequence[str]) -> str:
 
 
 def _small(cells: list[Cell], diverged: int) -> list[Cell]:
-    kept = [Cell("", "" if place == _RANK else cell.text) for place, cell in enumerate(cells)]
+    kept = [Cell("", "" if place in (_RANK, _ALSO) else cell.text) for place, cell in enumerate(cells)]
     return [Cell("", f"without {diverged} diverged"), *kept[1:]]
 
 
@@ -93,7 +100,8 @@ def _caption(b: Beside, rule: str) -> str:
         "Two independent samples. Interval of this study: 95 % t interval of the mean; of the difference, this study "
         f"minus published: 95 % Welch interval, not adjusted. p: Welch's t test, Holm over {tested} tests. "
         "Equivalence: two one-sided Welch tests at the margin, Holm over them too. Margin, below the difference: "
-        f"{margins(b)}; {b.task.margin.reason}.{rule} Rank: by the mean, best first; in brackets the published."
+        f"{margins(b)}; {margin_reason(b)}.{rule} Rank: by the mean, best first; in brackets the published. Would pass "
+        "too: other published conditions whose runs, judged beside this one's, are equivalent at the margin as well."
     )
     if not b.same:
         caption += " Every condition has other settings than the published runs."

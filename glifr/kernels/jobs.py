@@ -18,11 +18,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numba
 import torch
 from numba import types
 from torch import Tensor
 
+from glifr.kernels.code_cache import compile_cached
 from glifr.kernels.vectors import OPTIONS
 
 
@@ -40,10 +40,7 @@ def compiled(build: Callable[..., Any], *facts: Any) -> Any:
     """The C function that `build` describes; from numba's cache on disk where it is there, of the same sources."""
     function = build(*facts)
     function.__qualname__ = f"{function.__qualname__}.{_sources()}"  # names the file in the cache
-    try:
-        return numba.cfunc(types.void(types.int64), cache=True, **OPTIONS)(function)
-    except RuntimeError:  # no folder to cache in
-        return numba.cfunc(types.void(types.int64), **OPTIONS)(function)
+    return compile_cached(function, types.void(types.int64), OPTIONS)
 
 
 @cache

@@ -90,8 +90,7 @@ def _starts(spec: StudySpec) -> Iterator[Fault]:
     for name in (name for name, condition in spec.conditions.items() if condition.start == "learned"):
         path, source = ("conditions", name, "start"), CONDITIONS[name].learned_from
         if source is None:
-            rule = f"{name} has no heterogeneous start that could be drawn from a trained network"
-            yield Fault(path, rule, "learned", "prior; learned for " + ", ".join(possible), "remove it")
+            yield Fault(path, _no_source(name), "learned", "prior; learned for " + ", ".join(possible), "remove it")
         elif spec.search is not None:
             rule = (
                 f"a start from the trained {source} would give {name} more training than the same search gives others"
@@ -101,6 +100,14 @@ def _starts(spec: StudySpec) -> Iterator[Fault]:
         elif source not in spec.conditions:
             rule = f"{name} would start from trained {source} networks, and {source} is not in the study"
             yield Fault(path, rule, "learned", "prior", f"add {source} to the conditions")
+
+
+def _no_source(name: str) -> str:
+    condition = CONDITIONS[name]
+    if condition.start != "heterogeneous":
+        return f"{name} has no heterogeneous start that could be drawn from a trained network"
+    alike = f"a homogeneous start and {condition.num_ascs} after-spike currents"
+    return f"there is no condition that {name} could start from: none that learns has {alike}"
 
 
 def _fixed_values(name: str, condition: ConditionSpec) -> Iterator[Fault]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -119,6 +120,11 @@ class Dimension(Section):
     def log(self) -> bool:
         return self.scale == "log"
 
+    @property
+    def middle(self) -> float:
+        """The middle of the range, on its own scale."""
+        return math.sqrt(self.low * self.high) if self.log else (self.low + self.high) / 2
+
 
 Space = Annotated[dict[v.Hyperparameter, Dimension], Field(description="hyperparameters with their ranges")]
 
@@ -197,14 +203,16 @@ class Analysis(Section):
 class Resources(Section):
     """Of one trial. max_concurrent: trials at the same time, null for as many as fit. retries: of a failed unit.
 
+    memory: in GB, which a node must have free of other trials; null where memory is no concern.
     timeout_minutes: an epoch that takes longer has hung, and its worker is ended; null for never.
     """
 
     cpus: v.Positive = 1.0
     gpus: v.Gpus = 0.0
+    memory: v.Positive | None = None
     max_concurrent: v.Count | None = None
     retries: v.CountFromZero = 2
-    timeout_minutes: v.Positive | None = 120.0
+    timeout_minutes: v.Minutes | None = 120.0
 
 
 class Wandb(Section):
