@@ -38,7 +38,10 @@ QUICK = Design(1, 4, 1, 2, 1, 20)
 def network(own: dict[str, Surface], proposal: Proposal, seed: int, epoch: int) -> tuple[float, float]:
     """Loss and accuracy as `play` has them; the last epoch is one of a training that long."""
     unit = proposal.unit
-    luck = luck_of(0, unit.stage, unit.condition, unit.repeat, unit.number, seed)
+    place = (proposal.seeds.index(seed), unit.number)
+    if unit.stage == "final":
+        place = (0, SMALL.plan.study.spec.final_seeds().index(seed))
+    luck = luck_of(0, unit.stage, unit.condition, unit.repeat, place[1], place[0])
     surface = own[unit.condition]
     return surface.loss(proposal.hyperparameters, epoch, luck), 1 - surface.error(proposal.hyperparameters, epoch, luck)
 
