@@ -179,11 +179,11 @@ def _skewed(a: Assessment) -> Iterator[Caution]:
 def _no_variance(a: Assessment) -> Iterator[Caution]:
     flat = [r.condition for r in a.performances if r.interval.n > 1 and r.interval.sd == 0]
     if flat:
-        text = f"All networks of {listed(flat)} have the same value: no interval and no test is possible."
+        text = f"All networks of {listed(flat)} have the same value: no interval is possible."
         yield Caution("zero-variance", text, "table-conditions", tuple(flat))
     same = [j.contrast.name for j in a.planned if j.interval.n > 1 and j.interval.sd == 0]
     if same:
-        text = f"All paired differences are equal, so there is no test: {listed(same)}."
+        text = f"All paired differences are equal, so there is no interval: {listed(same)}."
         yield Caution("zero-variance", text, "table-contrasts", tuple(same))
 
 

@@ -28,7 +28,7 @@ def summarise(results: Results) -> pd.DataFrame:
     """
     info, measure = results.info, results.info.measure
     others = [pair(name, info.reference) for name in info.names if name != info.reference]
-    judged = judge(results.final_values(), others, smallest_effect=info.smallest_effect, alpha=info.declaration.alpha)
+    judged = judge(results.unit_values(), others, smallest_effect=info.smallest_effect, alpha=info.declaration.alpha)
     differences = {j.contrast.of[0]: j for j in judged}
     rows, searches = [], by_condition(tunings(results))
     for condition, reached in zip(info.conditions, performances(results), strict=True):

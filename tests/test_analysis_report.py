@@ -174,7 +174,7 @@ EMPTY = {
     "search only": (TWO.with_(done=("search",)), "No final network has finished yet.", "Run the study's command"),
     "no reference": (TWO.with_(missing=frozenset({("LHetA", 1), ("LHetA", 2)})), "No seed has a finished network of",
                      "Run the study's command again"),
-    "one seed": (TWO.with_(seeds=1), "One network a condition", "Give 'final.seeds' in the study file more seeds"),
+    "one seed": (TWO.with_(seeds=1), "One network per condition", "Give 'final.seeds' in the study file more seeds"),
     "one condition": (TWO.with_(conditions=("LHetA",)), "The study has one condition.", "Add a second condition"),
     "no silencing": (TWO.with_(silencing=False), "The study has no silencing stage.", "Add a 'silencing' section"),
     "no characteristics": (TWO, "No final network has its characteristics on file.", "networks trained from now on"),

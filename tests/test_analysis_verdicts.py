@@ -146,7 +146,7 @@ def random_study(seed: int, n: int, size: float) -> pd.DataFrame:
     return wide.where(rng.random(wide.shape) > 0.05 * (rng.random() < 0.3), 0.1).where(wide.notna())
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(SEEDS, COUNTS, SIZES, st.booleans())
 def test_no_verdict_of_contrasts_and_factorial_contradicts_its_numbers(
     seed: int, n: int, size: float, higher: bool

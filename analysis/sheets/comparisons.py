@@ -95,7 +95,7 @@ def contrasts_sheet(a: Assessment, found: list[Caution]) -> Sheet:
         rows.append(_contrast_cells(judged, info.measure, tuple(codes)))
         anchors.append(contrast_row(i))
         kept = a.planned_kept[i] if a.planned_kept else None
-        if kept is not None and not kept.pairs.equals(judged.pairs):
+        if kept is not None and _has_diverged(a, judged):
             marked.add(len(rows))
             rows.append(_small(_contrast_cells(kept, info.measure, ())))
             anchors.append("")
@@ -117,6 +117,13 @@ def contrasts_sheet(a: Assessment, found: list[Caution]) -> Sheet:
         frozenset(marked),
         tuple(anchors),
     )
+
+
+def _has_diverged(a: Assessment, judged: Judged) -> bool:
+    if not len(judged.pairs):
+        return False
+    lost = a.results.diverged_units()
+    return bool(lost.loc[judged.pairs.index, list(judged.contrast.conditions)].to_numpy().any())
 
 
 def _contrast_heads(measure: Measure) -> tuple[Head, ...]:
