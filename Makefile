@@ -2,8 +2,10 @@
 # make setup   set up only (what a study needs)    make check   lint and types
 # make dev     set up for work on the project too: tests, lint, types, the site
 # make resolve  whether the oldest versions that pyproject.toml allows, and those of constraints.txt, can be installed
+# make test-cluster   the Slurm script under a real Slurm, submitted jobs (Debian: slurm-wlm, munge; as root; ten minutes)
 # make studies-quick   the quick profile of every study in studies/, one after another (half an hour on two cores)
-# make simulate   1,000 simulated studies: do intervals cover and tests err as they say (some minutes)
+# make simulate   thousands of simulated studies, without and with searches: do intervals cover and tests err as they say
+#                 (half an hour of a core; stopped, it goes on), then write docs/statistics.md
 # make bench   set up and time every backend (some ten minutes on two quiet cores), then write docs/performance.md
 # make docs    set up and build the documentation's site into build/site; a warning fails it
 # make notebook RESULTS=results/<study>/<profile>   run docs/library.ipynb and store what it shows
@@ -22,7 +24,7 @@ INSTALL := $(RUN) -m pip install --quiet --disable-pip-version-check -c constrai
 RESOLVE := $(VENV)/bin/uv pip compile --quiet --all-extras pyproject.toml
 RESULTS ?= results/smnist_ablation/quick
 
-.PHONY: setup dev resolve study studies-quick test check docs pictures notebook bench simulate dashboard chaos overhead clean
+.PHONY: setup dev resolve study studies-quick test test-cluster check docs pictures notebook bench simulate dashboard chaos overhead clean
 
 setup: $(STAMP)
 
@@ -50,7 +52,11 @@ studies-quick: setup
 	for study in studies/*.yaml; do $(RUN) launch/study.py $$study --profile quick || exit; done
 
 test: dev
-	$(RUN) -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	$(RUN) -m pytest -n 3 --dist loadfile --no-loadscope-reorder --ignore=tests/cluster
+
+test-cluster: dev
+	$(INSTALL) -e '.[dev,jobs]'
+	GLIFR_NEED_CLUSTER=1 $(RUN) -m pytest tests/cluster
 
 check: dev
 	$(RUN) -m ruff check .
@@ -58,7 +64,9 @@ check: dev
 	$(RUN) -m mypy
 
 simulate: setup
-	$(RUN) -m analysis.simulation 1000
+	$(RUN) -m analysis.simulation 4000 --out docs/statistics
+	$(RUN) -m benchmarks.searches --studies 500 --keep build/searches --out docs/statistics
+	$(RUN) -m benchmarks.searches.write_up
 
 bench: setup
 	$(RUN) -m benchmarks

@@ -254,6 +254,7 @@ DERIVED: Mapping[str, tuple[Column, ...]] = MappingProxyType(
         ),
         "tuning": (
             _CONDITION,
+            _REPEAT,
             Column("trials", "whole", "", "trials planned"),
             Column("complete", "whole", "", "trials that ran to their last epoch"),
             Column("pruned", "whole", "", "trials stopped early"),

@@ -140,7 +140,7 @@ def load(root: Path, out: Path | None = None) -> Results:
     layout = Layout(output_folder(root, out))
     with _uncollected():
         if not root.is_file():
-            return _results(scan(root), root, layout, NetworksInFolder(Layout(root)))
+            return _results(scan(root), root, layout, NetworksInFolder(Layout(root), caching=out is None))
         with opened(root) as pack:
             return _results(scan(pack.folder), root, layout, pack.networks)
 

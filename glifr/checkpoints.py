@@ -5,16 +5,17 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import pickle
 import secrets
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from glifr.reading import RecordError, read_bytes
 
-class CheckpointError(Exception):
-    """A file that cannot be trusted: absent, cut short or altered. Names the file and why."""
+
+class CheckpointError(RecordError):
+    """A file of tensors that cannot be trusted: absent, cut short or altered. Names the file and why."""
 
 
 def temporary_beside(path: Path) -> Path:
@@ -66,24 +67,26 @@ def save(path: Path, content: Any) -> str:
 def load(path: Path, sha256: str | None = None) -> Any:
     """What `save` wrote, on the CPU. `sha256`: the sum on record, by default the one beside the file.
 
-    Raises CheckpointError if file or sum is absent, they do not fit, or it holds more than weights and plain values.
+    Raises CheckpointError if file or sum is absent, they do not fit, or it holds more than weights and plain values;
+    RecordError if either cannot be read.
     """
     raw = _trusted(path, sha256)
     try:
         return torch.load(io.BytesIO(raw), map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError) as error:
-        raise CheckpointError(f"{path}: not weights alone ({next(iter(str(error).splitlines()), '')})") from None
+    except Exception as error:  # of a file that is not torch's, torch raises what its reader stumbles over
+        said = next(iter(str(error).splitlines()), type(error).__name__)
+        raise CheckpointError(f"{path}: not weights alone ({said})") from None
 
 
 def verify(path: Path, sha256: str) -> None:
-    """Raises CheckpointError if the file is absent or does not fit the sum on record."""
+    """Raises as `load` if the file is absent, cannot be read, or does not fit the sum on record."""
     _trusted(path, sha256)
 
 
 def _trusted(path: Path, sha256: str | None) -> bytes:
     try:
-        raw = path.read_bytes()
-        expected = sha256 or _sum_file(path).read_bytes().decode("ascii", "replace").strip()
+        raw = read_bytes(path)
+        expected = sha256 or read_bytes(_sum_file(path)).decode("ascii", "replace").strip()
     except FileNotFoundError as error:
         raise CheckpointError(f"{error.filename}: no such file") from None
     if hashlib.sha256(raw).hexdigest() != expected:

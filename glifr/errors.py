@@ -34,7 +34,7 @@ class Problem:
             lines.append(f"  allowed: {self.allowed}")
         if self.todo:
             lines.append(f"  do:      {self.todo}")
-        return "\n".join(lines)
+        return "\n".join(plain(line) for line in lines)
 
 
 class InputError(ValueError):
@@ -50,7 +50,16 @@ class InputError(ValueError):
 
 def shorten(value: Any, limit: int = 120) -> str:
     """`repr(value)`, cut in the middle when it is longer than `limit` characters."""
-    text = repr(value)
+    return _cut(repr(value), limit)
+
+
+def plain(text: str, limit: int = 2000) -> str:
+    """Text that may hold what a user wrote, fit for a terminal: control characters escaped, cut in the middle."""
+    shown = "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
+    return _cut(shown, limit)
+
+
+def _cut(text: str, limit: int) -> str:
     return text if len(text) <= limit else f"{text[: limit - 20]} ... {text[-15:]}"
 
 

@@ -6,6 +6,7 @@ before the time step was kept take it from the task that the study.json of their
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -51,19 +52,34 @@ def unpack(stored: Any, path: Path, backend: str = "auto") -> Network:
         allowed = f"a network.pt that a study kept, with {', '.join(_NEEDED)}"
         raise InputError(Problem("this file holds no trained network", str(path), found, allowed))
     name = stored["condition"]
-    if name not in CONDITIONS:
+    if not isinstance(name, str) or name not in CONDITIONS:
         known = ", ".join(CONDITIONS)
         rule = "the network is of a condition that this version does not know"
-        raise InputError(Problem(rule, str(path), name, known, nearest(name, list(CONDITIONS))))
+        raise InputError(Problem(rule, str(path), name, known, nearest(str(name), list(CONDITIONS))))
+    _refuse_unknown_constants(stored.get("constants", {}), path)
     try:
         return _build(stored, path, backend)
-    except (RuntimeError, KeyError, AttributeError) as error:  # as torch says that weights do not fit
+    except InputError:
+        raise
+    except (RuntimeError, LookupError, AttributeError, TypeError, ValueError, OverflowError) as error:  # torch's words
         rule = f"the file's weights do not fit its description ({' '.join(str(error).split())})"
         raise InputError(Problem(rule, str(path), todo="load it with the version that wrote it")) from None
 
 
+def _refuse_unknown_constants(given: Any, path: Path) -> None:
+    """Raises InputError unless these are constants of the neuron, by name, each a finite number."""
+    if isinstance(given, Mapping) and all(
+        name in _CONSTANTS and isinstance(value, int | float) and math.isfinite(value) for name, value in given.items()
+    ):
+        return
+    rule = "the file's constants are not those of a neuron"
+    raise InputError(Problem(rule, str(path), given, f"finite numbers named {', '.join(_CONSTANTS)}"))
+
+
 def _build(stored: Mapping[str, Any], path: Path, backend: str) -> Network:
     weights: Mapping[str, Tensor] = stored["network"]
+    if stored["hidden_size"] > max(max(w.shape, default=0) for w in weights.values()):  # before it is allocated
+        raise ValueError(f"no weights for {stored['hidden_size']} neurons")
     condition = CONDITIONS[stored["condition"]]
     readout: Tensor | None = weights.get("output_linear.bias")
     network = build_network(
@@ -73,7 +89,7 @@ def _build(stored: Mapping[str, Any], path: Path, backend: str) -> Network:
         ],
         out_size=stored["hidden_size"] if readout is None else len(readout),
         hidden_size=stored["hidden_size"],
-        dt=stored["dt"] if "dt" in stored else _time_step(path),
+        dt=float(stored["dt"]) if "dt" in stored else _time_step(path),
         delay_steps=stored["delay_steps"],
         hyperparameters={},  # they shape the start alone, and the start is replaced
         backend=backend,

@@ -6,15 +6,18 @@ Exit codes: 0 complete, 1 incomplete (the report is made and marked), 2 refused,
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 
-from glifr.errors import InputError
+from glifr.errors import InputError, Problem
+from glifr.reading import RecordError
+from launch.signals import StopSignals
 
-COMPLETE, REFUSED, INTERRUPTED = 0, 2, 130
+COMPLETE, REFUSED = 0, 2
 _WIDTH_OF_A_FILE = 160
 
 
@@ -43,6 +46,14 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="with --address: accept a cluster that asks for no token, where anybody on the network can run code",
     )
+    options.add_argument(
+        "--allow-mixed-nodes",
+        action="store_true",
+        help="with --address: accept nodes whose Python, torch, numpy or numba differ; the report warns of it",
+    )
+    options.add_argument(
+        "--wait-for-nodes", type=int, default=1, metavar="N", help="with --address: start once N nodes have joined"
+    )
     changed = options.add_mutually_exclusive_group()
     changed.add_argument(
         "--keep",
@@ -64,20 +75,31 @@ def parser() -> argparse.ArgumentParser:
     return options
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The program; returns its exit code."""
+def main(arguments: Sequence[str] | None = None, stop: StopSignals | None = None) -> int:
+    """The program; returns its exit code. stop: entered by the script already, to hear its earliest signals."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = parser().parse_args(given)
+    with contextlib.nullcontext(stop) if stop is not None else StopSignals(given) as stop:
+        return _main(options, given, stop)
+
+
+def _main(options: argparse.Namespace, given: Sequence[str], stop: StopSignals) -> int:
     try:
-        return _run(options, given)
+        return _run(options, given, stop)
     except InputError as error:
         print(f"Nothing was started.\n\n{error}", file=sys.stderr)
         return REFUSED
+    except RecordError as error:
+        todo = "look at the disk and the permissions, then give the same command: it goes on where it stopped"
+        print(Problem("a file of the results folder cannot be used", str(error), todo=todo), file=sys.stderr)
+        return REFUSED
     except OSError as error:
         return _refuse_full_disk(error)
-    except KeyboardInterrupt:
-        print("Interrupted before anything was started.", file=sys.stderr)
-        return INTERRUPTED
+
+
+def console() -> Console:
+    """Where the command prints: what a user wrote, as [this] or :this:, is shown as it is."""
+    return Console(width=None if sys.stdout.isatty() else _WIDTH_OF_A_FILE, markup=False, emoji=False)
 
 
 def _refuse_full_disk(error: OSError) -> int:
@@ -90,33 +112,34 @@ def _refuse_full_disk(error: OSError) -> int:
     return REFUSED
 
 
-def _run(options: argparse.Namespace, given: Sequence[str]) -> int:
+def _run(options: argparse.Namespace, given: Sequence[str], stop: StopSignals) -> int:
     # Imported late: a mistake in the study file is told before seconds go into importing Ray.
     from launch.spec import load_study
 
     study = load_study(options.study, profile=options.profile, overrides=options.overrides)
     from glifr.tasks import task_of
-    from launch.checks import refuse_impossible
-    from launch.folder import results_folder
+    from launch.checks import refuse_impossible, refuse_too_large
+    from launch.folder import results_folder, results_path
     from launch.plan import make_plan
 
-    console = Console(width=None if sys.stdout.isatty() else _WIDTH_OF_A_FILE)
+    shown = console()
     if options.status:  # needs neither the data nor a cluster
         from launch.status import show_status
 
         plan = make_plan(study, fingerprint="")
-        return show_status(plan, results_folder(plan, options.results), console)
+        return show_status(plan, results_path(plan, options.results), shown)
     refuse_impossible(study.spec, options.address)
     if options.address is not None:  # told before the data are read, or downloaded
         from launch.executors.ray_connect import refuse_unusable
 
         refuse_unusable(options.address)
     plan = make_plan(study, task_of(settings := study.spec.task.settings()).fingerprint(settings))
+    refuse_too_large(plan, options.address)
     root = results_folder(plan, options.results)
     from launch.executors import Cluster
     from launch.session import run_study, show_plan
 
-    cluster = Cluster(options.address, options.insecure_cluster)
+    cluster = Cluster(options.address, options.insecure_cluster, options.wait_for_nodes, options.allow_mixed_nodes)
     if options.plan:
-        return show_plan(plan, root, cluster, console)
-    return run_study(plan, root, cluster, console, given, options.stale)
+        return show_plan(plan, root, cluster, shown)
+    return run_study(plan, root, cluster, shown, given, stop, options.stale)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import platform
 import shutil
+from functools import cache
+from importlib import metadata
 from pathlib import Path
 
 import glifr
@@ -12,6 +15,7 @@ from glifr.errors import InputError, Problem
 _PACKAGES = ("glifr", "launch")
 _MOST_BYTES = 20 * 2**20
 _NAMED = 3
+_COMPUTING = ("torch", "numpy", "numba")  # what else of an environment decides the bits of a result
 
 
 def code_version() -> str:
@@ -22,6 +26,18 @@ def code_version() -> str:
         total.update(path.relative_to(folder).as_posix().encode())
         total.update(path.read_bytes())
     return total.hexdigest()
+
+
+@cache
+def installed() -> dict[str, str]:
+    """The versions of Python and of the packages that compute results, in this process's environment."""
+    found = {"python": platform.python_version()}
+    for package in _COMPUTING:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[package] = "none"
+    return found
 
 
 def stage_code(folder: Path, most_bytes: int = _MOST_BYTES) -> Path:

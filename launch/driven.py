@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import time
-
 from glifr.records import Layout
-from launch.lock import STALE_SECONDS
+from launch.lock import has_driver
 
 
 def is_driven(layout: Layout) -> bool:
-    """Whether the folder's lock has a heartbeat: each one renews the file."""
-    try:
-        return time.time() - layout.lock.stat().st_mtime < STALE_SECONDS
-    except FileNotFoundError:
-        return False
+    """Whether the folder's lock has a living holder."""
+    return has_driver(layout.lock)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
 from collections.abc import Sequence
 
@@ -10,6 +9,7 @@ from rich.console import Console
 
 from launch.conductor import Snapshot
 from launch.progress import totals
+from launch.signals import continue_command
 
 _NAMED = 10
 
@@ -35,8 +35,3 @@ def _tell_failures(console: Console, snapshot: Snapshot) -> None:
     console.print(f"{len(snapshot.failures)} units given up ({counted}); the same command tries them again:")
     for unit, failure in list(snapshot.failures.items())[:_NAMED]:
         console.print(f"  {unit}: {failure.kind}: {failure.message}", markup=False)
-
-
-def continue_command(given: Sequence[str]) -> str:
-    """The command that goes on with a study."""
-    return shlex.join(["python", "launch/study.py", *given])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,25 @@ from glifr.checkpoints import write_whole
 from glifr.errors import InputError, Problem
 from glifr.records import Layout, digest, read_sealed, seal
 from launch.durable import now
-from launch.plan import StudyPlan
+from launch.ledger import Ledger
+from launch.plan import SCHEME_BY_CONDITION, StudyPlan
+from launch.search import first_scheme
+
+
+def results_path(plan: StudyPlan, base: Path) -> Path:
+    """`<base>/<study>/<profile>`, absolute, to be read; raises InputError if there can be no such path."""
+    try:
+        root = base.resolve() / plan.study.spec.name / plan.study.profile
+        root.exists()
+    except (OSError, RuntimeError, ValueError) as error:  # a name too long, a link that leads in a circle, a NUL
+        rule = f"the results folder's path cannot be followed ({getattr(error, 'strerror', None) or error})"
+        raise InputError(Problem(rule, "--results", str(base), todo="give another with --results DIR")) from None
+    return root
 
 
 def results_folder(plan: StudyPlan, base: Path) -> Path:
-    """`<base>/<study>/<profile>`, absolute; raises InputError if it cannot be written. Creates nothing."""
-    root = base.resolve() / plan.study.spec.name / plan.study.profile
+    """As `results_path`, to be written; raises InputError if it cannot be. Creates nothing."""
+    root = results_path(plan, base)
     standing = next(p for p in (root, *root.parents) if p.exists() or p.is_symlink())
     if not standing.is_dir():
         raise _cannot_write(root, f"{standing} is a file, not a folder")
@@ -62,6 +76,28 @@ def refuse_foreign(layout: Layout) -> None:
                 "give another with --results DIR",
             )
         )
+
+
+def under_its_scheme(layout: Layout, plan: StudyPlan) -> StudyPlan:
+    """The plan with the scheme of proposals that the folder was begun under.
+
+    Raises InputError for repeats under the old scheme, which would propose the same in each.
+    """
+    try:
+        scheme = read_sealed(layout.study).get("scheme", SCHEME_BY_CONDITION)
+    except FileNotFoundError:
+        scheme = first_scheme(Ledger(layout.root), plan)  # a new folder, or one whose study.json was set aside
+    if scheme == SCHEME_BY_CONDITION and plan.study.spec.repeats > 1:
+        raise InputError(
+            Problem(
+                "the search cannot be repeated here: this folder was begun when a study had one search a condition",
+                "search.repeats",
+                plan.study.spec.repeats,
+                "1 in this results folder",
+                "give the study another name, or another --results folder",
+            )
+        )
+    return replace(plan, scheme=scheme)
 
 
 def write_study(layout: Layout, plan: StudyPlan, alike: Sequence[tuple[str, str]] | None = None) -> None:

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from glifr import checkpoints
+from glifr.reading import folders
 from glifr.records import EpochRecord, Layout, NetworkFile, UnitId, UnitResult, epoch_line, seal
+from launch.code import installed
 from launch.durable import append, now, publish
 from launch.failures import Failure
 
@@ -26,7 +28,7 @@ class SupersededError(RuntimeError):
 
 def attempt_folders(layout: Layout, unit: UnitId) -> list[Path]:
     """The folders of a unit's attempts, oldest first."""
-    return sorted(path for path in layout.attempts(unit).glob("*") if path.is_dir())
+    return folders(layout.attempts(unit))
 
 
 class Lease:
@@ -48,7 +50,8 @@ class Lease:
 
     def _body(self) -> dict[str, Any]:
         who = {"pid": os.getpid(), "host": socket.gethostname()}
-        return {"unit": str(self.unit), "token": self.token, **who, "started_at": self.started_at}
+        own = {"started_at": self.started_at, "installed": installed()}
+        return {"unit": str(self.unit), "token": self.token, **who, **own}
 
     def refuse_superseded(self) -> None:
         """Raises SupersededError if the unit has a later attempt."""

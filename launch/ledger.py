@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from glifr import checkpoints
+from glifr.reading import listing
 from glifr.records import (
     EpochRecord,
     Layout,
@@ -24,7 +25,6 @@ from glifr.records import (
     read_epochs,
     read_sealed,
     seal,
-    search_name,
 )
 from launch.durable import append, now, publish, set_aside
 from launch.failures import Failure
@@ -74,10 +74,11 @@ class Ledger:
     def units(self, stage: str, condition: str) -> list[UnitId]:
         """Units of a stage and condition that have a folder, in order of their repeats and numbers."""
         found = []
-        for name in (condition, search_name(condition, "*")):
-            for path in (self.layout.units / stage).glob(f"{name}/*"):
-                with contextlib.suppress(ValueError):  # a foreign folder
-                    found.append(self.layout.unit_at(path))
+        for search in listing(self.layout.units / stage):
+            if search.name == condition or search.name.startswith(f"{condition}@"):
+                for path in listing(search):
+                    with contextlib.suppress(ValueError):  # a foreign folder
+                        found.append(self.layout.unit_at(path))
         return sorted(found, key=lambda unit: (unit.repeat, unit.number))
 
     def lease(self, unit: UnitId) -> Lease:
@@ -94,7 +95,7 @@ class Ledger:
                 if state["identity"] != proposal.identity:
                     raise RecordError(f"{path}: the state of other settings")
                 return state, self._records_until(proposal, epoch=int(path.stem.split("-")[1]))
-            except (checkpoints.CheckpointError, RecordError) as error:
+            except RecordError as error:
                 self._set_checkpoint_aside(unit, path, error)
         return None
 
@@ -125,9 +126,12 @@ class Ledger:
 
     def failures(self, unit: UnitId) -> list[Failure]:
         """Failed attempts, oldest first."""
-        paths = [folder / "failure.json" for folder in attempt_folders(self.layout, unit)]
-        bodies = [read_sealed(path) for path in paths if path.exists()]
-        return [Failure(body["kind"], body["message"]) for body in bodies]
+        found = []
+        for folder in attempt_folders(self.layout, unit):
+            with contextlib.suppress(FileNotFoundError, RecordError):
+                body = read_sealed(folder / "failure.json")
+                found.append(Failure(body["kind"], body["message"]))
+        return found
 
     def event(self, kind: str, message: str) -> None:
         """Adds a line to the study's log; what cannot be written, on a full disk, is left out."""
@@ -139,7 +143,7 @@ def _as_record(path: Path, kind: type[_Record], unit: UnitId) -> _Record:
     body = read_sealed(path)
     try:
         record = kind.from_json(body)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RecordError(f"{path}: not a record of this version ({error})") from None
     if record.unit != unit:
         raise RecordError(f"{path}: the record of another unit, {record.unit}")

@@ -71,9 +71,7 @@ class DriverLock:
             raise LockLostError(f"{self._path}: another driver has taken this study over")
 
     def _content(self) -> bytes:
-        pid = os.getpid()
-        who = {"host": socket.gethostname(), "machine": _machine(), "pid": pid, "started": _started(pid)}
-        return json.dumps({"token": self._token, **who}).encode()
+        return json.dumps({"token": self._token, **this_process()}).encode()
 
     def _beat(self) -> None:
         while not self._stop.wait(HEARTBEAT_SECONDS):
@@ -84,7 +82,7 @@ class DriverLock:
     def _take_over_or_refuse(self) -> None:
         holder = _read(self._path)
         who = f"process {holder.get('pid')} on {holder.get('host')}"
-        if not _gone(holder) and self._beats(holder, who):
+        if not is_gone(holder) and self._beats(holder, who):
             raise self._refusal(who)
         self.took_over = who
         write_whole(self._path, self._content())
@@ -111,29 +109,59 @@ class DriverLock:
         # An age that is negative (the clock was set back) says nothing; nor need a great one (it was set forward).
         patience = max(STALE_SECONDS - age if age >= 0 else STALE_SECONDS, 1.5 * HEARTBEAT_SECONDS)
         self._on_wait(f"the lock of {who} stands; waiting up to {patience:.0f} s for its heartbeat")
-        before, until = self._stamp(), time.monotonic() + patience
-        while time.monotonic() < until:
-            time.sleep(min(_POLL_SECONDS, patience))
-            if self._stamp() != before:
-                return _read(self._path) != {}
-        return False
-
-    def _stamp(self) -> tuple[int, str]:
-        """Changes with every heartbeat and every holder."""
-        try:
-            with self._path.open("rb") as stream:  # opened, so that a network file system asks its server
-                return os.fstat(stream.fileno()).st_mtime_ns, str(_parse(stream.read()).get("token"))
-        except FileNotFoundError:
-            return 0, ""
+        return _changes(self._path, patience)
 
     def _age(self) -> float:
-        """Seconds since the last heartbeat by the file system's own clock."""
-        probe = temporary_beside(self._path)
-        try:
-            probe.touch()
-            return (probe.stat().st_mtime_ns - self._stamp()[0]) / 1e9
-        finally:
-            probe.unlink(missing_ok=True)
+        return _age(self._path)
+
+
+def has_driver(path: Path) -> bool:
+    """Whether a driver holds the lock at `path`, by no clock of this host: it may be wrong.
+
+    A holder on this machine is asked for itself. One elsewhere has a heartbeat, younger than a minute by the file
+    system's clock; who may not write there to read that clock waits for the next beat.
+    """
+    if not path.exists():
+        return False
+    holder = _read(path)
+    if holder.get("machine") == _machine():
+        return not is_gone(holder)
+    try:
+        age = _age(path)
+    except OSError:
+        age = -1.0
+    if age >= STALE_SECONDS:
+        return False
+    return age >= 0 or _changes(path, 1.5 * HEARTBEAT_SECONDS)
+
+
+def _changes(path: Path, patience: float) -> bool:
+    """Whether the lock gets a heartbeat, or another holder, within so many seconds."""
+    before, until = _stamp(path), time.monotonic() + patience
+    while time.monotonic() < until:
+        time.sleep(min(_POLL_SECONDS, patience))
+        if _stamp(path) != before:
+            return _read(path) != {}
+    return False
+
+
+def _stamp(path: Path) -> tuple[int, str]:
+    """Changes with every heartbeat and every holder."""
+    try:
+        with path.open("rb") as stream:  # opened, so that a network file system asks its server
+            return os.fstat(stream.fileno()).st_mtime_ns, str(_parse(stream.read()).get("token"))
+    except FileNotFoundError:
+        return 0, ""
+
+
+def _age(path: Path) -> float:
+    """Seconds since the last heartbeat by the file system's own clock."""
+    probe = temporary_beside(path)
+    try:
+        probe.touch()
+        return (probe.stat().st_mtime_ns - _stamp(path)[0]) / 1e9
+    finally:
+        probe.unlink(missing_ok=True)
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -159,7 +187,13 @@ def _machine() -> str:
         return socket.gethostname()
 
 
-def _gone(holder: dict[str, Any]) -> bool:
+def this_process() -> dict[str, Any]:
+    """What tells this process from all others, on this and other machines."""
+    pid = os.getpid()
+    return {"host": socket.gethostname(), "machine": _machine(), "pid": pid, "started": _started(pid)}
+
+
+def is_gone(holder: dict[str, Any]) -> bool:
     """Whether the holder ran on this machine and its process is no more."""
     if holder.get("machine") != _machine():
         return False

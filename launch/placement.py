@@ -1,22 +1,25 @@
-"""How many trials fit where: pure arithmetic over nodes, CPUs and fractions of GPUs."""
+"""How many trials fit where: pure arithmetic over nodes, CPUs, memory and fractions of GPUs."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from glifr.errors import InputError, Problem
 
+BYTES_PER_GB = 10**9
 _ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
 class Resources:
-    """What one trial takes, and how many may run at once (None: as many as fit)."""
+    """What one trial takes, and how many may run at once (None: as many as fit). memory: GB; 0 for any."""
 
     cpus: float
     gpus: float
     max_concurrent: int | None
+    memory: float = 0.0
 
     def gpus_after(self, out_of_memory: int) -> float:
         """The share for a job that ran out of memory so often: doubled each time, up to a whole GPU."""
@@ -25,21 +28,24 @@ class Resources:
 
 @dataclass(frozen=True)
 class Node:
-    """A machine of the cluster and what it offers to trials."""
+    """A machine of the cluster and what it offers to trials. memory: GB."""
 
     name: str
     cpus: float
     gpus: float
+    memory: float = math.inf
 
 
 def trials_on(node: Node, wanted: Resources) -> int:
     """How many trials run on `node` at once. A trial below one GPU shares a single one: shares never span two."""
-    by_cpu = int(node.cpus / wanted.cpus + _ROUNDING)
+    fit = int(node.cpus / wanted.cpus + _ROUNDING)
+    if wanted.memory and node.memory < math.inf:
+        fit = min(fit, int(node.memory / wanted.memory + _ROUNDING))
     if wanted.gpus == 0:
-        return by_cpu
+        return fit
     if wanted.gpus < 1:
-        return min(by_cpu, int(node.gpus) * int(1 / wanted.gpus + _ROUNDING))
-    return min(by_cpu, int(node.gpus / wanted.gpus + _ROUNDING))
+        return min(fit, int(node.gpus) * int(1 / wanted.gpus + _ROUNDING))
+    return min(fit, int(node.gpus / wanted.gpus + _ROUNDING))
 
 
 def slots(nodes: Sequence[Node], wanted: Resources) -> int:
@@ -53,16 +59,22 @@ def refuse_what_cannot_fit(nodes: Sequence[Node], wanted: Resources) -> None:
     if any(trials_on(node, wanted) for node in nodes):
         return
     problems = []
-    for what, key, amount in (("CPU", "cpus", wanted.cpus), ("GPU", "gpus", wanted.gpus)):
+    asked = (("CPUs", "cpus", wanted.cpus), ("GPUs", "gpus", wanted.gpus), ("memory", "memory", wanted.memory))
+    for what, key, amount in asked:
         most = max((getattr(node, key) for node in nodes), default=0.0)
         if amount > most:
-            rule = f"one trial asks for more {what}s than any node of the cluster has"
+            rule = f"one trial asks for more {what} than any node of the cluster has"
             todo = f"--set resources.{key}={int(most)}, or start the cluster with more"
             problems.append(Problem(rule, f"resources.{key}", amount, f"at most {most:g}", todo))
-    raise InputError(*(problems or [_no_node_has_both(nodes, wanted)]))
+    raise InputError(*(problems or [_no_node_has_all(nodes, wanted)]))
 
 
-def _no_node_has_both(nodes: Sequence[Node], wanted: Resources) -> Problem:
-    have = ", ".join(f"{node.name}: {node.cpus:g} CPUs and {node.gpus:g} GPUs" for node in nodes)
-    rule = "no node of the cluster has both the CPUs and the GPUs that one trial asks for"
-    return Problem(rule, "resources", f"{wanted.cpus:g} CPUs and {wanted.gpus:g} GPUs", have, "ask for fewer")
+def _no_node_has_all(nodes: Sequence[Node], wanted: Resources) -> Problem:
+    have = ", ".join(f"{node.name}: {_words(node.cpus, node.gpus, node.memory)}" for node in nodes)
+    rule = "no node of the cluster has all that one trial asks for"
+    return Problem(rule, "resources", _words(wanted.cpus, wanted.gpus, wanted.memory), have, "ask for fewer")
+
+
+def _words(cpus: float, gpus: float, memory: float) -> str:
+    words = f"{cpus:g} CPUs and {gpus:g} GPUs"
+    return f"{words}, {memory:g} GB of memory" if 0 < memory < math.inf else words

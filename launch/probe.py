@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
-from launch.code import code_version
+from launch.code import code_version, installed
 
 ASKED = "driver"
 
 
-def touch(folder: str, node: str, word: str) -> tuple[str, str]:
-    """Runs on a node: reads what the driver wrote, writes for it to read.
+@dataclass(frozen=True)
+class Answer:
+    """wrong: what went wrong ('' for nothing). code: the version of the code that the node imports."""
 
-    Returns what went wrong ('' for nothing) and the version of the code that the node imports.
-    """
-    place = Path(folder)
+    wrong: str
+    code: str
+    installed: dict[str, str]
+
+
+def touch(folder: str, node: str, word: str) -> Answer:
+    """Runs on a node: reads what the driver wrote, writes for it to read."""
+    return Answer(_touch(Path(folder), node, word), code_version(), installed())
+
+
+def _touch(place: Path, node: str, word: str) -> str:
     try:
         if (place / ASKED).read_text() != word:
-            return "another folder lies there", code_version()
+            return "another folder lies there"
         (place / node).write_text(word)
     except OSError as error:
-        return f"{error.strerror}: {folder}", code_version()
-    return "", code_version()
+        return f"{error.strerror}: {place}"
+    return ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -47,8 +48,8 @@ def _version(package: str) -> str | None:
         return None
 
 
-def session(command: str) -> dict[str, Any]:
-    """A session that starts now."""
+def session(command: str, nodes_differ: Sequence[str] = ()) -> dict[str, Any]:
+    """A session that starts now. nodes_differ: in what the cluster's nodes differ, as 'torch 2.14.0 and 2.15.0'."""
     status = _git("status", "--porcelain", "--", "glifr")
     return {
         "started_at": now(),
@@ -64,6 +65,7 @@ def session(command: str) -> dict[str, Any]:
         "cpu": _cpu(),
         "cores": os.cpu_count(),
         "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
+        "nodes_differ": list(nodes_differ),
         "exit_code": None,
         "utilisation": None,
     }
@@ -72,13 +74,13 @@ def session(command: str) -> dict[str, Any]:
 class Sessions:
     """The sessions in provenance.json; the last one is this driver's."""
 
-    def __init__(self, layout: Layout, command: str) -> None:
+    def __init__(self, layout: Layout, command: str, nodes_differ: Sequence[str] = ()) -> None:
         self._path = layout.provenance
         try:
             earlier = read_sealed(self._path)
         except (FileNotFoundError, RecordError):
             earlier = []
-        self._all = [*earlier, session(command)]
+        self._all = [*earlier, session(command, nodes_differ)]
         self._write()
 
     def finish(self, exit_code: int, used: Utilisation) -> None:

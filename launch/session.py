@@ -18,10 +18,10 @@ from launch.code import code_version
 from launch.condition_run import RunOptions
 from launch.conductor import Conductor
 from launch.data import FromFiles
-from launch.ending import continue_command, tell_end
+from launch.ending import tell_end
 from launch.estimate import estimate
 from launch.executors import Cluster, RayExecutor, Resources
-from launch.folder import create, recorded_alike, refuse_foreign, write_study
+from launch.folder import create, recorded_alike, refuse_foreign, under_its_scheme, write_study
 from launch.ledger import Ledger
 from launch.lock import DriverLock
 from launch.plan import StudyPlan
@@ -30,7 +30,7 @@ from launch.provenance import Sessions
 from launch.repair import damaged_study, set_damaged_aside
 from launch.seed_batches import Measurement, SeedBatches, decide
 from launch.show_plan import plan_view
-from launch.signals import StopSignals
+from launch.signals import StopSignals, program, short
 from launch.standing import Choice, settle
 from launch.tracking import Mode, decide_mode, forget_key, guarded, log_report
 from launch.utilisation import Meter
@@ -44,6 +44,7 @@ def run_study(
     cluster: Cluster,
     console: Console,
     given: Sequence[str],
+    stop: StopSignals,
     stale: Choice | None = None,
 ) -> int:
     """Runs, or continues, the study in `root`; returns the exit code. stale: what becomes of units of changed code."""
@@ -51,34 +52,52 @@ def run_study(
     forget_key()
     mode = decide_mode(spec.tracking.wandb.mode)
     ray = f"joining Ray at {cluster.address}" if cluster.address else "starting Ray"
-    console.print(f"{spec.name} ({plan.study.profile}): results in {_short(root)}, W&B {mode}; {ray} ...")
+    console.print(f"{spec.name} ({plan.study.profile}): results in {short(root)}, W&B {mode}; {ray} ...")
     lock = DriverLock(Layout(root).lock, console.print)
-    with _signals(console, lock, given) as stop:
-        with RayExecutor(root, mode, _resources(plan), cluster, data=FromFiles(spec.task.settings())) as executor:
-            layout = create(root)
-            with lock:
-                _look_back(console, plan, layout, lock, stale)
-                time_left, ledger = TimeLeft(plan, executor.slots), Ledger(root)
-                batches = seed_batches(
-                    plan, executor, console, ledger.proposed, lambda text: ledger.event("warning", text)
-                )
-                options = RunOptions(batches, spec.resources.retries, code_version())
-                conductor = Conductor(plan, ledger, options, lock.check, time_left.worked)
-                write_study(layout, plan, _alike_pairs(console, plan, layout, ledger))
-                sessions = Sessions(layout, _command(given))
-                meter = Meter(conductor, executor.slots)
-                with Progress(console, conductor.snapshot, time_left):
-                    executor.run(meter, stop)
-                code = stop.exit_code if stop.requested else COMPLETE if conductor.complete else INCOMPLETE
-                if lock.held():
-                    with contextlib.suppress(OSError):  # on a full disk the session stays open on record
-                        sessions.finish(code, meter.utilisation)
-        stopped = "Stopped" if stop.requested else conductor.halted
-        console.print(f"Used: {meter.utilisation}")
-        tell_end(console, conductor.snapshot(), stopped, given)
+    stop.say = lambda text: console.print(text, markup=False, soft_wrap=True)
+    stop.where = "no unit was begun"
+    data = FromFiles(spec.task.settings())
+    with RayExecutor(root, mode, _resources(plan), cluster, data=data, on_lost=_leaving(stop)) as executor:
+        layout = create(root)
+        stop.at_leave = lambda code: lock.release()
+        with lock:
+            plan = _look_back(console, plan, layout, lock, stale)
+            time_left, ledger = TimeLeft(plan, executor.slots), Ledger(root)
+            batches = seed_batches(plan, executor, console, ledger.proposed, lambda text: ledger.event("warning", text))
+            options = RunOptions(batches, spec.resources.retries, code_version())
+            conductor = Conductor(plan, ledger, options, lock.check, time_left.worked)
+            write_study(layout, plan, _alike_pairs(console, plan, layout, ledger))
+            sessions = Sessions(layout, _command(given), executor.differences)
+            meter = Meter(conductor, executor.slots)
+            close = _closing(lock, sessions, meter)
+            stop.where, stop.at_leave = "left with jobs still ending; nothing is lost", close
+            with Progress(console, conductor.snapshot, time_left), stop.asking():
+                executor.run(meter, stop)
+            code = stop.exit_code if stop.requested else COMPLETE if conductor.complete else INCOMPLETE
+            close(code)
+    stopped = "Stopped" if stop.requested else conductor.halted
+    console.print(f"Used: {meter.utilisation}")
+    tell_end(console, conductor.snapshot(), stopped, given)
+    stop.where = "every result is kept, the report is not made"
     if stopped is None and not _report(console, root, mode):
         return INCOMPLETE
     return code
+
+
+def _leaving(stop: StopSignals) -> Callable[[str], None]:
+    return lambda reason: stop.leave(reason, INCOMPLETE)
+
+
+def _closing(lock: DriverLock, sessions: Sessions, meter: Meter) -> Callable[[int], None]:
+    """What closes the session on record, with its exit code, and gives the study free."""
+
+    def close(code: int) -> None:
+        if lock.held():
+            with contextlib.suppress(OSError):  # on a full disk the session stays open on record
+                sessions.finish(code, meter.utilisation)
+            lock.release()
+
+    return close
 
 
 def show_plan(plan: StudyPlan, root: Path, cluster: Cluster, console: Console) -> int:
@@ -96,31 +115,25 @@ def show_plan(plan: StudyPlan, root: Path, cluster: Cluster, console: Console) -
 
 def _resources(plan: StudyPlan) -> Resources:
     given = plan.study.spec.resources
-    return Resources(given.cpus, given.gpus, given.max_concurrent)
+    return Resources(given.cpus, given.gpus, given.max_concurrent, given.memory or 0.0)
 
 
-def _signals(console: Console, lock: DriverLock, given: Sequence[str]) -> StopSignals:
-    def first(name: str) -> None:
-        console.print(f"{name}: stopping at the last checkpoints; a second one leaves at once ...")
+def _look_back(console: Console, plan: StudyPlan, layout: Layout, lock: DriverLock, stale: Choice | None) -> StudyPlan:
+    """Deals with what stands in the folder: damaged records, another study, other code or data.
 
-    def overdue() -> None:
-        lock.release()
-        console.print(f"Left with jobs still ending; nothing is lost. To go on:\n  {continue_command(given)}")
-
-    return StopSignals(first, overdue)
-
-
-def _look_back(console: Console, plan: StudyPlan, layout: Layout, lock: DriverLock, stale: Choice | None) -> None:
-    """Deals with what stands in the folder: damaged records, another study, other code or data."""
+    Returns the plan under the folder's own scheme of proposals.
+    """
     ledger = Ledger(layout.root)
     if lock.took_over:
         ledger.event("warning", f"took the study over from {lock.took_over}")
     told = damaged_study(layout)
     refuse_foreign(layout)
     told += set_damaged_aside(ledger, list(plan.conditions))
+    plan = under_its_scheme(layout, plan)
     told += settle(ledger, plan, code_version(), stale)
     for sentence in told:
         console.print(f"Note: {sentence}", markup=False)
+    return plan
 
 
 def _report(console: Console, root: Path, mode: Mode) -> bool:
@@ -129,10 +142,10 @@ def _report(console: Console, root: Path, mode: Mode) -> bool:
         results = load(root)
         report = write_report(results).report
     except (OSError, InputError) as error:
-        console.print(f"No report: {error}\nMake it later with: python -m analysis {_short(root)}", markup=False)
+        console.print(f"No report: {error}\nMake it later with: {program()[0]} -m analysis {short(root)}", markup=False)
         return False
     guarded(Layout(root), "report", lambda: log_report(scan(root), mode))
-    console.print(f"\n{as_text(summarise(results))}\n\nReport: {_short(report)}")
+    console.print(f"\n{as_text(summarise(results))}\n\nReport: {short(report)}")
     return True
 
 
@@ -188,8 +201,3 @@ def _command(given: Sequence[str]) -> str:
     """The command for the record: absolute paths, which tell of the machine, are cut to their last part."""
     words = [Path(word).name if Path(word).is_absolute() else word for word in given]
     return shlex.join(["python", "launch/study.py", *words])
-
-
-def _short(path: Path) -> str:
-    here = Path.cwd()
-    return str(path.relative_to(here) if path.is_relative_to(here) else path)

@@ -6,9 +6,10 @@ The table is the one of the live view; here it is made from the ledger alone.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from rich.console import Console
 from rich.text import Text
 
 from glifr.errors import InputError, Problem
-from glifr.records import STAGES, Layout, Stage, StudyRecords, UnitRecords, scan
+from glifr.reading import RecordError, folders, read_bytes
+from glifr.records import STAGES, Layout, Stage, StudyRecords, UnitId, UnitRecords, scan
 from launch.conductor import Snapshot, StageCount
 from launch.driven import is_driven
 from launch.plan import StudyPlan
@@ -43,10 +45,10 @@ class Standing:
 
 def show_status(plan: StudyPlan, root: Path, console: Console) -> int:
     """Prints where the study stands; 0 if every final network and its silencing is done, else 1."""
-    if not Layout(root).study.exists():
+    if not os.path.lexists(Layout(root).study):
         todo = "start it with the same command without --status"
         raise InputError(Problem("this study has no results yet", str(root), todo=todo))
-    found = standing(plan, scan(root), datetime.now(UTC))
+    found = standing(plan, scan(root))
     console.print(table(found.snapshot))
     for line in _lines(found):
         console.print(Text(line, style="dim"))
@@ -54,12 +56,14 @@ def show_status(plan: StudyPlan, root: Path, console: Console) -> int:
     return COMPLETE if all(count.complete >= count.planned for count in counts) else INCOMPLETE
 
 
-def standing(plan: StudyPlan, records: StudyRecords, now: datetime) -> Standing:
-    """What the folder says of the study at the time `now`."""
+def standing(plan: StudyPlan, records: StudyRecords, now: datetime | None = None) -> Standing:
+    """What the folder says of the study. now: for tests; else the driver's time at its last heartbeat."""
     driven = is_driven(records.layout)
     since = datetime.fromisoformat(records.sessions[-1]["started_at"]) if records.sessions else None
+    if driven and since is not None:
+        now = now or since + timedelta(seconds=_stamp(records.layout.lock) - _stamp(records.layout.provenance))
     units = [u for u in records.units if u.unit.condition in plan.conditions]
-    running = [u for u in units if driven and _runs(records.layout, u, since)]
+    running = [u for u in units if driven and _runs(records.layout, u)]
     snapshot = _snapshot(plan, units, running)
     busy = _busy(units, running, since, now if driven else None)
     work_left = _work_left(plan, units).seconds(snapshot)
@@ -67,11 +71,26 @@ def standing(plan: StudyPlan, records: StudyRecords, now: datetime) -> Standing:
     return Standing(snapshot, driven, since, busy, left, tuple(_warnings(records.layout)))
 
 
-def _runs(layout: Layout, unit: UnitRecords, since: datetime | None) -> bool:
-    """Whether the unit has an attempt of this session that has neither failed nor given a result."""
-    if unit.result is not None or unit.attempts <= len(unit.failures) or since is None:
+def _stamp(path: Path) -> float:
+    """When the file was last written, in seconds by the file system's clock: a host's own may be minutes off."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _runs(layout: Layout, unit: UnitRecords) -> bool:
+    """Whether the unit has an attempt of this session, whose start wrote provenance.json, that has not ended."""
+    if unit.result is not None or unit.attempts <= len(unit.failures):
         return False
-    return max(p.stat().st_mtime for p in layout.attempts(unit.unit).iterdir()) >= since.timestamp()
+    return max(map(_stamp, _attempts(layout, unit.unit)), default=0.0) >= _stamp(layout.provenance)
+
+
+def _attempts(layout: Layout, unit: UnitId) -> list[Path]:
+    try:
+        return folders(layout.attempts(unit))
+    except RecordError:  # named by `scan`
+        return []
 
 
 def _snapshot(plan: StudyPlan, units: Sequence[UnitRecords], running: Sequence[UnitRecords]) -> Snapshot:
@@ -140,16 +159,18 @@ def _busy(
 def _warnings(layout: Layout) -> list[str]:
     """The last warnings and errors of the driver, newest last; a line that a crash tore is left out."""
     try:
-        lines = layout.events.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = read_bytes(layout.events).decode(errors="replace").splitlines()
     except FileNotFoundError:
         return []
+    except RecordError as error:
+        return [str(error)]
     told = []
     for line in lines:
         try:
-            event: dict[str, Any] = json.loads(line)
-        except ValueError:
+            event: Any = json.loads(line)
+        except (ValueError, RecursionError):
             continue
-        if event.get("kind") in ("warning", "error"):
+        if isinstance(event, dict) and event.get("kind") in ("warning", "error"):
             told.append(f"{str(event.get('at'))[:16].replace('T', ' ')}  {str(event.get('message')).splitlines()[0]}")
     return told[-_WARNINGS:]
 

@@ -8,7 +8,10 @@ from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from launch.cli import main  # noqa: E402 - only importable once the path is right
+from launch.signals import StopSignals  # noqa: E402 - only importable once the path is right
 
 if __name__ == "__main__":
-    sys.exit(main())
+    with StopSignals(sys.argv[1:]) as stop:  # before the slow imports: a signal is heard from here on
+        from launch.cli import main
+
+        sys.exit(main(stop=stop))

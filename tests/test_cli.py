@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import os
 import re
 import shutil
@@ -14,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from small_study import STUDY, TINY, conduct, published, small_plan
+from small_study import ONE_BY_ONE, STUDY, TINY, NeverStop, conduct, published, small_plan
 
 from analysis import load
 from launch import cli
@@ -171,32 +172,47 @@ def test_a_damaged_record_is_named_and_its_unit_runs_again(
     assert published(root, ("RNN", "LHetA")) == before
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGUSR1, 143)])
+SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGUSR1, 143), (signal.SIGHUP, 143)]
+
+
+@pytest.mark.parametrize(("number", "code"), SIGNALS)
 def test_the_first_signal_asks_to_stop(number: signal.Signals, code: int) -> None:
     heard: list[str] = []
-    before = signal.getsignal(number)
-    with StopSignals(heard.append, lambda: None) as stop:
-        assert not stop.requested
-        os.kill(os.getpid(), number)
-        assert stop.requested
-        assert stop.exit_code == code
-    assert heard == [number.name]
+    before, mask = signal.getsignal(number), signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    with StopSignals([]) as stop:
+        stop.say = heard.append
+        with stop.asking():
+            assert not stop.requested
+            os.kill(os.getpid(), number)
+            os.kill(os.getpid(), number)  # at once: the same request
+            for _ in range(500):
+                if heard:
+                    break
+                time.sleep(0.01)
+            assert stop.requested
+            assert stop.exit_code == code
+    assert [text.partition(":")[0] for text in heard] == [number.name]
     assert signal.getsignal(number) is before
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == mask
 
 
 SLEEPER = """
 import sys, time
 from launch import signals
 signals.LEAVE_SECONDS = float(sys.argv[1])
-with signals.StopSignals(lambda name: print("first", flush=True), lambda: print("overdue", flush=True)):
+with signals.StopSignals(["a study.yaml"]) as stop, stop.asking():
+    stop.say = lambda text: print(text, flush=True)
+    stop.at_leave = lambda code: print("closed", code, flush=True)
     print("ready", flush=True)
     time.sleep(60)
     time.sleep(60)
 """
 
 
-@pytest.mark.parametrize(("leave", "second", "said"), [(0.3, False, "overdue"), (50.0, True, "")])
-def test_a_study_that_does_not_stop_leaves_when_its_time_is_over_or_at_a_second_signal(
+@pytest.mark.parametrize(
+    ("leave", "second", "said"), [(0.3, False, "jobs are still ending: "), (50.0, True, "SIGTERM: ")]
+)
+def test_a_study_that_does_not_stop_leaves_when_its_time_is_over_or_at_another_signal(
     leave: float, second: bool, said: str
 ) -> None:
     process = subprocess.Popen(
@@ -205,10 +221,13 @@ def test_a_study_that_does_not_stop_leaves_when_its_time_is_over_or_at_a_second_
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     process.terminate()
-    assert process.stdout.readline() == "first\n"
+    assert process.stdout.readline().startswith("SIGTERM: stopping at the last checkpoints")
     if second:
+        time.sleep(1.2)
         process.terminate()
-    assert process.stdout.read().strip() == said
+    text = process.stdout.read()
+    assert text.startswith(said)
+    assert text.endswith("launch/study.py 'a study.yaml'\nclosed 143\n")
     assert process.wait(20) == 143
 
 
@@ -263,3 +282,48 @@ def test_interrupted_and_continued_by_the_same_command_it_is_the_same_study(tmp_
     assert again.returncode == 0, again.stderr
     assert (moved / "report.html").read_bytes() == before
     assert load(moved).info.name == "small"
+
+
+@pytest.mark.parametrize("results", ["a[/b]", "[old]x", "a:smile:", "x" * 300, "a\0b"])
+def test_every_results_folder_is_shown_as_it_is_written(
+    tmp_path: Path, study: Path, results: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main([str(study), "--status", "--results", results]) == 2
+    told = capsys.readouterr().err
+    assert results[:20].replace("\0", "\\x00") in told
+    assert "Traceback" not in told
+
+
+def test_the_folder_is_named_as_it_is_in_what_a_session_prints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", shown)
+    console = cli.console()
+    console.print(f"results in {tmp_path / '[old]x[/b]'}, :smile:")
+    assert "[old]x[/b], :smile:" in shown.getvalue().replace("\n", "")
+
+
+def test_looking_needs_reading_alone(tmp_path: Path, study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As root everything can be written, so the check for writing is asked what it would say."""
+    plan = small_plan(tmp_path, text=TINY)
+    conduct(plan, tmp_path / "results" / "small" / "full", NeverStop(), batches=ONE_BY_ONE)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "access", lambda *_: False)
+        code = cli.main([str(tmp_path / "small.yaml"), "--status", "--results", str(tmp_path / "results")])
+    assert code == 0
+    assert "14/14 units" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("override", "place"),
+    [("training.backend=triton", "training.backend"), ("conditions.RNN.hidden_size=900000", "conditions.RNN")],
+)
+def test_what_this_machine_cannot_run_is_refused(
+    study: Path, tmp_path: Path, override: str, place: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch = pytest.MonkeyPatch()
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    assert cli.main([str(study), "--results", str(tmp_path / "r"), "--set", override]) == 2
+    assert place in capsys.readouterr().err
+    assert not (tmp_path / "r").exists()
+    monkeypatch.undo()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -14,18 +16,24 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 import ray
 from ray.cluster_utils import Cluster as RayNodes
 from small_study import NOT_COMPILED, ONE_CONDITION, ONE_UNIT, NeverStop, conduct, new_conductor, published, small_plan
 
 import glifr
+from analysis import assess, cautions, load
 from glifr.errors import InputError
-from glifr.records import UnitId, UnitResult, scan
+from glifr.records import Layout, UnitId, UnitResult, read_sealed, scan
+from launch.abandoned import remove_abandoned
+from launch.code import installed
 from launch.data import DataSource, FromFiles
 from launch.executors import Cluster, Job, RayExecutor, Resources
 from launch.executors.ray_auth import answers_without_token
 from launch.failures import Failure
+from launch.lock import this_process
+from launch.provenance import Sessions
 from launch.trial import Step
 from launch.utilisation import Meter
 
@@ -97,6 +105,44 @@ def test_a_results_folder_that_a_node_does_not_share_is_refused(
         pytest.fail("started")
     assert len(refused.value.problems) == 2
     assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def mixed_nodes(token: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RayNodes]:
+    """Two nodes; on the second, torch says that it is 2.14.0."""
+    nodes = RayNodes(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    other = tmp_path / "other" / "torch-2.14.0.dist-info"
+    other.mkdir(parents=True)
+    (other / "METADATA").write_text("Metadata-Version: 2.1\nName: torch\nVersion: 2.14.0\n")
+    monkeypatch.setenv("PYTHONPATH", str(other.parent))
+    nodes.add_node(num_cpus=1)
+    monkeypatch.delenv("PYTHONPATH")
+    nodes.wait_for_nodes()
+    yield nodes
+    nodes.shutdown()
+
+
+def test_nodes_with_other_versions_are_refused_by_name_or_warned_of(mixed_nodes: RayNodes, tmp_path: Path) -> None:
+    address, here = mixed_nodes.address, installed()["torch"]
+    with (
+        pytest.raises(InputError, match=rf"node \S+: torch 2\.14\.0, here {re.escape(here)}") as refused,
+        RayExecutor(tmp_path / "results", "disabled", Resources(1, 0, None), Cluster(address)),
+    ):
+        pytest.fail("started")
+    assert len(refused.value.problems) == 1
+    assert "--allow-mixed-nodes" in str(refused.value)
+    plan = small_plan(tmp_path, *ONE_UNIT, "final.seeds=3", NOT_COMPILED, text=ONE_CONDITION)
+    root = tmp_path / "results"
+    with RayExecutor(root, "disabled", Resources(1, 0, None), Cluster(address, mixed=True)) as executor:
+        conductor = new_conductor(plan, root)
+        sessions = Sessions(Layout(root), "", executor.differences)
+        executor.run(meter := Meter(conductor, executor.slots), NeverStop())
+        sessions.finish(0, meter.utilisation)
+    assert conductor.complete
+    leases = [read_sealed(path) for path in root.glob("units/*/*/*/attempts/*/lease.json")]
+    assert {lease["installed"]["torch"] for lease in leases} == {here, "2.14.0"}
+    (warning,) = [c for c in cautions(assess(load(root))) if c.code == "mixed-nodes"]
+    assert f"torch 2.14.0 and {here}" in warning.text
 
 
 GPUS_OF_NODE = {"here": ("0", "1", "2", "3"), "there": ("4", "5", "6", "7")}
@@ -186,12 +232,47 @@ def test_ray_of_this_machine_alone_has_a_token_and_a_folder_of_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+    monkeypatch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # else `ray status` takes 127.0.0.1 for another
     with RayExecutor(tmp_path, "disabled", Resources(1, 0, 1), None):
         address = ray.get_runtime_context().gcs_address
         assert answers_without_token(address) == (False, "")
-    folder = Path(tempfile.gettempdir()) / f"ray-{os.getuid()}"
-    assert folder.stat().st_mode & 0o777 == 0o700
-    assert (folder / "r" / "session_latest").exists()
+        folder = Path(tempfile.gettempdir()) / f"ray-{os.getuid()}"
+        assert folder.stat().st_mode & 0o777 == 0o700
+        (session,) = (folder / "r").glob(f"session_*_{os.getpid()}")
+    assert not session.exists(), "a session's folder outlives it"
+
+
+@pytest.mark.skipif(shutil.which("ss") is None, reason="needs ss, of Debian's iproute2")
+def test_ray_of_this_machine_alone_listens_on_loopback_alone(tmp_path: Path) -> None:
+    with RayExecutor(tmp_path, "disabled", Resources(1, 0, 1), None) as executor:
+        assert executor.map(abs, [(-1,)]) == [1]  # a worker is up as well
+        mine = {process.pid for process in psutil.Process().children(recursive=True)} | {os.getpid()}
+        lines = subprocess.run(["ss", "-Hltnp"], capture_output=True, text=True, check=True).stdout.splitlines()
+        own = [line.split()[3] for line in lines if mine & {int(pid) for pid in re.findall(r"pid=(\d+)", line)}]
+    assert len(own) >= 4
+    assert all(re.fullmatch(r"(127\.0\.0\.1|\[::ffff:127\.0\.0\.1\]|\[::1\]):\d+", address) for address in own), own
+
+
+def test_folders_of_sessions_that_are_gone_are_removed_at_the_next_start(tmp_path: Path) -> None:
+    """And no others: not those of live processes, of other machines, or of nobody known."""
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    kinds = {
+        "live": this_process(),
+        "gone": {**this_process(), "pid": gone.pid, "started": "1"},
+        "given again": {**this_process(), "started": "1"},
+        "elsewhere": {**this_process(), "machine": "another", "pid": gone.pid},
+    }
+    for kind, owner in kinds.items():
+        (tmp_path / f"session_{kind}").mkdir()
+        (tmp_path / f"session_{kind}" / ".owner.json").write_text(json.dumps(owner))
+    for kind, age in (("unknown", 3600), ("unknown and old", 100_000)):
+        (tmp_path / f"session_{kind}").mkdir()
+        os.utime(tmp_path / f"session_{kind}", (time.time() - age,) * 2)
+    (tmp_path / "else").mkdir()
+    remove_abandoned(tmp_path, "session_*")
+    left = {path.name.removeprefix("session_") for path in tmp_path.iterdir()}
+    assert left == {"live", "elsewhere", "unknown", "else"}
 
 
 def test_a_cluster_started_by_hand_that_asks_for_a_token_is_joined(tmp_path: Path) -> None:

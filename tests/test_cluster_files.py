@@ -1,4 +1,7 @@
-"""The Slurm script, run with stand-ins for Slurm's own commands, and the Kubernetes manifest."""
+"""The Slurm script with stand-ins for Slurm's own commands, and the Kubernetes manifest.
+
+Under a real Slurm it runs in tests/cluster; here are its decisions alone.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ import pytest
 import yaml
 
 from launch import cli
+from launch.cluster import node
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPT = ROOT / "launch" / "cluster" / "slurm.sh"
@@ -26,10 +30,13 @@ for _ in $(seq "${STEPS:-100}"); do sleep 0.1; done
 exit "${ENDS_WITH:-0}"
 """
 STAND_INS = {
-    "srun": 'echo "$*" >> "$LOG/srun"; exec "$@"',
-    "scontrol": 'echo "$*" >> "$LOG/scontrol"; [[ $1 != show ]] || printf "node1\\nnode2\\n"',
-    # starts no cluster: runs what stands behind the lone --
-    "ray": 'echo "$*" >> "$LOG/ray"; while [[ $1 != -- ]]; do shift; done; shift; exec "$@"',
+    "srun": 'echo "$SRUN_CPUS_PER_TASK $*" >> "$LOG/srun"; while [[ $1 == --* ]]; do shift; done; exec "$@"',
+    "scontrol": """echo "$*" >> "$LOG/scontrol"
+case "$1 $2" in
+    "show hostnames") printf "node1\\nnode2\\n" ;;
+    "show job") echo "JobState=${STATE:-RUNNING} PreemptEligibleTime=2026 PreemptTime=${PREEMPTED:-None}" ;;
+esac""",
+    "scancel": 'echo "$*" >> "$LOG/scancel"',
 }
 
 
@@ -43,6 +50,7 @@ class Slurm:
             self._program(name, f"#!/usr/bin/env bash\n{body}\n")
         self._program("python", STUDY)
         given = {"SLURM_JOB_ID": "30017", "SLURM_JOB_NUM_NODES": str(nodes), "SLURM_JOB_NODELIST": "node[1-2]"}
+        given |= {"SLURMD_NODENAME": "node1", "SLURM_LAUNCH_NODE_IPADDR": "10.0.0.1"}
         given |= {"SLURM_CPUS_PER_TASK": "16", "GLIFR_PYTHON": str(folder / "python"), "LOG": str(self._log)}
         given |= {"PATH": f"{folder}:{os.environ['PATH']}", "TMPDIR": str(folder), "HOME": str(folder)}
         self.process = subprocess.Popen(
@@ -71,22 +79,22 @@ class Slurm:
 def test_the_script_starts_a_cluster_and_the_study_on_it(tmp_path: Path) -> None:
     job = Slurm(tmp_path, nodes=2, STEPS="1")
     assert job.process.wait(timeout=60) == 0
-    address = "node1:30017"
-    assert job.said("study") == [f"launch/study.py studies/x.yaml --set final.seeds=3 --address {address}"]
-    (ray,) = job.said("ray")
-    assert ray.startswith(f"symmetric-run --address {address} --min-nodes 2 --num-cpus=16")
+    study = "launch/study.py studies/x.yaml --set final.seeds=3 --address 10.0.0.1:30017 --wait-for-nodes 2"
+    assert sorted(job.said("study")) == ["launch/cluster/node.py 10.0.0.1 30017", study]
+    asked = "16 --overlap --nodes=1 --ntasks=1 --nodelist=node2 printenv SLURM_LAUNCH_NODE_IPADDR"
+    assert asked in job.said("srun"), "the head's address is the one that another node sees"
+    assert not job.said("scancel")
     token = tmp_path / ".ray" / "auth_token"
     assert len(token.read_text()) == 64
     assert token.stat().st_mode & 0o777 == 0o600
     assert not any(line.startswith("requeue") for line in job.said("scontrol"))
-    assert not list(tmp_path.glob("*.pid"))
 
 
 def test_on_one_node_no_cluster_is_started(tmp_path: Path) -> None:
     job = Slurm(tmp_path, nodes=1, STEPS="1")
     assert job.process.wait(timeout=60) == 0
     assert job.said("study") == ["launch/study.py studies/x.yaml --set final.seeds=3"]
-    assert not job.said("ray")
+    assert len(job.said("srun")) == 1
 
 
 @pytest.mark.parametrize("nodes", [1, 2])
@@ -98,12 +106,19 @@ def test_before_the_time_is_over_the_study_stops_and_the_job_goes_back(tmp_path:
     assert job.said("scontrol")[-1] == "requeue 30017"
 
 
-def test_a_cancelled_job_stops_the_study_and_stays_away(tmp_path: Path) -> None:
-    job = Slurm(tmp_path, nodes=1)
+@pytest.mark.parametrize(
+    ("seen", "goes_back"),
+    [({"PREEMPTED": "2026-11-29T17:31:24"}, True), ({"STATE": "CANCELLED"}, False), ({}, False)],
+    ids=["preempted", "cancelled", "killed"],
+)
+def test_a_job_that_is_told_to_end_goes_back_if_it_is_preempted(
+    tmp_path: Path, seen: dict[str, str], goes_back: bool
+) -> None:
+    job = Slurm(tmp_path, nodes=1, **seen)
     job.wait_for_study()
     job.process.send_signal(signal.SIGTERM)
     assert job.process.wait(timeout=60) == 143
-    assert not job.said("scontrol")
+    assert ("requeue 30017" in job.said("scontrol")) == goes_back
 
 
 def test_a_study_that_ends_in_its_last_minutes_is_not_queued_again(tmp_path: Path) -> None:
@@ -118,6 +133,27 @@ def test_a_refused_study_keeps_its_exit_code(tmp_path: Path) -> None:
     job = Slurm(tmp_path, nodes=2, STEPS="1", ENDS_WITH="2")
     assert job.process.wait(timeout=60) == 2
     assert not any(line.startswith("requeue") for line in job.said("scontrol"))
+
+
+def test_a_sites_own_file_is_sourced(tmp_path: Path) -> None:
+    site = tmp_path / "site.sh"
+    site.write_text('echo "$SLURM_JOB_ID" > "$LOG/site"; export STEPS=1 ENDS_WITH=1\n')
+    job = Slurm(tmp_path, nodes=1, GLIFR_SITE=str(site))
+    assert job.process.wait(timeout=60) == 1
+    assert job.said("site") == ["30017"]
+
+
+NODE = {"SLURM_NODEID": "1", "SLURM_CPUS_PER_TASK": "4", "RAY_TMPDIR": "/tmp/ray-7/r"}
+
+
+def test_a_node_gives_ray_what_slurm_gave_to_the_job() -> None:
+    head = node.ray_command("10.0.0.1", 20007, {**NODE, "SLURM_NODEID": "0", "SLURM_MEM_PER_NODE": "10000"})
+    assert "--head" in head
+    assert {"--node-ip-address=10.0.0.1", "--port=20007", "--num-cpus=4"} <= {*head}
+    assert {f"--memory={8000 * 2**20}", f"--object-store-memory={2000 * 2**20}"} <= {*head}
+    worker = node.ray_command("10.0.0.1", 20007, {**NODE, "SLURM_MEM_PER_CPU": "1000"})
+    assert {"--address=10.0.0.1:20007", "--num-cpus=4", f"--memory={3200 * 2**20}"} <= {*worker}
+    assert not any("memory" in word for word in node.ray_command("10.0.0.1", 20007, NODE))  # a whole node
 
 
 def test_the_manifest_is_one_ray_job_whose_pods_share_results_and_image() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import shutil
 from pathlib import Path
 from typing import Any
@@ -217,3 +218,42 @@ def test_an_unfinished_unit_is_said(own: Path) -> None:
     assert "has no result" in message(own / "units" / "final" / "RNN" / "1")
     Layout(own).result(UnitId("final", "RNN", 2)).unlink()
     assert "has ended" in message(own, "RNN")
+
+
+@pytest.mark.parametrize("raw", [b"", b"PK\x03\x04", b"\x80\x02}q\x00.", b"PK\x05\x06" + bytes(18), b"\n" * 50])
+def test_what_torch_did_not_write_is_said_though_its_sum_fits(tmp_path: Path, raw: bytes) -> None:
+    path = tmp_path / "network.pt"
+    path.write_bytes(raw)
+    (tmp_path / "network.pt.sha256").write_text(hashlib.sha256(raw).hexdigest())
+    assert "network" in message(path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"constants": {"forward": 1.0}}, "not those of a neuron"),
+        ({"constants": {"sigma_v": "1"}}, "not those of a neuron"),
+        ({"constants": {"sigma_v": float("nan")}}, "not those of a neuron"),
+        ({"constants": [1]}, "not those of a neuron"),
+        ({"condition": ["LHetA"]}, "does not know"),
+        ({"condition": {}}, "does not know"),
+        ({"hidden_size": "12"}, "do not fit"),
+        ({"hidden_size": 10**9}, "no weights for"),
+        ({"hidden_size": -1}, "hid"),
+        ({"dt": "slow"}, "do not fit"),
+        ({"delay_steps": [1]}, "delay"),
+        ({"network": {"neuron_layer.weight_iv": 3}}, "do not fit"),
+        ({"network": {}}, "do not fit"),
+        ({"network": 7}, "do not fit"),
+    ],
+)
+def test_a_file_with_what_no_network_has_is_refused(own: Path, changes: dict[str, Any], said: str) -> None:
+    file = file_of(own, "LHetA", 1)
+    rewrite(file, **changes)
+    assert said in message(file)
+
+
+def test_a_path_that_cannot_be_followed_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "circle").symlink_to(tmp_path / "circle")
+    for path in (tmp_path / ("x" * 300), tmp_path / "circle", f"{tmp_path}/a\0b"):
+        assert "where:" in message(path)

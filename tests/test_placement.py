@@ -8,13 +8,13 @@ import pytest
 import torch
 
 from glifr.errors import InputError
-from launch.code import code_version, stage_code
+from launch.code import code_version, installed, stage_code
 from launch.gpu_share import cap_gpu_memory
 from launch.placement import Node, Resources, refuse_what_cannot_fit, slots
-from launch.probe import ASKED, touch
+from launch.probe import ASKED, Answer, touch
 
-LAPTOP = Node("laptop", 8, 0)
-SERVER = Node("server", 32, 4)
+LAPTOP = Node("laptop", 8, 0, 16)
+SERVER = Node("server", 32, 4, 64)
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,9 @@ SERVER = Node("server", 32, 4)
         (Resources(1, 2, None), 2),
         (Resources(16, 0.25, None), 2),
         (Resources(1, 0, 6), 6),
+        (Resources(1, 0, None, memory=4), 20),  # four on the laptop, sixteen on the server
+        (Resources(1, 0.25, None, memory=1.6), 16),
+        (Resources(1, 0.25, None, memory=8), 8),
     ],
 )
 def test_slots(wanted: Resources, expected: int) -> None:
@@ -40,6 +43,7 @@ def test_slots(wanted: Resources, expected: int) -> None:
         (Resources(64, 0, None), "resources.cpus"),
         (Resources(1, 8, None), "resources.gpus"),
         (Resources(64, 8, None), "resources.gpus"),
+        (Resources(1, 0, None, memory=100), "resources.memory"),
     ],
 )
 def test_what_fits_no_node_is_refused(wanted: Resources, words: str) -> None:
@@ -48,7 +52,7 @@ def test_what_fits_no_node_is_refused(wanted: Resources, words: str) -> None:
 
 
 def test_cpus_of_one_node_and_gpus_of_another_are_not_enough() -> None:
-    with pytest.raises(InputError, match="both the CPUs and the GPUs") as refused:
+    with pytest.raises(InputError, match="has all that one trial asks for") as refused:
         refuse_what_cannot_fit([Node("many cores", 64, 0), Node("many cards", 4, 8)], Resources(16, 1, None))
     assert "many cards: 4 CPUs and 8 GPUs" in str(refused.value)
 
@@ -66,12 +70,16 @@ def test_code_that_is_too_large_is_refused_and_its_largest_files_named(tmp_path:
 
 
 def test_the_probe_of_a_node(tmp_path: Path) -> None:
-    assert touch(str(tmp_path), "node", "word") == (f"No such file or directory: {tmp_path}", code_version())
+    def answer(wrong: str) -> Answer:
+        return Answer(wrong, code_version(), installed())
+
+    assert touch(str(tmp_path), "node", "word") == answer(f"No such file or directory: {tmp_path}")
     (tmp_path / ASKED).write_text("another word")
-    assert touch(str(tmp_path), "node", "word") == ("another folder lies there", code_version())
+    assert touch(str(tmp_path), "node", "word") == answer("another folder lies there")
     (tmp_path / ASKED).write_text("word")
-    assert touch(str(tmp_path), "node", "word") == ("", code_version())
+    assert touch(str(tmp_path), "node", "word") == answer("")
     assert (tmp_path / "node").read_text() == "word"
+    assert installed()["torch"] == torch.__version__.partition("+")[0]
 
 
 @pytest.mark.parametrize(("share", "capped"), [(0.25, [0.25]), (0.0, []), (1.0, []), (2.0, [])])

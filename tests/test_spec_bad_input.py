@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -178,6 +180,14 @@ BAD = {
         "final: {seeds: [4, 9, 4]}",
         ["seeds given twice: 4", "final.seeds (line 22)", "give each seed once"],
     ),
+    "no repeat": ("trials: 4", "trials: 4\n  repeats: 0", ["search.repeats (line 12)", "a whole number from 1 to 99"]),
+    "too many repeats": ("trials: 4", "trials: 4\n  repeats: 100", ["search.repeats (line 12)", "1 to 99"]),
+    "half a repeat": ("trials: 4", "trials: 4\n  repeats: 2.5", ["must be a whole number", "search.repeats (line 12)"]),
+    "final seeds that repeats cannot share": (
+        "trials: 4",
+        "trials: 4\n  repeats: 2",
+        ["5 seeds cannot be shared equally by the 2 independent searches", "final.seeds (line 23)", "give 6"],
+    ),
     "seed out of range": ("final: {seeds: 5}", "final: {seeds: [2147483648]}", ["seeds out of range: 2147483648"]),
     "final seed used in tuning": (
         "final: {seeds: 5}",
@@ -325,7 +335,7 @@ OVERRIDES = {
     "search.spaces.rnn=spaces/plan.yaml": ["does not exist", "--set search.spaces.rnn", "did you mean 'plain.yaml'?"],
     "silencing=5": ["must be a mapping", "--set silencing", "a mapping with fractions, masks, or null"],
     "task.data_root=5": ["must be text", "--set task.data_root", "a folder, or null", "put quotes around it"],
-    "search.epochs=0": ["too small", "--set search.epochs", "a whole number from 1, or null"],
+    "search.epochs=0": ["too small", "--set search.epochs", "a whole number from 1 to 10000000, or null"],
 }
 
 
@@ -456,3 +466,91 @@ def test_no_junk_brings_the_reader_down(tmp_path: Path, place: str, below: str |
         if incomplete:
             pytest.fail(f"a problem without rule or place: {incomplete}")
     assert "Input should" not in told
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (
+            ["search.seeds_per_trial=[3,4,6]"],
+            ["3 seeds cannot be shared equally by the 5", "search.seeds_per_trial", "[3, 4, 6]", "a multiple of 5"],
+        ),
+        (["confirm.seeds=[3,4]"], ["2 seeds cannot be shared equally by the 5", "confirm.seeds", "give 5"]),
+        (["final.seeds=12"], ["12 seeds cannot be shared equally by the 5", "final.seeds", "give 15"]),
+        (
+            ["search.seeds_per_trial=1001"],
+            ["too many seeds for each of several", "search.seeds_per_trial", "at most 1000 for each of the 5"],
+        ),
+        (["final.seeds=5005"], ["too many seeds for each of several", "final.seeds", "at most 1000"]),
+    ],
+)
+def test_seeds_that_repeats_cannot_share(tmp_path: Path, overrides: list[str], words: list[str]) -> None:
+    message = refusal(write_study(tmp_path), overrides=["search.repeats=5", *overrides])
+    for word in words:
+        assert word in message
+
+
+def test_without_a_search_there_is_nothing_to_repeat(tmp_path: Path) -> None:
+    message = refusal(write_study(tmp_path), overrides=["search=null", "confirm=null", "search.repeats=2"])
+    assert "search.trials" in message  # a section that names repeats is a search, and lacks the rest
+
+
+def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
+    path = write_study(tmp_path, GOOD + "#" * 10_000_000)
+    began = time.monotonic()
+    told = refusal(path)
+    assert "too large for a study" in told
+    assert "at most 1,000,000 bytes" in told
+    assert time.monotonic() - began < 2
+
+
+def test_a_search_space_that_never_ends_is_not_read(tmp_path: Path) -> None:
+    path = write_study(tmp_path)
+    for endless in ("/dev/zero", "pipe"):
+        if endless == "pipe":
+            os.mkfifo(tmp_path / "pipe")
+        told = refusal(path, overrides=[f"search.spaces.rnn={endless}"])
+        assert "a device or a pipe" in told
+
+
+@pytest.mark.parametrize("name", ["x" * 100_000, "evil\x1b[2J\x07", "line\nbreak", "\u202egnp"])
+def test_what_a_user_wrote_is_shown_short_and_escaped(tmp_path: Path, name: str) -> None:
+    path = write_study(tmp_path)
+    for key in ("name", "reference", "task.name", f"conditions.{name}"):
+        told = refusal(path, overrides=[f"{key}={name}"])
+        assert len(told) < 12_000
+        assert all(c.isprintable() or c == "\n" for c in told)
+
+
+TOO_LARGE = {
+    "training.epochs": 2**63,
+    "training.batch_size": 2**63,
+    "training.checkpoint_every": 2**63,
+    "training.seeds_per_batch": 2**63,
+    "conditions.RNN.hidden_size": 10**12,
+    "conditions.RNN.delay": 1e300,
+    "search.trials": 2**63,
+    "search.sampler.candidates": 2**63,
+    "search.pruner.warmup_epochs": 2**63,
+    "confirm.top": 2**63,
+    "final.seeds": 2**63,
+    "silencing.masks": 2**63,
+    "resources.timeout_minutes": 1e15,
+    "resources.cpus": 1e300,
+    "resources.gpus": 1e300,
+    "resources.retries": 2**63,
+    "resources.max_concurrent": 2**63,
+    "training.adam.epsilon": 1e300,
+}
+
+
+@pytest.mark.parametrize("key", TOO_LARGE)
+def test_what_no_study_needs_is_refused_before_the_start(tmp_path: Path, key: str) -> None:
+    told = refusal(
+        write_study(
+            tmp_path, GOOD.replace("final: {seeds: 5}", "final: {seeds: 5}\nsilencing: {fractions: [0, 1], masks: 1}")
+        ),
+        overrides=[f"{key}={TOO_LARGE[key]}"],
+    )
+    assert f"--set {key}" in told
+    assert "allowed:" in told

@@ -10,7 +10,7 @@ import pytest
 from small_study import TINY, conduct, published, small_plan
 
 from glifr.errors import InputError
-from glifr.records import UnitId, scan
+from glifr.records import ForeignPathError, UnitId, scan
 from launch.conductor import Conductor
 from launch.ledger import Ledger
 from launch.plan import StudyPlan
@@ -184,7 +184,7 @@ def test_two_damaged_records_of_one_unit(root: Path, finished: Path, tmp_path: P
 
 def test_a_result_that_names_a_file_outside_the_folder_is_not_followed(root: Path) -> None:
     layout = Ledger(root).layout
-    with pytest.raises(ValueError, match="outside"):
+    with pytest.raises(ForeignPathError, match="leads out"):
         layout.inside("../../secret.pt")
     assert layout.inside("units/x.pt") == root / "units/x.pt"
 

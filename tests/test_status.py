@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from small_study import STUDY, StopAfter, conduct, small_plan
 from glifr.errors import InputError
 from glifr.records import Layout, scan
 from launch import cli
+from launch.lock import has_driver, this_process
 from launch.plan import StudyPlan
 from launch.progress import table
 from launch.provenance import Sessions
@@ -70,10 +72,61 @@ def test_a_running_unit_and_the_time_left(plan: StudyPlan, tmp_path: Path) -> No
     assert code == INCOMPLETE
     assert "running since" in text
     os.utime(layout.lock, (0, 0))  # its driver was killed
-    dead = standing(plan, scan(layout.root), datetime.now(UTC))
+    dead = standing(plan, scan(layout.root))
     assert not dead.driven
     assert dead.seconds_left is None
     assert not any(count.running for stages in dead.snapshot.counts.values() for count in stages.values())
+
+
+ELSEWHERE = {"host": "n2", "machine": "another", "pid": 1, "started": "1", "token": "t"}
+
+
+@pytest.mark.parametrize("off", [-90.0, 90.0, 86400.0])
+def test_a_clock_that_is_wrong_here_says_nothing_of_a_driver_elsewhere(
+    off: float, plan: StudyPlan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file system's clock counts, and the time that it says has passed since the session began."""
+    layout = started(tmp_path / "r")
+    conduct(plan, layout.root, StopAfter(3))
+    layout.lock.write_text(json.dumps(ELSEWHERE))
+    right = standing(plan, scan(layout.root))
+    monkeypatch.setattr("time.time", lambda: datetime.now(UTC).timestamp() + off)
+    found = standing(plan, scan(layout.root))
+    assert found.driven
+    assert found.busy == right.busy > 0
+    assert found.seconds_left == right.seconds_left
+    assert sum(count.running for stages in found.snapshot.counts.values() for count in stages.values()) == 1
+    beat = layout.lock.stat().st_mtime - 100  # its last, by the file system's clock
+    os.utime(layout.lock, (beat, beat))
+    assert not standing(plan, scan(layout.root)).driven
+
+
+def test_who_may_not_write_there_waits_for_the_drivers_heartbeat(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = tmp_path / "driver.lock"
+    lock.write_text(json.dumps(ELSEWHERE))
+
+    def refuse(path: Path) -> Path:
+        raise PermissionError(path)
+
+    monkeypatch.setattr("launch.lock.temporary_beside", refuse)
+    monkeypatch.setattr("launch.lock.HEARTBEAT_SECONDS", 1.0)
+    assert not has_driver(lock)
+    beat = threading.Timer(0.6, os.utime, [lock])
+    beat.start()
+    assert has_driver(lock)
+    beat.join()
+
+
+def test_a_driver_on_this_machine_is_asked_for_itself(tmp_path: Path) -> None:
+    lock = tmp_path / "driver.lock"
+    assert not has_driver(lock)
+    lock.write_text(json.dumps(this_process()))
+    os.utime(lock, (0, 0))  # whatever any clock says
+    assert has_driver(lock)
+    lock.write_text(json.dumps({**this_process(), "started": "1"}))  # the process id was given again
+    assert not has_driver(lock)
 
 
 def test_the_last_warnings_are_shown_and_a_torn_line_is_not(plan: StudyPlan, tmp_path: Path) -> None:

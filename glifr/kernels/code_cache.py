@@ -53,6 +53,6 @@ class _Cache(FunctionCache):  # type: ignore[misc]
 def _tell(doing: str, error: Exception) -> None:
     note_once(
         "code cache",
-        f"numba's cache of compiled code is of no use ({doing}: {type(error).__name__}: {error}): code is compiled again, "
-        "and results are the same. Remove what is there, or set NUMBA_CACHE_DIR to a folder with room",
+        f"numba's cache of compiled code is of no use ({doing}: {type(error).__name__}: {error}): code is compiled "
+        "again, and results are the same. Remove what is there, or set NUMBA_CACHE_DIR to a folder with room",
     )

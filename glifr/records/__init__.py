@@ -7,6 +7,7 @@ made without it.
 """
 
 from glifr.errors import InputError, Problem
+from glifr.reading import RecordError, UnreadableError
 from glifr.records.characteristics import (
     Characteristics,
     CurrentCurves,
@@ -15,9 +16,9 @@ from glifr.records.characteristics import (
     read_characteristics,
 )
 from glifr.records.declaration import Contrast, Declaration, Primary, default_contrasts, default_smallest_effect, pair
-from glifr.records.envelope import FORMAT, RecordError, canonical, digest, read_sealed, seal
+from glifr.records.envelope import FORMAT, canonical, digest, read_sealed, seal
 from glifr.records.epochs import EpochLines, epoch_line, missing_epochs, read_epochs
-from glifr.records.layout import Layout
+from glifr.records.layout import ForeignPathError, Layout
 from glifr.records.scan import StudyRecords, UnitRecords, scan
 from glifr.records.schema import (
     STAGES,
@@ -45,6 +46,7 @@ __all__ = [
     "EpochLines",
     "EpochRecord",
     "Examples",
+    "ForeignPathError",
     "InputError",
     "Layout",
     "NetworkFile",
@@ -62,6 +64,7 @@ __all__ = [
     "UnitId",
     "UnitRecords",
     "UnitResult",
+    "UnreadableError",
     "When",
     "canonical",
     "default_contrasts",

@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from glifr.records.envelope import RecordError
+from glifr.reading import RecordError, read_bytes
 from glifr.records.layout import Layout
 from glifr.records.schema import NetworkFile
 
@@ -182,9 +182,9 @@ def read_characteristics(layout: Layout, file: NetworkFile) -> Characteristics:
     Raises RecordError if the file is absent, does not fit the sum on record, or is not one.
     """
     try:
-        raw = layout.inside(file.path).read_bytes()
-    except (OSError, ValueError) as error:
-        raise RecordError(f"{file.path}: cannot be read ({error})") from None
+        raw = read_bytes(layout.inside(file.path))
+    except FileNotFoundError:
+        raise RecordError(f"{file.path}: no such file") from None
     if hashlib.sha256(raw).hexdigest() != file.sha256:
         raise RecordError(f"{file.path}: checksum does not fit its content")
     try:

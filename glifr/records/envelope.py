@@ -7,11 +7,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from glifr.reading import RecordError, read_bytes
+
 FORMAT = 1
-
-
-class RecordError(Exception):
-    """A record that cannot be trusted: unreadable, torn, altered, or of another format. Names the file and why."""
 
 
 def canonical(body: Any) -> bytes:
@@ -33,14 +31,17 @@ def seal(body: Any) -> bytes:
 def read_sealed(path: Path) -> Any:
     """The body of a sealed record.
 
-    Raises FileNotFoundError if there is none, RecordError if it is not one or its checksum does not fit.
+    Raises FileNotFoundError if there is none, RecordError if it is not one or its checksum does not fit,
+    UnreadableError, which is one too, if it cannot be read now.
     """
-    raw = path.read_bytes()
+    raw = read_bytes(path)
     try:
         record = json.loads(raw)
         body, form = record["body"], record["format"]
     except (ValueError, KeyError, TypeError) as error:
         raise RecordError(f"{path}: not a record ({error})") from None
+    except RecursionError:
+        raise RecordError(f"{path}: not a record (nested too deeply)") from None
     if form != FORMAT:
         raise RecordError(f"{path}: format {form!r}, this version reads {FORMAT}")
     if seal(body) != raw:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from glifr.reading import RecordError, read_bytes
 from glifr.records.schema import EpochRecord, UnitResult
 
 _END = re.compile(rb', "sum": "([0-9a-f]{16})"}$')
@@ -30,14 +31,17 @@ def epoch_line(record: EpochRecord) -> str:
 
 def read_epochs(path: Path) -> EpochLines:
     """An attempt's epoch records. An absent file is empty; a last line without an end was torn by a crash."""
-    if not path.exists():
-        return EpochLines((), ())
     records, problems = [], []
-    *lines, _torn = path.read_bytes().split(b"\n")
+    try:
+        *lines, _torn = read_bytes(path).split(b"\n")
+    except FileNotFoundError:
+        return EpochLines((), ())
+    except RecordError as error:
+        return EpochLines((), (str(error),))
     for number, line in enumerate(lines, 1):
         try:
             records.append(_record(line))
-        except (ValueError, TypeError, AttributeError) as error:
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
             problems.append(f"{path}: line {number} cannot be trusted ({error})")
     return EpochLines(tuple(records), tuple(problems))
 

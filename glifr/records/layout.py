@@ -5,7 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from glifr.reading import RecordError
 from glifr.records.schema import UnitId
+
+
+class ForeignPathError(RecordError):
+    """A record names a file outside its results folder: not damage, and nothing that running again would mend."""
 
 
 @dataclass(frozen=True)
@@ -77,11 +82,18 @@ class Layout:
         return self.unit(unit) / "result.json"
 
     def inside(self, relative: str) -> Path:
-        """A path that a record names; ValueError if it leads out of the results folder."""
-        path = (self.root / relative).resolve()
-        if not path.is_relative_to(self.root.resolve()):
-            raise ValueError(f"{relative} is outside the results folder")
-        return path
+        """The path of a file that a record names.
+
+        Raises ForeignPathError if it leads out of the results folder, and of the folder that `units` is a link to: a
+        user may keep the units on another disk. RecordError if it cannot be followed.
+        """
+        try:
+            place = (self.root / relative).resolve()
+        except (OSError, RuntimeError, ValueError) as error:  # a link that leads in a circle; a NUL
+            raise RecordError(f"{relative}: no file's path ({error})") from None
+        if not any(place.is_relative_to(allowed.resolve()) for allowed in (self.root, self.units)):
+            raise ForeignPathError(f"{relative}: leads out of the results folder, to {place}")
+        return self.root / relative
 
     def attempts(self, unit: UnitId) -> Path:
         """One folder an attempt, named by its lease token, with lease.json, epochs.jsonl, checkpoints, failure.json."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -10,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from glifr.errors import InputError, Problem
-from glifr.records.envelope import RecordError, read_sealed
+from glifr.reading import RecordError, folders, listing
+from glifr.records.envelope import read_sealed
 from glifr.records.epochs import missing_epochs, read_epochs
 from glifr.records.layout import Layout
 from glifr.records.schema import STAGES, EpochRecord, Proposal, UnitId, UnitResult
@@ -45,10 +45,13 @@ class StudyRecords:
     problems: tuple[str, ...] = field(default_factory=tuple)
 
 
+_UNUSABLE = (RecordError, KeyError, TypeError, ValueError, AttributeError)  # damaged, or of another version
+
+
 def _unit(layout: Layout, unit: UnitId, problems: list[str]) -> UnitRecords | None:
     try:
         proposal = Proposal.from_json(read_sealed(layout.proposal(unit)))
-    except (FileNotFoundError, RecordError, KeyError, TypeError) as error:
+    except (FileNotFoundError, *_UNUSABLE) as error:
         problems.append(f"{unit}: no usable proposal ({_said(error)})")
         return None
     result = None
@@ -56,15 +59,15 @@ def _unit(layout: Layout, unit: UnitId, problems: list[str]) -> UnitRecords | No
         result = UnitResult.from_json(read_sealed(layout.result(unit)))
     except FileNotFoundError:
         pass
-    except (RecordError, KeyError, TypeError) as error:
+    except _UNUSABLE as error:
         problems.append(f"{unit}: result not used ({_said(error)})")
-    folders = _folders(layout.attempts(unit))
+    attempts = _attempts(layout, unit, problems)
     epochs: dict[tuple[int, int], EpochRecord] = {}
     failures: list[dict[str, Any]] = []
     written = resumed = 0
     # the publishing attempt last: where two attempts ran the same epoch, its records are the ones that count
-    folders.sort(key=lambda p: (result is not None and p.name == result.attempt, p.name))
-    for folder in folders:
+    attempts.sort(key=lambda p: (result is not None and p.name == result.attempt, p.name))
+    for folder in attempts:
         lines = read_epochs(folder / "epochs.jsonl")
         epochs.update({(e.seed, e.epoch): e for e in lines.records})
         problems += [f"{unit}: {problem}" for problem in lines.problems]
@@ -79,7 +82,7 @@ def _unit(layout: Layout, unit: UnitId, problems: list[str]) -> UnitRecords | No
     if result is not None:
         problems += [f"{unit}: {missing}" for missing in missing_epochs(result, ordered)]
     repeated = written - len(ordered)
-    return UnitRecords(unit, proposal, result, ordered, len(folders), tuple(failures), resumed, repeated)
+    return UnitRecords(unit, proposal, result, ordered, len(attempts), tuple(failures), resumed, repeated)
 
 
 def _said(error: Exception) -> str:
@@ -108,7 +111,7 @@ def scan(root: Path) -> StudyRecords:
             )
         ) from None
     except RecordError as error:
-        raise InputError(Problem("the results folder's study.json cannot be trusted", str(error))) from None
+        raise InputError(Problem("the results folder's study.json cannot be used", str(error))) from None
     problems: list[str] = []
     try:
         sessions = read_sealed(layout.provenance)
@@ -122,7 +125,7 @@ def scan(root: Path) -> StudyRecords:
 def _units(layout: Layout, problems: list[str]) -> Iterator[UnitRecords]:
     for stage in STAGES:
         units = []
-        for path in (layout.units / stage).glob("*/*"):
+        for path in (path for search in _listed(layout.units / stage, problems) for path in _listed(search, problems)):
             try:
                 units.append(layout.unit_at(path))
             except ValueError:
@@ -132,10 +135,17 @@ def _units(layout: Layout, problems: list[str]) -> Iterator[UnitRecords]:
                 yield found
 
 
-def _folders(parent: Path) -> list[Path]:
-    """The folders in `parent`, by name; none if it is not there."""
+def _listed(folder: Path, problems: list[str]) -> list[Path]:
     try:
-        with os.scandir(parent) as entries:
-            return sorted(parent / entry.name for entry in entries if entry.is_dir())
-    except FileNotFoundError:
+        return listing(folder)
+    except RecordError as error:
+        problems.append(str(error))
+        return []
+
+
+def _attempts(layout: Layout, unit: UnitId, problems: list[str]) -> list[Path]:
+    try:
+        return folders(layout.attempts(unit))
+    except RecordError as error:
+        problems.append(f"{unit}: {error}")
         return []

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
 import socket
 import tempfile
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,12 +16,15 @@ from typing import Any
 import ray
 
 from glifr.errors import InputError, Problem
+from launch.abandoned import mark, remove, remove_abandoned
 from launch.code import stage_code
 from launch.durable import disk_is_full
 from launch.executors.ray_auth import answers_without_token, close_token_to_others, send_no_token, send_token
 
 _CONNECT_SECONDS = 5.0
 _STORE_BYTES = 100 * 2**20  # Ray's least is 75 MiB; results never go through Ray
+_SESSIONS = "session_*"
+_SWITCH = "ENABLE_RAY_CLUSTER"
 _JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # set where `ray job submit` runs this program
 
 
@@ -28,19 +33,24 @@ class Cluster:
     """Where to run. address None: a cluster of this machine alone; else 'auto' or HOST:PORT of a running one.
 
     insecure: whether the user accepts a cluster that asks for no token, where anybody on the network can run code.
+    nodes: how many are waited for before the start. mixed: whether nodes may differ in what they have installed.
     """
 
     address: str | None
     insecure: bool = False
+    nodes: int = 1
+    mixed: bool = False
 
 
-def connect(cluster: Cluster, env_vars: dict[str, str], data_bytes: int) -> None:
-    """Connects this process. env_vars: for the workers. data_bytes: what a local object store has to hold."""
+def connect(cluster: Cluster, env_vars: dict[str, str], data_bytes: int) -> list[Path]:
+    """Connects this process; returns the folders that Ray has made for it alone.
+
+    env_vars: for the workers. data_bytes: what a local object store has to hold.
+    """
     common: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
     if cluster.address is None:
         common["runtime_env"] = {"env_vars": env_vars}
-        _start(int(_STORE_BYTES + 1.2 * data_bytes), common)
-        return
+        return _start(int(_STORE_BYTES + 1.2 * data_bytes), common)
     refuse_unusable(cluster.address)
     _settle_authentication(cluster)
     with tempfile.TemporaryDirectory(prefix="glifr-code-") as folder:
@@ -49,25 +59,55 @@ def connect(cluster: Cluster, env_vars: dict[str, str], data_bytes: int) -> None
             ray.init(address=cluster.address, **common)
         except Exception as error:  # Ray raises bare ones
             raise _unreachable(cluster.address, _first_line(error)) from None
+    return []
 
 
-def _start(store_bytes: int, common: dict[str, Any]) -> None:
+def _start(store_bytes: int, common: dict[str, Any]) -> list[Path]:
     """A cluster that only this process knows: without dashboard, and with a token, which Ray makes at need."""
     folder = _own_folder() / "r"  # Ray opens the innermost folder to everybody
+    remove_abandoned(folder, _SESSIONS)
     try:
-        ray.init(
-            address="local",
-            include_dashboard=False,
-            num_cpus=_cores_given(),
-            object_store_memory=store_bytes,
-            _temp_dir=str(folder),
-            **common,
-        )
+        with _loopback_alone():
+            ray.init(
+                address="local",
+                include_dashboard=False,
+                num_cpus=_cores_given(),
+                object_store_memory=store_bytes,
+                _temp_dir=str(folder),
+                **common,
+            )
     except Exception as error:  # Ray raises bare ones
         if disk_is_full(error):
             raise
         raise _did_not_start(folder, _first_line(error)) from None
     close_token_to_others()
+    own = list(folder.glob(f"{_SESSIONS}_{os.getpid()}"))
+    for session in own:
+        mark(session)
+    return own
+
+
+def disconnect(own: Sequence[Path]) -> None:
+    """Leaves the cluster. One of this machine alone ends, and the folders that were its own go with it."""
+    ray.shutdown()
+    for folder in own:
+        remove(folder)
+
+
+@contextlib.contextmanager
+def _loopback_alone() -> Iterator[None]:
+    """Makes a Ray that starts meanwhile listen on 127.0.0.1 alone, as it does where it supports no cluster.
+
+    Its environment variable for that is read at import; where the switch is no longer there, it listens everywhere.
+    """
+    from ray._private import ray_constants
+
+    before = getattr(ray_constants, _SWITCH, True)
+    setattr(ray_constants, _SWITCH, False)
+    try:
+        yield
+    finally:
+        setattr(ray_constants, _SWITCH, before)
 
 
 def _cores_given() -> int | None:

@@ -12,11 +12,12 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from glifr.errors import InputError, Problem
-from launch.code import code_version
-from launch.placement import Node
-from launch.probe import ASKED, touch
+from launch.code import code_version, installed
+from launch.placement import BYTES_PER_GB, Node
+from launch.probe import ASKED, Answer, touch
 
 _PROBE_SECONDS = 120.0
+_JOIN_SECONDS = 300.0
 _SEEN_SECONDS = 15.0  # a network file system may show a new file late
 
 
@@ -24,19 +25,42 @@ def alive() -> dict[str, Node]:
     """Node id -> node, of those that are up."""
     nodes = ray.nodes()  # type: ignore[no-untyped-call]
     found = [node for node in nodes if node["Alive"]]
-    return {
-        node["NodeID"]: Node(
-            node["NodeManagerHostname"], node["Resources"].get("CPU", 0.0), node["Resources"].get("GPU", 0.0)
-        )
-        for node in found
-    }
+    return {node["NodeID"]: _node(node["NodeManagerHostname"], node["Resources"]) for node in found}
 
 
-def refuse_unshared(root: Path) -> None:
-    """Raises InputError unless every node reads and writes `root` as one folder and imports this very code.
+def _node(name: str, offers: dict[str, float]) -> Node:
+    return Node(name, offers.get("CPU", 0.0), offers.get("GPU", 0.0), offers.get("memory", 0.0) / BYTES_PER_GB)
+
+
+def wait_for_nodes(count: int) -> None:
+    """Returns once so many nodes are up; raises InputError if they are not after five minutes."""
+    deadline = time.monotonic() + _JOIN_SECONDS
+    while len(nodes := alive()) < count:
+        if time.monotonic() > deadline:
+            raise InputError(
+                Problem(
+                    f"too few nodes have joined the cluster within {_JOIN_SECONDS:.0f} s",
+                    "--wait-for-nodes",
+                    f"{len(nodes)}: {', '.join(sorted(node.name for node in nodes.values()))}",
+                    f"at least {count}",
+                    "look why the others do not start Ray, or ask for fewer",
+                )
+            )
+        time.sleep(0.5)
+
+
+def check_nodes(root: Path, mixed: bool) -> list[str]:
+    """Raises InputError unless every node reads and writes `root` as one folder, and imports this very code.
 
     A task on each node reads a file written here and writes one that must be seen here. The folder above which
     nothing exists yet is taken, so that a refusal leaves nothing behind.
+
+    Args:
+        root: the results folder.
+        mixed: whether nodes may have other versions of Python, torch, numpy and numba than this one.
+
+    Returns:
+        What differs between nodes, as 'torch 2.14.0 and 2.15.0'.
     """
     standing = next(path for path in (root, *root.parents) if path.is_dir())
     folder = standing / f".probe-{secrets.token_hex(4)}"
@@ -44,8 +68,9 @@ def refuse_unshared(root: Path) -> None:
     folder.mkdir()
     try:
         (folder / ASKED).write_text(word)
-        answers = {node: _ask(node, folder, word) for node in nodes}
-        problems = [p for node, answer in answers.items() if (p := _problem(root, nodes[node], answer)) is not None]
+        asked = {node: _ask(node, folder, word) for node in nodes}
+        answers = {node: _answer(nodes[node], reference) for node, reference in asked.items()}
+        problems = [p for node, answer in answers.items() if (p := _problem(root, nodes[node], answer, mixed))]
         if not problems:
             problems = [
                 _not_shared(root, nodes[node], "a file written there is not seen here")
@@ -55,6 +80,12 @@ def refuse_unshared(root: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
     if problems:
         raise InputError(*problems)
+    return _differences([answer.installed for answer in answers.values() if isinstance(answer, Answer)])
+
+
+def _differences(environments: Sequence[dict[str, str]]) -> list[str]:
+    found = {name: sorted({own.get(name, "none") for own in (installed(), *environments)}) for name in installed()}
+    return [f"{name} {' and '.join(versions)}" for name, versions in found.items() if len(versions) > 1]
 
 
 def _not_shared(root: Path, node: Node, reason: str) -> Problem:
@@ -83,16 +114,37 @@ def _ask(node: str, folder: Path, word: str) -> ray.ObjectRef:  # type: ignore[t
     return task.remote(str(folder), node, word)
 
 
-def _problem(root: Path, node: Node, answer: ray.ObjectRef) -> Problem | None:  # type: ignore[type-arg]
+def _answer(node: Node, reference: ray.ObjectRef) -> Answer | Problem:  # type: ignore[type-arg]
     try:
-        wrong, code = ray.get(answer, timeout=_PROBE_SECONDS)
+        answer: Answer = ray.get(reference, timeout=_PROBE_SECONDS)
+        return answer
     except ray.exceptions.GetTimeoutError:
         return _not_ready(node, f"it starts no worker within {_PROBE_SECONDS:.0f} s")
     except ray.exceptions.RayError as error:
         return _not_ready(node, str(error).strip().splitlines()[-1])
-    if wrong:
-        return _not_shared(root, node, wrong)
-    return None if code == code_version() else _not_ready(node, "it imports another version of it")
+
+
+def _problem(root: Path, node: Node, answer: Answer | Problem, mixed: bool) -> Problem | None:
+    if isinstance(answer, Problem):
+        return answer
+    if answer.wrong:
+        return _not_shared(root, node, answer.wrong)
+    if answer.code != code_version():
+        return _not_ready(node, "it imports another version of it")
+    here = installed()
+    other = [
+        f"{name} {version}, here {here[name]}" for name, version in answer.installed.items() if version != here[name]
+    ]
+    if not other or mixed:
+        return None
+    return Problem(
+        "a node of the cluster has other versions of what computes the results",
+        "--address",
+        f"node {node.name}: {'; '.join(other)}",
+        "the same Python, torch, numpy and numba on every node",
+        "install the project there as here (make setup), or take the node out of the cluster; "
+        "or add --allow-mixed-nodes, and the report will warn of it",
+    )
 
 
 def _unseen(folder: Path, nodes: Sequence[str], word: str) -> list[str]:

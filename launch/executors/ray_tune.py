@@ -6,13 +6,15 @@ are reused from trial to trial (starting one costs seconds). Tune's storage is s
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import logging
 import os
-import shutil
+import tempfile
 import time
 from collections.abc import Callable, Generator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -23,15 +25,17 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from glifr.records import Layout, UnitId
+from launch.abandoned import mark, remove, remove_abandoned
 from launch.data import DataSource
 from launch.durable import disk_is_full
-from launch.executors.ray_connect import Cluster, connect
+from launch.executors.ray_connect import Cluster, connect, disconnect
 from launch.executors.ray_data import SharedData, bytes_of
-from launch.executors.ray_nodes import alive, refuse_unshared
+from launch.executors.ray_nodes import alive, check_nodes, wait_for_nodes
+from launch.executors.ray_watch import ClusterWatch
 from launch.executors.roles import Decider, Result, StopRequest, Work
 from launch.failures import DISK_FULL, Failure, failure_of_lost
 from launch.gpu_share import cap_gpu_memory
-from launch.placement import Resources, refuse_what_cannot_fit, slots
+from launch.placement import BYTES_PER_GB, Resources, refuse_what_cannot_fit, slots
 from launch.trial import Step, run_watched_job
 
 _MOST_JOBS = 10_000_000  # Tune wants a total; the searcher says when it is over
@@ -41,8 +45,11 @@ class RayExecutor:
     """Connected to Ray as a context.
 
     cluster: where; an address alone may be given. work: what a worker does with a job. data: given to the workers
-    through Ray's object store; None where each reads the files.
+    through Ray's object store; None where each reads the files. on_lost: called, from a thread, with a sentence, if the
+    cluster dies under the driver. differences: in what its nodes differ, once connected.
     """
+
+    differences: Sequence[str] = ()
 
     def __init__(
         self,
@@ -53,25 +60,32 @@ class RayExecutor:
         *,
         work: Work = run_watched_job,
         data: DataSource | None = None,
+        on_lost: Callable[[str], None] | None = None,
     ) -> None:
         self._root, self._mode, self._resources, self._work, self._data = root, tracking_mode, resources, work, data
         self._cluster = cluster if isinstance(cluster, Cluster) else Cluster(cluster)
+        self._watch = None if on_lost is None else ClusterWatch(on_lost)
 
     def __enter__(self) -> Self:
         _quiet()
         env_vars = {"WANDB_MODE": self._mode, "WANDB_SILENT": "true"}
-        connect(self._cluster, env_vars, bytes_of(self._data) if self._data else 0)
+        self._folders = connect(self._cluster, env_vars, bytes_of(self._data) if self._data else 0)
         try:
+            wait_for_nodes(self._cluster.nodes)
             refuse_what_cannot_fit(list(alive().values()), self._resources)
             if self._cluster.address is not None:
-                refuse_unshared(self._root)
+                self.differences = check_nodes(self._root, self._cluster.mixed)
+            if self._watch is not None:
+                self._watch.__enter__()
         except BaseException:
-            ray.shutdown()
+            disconnect(self._folders)
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        ray.shutdown()
+        if self._watch is not None:
+            self._watch.__exit__(None, None, None)
+        disconnect(self._folders)
 
     @property
     def slots(self) -> int:
@@ -81,7 +95,8 @@ class RayExecutor:
     def map(self, function: Callable[..., Result], items: Sequence[tuple[object, ...]]) -> list[Result]:
         """`function` of each item's values, on as much of a node as a trial takes and as many at once."""
         own = self._resources
-        task: Any = ray.remote(max_retries=0, num_cpus=own.cpus, num_gpus=own.gpus)(function)
+        memory: dict[str, Any] = {"memory": int(own.memory * BYTES_PER_GB)} if own.memory else {}
+        task: Any = ray.remote(max_retries=0, num_cpus=own.cpus, num_gpus=own.gpus, **memory)(function)
         found: list[Result] = []
         for begin in range(0, len(items), self.slots):
             found += ray.get([task.remote(*item) for item in items[begin : begin + self.slots]])
@@ -89,10 +104,12 @@ class RayExecutor:
 
     def run(self, decider: Decider, stop: StopRequest) -> None:
         """Runs until the decider has finished or a stop is requested. A worker's death ends its job alone."""
-        scratch, live = Layout(self._root).scratch, _Live(decider, stop)
+        scratch, live = _own_scratch(Layout(self._root).scratch), _Live(decider, stop)
         shared = None if self._data is None else SharedData(self._data)
         tuner = tune.Tuner(
-            tune.with_resources(tune.with_parameters(_Worker, work=self._work, data=shared), self._share),
+            tune.with_resources(
+                tune.with_parameters(_Worker, work=self._work, data=shared), partial(_share, self._resources)
+            ),
             param_space={"root": str(self._root), "tracking": self._mode},
             tune_config=tune.TuneConfig(
                 search_alg=_Searcher(live),
@@ -119,12 +136,26 @@ class RayExecutor:
                 raise
             decider.halt(DISK_FULL)  # Tune could not write its scratch
         finally:
-            shutil.rmtree(scratch, ignore_errors=True)
+            remove(scratch)
+            with contextlib.suppress(OSError):  # another session's lies there
+                scratch.parent.rmdir()
 
-    def _share(self, config: dict[str, Any]) -> tune.PlacementGroupFactory:
-        """What a job takes of a node."""
-        gpus = self._resources.gpus_after(config["out_of_memory"])
-        return tune.PlacementGroupFactory([{"CPU": self._resources.cpus} | ({"GPU": gpus} if gpus else {})])
+
+def _own_scratch(parent: Path) -> Path:
+    """A folder for Tune that no other session of the study writes to, or removes: one that stood still may wake up."""
+    remove_abandoned(parent)
+    parent.mkdir(exist_ok=True)
+    folder = Path(tempfile.mkdtemp(dir=parent))
+    mark(folder)
+    return folder
+
+
+def _share(resources: Resources, config: dict[str, Any]) -> tune.PlacementGroupFactory:
+    """What a job takes of a node."""
+    gpus = resources.gpus_after(config["out_of_memory"])
+    memory = int(resources.memory * BYTES_PER_GB)
+    amounts = {"CPU": resources.cpus, "GPU": gpus, "memory": memory}
+    return tune.PlacementGroupFactory([{what: amount for what, amount in amounts.items() if amount}])
 
 
 class _Live:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -18,6 +19,8 @@ from launch.spec.reader import read_yaml
 from launch.spec.schema import first_unknown, keys_at, where_else
 from launch.spec.tree import Fault, KeyPath, Mark, Tree, Unreadable
 from launch.spec.values import FAMILIES, ProfileName
+
+MAX_BYTES = 1_000_000  # of a study or space file: a long study has some 10,000
 
 
 class Reading:
@@ -133,7 +136,7 @@ class Reading:
         """The data of a file; None, with the problem noted, if nothing can be read. missing: if there is none."""
         shown = str(path)
         try:
-            tree, faults = read_yaml(path.read_bytes(), shown)
+            tree, faults = read_yaml(_content(path), shown)
         except InputError as error:
             self.problems += error.problems
             return None
@@ -153,9 +156,25 @@ class Reading:
         self.problems += [tree.problem(fault) for fault in faults]
 
 
+def _content(path: Path) -> bytes:
+    """The content of a plain file of at most `MAX_BYTES`. Raises OSError, or InputError for any other."""
+    # without waiting, as opening a pipe that nobody writes to would
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as stream:
+        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+            raise InputError(Problem("this is a device or a pipe, not a file", str(path), todo="give a YAML file"))
+        content = stream.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        found, allowed = f"{os.path.getsize(path):,} bytes", f"at most {MAX_BYTES:,} bytes"
+        raise InputError(Problem("the file is too large for a study", str(path), found, allowed, "give the YAML file"))
+    return content
+
+
 def _beside(path: Path) -> str:
     """For a file that is not there: a sentence that names the YAML files that are."""
-    names = {p.stem: p.name for p in sorted(path.parent.glob("*.y*ml"))}
+    try:
+        names = {p.stem: p.name for p in sorted(path.parent.glob("*.y*ml"))}
+    except OSError:
+        names = {}
     near = get_close_matches(path.stem, list(names), n=1)
     if near:
         return f"did you mean {names[near[0]]!r}?"

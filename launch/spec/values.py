@@ -19,6 +19,13 @@ from glifr.tasks import TASKS
 RULE = "rule"  # the type of our own validation errors; their context has rule, allowed, todo
 MAX_SEED = 2**31 - 1
 MAX_SEEDS = 99_999
+MAX_REPEATS = 99
+SEEDS_OF_A_REPEAT = 1_000  # at most, in each stage, where there are several: 99 x 1,000 keep within MAX_SEEDS
+# far beyond any study: what is larger is a slip, and would overflow somewhere later
+MAX_COUNT = 10_000_000
+MAX_NEURONS = 1_000_000
+MAX_NUMBER = 1e9
+MAX_MINUTES = 1e6
 FAMILIES = tuple(dict.fromkeys(condition.family for condition in CONDITIONS.values()))
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
@@ -126,12 +133,12 @@ def _delay(value: Any) -> float | str:
     return float(value)
 
 
-def _word_or_count(word: str, what: str) -> Callable[[Any], int | str]:
+def _word_or_count(word: str, what: str, most: int) -> Callable[[Any], int | str]:
     def check(value: Any) -> int | str:
         if value == word:
             return word
-        if not is_whole(value) or value < 1:
-            refuse(f"this must be {word}, or {what}", f"{word}, or a whole number from 1")
+        if not is_whole(value) or not 1 <= value <= most:
+            refuse(f"this must be {word}, or {what}", f"{word}, or a whole number from 1 to {most}")
         return int(value)
 
     return check
@@ -166,15 +173,21 @@ def _gpus(value: float) -> float:
 
 Text = Annotated[str, Field(description="text")]
 Flag = Annotated[bool, Field(description="true or false")]
-Count = Annotated[int, Field(ge=1, description="a whole number from 1")]
-CountFromZero = Annotated[int, Field(ge=0, description="a whole number from 0")]
+Count = Annotated[int, Field(ge=1, le=MAX_COUNT, description=f"a whole number from 1 to {MAX_COUNT}")]
+CountFromZero = Annotated[int, Field(ge=0, le=MAX_COUNT, description=f"a whole number from 0 to {MAX_COUNT}")]
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED, description=f"a whole number from 0 to {MAX_SEED}")]
-Positive = Annotated[float, Field(gt=0, description="a number above 0")]
-Number = Annotated[float, Field(description="a number")]
-FromZero = Annotated[float, Field(ge=0, description="a number from 0")]
+Repeats = Annotated[int, Field(ge=1, le=MAX_REPEATS, description=f"a whole number from 1 to {MAX_REPEATS}")]
+Positive = Annotated[float, Field(gt=0, le=MAX_NUMBER, description=f"a number above 0, at most {MAX_NUMBER:g}")]
+Minutes = Annotated[float, Field(gt=0, le=MAX_MINUTES, description=f"a number above 0, at most {MAX_MINUTES:g}")]
+Number = Annotated[float, Field(ge=-MAX_NUMBER, le=MAX_NUMBER, description=f"a number within ±{MAX_NUMBER:g}")]
+FromZero = Annotated[float, Field(ge=0, le=MAX_NUMBER, description=f"a number from 0 to {MAX_NUMBER:g}")]
 Fraction = Annotated[float, Field(ge=0, le=1, description="a number from 0 to 1")]
 BelowOne = Annotated[float, Field(ge=0, lt=1, description="a number from 0, below 1")]
-Gpus = Annotated[float, Field(ge=0, description="a number from 0 to 1, or a whole number"), AfterValidator(_gpus)]
+Gpus = Annotated[
+    float,
+    Field(ge=0, le=MAX_NUMBER, description="a number from 0 to 1, or a whole number"),
+    AfterValidator(_gpus),
+]
 
 Frequencies = Annotated[
     tuple[float, ...], BeforeValidator(_frequencies), Field(description="a list of different numbers above 0, per ms")
@@ -183,13 +196,13 @@ Seeds = Annotated[int | tuple[int, ...], BeforeValidator(_seeds), Field(descript
 Delay = Annotated[float | Literal["one_step", "none"], BeforeValidator(_delay), Field(description=DELAY_RULE)]
 HiddenSize = Annotated[
     int | Literal["matched"],
-    BeforeValidator(_word_or_count("matched", "a number of neurons")),
-    Field(description="matched (as many trained parameters as the yardstick), or a whole number from 1"),
+    BeforeValidator(_word_or_count("matched", "a number of neurons", MAX_NEURONS)),
+    Field(description=f"matched (trained parameters as the yardstick), or a whole number from 1 to {MAX_NEURONS}"),
 ]
 SeedsPerBatch = Annotated[
     int | Literal["auto"],
-    BeforeValidator(_word_or_count("auto", "a number of seeds")),
-    Field(description="auto, or a whole number from 1"),
+    BeforeValidator(_word_or_count("auto", "a number of seeds", MAX_SEEDS)),
+    Field(description=f"auto, or a whole number from 1 to {MAX_SEEDS}"),
 ]
 Fractions = Annotated[
     tuple[float, ...], BeforeValidator(_fractions), Field(description="a list of rising numbers from 0 to 1")
