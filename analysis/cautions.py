@@ -57,7 +57,7 @@ def codes_for(found: list[Caution], place: str, subject: str) -> list[str]:
 @_check
 def _quick(a: Assessment) -> Iterator[Caution]:
     if not a.results.info.evidence:
-        text = "This profile shows that the system works. Its numbers are no evidence, whatever their verdicts."
+        text = "This profile shows that the system works. Its numbers are no evidence, so no verdict is given."
         yield Caution("quick-profile", text, "design")
 
 
@@ -179,11 +179,11 @@ def _skewed(a: Assessment) -> Iterator[Caution]:
 def _no_variance(a: Assessment) -> Iterator[Caution]:
     flat = [r.condition for r in a.performances if r.interval.n > 1 and r.interval.sd == 0]
     if flat:
-        text = f"All networks of {listed(flat)} have the same value: no interval and no test is possible."
+        text = f"All networks of {listed(flat)} have the same value: no interval is possible."
         yield Caution("zero-variance", text, "table-conditions", tuple(flat))
     same = [j.contrast.name for j in a.planned if j.interval.n > 1 and j.interval.sd == 0]
     if same:
-        text = f"All paired differences are equal, so there is no test: {listed(same)}."
+        text = f"All paired differences are equal, so there is no interval: {listed(same)}."
         yield Caution("zero-variance", text, "table-contrasts", tuple(same))
 
 
@@ -247,9 +247,9 @@ def _spread(a: Assessment) -> Iterator[Caution]:
 
 @_check
 def _bounds(a: Assessment) -> Iterator[Caution]:
-    at = [f"{t.condition} ({listed([n.replace('_', ' ') for n in t.edges])})" for t in a.tunings if t.edges]
+    at = [f"{t.name} ({listed([n.replace('_', ' ') for n in t.edges])})" for t in a.tunings if t.edges]
     if at:
-        names = tuple(t.condition for t in a.tunings if t.edges)
+        names = tuple(dict.fromkeys(t.condition for t in a.tunings if t.edges))
         text = f"The chosen value lies at an end of its range: {listed(at)}. A wider range may hold a better one."
         yield Caution("at-a-bound", text, "table-settings", names)
 
@@ -273,6 +273,10 @@ def _leaks(a: Assessment) -> Iterator[Caution]:
     shared = fairness.shared_seeds(a.results)
     if shared:
         text = f"Seeds used both in tuning and for final networks: {listed(shared)}. Their results flatter the winner."
+        yield Caution("seeds-overlap", text, "table-tuning")
+    twice = fairness.seeds_of_two_repeats(a.results)
+    if twice:
+        text = f"Seeds used by two repeats of the search: {listed(twice)}. These repeats are not independent."
         yield Caution("seeds-overlap", text, "table-tuning")
     reads = fairness.repeated_test_reads(a.results)
     if reads:

@@ -44,7 +44,8 @@ class Histogram:
 
 def run_id(study_hash: str, unit: UnitId, token: str) -> str:
     """One id an attempt: two offline segments under one id would overwrite each other when they are uploaded."""
-    return f"{study_hash[:8]}-{unit.stage}-{unit.condition}-{unit.number}-{token.rsplit('-', 1)[-1]}"
+    name = unit.search_name.replace("@", "-r")
+    return f"{study_hash[:8]}-{unit.stage}-{name}-{unit.number}-{token.rsplit('-', 1)[-1]}"
 
 
 @dataclass(frozen=True)
@@ -110,8 +111,8 @@ def config(tracked: Tracked, computed: Computed, proposal: Proposal) -> dict[str
         **tracked.config(),
         "condition": unit.condition,
         "stage": unit.stage,
-        "number": unit.number,
         "repeat": unit.repeat,
+        "number": unit.number,
         "unit": str(unit),
         "architecture": condition.architecture,
         "after_spike_currents": condition.num_ascs,

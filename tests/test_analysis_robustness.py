@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from records_factory import Synthetic, write_study
 
@@ -49,6 +49,7 @@ def test_a_network_near_chance_has_no_share_of_anything() -> None:
     assert set(found["reason"]) == {"near chance"}
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0.0, 1.0), min_size=4, max_size=4))
 def test_the_area_of_an_accuracy_is_between_none_and_all(curve: list[float]) -> None:
     (found,) = silenced(ACCURACY, tuple(curve)).to_dict("records")

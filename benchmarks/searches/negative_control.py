@@ -6,7 +6,7 @@ Hom and HomA are one network where the after-spike spread is the published one. 
     streams   Hom twice, in two studies that share their final seeds: two search seeds
 
     python -m benchmarks.searches.negative_control pair --studies 20
-    python -m benchmarks.searches.negative_control streams --studies 20 --set search.repeats=6 --set final.seeds=6
+    python -m benchmarks.searches.negative_control streams --studies 20 --set search.repeats=6
     python -m benchmarks.searches.negative_control pair --code ../before --label before       by another checkout
 
 Each study is run by the real command, one after another. Stopped, it goes on; rows go to negative_control.csv.

@@ -15,8 +15,8 @@ import numpy as np
 from benchmarks.searches.designs import Design
 from benchmarks.searches.surface import Surface, luck_of
 from glifr.records import Stage
-from launch.plan import StudyPlan
-from launch.search import SCHEME, SCHEME_BY_CONDITION, ConditionSearch
+from launch.plan import SCHEME, SCHEME_BY_CONDITION, StudyPlan
+from launch.search import ConditionSearch
 
 Proposals = Literal["common", "own"]
 Settings = Mapping[str, float]
@@ -32,7 +32,7 @@ class Played:
 
 @dataclass(frozen=True)
 class _Networks:
-    """The networks of one condition in one repeat of one study."""
+    """The networks of one condition in one repeat of one study. Luck goes by a seed's place, whatever its number is."""
 
     plan: StudyPlan
     surface: Surface
@@ -40,32 +40,29 @@ class _Networks:
     repeat: int
     condition: str
 
-    def luck(self, stage: Stage, number: int, seed: int) -> float:
-        """Of the network with `seed` in a unit."""
-        return luck_of(self.study, stage, self.condition, self.repeat, number, seed)
-
-    def value(self, stage: Stage, number: int, settings: Settings, seeds: tuple[int, ...]) -> float:
+    def value(self, stage: Stage, number: int, settings: Settings, seeds: int) -> float:
         """What the launcher makes of a unit: the mean loss over its seeds."""
         epochs = self.plan.study.spec.epochs(stage)
-        return statistics.fmean(self.surface.loss(settings, epochs, self.luck(stage, number, s)) for s in seeds)
+        lucks = (luck_of(self.study, stage, self.condition, self.repeat, number, place) for place in range(seeds))
+        return statistics.fmean(self.surface.loss(settings, epochs, luck) for luck in lucks)
 
-    def accuracy(self, seed: int, settings: Settings) -> float:
-        """Of the final network with `seed`."""
+    def accuracy(self, place: int, settings: Settings) -> float:
+        """Of the final network with the repeat's seed number `place`."""
         epochs = self.plan.study.spec.epochs("final")
-        return 1 - self.surface.error(settings, epochs, self.luck("final", seed, seed))
+        luck = luck_of(self.study, "final", self.condition, self.repeat, place, 0)
+        return 1 - self.surface.error(settings, epochs, luck)
 
 
 def play(design: Design, study: int, proposals: Proposals, surfaces: Mapping[str, Surface]) -> Played:
     """Study number `study`. proposals: common to conditions, or each condition's own, as before repeats existed."""
     plan = design.plan
-    seeds = plan.study.spec.final_seeds()
-    accuracy = np.empty((design.repeats, len(seeds), len(plan.conditions)))
+    accuracy = np.empty((design.repeats, design.final_seeds, len(plan.conditions)))
     regret = np.empty((design.repeats, len(plan.conditions)))
     for r in range(design.repeats):
         for c, name in enumerate(plan.conditions):
             networks = _Networks(plan, surfaces[name], study, r, name)
             settings = _confirmed(networks, _searched(networks, proposals))
-            accuracy[r, :, c] = [networks.accuracy(seed, settings) for seed in seeds]
+            accuracy[r, :, c] = [networks.accuracy(place, settings) for place in range(design.final_seeds)]
             regret[r, c] = networks.surface.regret(settings)
     return Played(accuracy, regret)
 
@@ -79,7 +76,7 @@ def _searched(networks: _Networks, proposals: Proposals) -> list[tuple[int, Sett
     found: list[tuple[float, int, Settings]] = []
     for _ in range(spec.search.trials):
         number, settings = search.ask()
-        value = networks.value("search", number, settings, spec.search_seeds())
+        value = networks.value("search", number, settings, len(spec.search_seeds()))
         search.tell(number, "complete", value)
         found.append((value, number, settings))
     ranked = sorted(found, key=lambda trial: trial[:2])
@@ -98,6 +95,6 @@ def _search(networks: _Networks, proposals: Proposals) -> ConditionSearch:
 
 def _confirmed(networks: _Networks, best: list[tuple[int, Settings]]) -> Settings:
     """The configuration with the best mean on fresh seeds."""
-    seeds = networks.plan.study.spec.confirm_seeds()
+    seeds = len(networks.plan.study.spec.confirm_seeds())
     ranked = [(networks.value("confirm", number, settings, seeds), number, settings) for number, settings in best]
     return min(ranked, key=lambda trial: trial[:2])[2]
