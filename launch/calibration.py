@@ -24,7 +24,7 @@ from launch.durable import now
 from launch.ledger import Ledger
 from launch.plan import ConditionPlan, StudyPlan
 from launch.seed_batches import training_settings
-from launch.tracking_queue import settle
+from launch.tracking_queue import FINISH_SECONDS, START_SECONDS, settle
 from launch.trial import device_for, run_job
 
 _BATCHES, _EPOCHS = 2, 3
@@ -154,7 +154,7 @@ def _job(plan: StudyPlan, own: ConditionPlan, mode: str, root: Path) -> tuple[fl
         if step.failure is not None:
             raise RuntimeError(f"the trial for timing failed: {step.failure.kind}: {step.failure.message}")
         marks.append(time.perf_counter())
-    settle(layout)  # so that W&B's files have their size
+    settle(layout, START_SECONDS + FINISH_SECONDS)  # so that W&B's files have their size
     epoch = marks[2] - marks[1]
     left = _size(layout.unit(unit)) + (_size(layout.wandb) if layout.wandb.is_dir() else 0)
     networks, characteristics = (

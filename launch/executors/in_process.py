@@ -8,7 +8,7 @@ from pathlib import Path
 
 from glifr.records import Layout
 from launch.executors.roles import Decider, Job, Result, StopRequest
-from launch.tracking_queue import settle
+from launch.tracking_queue import FINISH_SECONDS, START_SECONDS, settle
 from launch.trial import run_job
 
 
@@ -34,7 +34,7 @@ class InProcessExecutor:
                 self._run(job, decider, stop)
             elif not decider.finished:
                 raise RuntimeError("nothing runs and nothing can start")
-        settle(Layout(self._root))
+        settle(Layout(self._root), START_SECONDS + FINISH_SECONDS)  # nothing ends this process meanwhile
 
     def _run(self, job: Job, decider: Decider, stop: StopRequest) -> None:
         with closing(run_job(self._root, job.units, self._mode)) as steps:
