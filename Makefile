@@ -4,7 +4,8 @@
 # make resolve  whether the oldest versions that pyproject.toml allows, and those of constraints.txt, can be installed
 # make test-cluster   the Slurm script under a real Slurm, submitted jobs (Debian: slurm-wlm, munge, iproute2; as root; some twenty minutes)
 # make studies-quick   the quick profile of every study in studies/, one after another (half an hour on two cores)
-# make simulate   1,000 simulated studies: do intervals cover and tests err as they say (some minutes)
+# make simulate   thousands of simulated studies, without and with searches: do intervals cover and tests err as they say
+#                 (half an hour of a core; stopped, it goes on), then write docs/statistics.md
 # make bench   set up and time every backend (some ten minutes on two quiet cores), then write docs/performance.md
 # make docs    set up and build the documentation's site into build/site; a warning fails it
 # make notebook RESULTS=results/<study>/<profile>   run docs/library.ipynb and store what it shows
@@ -63,7 +64,9 @@ check: dev
 	$(RUN) -m mypy
 
 simulate: setup
-	$(RUN) -m analysis.simulation 1000
+	$(RUN) -m analysis.simulation 4000 --out docs/statistics
+	$(RUN) -m benchmarks.searches --studies 500 --keep build/searches --out docs/statistics
+	$(RUN) -m benchmarks.searches.write_up
 
 bench: setup
 	$(RUN) -m benchmarks

@@ -66,20 +66,20 @@ def _enough(reaches: Sequence[Reach], have: str) -> str:
 
 def _more(a: Assessment, lacking: Sequence[tuple[Reach, Need]], have: int) -> Advice:
     unit = a.results.info.unit
-    worst, need = max(lacking, key=lambda pair: pair[1].seen or MOST + 1)
-    names = listed([r.contrast.name for r, _ in lacking])
-    would = (
-        f"With the spread seen, {pairs(need.seen)} {unit}s per condition would decide each with 80 % power "
-        f"({worst.contrast.name} needs the most). That number is an estimate from {count(worst.pairs, 'pair')}: "
-        f"{pairs(need.low)} to {pairs(need.high)} with the ends of the 95 % interval of the spread."
-    )
-    if need.seen is None:
-        return Advice(f"Inconclusive: {names}. {would} More {unit}s are no way to a verdict there.", "")
+    within = [(r, need, need.seen) for r, need in lacking if need.seen is not None]
+    beyond = [r.contrast.name for r, need in lacking if need.seen is None]
+    never = f" {listed(beyond)}: more than {MOST:,} {unit}s, so more are no way to a verdict." if beyond else ""
+    if not within:
+        return Advice(f"Inconclusive for want of {unit}s.{never}", "")
+    worst, need, most = max(within, key=lambda found: found[2])
     text = (
-        f"Inconclusive for want of {unit}s: {names}. {would} {need.seen - have:,} more are needed than planned. Choose "
-        f"the number once and judge only then: to add {unit}s until a result appears makes false findings likely."
+        f"Inconclusive for want of {unit}s: {listed([r.contrast.name for r, _, _ in within])}. With the spread seen, "
+        f"{most:,} {unit}s per condition, {most - have:,} more than planned, would decide each with 80 % power "
+        f"({worst.contrast.name} needs the most). That number is an estimate from {count(worst.pairs, 'pair')}: "
+        f"{pairs(need.low)} to {pairs(need.high)} with the ends of the 95 % interval of the spread.{never} Choose the "
+        f"number once and judge only then: to add {unit}s until a result appears makes false findings likely."
     )
-    return Advice(text, command(a, need.seen))
+    return Advice(text, command(a, most))
 
 
 def _either(reach: Reach) -> Need | None:

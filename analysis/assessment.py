@@ -10,6 +10,7 @@ from functools import cached_property
 import pandas as pd
 
 from analysis.alike import Alike, find_alike
+from analysis.components import Components, components
 from analysis.contrasts import Judged, all_pairs, judge
 from analysis.factorial import Factorial, factorial
 from analysis.groups import Groups, groups
@@ -71,6 +72,14 @@ class Assessment:
     def groups(self) -> list[Groups]:
         """Whether neurons fall into groups, a row a condition of GLIFR neurons that are on file."""
         return groups(self.neurons.clustered)
+
+    @cached_property
+    def components(self) -> list[Components]:
+        """What of the spread is the search's and what the seeds'; none in a study that searched once or never."""
+        if self.results.info.repeats == 1:
+            return []
+        values, repeat = self.results.final_values(), self.results.repeat_of_seed
+        return [components(name, own := values[name].dropna(), repeat[own.index]) for name in self.results.info.names]
 
     @cached_property
     def alike(self) -> tuple[Alike, ...]:

@@ -15,6 +15,7 @@ from analysis.contrasts import Judged
 from analysis.power import WANTED
 from analysis.provenance import mixtures
 from analysis.published.words import amounts, differing
+from analysis.skewness import are_skewed
 from analysis.text import count, listed, significant
 from analysis.wording import margin
 from glifr.records import Contrast
@@ -56,7 +57,7 @@ def codes_for(found: list[Caution], place: str, subject: str) -> list[str]:
 @_check
 def _quick(a: Assessment) -> Iterator[Caution]:
     if not a.results.info.evidence:
-        text = "This profile shows that the system works. Its numbers are no evidence, whatever their verdicts."
+        text = "This profile shows that the system works. Its numbers are no evidence, so no verdict is given."
         yield Caution("quick-profile", text, "design")
 
 
@@ -161,14 +162,28 @@ def _diverged(a: Assessment) -> Iterator[Caution]:
 
 
 @_check
+def _skewed(a: Assessment) -> Iterator[Caution]:
+    values = a.results.unit_values().dropna(how="all", axis="columns")
+    diverged = {r.condition for r in a.performances if r.diverged}  # these have a warning of their own
+    own = {name: values[name].dropna().to_numpy(dtype="float64") for name in values.columns if name not in diverged}
+    skewed = [str(name) for name, x in own.items() if are_skewed(x[None], len(values.columns))[0]]
+    if skewed:
+        text = (
+            f"Skewed, or with a value far from the others: {listed(skewed)}. A t interval of such a mean covers less "
+            "than it says; the interquartile mean holds."
+        )
+        yield Caution("skewed", text, "table-conditions", tuple(skewed))
+
+
+@_check
 def _no_variance(a: Assessment) -> Iterator[Caution]:
     flat = [r.condition for r in a.performances if r.interval.n > 1 and r.interval.sd == 0]
     if flat:
-        text = f"All networks of {listed(flat)} have the same value: no interval and no test is possible."
+        text = f"All networks of {listed(flat)} have the same value: no interval is possible."
         yield Caution("zero-variance", text, "table-conditions", tuple(flat))
     same = [j.contrast.name for j in a.planned if j.interval.n > 1 and j.interval.sd == 0]
     if same:
-        text = f"All paired differences are equal, so there is no test: {listed(same)}."
+        text = f"All paired differences are equal, so there is no interval: {listed(same)}."
         yield Caution("zero-variance", text, "table-contrasts", tuple(same))
 
 
@@ -212,10 +227,12 @@ def _underpowered(a: Assessment) -> Iterator[Caution]:
 
 @_check
 def _undecided(a: Assessment) -> Iterator[Caution]:
-    open_ = [j.contrast.name for j in a.planned if j.verdict.word == "inconclusive"]
+    open_ = [j for j in a.planned if j.verdict.word and not j.verdict.decided]
     if open_:
-        text = f"Neither different nor equivalent; the data leave open: {listed(open_)}."
-        yield Caution("undecided", text, "table-contrasts", tuple(open_))
+        untested = _names([j for j in open_ if j.verdict.word == "not testable"])
+        cannot = f" Not testable: {'each of them' if len(untested) == len(open_) else listed(untested)}."
+        text = f"Neither different nor equivalent; the data leave open: {listed(_names(open_))}."
+        yield Caution("undecided", f"{text}{cannot if untested else ''}", "table-contrasts", _names(open_))
 
 
 @_check
@@ -230,9 +247,9 @@ def _spread(a: Assessment) -> Iterator[Caution]:
 
 @_check
 def _bounds(a: Assessment) -> Iterator[Caution]:
-    at = [f"{t.condition} ({listed([n.replace('_', ' ') for n in t.edges])})" for t in a.tunings if t.edges]
+    at = [f"{t.name} ({listed([n.replace('_', ' ') for n in t.edges])})" for t in a.tunings if t.edges]
     if at:
-        names = tuple(t.condition for t in a.tunings if t.edges)
+        names = tuple(dict.fromkeys(t.condition for t in a.tunings if t.edges))
         text = f"The chosen value lies at an end of its range: {listed(at)}. A wider range may hold a better one."
         yield Caution("at-a-bound", text, "table-settings", names)
 
@@ -256,6 +273,10 @@ def _leaks(a: Assessment) -> Iterator[Caution]:
     shared = fairness.shared_seeds(a.results)
     if shared:
         text = f"Seeds used both in tuning and for final networks: {listed(shared)}. Their results flatter the winner."
+        yield Caution("seeds-overlap", text, "table-tuning")
+    twice = fairness.seeds_of_two_repeats(a.results)
+    if twice:
+        text = f"Seeds used by two repeats of the search: {listed(twice)}. These repeats are not independent."
         yield Caution("seeds-overlap", text, "table-tuning")
     reads = fairness.repeated_test_reads(a.results)
     if reads:

@@ -254,6 +254,7 @@ DERIVED: Mapping[str, tuple[Column, ...]] = MappingProxyType(
         ),
         "tuning": (
             _CONDITION,
+            _REPEAT,
             Column("trials", "whole", "", "trials planned"),
             Column("complete", "whole", "", "trials that ran to their last epoch"),
             Column("pruned", "whole", "", "trials stopped early"),
@@ -333,6 +334,16 @@ DERIVED: Mapping[str, tuple[Column, ...]] = MappingProxyType(
             Column(
                 "finding", "text", "", "clusters, structure but no stable clusters, or no structure beyond a continuum"
             ),
+            Column("reason", "text", "", "why nothing could be computed"),
+        ),
+        "components": (
+            Column("condition", "text", "", "the condition's name; no rows in a study that searched once"),
+            Column("repeats", "whole", "", "repeats of its search with a final network"),
+            Column("networks", "whole", "networks", "final networks over all of them"),
+            Column("search", "number", "as recorded", "standard deviation between repeats beyond that of seeds"),
+            Column("seed", "number", "as recorded", "standard deviation between networks of one repeat"),
+            Column("share", "number", "0 to 1", "of the summed variance that is the search's"),
+            Column("truncated", "truth", "", "whether the search's variance came out negative and is given as 0"),
             Column("reason", "text", "", "why nothing could be computed"),
         ),
         "warnings": (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -12,6 +12,7 @@ from analysis.intervals import ROUNDING
 EXACT_UP_TO = 16
 DRAWS = 20_000
 _CHUNK = 4096
+_CELLS = 1 << 21  # sums held at once
 
 
 def sign_flip_p(differences: Sequence[float] | np.ndarray) -> float:
@@ -20,15 +21,37 @@ def sign_flip_p(differences: Sequence[float] | np.ndarray) -> float:
     Exact to n = 16; above, 20,000 draws and (b + 1) / (m + 1). The draws are fixed, and rows are sorted first, so that
     equal data give equal p in any order. It needs no spread: equal differences give the smallest p, zeros 1.
     """
-    d = np.sort(np.asarray(differences, dtype=np.float64))
-    if len(d) < 2 or not np.isfinite(d).all():
-        return float("nan")
+    return float(sign_flip_ps(np.asarray(differences, dtype=np.float64)[None])[0])
+
+
+def sign_flip_ps(differences: np.ndarray) -> np.ndarray:
+    """`sign_flip_p` of each row of many samples of one size [m, n]: p [m]."""
+    d = np.sort(np.asarray(differences, dtype=np.float64), axis=1)
+    m, n = d.shape
+    p = np.full(m, np.nan)
+    tested = np.flatnonzero(np.isfinite(d).all(axis=1)) if n >= 2 else np.array([], dtype=int)
+    for begin in range(0, len(tested), _CHUNK):
+        rows = tested[begin : begin + _CHUNK]
+        p[rows] = _p_of(d[rows].T)
+    return p
+
+
+def _p_of(d: np.ndarray) -> np.ndarray:
+    """p [m] of samples [n, m], each sorted and finite."""
+    n = len(d)
     # rounding must not part sums that are equal by symmetry
-    bound = abs(d.sum()) - ROUNDING * np.abs(d).sum()
-    if len(d) <= EXACT_UP_TO:
-        return _at_least(d, bound, np.arange(1 << len(d))) / (1 << len(d))
-    extreme = sum(int((np.abs(signs @ d) >= bound).sum()) for signs in _chunks(_signs(len(d))))
-    return (extreme + 1) / (DRAWS + 1)
+    bound = np.abs(d.sum(axis=0)) - ROUNDING * np.abs(d).sum(axis=0)
+    if n <= EXACT_UP_TO:
+        # a pattern and its opposite give the same size of sum: half of them is enough
+        return _at_least(d, bound, _patterns(n)) / (1 << (n - 1))
+    return (_at_least(d, bound, _signs(n)) + 1) / (DRAWS + 1)
+
+
+@lru_cache(maxsize=2)
+def _patterns(n: int) -> np.ndarray:
+    """All signs of n pairs with the last one kept [2^(n-1), n], each -1 or 1."""
+    bits = (np.arange(1 << (n - 1), 1 << n)[:, None] >> np.arange(n)) & 1
+    return bits.astype(np.int8) * np.int8(2) - np.int8(1)
 
 
 @lru_cache(maxsize=1)
@@ -39,15 +62,13 @@ def _signs(n: int) -> np.ndarray:
     return np.concatenate(draws).astype(np.int8) * np.int8(2) - np.int8(1)
 
 
-def _chunks(signs: np.ndarray) -> Iterator[np.ndarray]:
-    return (signs[begin : begin + _CHUNK].astype(np.float64) for begin in range(0, DRAWS, _CHUNK))
-
-
-def _at_least(d: np.ndarray, bound: float, patterns: np.ndarray) -> int:
-    found = 0
-    for begin in range(0, len(patterns), _CHUNK):
-        bits = (patterns[begin : begin + _CHUNK, None] >> np.arange(len(d))) & 1
-        found += int((np.abs((bits * 2.0 - 1.0) @ d) >= bound).sum())
+def _at_least(d: np.ndarray, bound: np.ndarray, signs: np.ndarray) -> np.ndarray:
+    """How many rows of `signs` [k, n] give a sum of d [n, m] that is at least `bound` [m] in size."""
+    found = np.zeros(d.shape[1], dtype=np.int64)
+    step = max(1, _CELLS // d.shape[1])
+    for begin in range(0, len(signs), step):
+        sums = signs[begin : begin + step].astype(np.float64) @ d
+        found += (np.abs(sums, out=sums) >= bound).sum(axis=0)
     return found
 
 

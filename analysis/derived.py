@@ -31,6 +31,7 @@ def derived_tables(a: Assessment, found: list[Caution]) -> dict[str, pd.DataFram
         "published": _published(a),
         "power": (_power(r) for r in a.reaches),
         "clusters": (_clusters(n) for n in a.neurons.clustered),
+        "components": (_picked("components", c) for c in a.components),
         "warnings": (_picked("warnings", c, subjects="; ".join(c.subjects)) for c in found),
     }
     return {"neurons": a.neurons.table, **{name: _frame(name, own) for name, own in rows.items()}}

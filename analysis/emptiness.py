@@ -52,12 +52,17 @@ def not_recorded(results: Results, *, glifr: bool = False) -> tuple[str, str]:
 
 
 def single_network(results: Results) -> str:
-    """Why there are no intervals where no condition has two networks; '' where one has."""
-    most = int(results.final_values().notna().sum().max())
+    """Why there are no intervals where no condition has two independent values; '' where one has."""
+    most = int(results.unit_values().notna().sum().max())
     if most != 1:
         return ""
+    if results.info.repeats > 1:
+        return (
+            "One repeat of the search per condition has a result: how far repeats differ is unknown, so there is no "
+            "interval and no test, however many networks it has."
+        )
     return (
-        "One network a condition: its spread over seeds is unknown, so there is no interval and no test. "
+        "One network per condition: its spread over seeds is unknown, so there is no interval and no test. "
         "Give 'final.seeds' in the study file more seeds (at least 10 for a result) and run it again."
     )
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from analysis.load import Results
-from analysis.summaries import Tuning
+from analysis.summaries import Tuning, by_condition
 from analysis.text import listed
 from glifr.conditions import HYPERPARAMETERS
 
@@ -16,10 +16,12 @@ SIZE_TOLERANCE = 1.02  # largest over smallest number of trained parameters
 def unequal_budgets(results: Results, tuned: list[Tuning]) -> list[str]:
     """In which respects the searches had different budgets."""
     found = []
-    trials = {t.condition: t.complete + t.pruned + t.failed for t in tuned}
-    confirms = {c.name: results.count("complete", "confirm", c.name) for c in results.info.conditions}
     finals = {c.name: c.planned["final"] for c in results.info.conditions}
-    for what, numbers in (("trials that ended", trials), ("confirm runs", confirms), ("planned final seeds", finals)):
+    for what, numbers in (
+        ("trials that ended", _by_search(tuned, lambda t: t.ended)),
+        ("confirm runs", _by_search(tuned, lambda t: len(t.confirmed))),
+        ("planned final seeds", finals),
+    ):
         if len(set(numbers.values())) > 1:
             found.append(f"{what}: {_grouped(numbers)}")
     table = results.tables["trials"]
@@ -30,6 +32,15 @@ def unequal_budgets(results: Results, tuned: list[Tuning]) -> list[str]:
             seen = {str(name): listed(sorted(own.unique())) for name, own in by_condition}
             if len(set(seen.values())) > 1:
                 found.append(f"{what} ({stage}): {_grouped(seen)}")
+    return found
+
+
+def _by_search(tuned: list[Tuning], number: Callable[[Tuning], int]) -> dict[str, int]:
+    """The number of each search; of a condition, where all its searches have the same."""
+    found: dict[str, int] = {}
+    for condition, own in by_condition(tuned).items():
+        alike = len({number(t) for t in own}) == 1
+        found |= {condition if alike else t.name: number(t) for t in own}
     return found
 
 
@@ -54,10 +65,16 @@ def unequal_sizes(results: Results) -> str:
 
 
 def shared_seeds(results: Results) -> list[int]:
-    """Seeds that both a tuning run and a final network had."""
+    """Seeds that both a tuning run and a final network had, whichever repeat of the search they belong to."""
     seeds = results.tables["seeds"]
     final = seeds["stage"] == "final"
     return sorted({int(s) for s in set(seeds.loc[final, "seed"]) & set(seeds.loc[~final, "seed"])})
+
+
+def seeds_of_two_repeats(results: Results) -> list[int]:
+    """Seeds that two repeats of the search had: they are then not independent."""
+    owners = results.tables["seeds"].groupby("seed")["repeat"].nunique()
+    return sorted(int(seed) for seed in owners.index[owners > 1])
 
 
 def repeated_test_reads(results: Results) -> list[str]:

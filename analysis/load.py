@@ -83,19 +83,31 @@ class Results:
         """Primary measure as recorded: a row a seed, a column a condition of the study, NaN where there is none."""
         return self._wide(self.info.measure.column).astype("float64")
 
-    def unit_values(self, without_diverged: bool = False) -> pd.DataFrame:
-        """Primary measure of each independent unit, as recorded: a row a unit, a column a condition of the study.
+    def unit_values(self, without_diverged: bool = False, column: str = "") -> pd.DataFrame:
+        """Values of the independent units, as recorded: a row a unit, a column a condition, NaN where there is none.
 
         Of a study that repeats its search a unit is a repeat, with the mean over the repeat's networks: those share one
         search, so none of them stands for itself. Else it is a seed, and the rows are those of `final_values`.
-        without_diverged: as if those networks were missing.
+        without_diverged: as if those networks were missing. column: the primary measure's unless given.
         """
-        values = self.final_values()
+        values = self._wide(column or self.info.measure.column).astype("float64")
         if without_diverged:
             values = values.mask(self.diverged_finals())
         if self.info.repeats == 1:
             return values
         return values.groupby(self.repeat_of_seed).mean().rename_axis(index=self.info.unit)
+
+    def per_unit(self, networks: pd.DataFrame, by: tuple[str, ...] = ("condition",)) -> pd.DataFrame:
+        """`networks` with a row a unit instead of a row a network: means over the networks of a repeat.
+
+        networks: `by`, seed and columns of numbers or truths, of which a repeat has the mean or whether any is true. In
+        a study with repeats the column seed then holds the repeat.
+        """
+        if self.info.repeats == 1:
+            return networks
+        rows = networks.assign(seed=networks["seed"].map(self.repeat_of_seed))
+        kinds = {c: "any" if rows[c].dtype == bool else "mean" for c in rows if c not in (*by, "seed")}
+        return rows.groupby([*by, "seed"], sort=False, as_index=False).agg(kinds)[list(networks.columns)]
 
     @property
     def repeat_of_seed(self) -> pd.Series[int]:
@@ -128,7 +140,7 @@ def load(root: Path, out: Path | None = None) -> Results:
     layout = Layout(output_folder(root, out))
     with _uncollected():
         if not root.is_file():
-            return _results(scan(root), root, layout, NetworksInFolder(Layout(root)))
+            return _results(scan(root), root, layout, NetworksInFolder(Layout(root), caching=out is None))
         with opened(root) as pack:
             return _results(scan(pack.folder), root, layout, pack.networks)
 

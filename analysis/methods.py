@@ -15,11 +15,12 @@ from analysis.intervals import DRAWS as BOOTSTRAPS
 from analysis.load import Results
 from analysis.prose import design, incidents
 from analysis.published import words
-from analysis.study import Measure
+from analysis.study import Measure, StudyInfo
 from analysis.text import count, listed
 from analysis.verdicts import RULE
 
 SOFTWARE = "GLIFR studies"
+_SAME_RULE = "Verdicts are given by the same rule."
 _PACKAGES = ("torch", "optuna", "ray", "numpy", "scipy")
 
 
@@ -88,7 +89,8 @@ def _statistics(a: Assessment) -> Iterator[str]:
         yield f"Every interval and test is conditional on {on}."
     yield from _tests(a)
     if a.published is not None:
-        yield words.methods(a.published, rule_given=bool(a.planned or a.factorial.effects))
+        said = bool(a.planned or a.factorial.effects)
+        yield f"{words.methods(a.published)} {_SAME_RULE if said and info.evidence else _verdicts(info)}"
     if any(g.computed for g in a.groups):
         yield _clusters()
 
@@ -111,10 +113,14 @@ def _tests(a: Assessment) -> Iterator[str]:
         f"permutation test (all sign patterns up to {EXACT_UP_TO} pairs, else {DRAWS:,} random ones), Holm-adjusted "
         f"within {'each' if len(families) > 1 else 'the'} family; with n pairs no exact p can be smaller than "
         f"2^(1 − n). Equivalence was tested with two one-sided paired t tests at ±{near}, adjusted the same way. "
-        f"Verdicts: {RULE}."
+        f"{_verdicts(info)}"
     )
     if a.planned:
         yield "Beside the contrasts stand Welch's t test, Hedges' g and the probability of superiority."
+
+
+def _verdicts(info: StudyInfo) -> str:
+    return f"Verdicts: {RULE}." if info.evidence else "The profile is no evidence, so no verdict is given."
 
 
 def _clusters() -> str:

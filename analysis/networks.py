@@ -67,15 +67,17 @@ class Networks(Protocol):
 
 @dataclass(frozen=True)
 class NetworksInFolder:
-    """The networks of a results folder."""
+    """The networks of a results folder. caching: whether what clustering finds is kept there."""
 
     layout: Layout
+    caching: bool = True
 
     def read(self, network: KeptNetwork) -> NetworkSummary:
         return summarise(network, read_characteristics(self.layout, network.file))
 
     def clusters(self) -> ClusterCache:
-        return ClusterCache.in_folder(self.layout)
+        cache = ClusterCache.in_folder(self.layout)
+        return cache if self.caching else cache.unwritten()
 
 
 def summarise(network: KeptNetwork, found: Characteristics) -> NetworkSummary:

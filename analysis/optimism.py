@@ -36,10 +36,10 @@ class Optimism:
         return self.final - self.chosen
 
 
-def optimism(results: Results, condition: str) -> Optimism:
-    """The optimism of a condition's choice; a mean over its choices where it made several."""
-    finals = results.finals[results.finals["condition"] == condition]
-    finals = finals[finals["source"].notna()]
+def optimism(results: Results, condition: str, repeat: int) -> Optimism:
+    """The optimism of the choice of one of a condition's searches; a mean over its choices where it made several."""
+    finals = results.finals
+    finals = finals[(finals["condition"] == condition) & (finals["repeat"] == repeat) & finals["source"].notna()]
     if not len(finals):
         return Optimism(reason="no final network of a chosen configuration")
     found = [_of_choice(results, str(source), own) for source, own in finals.groupby("source", sort=False)]

@@ -49,7 +49,7 @@ def _search_words(info: StudyInfo) -> list[str]:
     search, confirm = info.section("search"), info.section("confirm")
     if not info.planned("search"):
         return ["Hyperparameters were fixed in the study file; nothing was searched."]
-    budgets = sorted({c.planned["search"] for c in info.conditions})
+    budgets = sorted({c.planned["search"] // info.repeats for c in info.conditions})
     budget = count(budgets[0], "trial") if len(budgets) == 1 else f"{budgets[0]} to {budgets[-1]} trials"
     seeds = how_many(search.get("seeds_per_trial"))
     each = f" of {count(seeds, 'seed')}" if seeds else ""
@@ -59,9 +59,10 @@ def _search_words(info: StudyInfo) -> list[str]:
     )
     pruned = info.section("search", "pruner").get("name") not in (None, "none")
     stopping = ", with early stopping within the condition" if pruned else ""
-    words = [f"Each condition searched its own settings in {budget}{each}{short}{sampler}{stopping}."]
+    often = f" {info.repeats} times, independently, each time" if info.repeats > 1 else ""
+    words = [f"Each condition searched its own settings{often} in {budget}{each}{short}{sampler}{stopping}."]
     if info.planned("confirm"):
-        top, fresh = info.conditions[0].planned["confirm"], how_many(confirm.get("seeds"))
+        top, fresh = info.conditions[0].planned["confirm"] // info.repeats, how_many(confirm.get("seeds"))
         on = f" on {count(fresh, 'further seed')}" if fresh else ""
         won = f"The best {top} were trained again{on}; the best mean won."
         words.append(won if top > 1 else f"The best was trained again{on}.")
@@ -69,8 +70,9 @@ def _search_words(info: StudyInfo) -> list[str]:
 
 
 def _final_words(info: StudyInfo) -> str:
-    n = max(c.planned["final"] for c in info.conditions)
+    n = max(c.planned["final"] for c in info.conditions) // info.repeats
     winner = "the winner" if info.planned("search") else "each condition"
+    winner = "each search's winner" if info.repeats > 1 else winner
     return f"For the result {winner} was trained on {count(n, 'seed')}, the same for every condition; " + (
         "the test data were read only after a network's last epoch."
         if info.task.held_out

@@ -63,6 +63,7 @@ def all_sheets(a: Assessment, cautions: list[Caution]) -> list[sheets.Sheet]:
     """Every table that the study's content allows, in the order of the report."""
     results, searched = a.results, a.results.info.planned("search") > 0
     found = [sheets.design_sheet(results), sheets.counts_sheet(results), sheets.conditions_sheet(a, cautions)]
+    found += [sheets.components_sheet(a)] if a.components else []
     found += [sheets.factorial_sheet(a, cautions)] if a.factorial.effects else []
     found += [sheets.contrasts_sheet(a, cautions), sheets.power_sheet(a)] if a.planned else []
     found += [sheets.pairs_sheet(a)] if a.pairs else []

@@ -57,8 +57,9 @@ def _judged(curve: _Curve, measure: Measure) -> tuple[float, float, str]:
     if reason := _nothing_to_lose(float(curve.values[0]), measure):
         return plain, math.nan, reason
     chance = cast("float", measure.chance)
-    kept = np.clip((curve.values - chance) / (curve.values[0] - chance), 0, 1)
-    return _area(curve.shares, kept) if measure.higher_is_better else plain, _half(curve.shares, kept), ""
+    kept = (curve.values - chance) / (curve.values[0] - chance)
+    area = _area(curve.shares, np.clip(kept, 0, 1)) if measure.higher_is_better else plain
+    return area, _half(curve.shares, kept), ""
 
 
 def _nothing_to_lose(intact: float, measure: Measure) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +13,9 @@ import pandas as pd
 from analysis.intervals import MeanInterval, MiddleInterval, binomial_error, iqm_interval, t_interval
 from analysis.load import Results
 from analysis.optimism import Optimism, optimism
-from analysis.study import StudyInfo
+from analysis.study import ConditionInfo, StudyInfo
 from glifr.conditions import HYPERPARAMETERS
+from glifr.records import search_name
 
 EDGE = 0.05  # of a range: a best value nearer to its end than this asks for a wider range
 
@@ -93,16 +94,17 @@ def test_error(info: StudyInfo, mean: float) -> float:
 
 @dataclass(frozen=True)
 class Tuning:
-    """The search of one condition.
+    """One search of one condition.
 
-    best: value of the best trial that ran to its end. chosen: hyperparameters of the final networks (of the best
-    trial while none is chosen; of the study file without search). settled: whether they are those of the final
-    networks. confirmed: mean scores on fresh tuning seeds, best first. final_score: mean score of the final networks.
-    optimism: how much the choice was flattered by its score. edges: hyperparameters whose chosen value lies within 5 %
-    of the lower or upper end of its range.
+    repeat: which of its independent searches. best: value of the best trial that ran to its end. chosen:
+    hyperparameters of the final networks (of the best trial while none is chosen; of the study file without
+    search). settled: whether they are those of the final networks. confirmed: mean scores on fresh tuning seeds,
+    best first. final_score: mean score of the final networks. optimism: how much the choice was flattered by its
+    score. edges: hyperparameters whose chosen value lies within 5 % of the lower or upper end of its range.
     """
 
     condition: str
+    repeat: int
     trials: int
     complete: int
     pruned: int
@@ -118,25 +120,47 @@ class Tuning:
     seconds: float
     edges: Mapping[str, str]
 
+    @property
+    def name(self) -> str:
+        """Hom, or Hom@1 for its second search."""
+        return search_name(self.condition, self.repeat)
+
+    @property
+    def ended(self) -> int:
+        """Trials that count for the budget."""
+        return self.complete + self.pruned + self.failed
+
 
 def tunings(results: Results) -> list[Tuning]:
-    """One `Tuning` a condition, in the study's order."""
-    return [_tuning(results, c.name, c.space, c.planned["search"]) for c in results.info.conditions]
+    """One `Tuning` a condition and repeat, in the study's order; also of a repeat that the study has no longer."""
+    repeats = range(max([results.info.repeats, *results.tables["trials"]["repeat"].dropna() + 1]))
+    return [_tuning(results, c, repeat) for c in results.info.conditions for repeat in repeats]
 
 
-def _tuning(results: Results, name: str, space: Mapping[str, Mapping[str, Any]], planned: int) -> Tuning:
-    trials, seeds = results.tables["trials"], results.tables["seeds"]
-    own = trials[trials["condition"] == name]
-    search, confirm = own[own["stage"] == "search"], own[own["stage"] == "confirm"]
-    final = seeds[(seeds["condition"] == name) & (seeds["stage"] == "final")]
+def by_condition(found: Iterable[Tuning]) -> dict[str, list[Tuning]]:
+    """The searches of each condition, in the order of their repeats."""
+    grouped: dict[str, list[Tuning]] = {}
+    for tuning in found:
+        grouped.setdefault(tuning.condition, []).append(tuning)
+    return grouped
+
+
+def _tuning(results: Results, condition: ConditionInfo, repeat: int) -> Tuning:
+    trials, seeds = (
+        table[(table["condition"] == condition.name) & (table["repeat"] == repeat)]
+        for table in (results.tables["trials"], results.tables["seeds"])
+    )
+    search, confirm = trials[trials["stage"] == "search"], trials[trials["stage"] == "confirm"]
+    final = seeds[seeds["stage"] == "final"]
     ended = search[search["status"] == "complete"].sort_values(["value", "number"])
     picked = search[search["chosen"]]
     row = picked if len(picked) else ended
     chosen = _hyperparameters(final if len(final) else row)
     diverged = search["diverged_seeds"].fillna(0) > 0
     return Tuning(
-        condition=name,
-        trials=planned,
+        condition=condition.name,
+        repeat=repeat,
+        trials=condition.planned["search"] // results.info.repeats if repeat < results.info.repeats else 0,
         complete=len(ended),
         pruned=int((search["status"] == "pruned").sum()),
         failed=int((search["status"] == "failed").sum()),
@@ -147,9 +171,9 @@ def _tuning(results: Results, name: str, space: Mapping[str, Mapping[str, Any]],
         chosen_value=float(row["value"].iloc[0]) if len(row) else math.nan,
         confirmed=tuple(sorted(float(v) for v in confirm["value"].dropna())),
         final_score=float(final["score"].mean()),
-        optimism=optimism(results, name),
-        seconds=float(own["seconds"].sum()),
-        edges=_edges(chosen, space),
+        optimism=optimism(results, condition.name, repeat),
+        seconds=float(trials["seconds"].sum()),
+        edges=_edges(chosen, condition.space),
     )
 
 

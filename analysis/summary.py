@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -11,7 +11,7 @@ from analysis import text
 from analysis.contrasts import Judged, judge
 from analysis.load import Results, load
 from analysis.study import Measure
-from analysis.summaries import performances, tunings
+from analysis.summaries import Tuning, by_condition, performances, tunings
 from glifr.records import pair
 
 
@@ -28,12 +28,11 @@ def summarise(results: Results) -> pd.DataFrame:
     """
     info, measure = results.info, results.info.measure
     others = [pair(name, info.reference) for name in info.names if name != info.reference]
-    judged = judge(results.final_values(), others, smallest_effect=info.smallest_effect, alpha=info.declaration.alpha)
+    judged = judge(results.unit_values(), others, smallest_effect=info.smallest_effect, alpha=info.declaration.alpha)
     differences = {j.contrast.of[0]: j for j in judged}
-    rows = []
-    for condition, reached, tuned in zip(info.conditions, performances(results), tunings(results), strict=True):
+    rows, searches = [], by_condition(tunings(results))
+    for condition, reached in zip(info.conditions, performances(results), strict=True):
         t = reached.interval
-        rate = tuned.chosen.get("learning_rate", math.nan)
         rows.append(
             {
                 "condition": condition.name,
@@ -44,10 +43,19 @@ def summarise(results: Results) -> pd.DataFrame:
                 f"minus {info.reference}": _difference(
                     differences.get(condition.name), condition.name == info.reference, measure
                 ),
-                "learning rate": text.significant(rate) + ("" if tuned.settled or math.isnan(rate) else " so far"),
+                "learning rate": _learning_rate(searches[condition.name]),
             }
         )
     return pd.DataFrame(rows).astype("string")
+
+
+def _learning_rate(searches: Sequence[Tuning]) -> str:
+    """What the search chose; of several searches the lowest and highest."""
+    rates = sorted(t.chosen["learning_rate"] for t in searches if "learning_rate" in t.chosen)
+    if not rates:
+        return text.NOTHING
+    so_far = "" if all(t.settled for t in searches) else " so far"
+    return " to ".join(dict.fromkeys(text.significant(rate) for rate in (rates[0], rates[-1]))) + so_far
 
 
 def _difference(found: Judged | None, is_reference: bool, measure: Measure) -> str:

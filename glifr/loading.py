@@ -6,6 +6,8 @@ study holds no validation data. The test set has no part in the choice.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +15,6 @@ from glifr import checkpoints
 from glifr.errors import InputError, Problem, nearest
 from glifr.network_files import unpack
 from glifr.networks import Network
-from glifr.reading import unit_number
 from glifr.records import Layout, RecordError, SeedOutcome, UnitId, UnitResult, read_sealed
 
 _WHERE = "a network.pt, a unit's folder (<results>/units/final/<condition>/<seed>), or a results folder with study.json"
@@ -61,7 +62,7 @@ def best_seed(results: str | Path, condition: str) -> int:
     layout = Layout(Path(results))
     if layout.root.is_file():
         _refuse_pack(layout.root)
-    ended = [_outcome(layout, UnitId("final", condition, seed)) for seed in _seeds(layout, condition)]
+    ended = [_outcome(layout, unit) for unit in _finals(layout, condition)]
     usable = [outcome for outcome in ended if not outcome.diverged]
     if not usable:
         diverged = ", ".join(str(outcome.seed) for outcome in ended)
@@ -84,7 +85,7 @@ def _choose(path: Path, condition: str | None, seed: int | None) -> _Stored:
     if Layout(path).study.is_file():
         layout = Layout(path)
         name = _condition(layout) if condition is None else condition
-        return _network_of(layout, UnitId("final", name, best_seed(path, name) if seed is None else seed))
+        return _network_of(layout, _final(layout, name, best_seed(path, name) if seed is None else seed))
     if condition is not None or seed is not None:
         rule = "condition and seed choose among the networks of a results folder"
         todo = "give the results folder, or the path alone"
@@ -102,11 +103,14 @@ def _choose(path: Path, condition: str | None, seed: int | None) -> _Stored:
 
 
 def _unit(folder: Path) -> UnitId:
-    stage, condition, number = folder.parts[-3:]
-    if stage != "final" or unit_number(number) is None:
+    try:
+        unit = Layout(folder.parents[3]).unit_at(folder)
+    except ValueError:
+        unit = None
+    if unit is None or unit.stage != "final":
         rule = "only final units keep their network"
-        raise InputError(Problem(rule, str(folder), f"{stage}/{condition}/{number}", "units/final/<condition>/<seed>"))
-    return UnitId("final", condition, int(number))
+        raise InputError(Problem(rule, str(folder), "/".join(folder.parts[-3:]), "units/final/<condition>/<seed>"))
+    return unit
 
 
 def _condition(layout: Layout) -> str:
@@ -120,20 +124,31 @@ def _condition(layout: Layout) -> str:
 
 def _conditions(layout: Layout) -> list[str]:
     """The conditions with a final result."""
-    return sorted({path.parts[-3] for path in layout.units.glob("final/*/*/result.json")})
+    return sorted({unit.condition for unit in _ended(layout)})
 
 
-def _seeds(layout: Layout, condition: str) -> list[int]:
-    """The final seeds of a condition that have ended, at least one."""
-    results = layout.units.glob("final/*/*/result.json")
-    named = (unit_number(path.parts[-2]) for path in results if path.parts[-3] == condition)
-    seeds = sorted(seed for seed in named if seed is not None)
-    if not seeds:
+def _ended(layout: Layout) -> Iterator[UnitId]:
+    """The final units with a result, of all repeats of the search."""
+    for path in layout.units.glob("final/*/*/result.json"):
+        with suppress(ValueError):  # a foreign folder
+            yield layout.unit_at(path.parent)
+
+
+def _final(layout: Layout, condition: str, seed: int) -> UnitId:
+    """The final unit of a seed, in whichever repeat it lies."""
+    found = (unit for unit in _ended(layout) if (unit.condition, unit.number) == (condition, seed))
+    return min(found, key=lambda unit: unit.repeat, default=UnitId("final", condition, seed))
+
+
+def _finals(layout: Layout, condition: str) -> list[UnitId]:
+    """The final units of a condition that have ended, at least one, in the order of their seeds."""
+    units = sorted((unit for unit in _ended(layout) if unit.condition == condition), key=lambda unit: unit.number)
+    if not units:
         known = _conditions(layout)
         rule = f"no final network of the condition {condition!r} here has ended"
         allowed = ", ".join(known) or "none yet: the study has no final results"
         raise InputError(Problem(rule, str(layout.root), condition, allowed, nearest(condition, known)))
-    return seeds
+    return units
 
 
 def _outcome(layout: Layout, unit: UnitId) -> SeedOutcome:
@@ -141,7 +156,7 @@ def _outcome(layout: Layout, unit: UnitId) -> SeedOutcome:
     try:
         return UnitResult.from_json(read_sealed(layout.result(unit))).seeds[0]
     except FileNotFoundError:
-        seeds = ", ".join(map(str, _seeds(layout, unit.condition)))
+        seeds = ", ".join(str(known.number) for known in _finals(layout, unit.condition))
         rule = f"{unit} has no result: it has not ended, or is not of this study"
         raise InputError(Problem(rule, str(layout.root), unit.number, f"the seeds {seeds}")) from None
     except (RecordError, KeyError, TypeError, ValueError, AttributeError, IndexError) as error:

@@ -56,11 +56,6 @@ def folders(parent: Path) -> list[Path]:
     return [path for path in listing(parent) if os.path.isdir(path)]
 
 
-def unit_number(name: str) -> int | None:
-    """The number that a folder's name is, in plain digits; None for any other name."""
-    return int(name) if name.isascii() and name.isdigit() and len(name) <= 19 else None
-
-
 def _patiently(read: Callable[[], _Found], path: Path) -> _Found:
     for wait in (*_WAITS, None):
         try:

@@ -1,4 +1,4 @@
-"""One condition on its way through search, confirm, final and silencing: which units are due, and what came of them.
+"""One search of a condition on its way through search, confirm, final and silencing: what is due, what came of it.
 
 The state is a projection of the ledger: built from it at the start, and each end of a job is read back from it.
 """
@@ -35,8 +35,9 @@ class RunOptions:
 
 
 class ConditionRun:
-    """The state machine of one condition. `error` is set when it cannot go on.
+    """The state machine of one condition and repeat. `error` is set when it cannot go on.
 
+    planned: units per stage.
     source: the condition from whose final networks this one's start, seed by seed; `advance` after each end there.
     """
 
@@ -48,9 +49,10 @@ class ConditionRun:
         options: RunOptions,
         may_publish: Callable[[], None],
         source: ConditionRun | None = None,
+        repeat: int = 0,
     ) -> None:
-        self.plan, self.name = plan, name
-        self.own = plan.conditions[name]
+        self.plan, self.name, self.repeat = plan, name, repeat
+        self.own, self.planned = plan.conditions[name], plan.planned_in_repeat(name)
         self._ledger, self._options, self._may_publish, self.source = ledger, options, may_publish, source
         self.states = UnitStates()
         self.results: dict[UnitId, UnitResult] = {}
@@ -74,7 +76,7 @@ class ConditionRun:
     def complete(self) -> bool:
         """Whether every final network, and its silencing, has its result."""
         stages: tuple[Stage, ...] = ("final", "silencing")
-        return self.error is None and all(self.count(s, State.COMPLETE) == self.own.planned[s] for s in stages)
+        return self.error is None and all(self.count(s, State.COMPLETE) == self.planned[s] for s in stages)
 
     @property
     def stage(self) -> Stage:
@@ -190,12 +192,12 @@ class ConditionRun:
 
     @property
     def _may_propose(self) -> bool:
-        return self._search is not None and self._search.proposed < self.own.planned["search"]
+        return self._search is not None and self._search.proposed < self.planned["search"]
 
     @property
     def _awaits_source(self) -> bool:
         """Whether there are final units that wait for the end of those whose networks they start from."""
-        return self.source is not None and self.count("final", *State) < self.own.planned["final"]
+        return self.source is not None and self.count("final", *State) < self.planned["final"]
 
     def advance(self) -> None:
         """Makes every unit due that can be: called at the start and after each end; doing it twice changes nothing."""
@@ -216,23 +218,23 @@ class ConditionRun:
 
     def _advance_confirm(self) -> None:
         ended = [u for u in self.results if u.stage == "search" and self.states[u] is State.COMPLETE]
-        best = sorted(ended, key=self._rank)[: self.own.planned["confirm"]]
+        best = sorted(ended, key=self._rank)[: self.planned["confirm"]]
         if not best:
             self.error = "no trial of the search ran to its end, so there is no configuration to confirm"
             return
-        seeds = self.plan.study.spec.confirm_seeds()
+        seeds = self.plan.study.spec.confirm_seeds(self.repeat)
         for unit in best:
             source = self._ledger.proposal(unit)
             assert source is not None
-            confirm = UnitId("confirm", self.name, unit.number)
+            confirm = replace(unit, stage="confirm")
             self._due(self._proposal(confirm, source.hyperparameters, seeds, str(unit)))
         confirmed = [u for u in self.states if u.stage == "confirm"]
         if all(self.states[u] is State.FAILED for u in confirmed):
             self.error = "no configuration could be confirmed: every confirm unit failed"
 
     def _advance_final(self, hyperparameters: Mapping[str, float], source: str | None) -> None:
-        seeds = self.plan.study.spec.final_seeds()
-        units = [UnitId("final", self.name, seed) for seed in seeds]
+        seeds = self.plan.study.spec.final_seeds(self.repeat)
+        units = [self._unit("final", seed) for seed in seeds]
         due = units if self.source is None else [unit for unit in units if self._can_start(unit, self.source)]
         self._due(*(self._proposal(unit, hyperparameters, (unit.number,), source) for unit in due))
 
@@ -246,14 +248,14 @@ class ConditionRun:
         return state is State.COMPLETE
 
     def _advance_silencing(self) -> None:
-        if not self.own.planned["silencing"]:
+        if not self.planned["silencing"]:
             return
         done = [u for u, state in self.states.items() if u.stage == "final" and state is State.COMPLETE]
         due = []
         for final in done:
             source = self._ledger.proposal(final)
             assert source is not None
-            unit = UnitId("silencing", self.name, final.number)
+            unit = replace(final, stage="silencing")
             wanted = self._proposal(unit, source.hyperparameters, source.seeds, str(final))
             due.append(replace(wanted, seeds_per_batch=source.seeds_per_batch))
         self._due(*due)
@@ -282,9 +284,13 @@ class ConditionRun:
     def _propose_search(self) -> Job:
         assert self._search is not None
         number, hyperparameters = self._search.ask()
-        unit = UnitId("search", self.name, number)
-        self._ledger.propose(self._proposal(unit, hyperparameters, self.plan.study.spec.search_seeds(), None))
+        unit = self._unit("search", number)
+        seeds = self.plan.study.spec.search_seeds(self.repeat)
+        self._ledger.propose(self._proposal(unit, hyperparameters, seeds, None))
         return _job([unit])
+
+    def _unit(self, stage: Stage, number: int) -> UnitId:
+        return UnitId(stage, self.name, number, self.repeat)
 
     def _proposal(
         self, unit: UnitId, hyperparameters: Mapping[str, float], seeds: tuple[int, ...], source: str | None
@@ -315,10 +321,11 @@ class ConditionRun:
         spec = self.plan.study.spec
         if spec.search is None:
             return None
-        search = ConditionSearch(self.name, self.own.space, spec.search.sampler, spec.search.pruner, spec.seed)
-        last = max((u.number for u in self._ledger.units("search", self.name)), default=-1)
-        for number in range(min(last + 1, self.own.planned["search"])):
-            search.replay([self._past(UnitId("search", self.name, number), search)])
+        rules = (spec.search.sampler, spec.search.pruner, spec.seed, self.repeat, self.plan.scheme)
+        search = ConditionSearch(self.name, self.own.space, *rules)
+        mine = (u.number for u in self._ledger.units("search", self.name) if u.repeat == self.repeat)
+        for number in range(min(max(mine, default=-1) + 1, self.planned["search"])):
+            search.replay([self._past(self._unit("search", number), search)])
         return search
 
     def _past(self, unit: UnitId, search: ConditionSearch) -> PastTrial:
@@ -339,7 +346,8 @@ class ConditionRun:
 
     def _draw_again(self, unit: UnitId, search: ConditionSearch) -> Proposal:
         """A proposal that was damaged: where the sampler still gives the same, what was done of it stands."""
-        proposal = self._proposal(unit, search.draw_again(), self.plan.study.spec.search_seeds(), None)
+        seeds = self.plan.study.spec.search_seeds(self.repeat)
+        proposal = self._proposal(unit, search.draw_again(), seeds, None)
         result = self._ledger.result(unit)
         if (result is None or result.identity != proposal.identity) and self._ledger.layout.unit(unit).exists():
             self._ledger.put_aside(unit)

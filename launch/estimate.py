@@ -121,14 +121,14 @@ def _stopped(plan: StudyPlan) -> float:
 
 
 def _wall_seconds(plan: StudyPlan, seconds: Mapping[str, Mapping[Stage, float]], slots: int) -> float:
-    """All the work over all the slots, but no less than the longest chain of stages: a condition's own, one after
-    another, after those of the condition that it starts from.
+    """All the work over all the slots, but no less than the longest chain of stages: a repeat's own, one after another,
+    after those of the condition that it starts from.
     """
     total = sum(sum(stages.values()) for stages in seconds.values())
     chains = {
-        name: sum(s * math.ceil(n / slots) / n for stage, s in stages.items() if (n := planned[stage]))
+        name: sum(s * math.ceil(of_repeat[stage] / slots) / n for stage, s in stages.items() if (n := planned[stage]))
         for name, stages in seconds.items()
-        for planned in [plan.conditions[name].planned]
+        for planned, of_repeat in [(plan.conditions[name].planned, plan.planned_in_repeat(name))]
     }
     longest = max(chains[name] + chains.get(own.start_from or "", 0.0) for name, own in plan.conditions.items())
     return _SESSION_SECONDS + max(total / slots, longest)

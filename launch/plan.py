@@ -13,10 +13,13 @@ from glifr.records import STAGES, Stage, digest
 from glifr.tasks import TaskDefinition, task_of
 from launch.spec import Dimension, Study
 
+SCHEME = 2  # how proposals are drawn (`search`); recorded in study.json
+SCHEME_BY_CONDITION = 1  # that of folders without one: by Optuna, seeded by (study seed, condition, k)
+
 
 @dataclass(frozen=True)
 class ConditionPlan:
-    """What one condition runs. delay_steps: None for the LSTM. planned: units per stage.
+    """What one condition runs. delay_steps: None for the LSTM. planned: units per stage, over all repeats.
 
     start_from: the condition whose trained network of the same seed a `learned` start draws from.
     """
@@ -46,12 +49,13 @@ class ConditionPlan:
 
 @dataclass(frozen=True)
 class StudyPlan:
-    """What a study runs. fingerprint: SHA-256 of the task's data."""
+    """What a study runs. fingerprint: SHA-256 of the task's data. scheme: how proposals are drawn."""
 
     study: Study
     task: TaskDefinition
     fingerprint: str
     conditions: Mapping[str, ConditionPlan]
+    scheme: int = SCHEME
 
     @property
     def reference(self) -> Condition:
@@ -60,6 +64,10 @@ class StudyPlan:
     def planned(self, stage: Stage) -> int:
         """Units of a stage over all conditions."""
         return sum(c.planned[stage] for c in self.conditions.values())
+
+    def planned_in_repeat(self, condition: str) -> dict[Stage, int]:
+        """Units per stage of one of the condition's independent searches and what follows it."""
+        return {stage: count // self.study.spec.repeats for stage, count in self.conditions[condition].planned.items()}
 
     def seeds_a_unit(self, stage: Stage) -> int:
         """How many seeds one unit of a stage trains."""
@@ -138,6 +146,7 @@ class StudyPlan:
             "name": spec.name,
             "profile": self.study.profile,
             "hash": self.study.hash,
+            "scheme": self.scheme,
             "evidence": spec.evidence,
             "reference": spec.reference,
             "order": list(self.conditions),
@@ -204,10 +213,10 @@ def make_plan(study: Study, fingerprint: str) -> StudyPlan:
 
 def _planned(study: Study) -> dict[Stage, int]:
     spec = study.spec
-    counts = {
+    in_repeat = {
         "search": spec.search.trials if spec.search else 0,
         "confirm": spec.confirm.top if spec.confirm else 0,
         "final": len(spec.final_seeds()),
         "silencing": len(spec.final_seeds()) if spec.silencing else 0,
     }
-    return {stage: counts[stage] for stage in STAGES}
+    return {stage: spec.repeats * in_repeat[stage] for stage in STAGES}

@@ -50,13 +50,12 @@ class TimeLeft:
             return None
         usual = sum(rates.values()) / len(rates)
         left = sum(
-            (count.planned - count.ended - snapshot.under_way[name][stage])
+            (count.planned - count.ended - count.out_of_reach - snapshot.under_way[name][stage])
             * self._plan.work(stage)
             * rates.get(name, usual)
             for name, stages in snapshot.counts.items()
-            if name not in snapshot.errors
             for stage, count in stages.items()
-            if count.planned > count.ended
+            if count.planned > count.ended + count.out_of_reach
         )
         return left / self._slots
 

@@ -1,4 +1,4 @@
-"""`python -m launch.search_mirror RESULTS`: every condition's search as Optuna studies in RESULTS/optuna.db.
+"""`python -m launch.search_mirror RESULTS`: every search of each condition as an Optuna study in RESULTS/optuna.db.
 
 Made anew from the ledger at each call, for `optuna-dashboard` or a notebook; the search itself never reads it.
 """
@@ -20,7 +20,7 @@ from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from glifr.errors import InputError
-from glifr.records import EpochRecord, Layout, StudyRecords, UnitRecords, scan
+from glifr.records import EpochRecord, Layout, StudyRecords, UnitRecords, scan, search_name
 from glifr.tasks import TASKS, TaskDefinition
 from glifr.training import score
 from launch.driven import is_driven
@@ -38,7 +38,9 @@ def mirror(records: StudyRecords) -> Path:
         storage = optuna.storages.RDBStorage(f"sqlite:///{aside}")
         for condition, space in records.study["spaces"].items():
             trials = [u for u in records.units if u.unit.stage == "search" and u.unit.condition == condition]
-            _write(storage, records, condition, space, trials)
+            for repeat in sorted({u.unit.repeat for u in trials} | {0}):
+                own = [u for u in trials if u.unit.repeat == repeat]
+                _write(storage, records, search_name(condition, repeat), space, own)
         storage.engine.dispose()
         aside.replace(path)
     finally:
@@ -49,26 +51,26 @@ def mirror(records: StudyRecords) -> Path:
 def _write(
     storage: optuna.storages.BaseStorage,
     records: StudyRecords,
-    condition: str,
+    name: str,
     space: Mapping[str, Mapping[str, Any]],
     units: Sequence[UnitRecords],
 ) -> None:
     body = records.study
     task = replace(TASKS[body["task"]["name"]], chance_loss=body["task"]["chance_loss"])
-    study = optuna.create_study(storage=storage, study_name=f"{body['name']} {condition}", direction="minimize")
+    study = optuna.create_study(storage=storage, study_name=f"{body['name']} {name}", direction="minimize")
     study.set_user_attr("study", body["name"])
     study.set_user_attr("profile", body["profile"])
     study.set_user_attr("hash", body["hash"])
     distributions = {name: FloatDistribution(d["low"], d["high"], log=d["log"]) for name, d in space.items()}
-    chosen = _chosen(records, condition)
+    chosen = _chosen(records, name)
     for unit in units:
         study.add_trial(_trial(records.layout, task, unit, distributions, str(unit.unit) in chosen))
 
 
-def _chosen(records: StudyRecords, condition: str) -> set[str]:
+def _chosen(records: StudyRecords, name: str) -> set[str]:
     """The trial whose configuration the final networks have: that of the confirm unit that they name."""
     confirmed = {str(u.unit): u.proposal.source for u in records.units if u.unit.stage == "confirm"}
-    finals = (u for u in records.units if u.unit.stage == "final" and u.unit.condition == condition)
+    finals = (u for u in records.units if u.unit.stage == "final" and u.unit.search_name == name)
     return {source for u in finals if (source := confirmed.get(str(u.proposal.source)))}
 
 

@@ -115,7 +115,7 @@ def decide(
     if wanted != "auto":
         return SeedBatches(wanted)
     finals = len(spec.final_seeds())
-    most_final = min(finals, math.ceil(finals * len(plan.conditions) / max(1, slots)))
+    most_final = min(finals, math.ceil(plan.planned("final") / max(1, slots)))
     most = {stage: most_final if stage == "final" else plan.seeds_a_unit(stage) for stage in STAGES}
     several = [stage for stage in STAGES if most[stage] > 1]
     worth = {

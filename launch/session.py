@@ -21,7 +21,7 @@ from launch.data import FromFiles
 from launch.ending import tell_end
 from launch.estimate import estimate
 from launch.executors import Cluster, RayExecutor, Resources
-from launch.folder import create, recorded_alike, refuse_foreign, write_study
+from launch.folder import create, recorded_alike, refuse_foreign, under_its_scheme, write_study
 from launch.ledger import Ledger
 from launch.lock import DriverLock
 from launch.plan import StudyPlan
@@ -61,7 +61,7 @@ def run_study(
         layout = create(root)
         stop.at_leave = lambda code: lock.release()
         with lock:
-            _look_back(console, plan, layout, lock, stale)
+            plan = _look_back(console, plan, layout, lock, stale)
             time_left, ledger = TimeLeft(plan, executor.slots), Ledger(root)
             batches = seed_batches(plan, executor, console, ledger.proposed, lambda text: ledger.event("warning", text))
             options = RunOptions(batches, spec.resources.retries, code_version())
@@ -118,17 +118,22 @@ def _resources(plan: StudyPlan) -> Resources:
     return Resources(given.cpus, given.gpus, given.max_concurrent, given.memory or 0.0)
 
 
-def _look_back(console: Console, plan: StudyPlan, layout: Layout, lock: DriverLock, stale: Choice | None) -> None:
-    """Deals with what stands in the folder: damaged records, another study, other code or data."""
+def _look_back(console: Console, plan: StudyPlan, layout: Layout, lock: DriverLock, stale: Choice | None) -> StudyPlan:
+    """Deals with what stands in the folder: damaged records, another study, other code or data.
+
+    Returns the plan under the folder's own scheme of proposals.
+    """
     ledger = Ledger(layout.root)
     if lock.took_over:
         ledger.event("warning", f"took the study over from {lock.took_over}")
     told = damaged_study(layout)
     refuse_foreign(layout)
     told += set_damaged_aside(ledger, list(plan.conditions))
+    plan = under_its_scheme(layout, plan)
     told += settle(ledger, plan, code_version(), stale)
     for sentence in told:
         console.print(f"Note: {sentence}", markup=False)
+    return plan
 
 
 def _report(console: Console, root: Path, mode: Mode) -> bool:

@@ -9,6 +9,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from glifr.records import Declaration
 from launch.alike import AlikePair, alike_words
 from launch.estimate import Estimate
 from launch.plan import ConditionPlan, StudyPlan
@@ -22,9 +23,9 @@ def plan_view(
     where: str,
     alike: Sequence[AlikePair] = (),
 ) -> Group:
-    """The plan as a table with its cost and what its number of seeds can show.
+    """The plan as a table with its cost and what its number of seeds, or repeats of the search, can show.
 
-    smallest_p: seeds -> the least p of the report's test. where: the resources, in words. alike: conditions that are
+    smallest_p: pairs -> the least p of the report's test. where: the resources, in words. alike: conditions that are
     numerically one network.
     """
     spec = plan.study.spec
@@ -68,13 +69,13 @@ def _delay(plan: StudyPlan, own: ConditionPlan) -> str:
 
 
 def _units(plan: StudyPlan, own: ConditionPlan) -> list[str]:
-    spec = plan.study.spec
-    planned = own.planned
+    spec, planned = plan.study.spec, plan.planned_in_repeat(own.name)
+    searches = f"{spec.repeats} x " if spec.repeats > 1 else ""
     return [
-        f"{planned['search']} x {len(spec.search_seeds())}" if planned["search"] else "-",
-        f"{planned['confirm']} x {len(spec.confirm_seeds())}" if planned["confirm"] else "-",
-        str(planned["final"]),
-        str(planned["silencing"]) if planned["silencing"] else "-",
+        f"{searches}{planned['search']} x {len(spec.search_seeds())}" if planned["search"] else "-",
+        f"{searches}{planned['confirm']} x {len(spec.confirm_seeds())}" if planned["confirm"] else "-",
+        f"{searches}{planned['final']}",
+        f"{searches}{planned['silencing']}" if planned["silencing"] else "-",
     ]
 
 
@@ -85,18 +86,20 @@ def _seeds(plan: StudyPlan) -> str:
         stages.insert(0, f"confirm {len(spec.confirm_seeds())}, fresh")
     if spec.search is not None:
         stages.insert(0, f"search {len(spec.search_seeds())} a trial of {spec.epochs('search')} epochs")
-    return f"seeds: {'; '.join(stages)}"
+    each = f" of each of the {spec.repeats} independent searches of a condition" if spec.repeats > 1 else ""
+    return f"seeds{each}: {'; '.join(stages)}"
 
 
 def _notes(plan: StudyPlan, measured: Estimate, smallest_p: Callable[[int], float], where: str) -> list[str]:
-    n, wall = len(plan.study.spec.final_seeds()), measured.seconds
+    spec, wall = plan.study.spec, measured.seconds
+    n, pairs = (spec.repeats, "repeats") if spec.repeats > 1 else (len(spec.final_seeds()), "seeds")
     slots = f"{measured.slots} trials at once on {where}"
     return [
         _seeds(plan),
         f"estimated time: {clock(wall.value)} with {slots} ({clock(wall.low)} to {clock(wall.high)}: the spread of the "
         "timings" + (", and early stopping)" if _stops_early(plan) else ")"),
         f"estimated disk: {_size(measured.bytes)} when done",
-        _reach(n, len(plan.conditions) - 1, smallest_p(n)),
+        _reach(f"{n} paired {pairs}", spec.declaration(), smallest_p(n)),
     ]
 
 
@@ -105,13 +108,15 @@ def _stops_early(plan: StudyPlan) -> bool:
     return search is not None and search.pruner.name != "none"
 
 
-def _reach(n: int, differences: int, p: float) -> str:
+def _reach(pairs: str, declared: Declaration, p: float) -> str:
+    """What the number of independent pairs can show at all, of the declared family of contrasts."""
     if math.isnan(p):
         return "no test is possible with one seed: its p has no smallest value"
-    text = f"smallest two-sided p that {n} paired seeds can reach in the sign-flip test: {p:.2g}"
-    if differences > 1:
-        text += f", adjusted for {differences} differences from the reference {min(1.0, differences * p):.2g}"
-    return text + (": below 0.05 is out of reach" if max(1, differences) * p >= 0.05 else "")
+    contrasts, alpha = len(declared.contrasts), declared.alpha
+    text = f"smallest two-sided p that {pairs} can reach in the sign-flip test: {p:.2g}"
+    if contrasts > 1:
+        text += f", adjusted for {contrasts} planned contrasts {min(1.0, contrasts * p):.2g}"
+    return text + (f": {alpha:g} is out of reach, so none of them can be tested" if contrasts * p > alpha else "")
 
 
 def _size(count: int) -> str:

@@ -25,6 +25,7 @@ _FREE = (
     "final",
     "reference",
     "resources",
+    "search.repeats",
     "search.trials",
     "tracking",
     "training.checkpoint_every",
@@ -51,6 +52,7 @@ def settle(ledger: Ledger, plan: StudyPlan, code: str, choice: Choice | None) ->
     """Refuses another study, deals with stale units as chosen; returns what was done, a sentence each."""
     standing = [s for name in plan.conditions for s in _standing(ledger, plan, name, code)]
     _refuse_other_study(ledger, plan, standing)
+    _refuse_other_shares(ledger, plan, standing)
     stale = [s for s in standing if s.stale]
     finished = [s for s in stale if s.finished]
     if finished and choice is None:
@@ -70,12 +72,18 @@ def settle(ledger: Ledger, plan: StudyPlan, code: str, choice: Choice | None) ->
 
 def fits(plan: StudyPlan, proposal: Proposal) -> bool:
     """Whether this study would give the proposal's hyperparameters this identity, on the data that it was made for."""
-    seeds = {"search": plan.study.spec.search_seeds(), "confirm": plan.study.spec.confirm_seeds()}
     unit, on_its_data = proposal.unit, replace(plan, fingerprint=proposal.data or plan.fingerprint)
-    wanted = on_its_data.identity(
-        unit.stage, unit.condition, proposal.hyperparameters, seeds.get(unit.stage, (unit.number,))
-    )
-    return proposal.identity == wanted
+    seeds = _seeds_in(plan, proposal)
+    return proposal.identity == on_its_data.identity(unit.stage, unit.condition, proposal.hyperparameters, seeds)
+
+
+def _seeds_in(plan: StudyPlan, proposal: Proposal) -> tuple[int, ...]:
+    """The seeds that the study would give a unit; of a repeat that it no longer has, those that the unit has."""
+    unit, spec = proposal.unit, plan.study.spec
+    if unit.repeat >= spec.repeats:
+        return proposal.seeds
+    tuned = {"search": spec.search_seeds(unit.repeat), "confirm": spec.confirm_seeds(unit.repeat)}
+    return tuned.get(unit.stage, (unit.number,))
 
 
 def _standing(ledger: Ledger, plan: StudyPlan, condition: str, code: str) -> Iterator[Standing]:
@@ -91,16 +99,18 @@ def _standing(ledger: Ledger, plan: StudyPlan, condition: str, code: str) -> Ite
 
 
 def _with_dependents(standing: list[Standing], stale: list[Standing]) -> list[Standing]:
-    """The stale units, those that start from their networks, and what came after these in each condition."""
+    """The stale units, those that start from their networks, and what came after these in each search."""
     sources = {str(s.unit) for s in stale}
     stale = stale + [s for s in standing if s.proposal.start_from in sources and s not in stale]
     first: dict[str, int] = {}
     for one in stale:
         stage = STAGES.index(one.unit.stage)
-        first[one.unit.condition] = min(stage, first.get(one.unit.condition, stage))
+        first[one.unit.search_name] = min(stage, first.get(one.unit.search_name, stage))
     names = {s.unit for s in stale}
     return [
-        s for s in standing if s.unit in names or STAGES.index(s.unit.stage) > first.get(s.unit.condition, len(STAGES))
+        s
+        for s in standing
+        if s.unit in names or STAGES.index(s.unit.stage) > first.get(s.unit.search_name, len(STAGES))
     ]
 
 
@@ -139,6 +149,25 @@ def _refuse_other_study(ledger: Ledger, plan: StudyPlan, standing: list[Standing
         ),
         *shown[:_DIFFERENCES_SHOWN],
     )
+
+
+def _refuse_other_shares(ledger: Ledger, plan: StudyPlan, standing: list[Standing]) -> None:
+    """Final networks may become more or fewer, but no seed may go from one repeat of the search to another."""
+    spec = plan.study.spec
+    owner = {seed: repeat for repeat in range(spec.repeats) for seed in spec.final_seeds(repeat)}
+    moved = [
+        s for s in standing if s.unit.stage == "final" and owner.get(s.unit.number, s.unit.repeat) != s.unit.repeat
+    ]
+    if moved:
+        raise InputError(
+            Problem(
+                "final seeds would go from one repeat of the search to another, and these networks are trained",
+                str(ledger.layout.proposal(moved[0].unit)),
+                _names(moved),
+                "each seed with the repeat that it was trained in",
+                "add seeds to final.seeds in whole shares at its end, or give the study another name",
+            )
+        )
 
 
 def _differences(ledger: Ledger, plan: StudyPlan) -> list[Problem]:

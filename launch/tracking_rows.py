@@ -30,7 +30,8 @@ class Histogram:
 
 def run_id(study_hash: str, unit: UnitId, token: str) -> str:
     """One id an attempt: two offline segments under one id would overwrite each other when they are uploaded."""
-    return f"{study_hash[:8]}-{unit.stage}-{unit.condition}-{unit.number}-{token.rsplit('-', 1)[-1]}"
+    name = unit.search_name.replace("@", "-r")
+    return f"{study_hash[:8]}-{unit.stage}-{name}-{unit.number}-{token.rsplit('-', 1)[-1]}"
 
 
 def config(spec: StudySpec, study_hash: str, proposal: Proposal) -> dict[str, Any]:
@@ -39,6 +40,7 @@ def config(spec: StudySpec, study_hash: str, proposal: Proposal) -> dict[str, An
     return {
         "condition": unit.condition,
         "stage": unit.stage,
+        "repeat": unit.repeat,
         "number": unit.number,
         "unit": str(unit),
         "architecture": condition.architecture,

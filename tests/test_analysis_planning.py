@@ -91,3 +91,21 @@ def test_where_the_search_is_repeated_repeats_are_counted(tmp_path: Path, repeat
     assert int(asked.group(2)) == int(asked.group(1)) * 20 // repeats
     assert ("known from 4 pairs" in advice.text) == (repeats == 4)
     assert "repeats" in advice.text
+
+
+def test_a_contrast_that_no_number_decides_hides_no_other(tmp_path: Path) -> None:
+    study = TWO.with_(conditions=("RNN", "Hom", "LHetA"), seeds=12, levels={n: 0.94 for n in ("RNN", "Hom", "LHetA")})
+    results = load(write_study(tmp_path / "s", study))
+    seeds = results.tables["seeds"]
+    apart = seeds["test_accuracy"] + (seeds["seed"] % 2 - 0.5) * 0.2
+    wild = seeds["test_accuracy"].where(seeds["condition"] != "RNN", apart)
+    tables = {**results.tables, "seeds": seeds.assign(test_accuracy=wild)}
+    declared = replace(
+        results.info.declaration, smallest_effect=0.001, contrasts=results.info.declaration.contrasts[:2]
+    )
+    a = assess(replace(results, tables=tables, info=replace(results.info, declaration=declared)))
+    assert [r.needed.seen is None for r in a.reaches if r.needed] == [True, False]
+    advice = more_seeds(a)
+    assert "Inconclusive for want of seeds: Hom − LHetA. With" in advice.text
+    assert "RNN − LHetA: more than 10,000 seeds" in advice.text
+    assert re.search(r"final\.seeds=\d+$", advice.command)

@@ -69,7 +69,7 @@ def test_everything_promised_is_made(whole: Path, made: analysis.ReportPaths) ->
     assert sorted(made.figures) == sorted(
         f"figures/{n}.{k}" for n in FIGURES if n not in NOT_OF_THREE for k in ("svg", "png", "csv")
     )
-    assert len(made.tables) == 2 * (5 + 11) + 1
+    assert len(made.tables) == 2 * (5 + 12) + 1
     assert "latex/contrasts.tex" in made.latex
     assert "latex/methods.tex" in made.latex
     assert all((whole / p).stat().st_size > 0 for p in (*made.tables, *made.figures, *made.latex))
@@ -174,7 +174,7 @@ EMPTY = {
     "search only": (TWO.with_(done=("search",)), "No final network has finished yet.", "Run the study's command"),
     "no reference": (TWO.with_(missing=frozenset({("LHetA", 1), ("LHetA", 2)})), "No seed has a finished network of",
                      "Run the study's command again"),
-    "one seed": (TWO.with_(seeds=1), "One network a condition", "Give 'final.seeds' in the study file more seeds"),
+    "one seed": (TWO.with_(seeds=1), "One network per condition", "Give 'final.seeds' in the study file more seeds"),
     "one condition": (TWO.with_(conditions=("LHetA",)), "The study has one condition.", "Add a second condition"),
     "no silencing": (TWO.with_(silencing=False), "The study has no silencing stage.", "Add a 'silencing' section"),
     "no characteristics": (TWO, "No final network has its characteristics on file.", "networks trained from now on"),

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from analysis.comparisons import holm, sign_flip_p, smallest_p
+from analysis.comparisons import holm, sign_flip_p, sign_flip_ps, smallest_p
 from analysis.contrasts import all_pairs, judge
 from analysis.effects import equivalence_p, hedges_g, obstacle, sd_ratio, welch_p
 from analysis.factorial import factorial
@@ -66,6 +66,17 @@ def test_sign_flip_above_sixteen_pairs_is_near_the_exact_value() -> None:
     patterns = ((np.arange(2**18)[:, None] >> np.arange(18)) & 1) * 2.0 - 1.0
     exact = float((np.abs(patterns @ d) >= abs(d.sum()) - 1e-9).mean())
     assert sign_flip_p(d) == pytest.approx(exact, abs=4 * math.sqrt(exact / 20_000))
+
+
+@pytest.mark.parametrize("n", [2, 5, 10, 16, 17, 20])
+def test_sign_flips_of_many_samples_are_those_of_each(n: int) -> None:
+    rows = np.random.default_rng(n).normal(0.3, 1, (30, n))
+    rows[:6] = np.round(rows[:6])  # ties
+    rows[6], rows[7, 0], rows[8] = 3.0, math.nan, rows[9][::-1]
+    p = sign_flip_ps(rows)
+    assert np.array_equal(p, [sign_flip_p(row) for row in rows], equal_nan=True)
+    assert p[8] == p[9]
+    assert math.isnan(p[7])
 
 
 @pytest.mark.parametrize("n", [3, 5, 9, 16])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from io import BytesIO
 from pathlib import Path
 
@@ -12,8 +13,14 @@ from records_factory import Synthetic, study_body, write_study
 
 from analysis import load
 from analysis.columns import DERIVED, DTYPES, TABLES, column_dictionary
+from analysis.fairness import seeds_of_two_repeats, shared_seeds, unequal_budgets
+from analysis.figures.drawing import Drawing
+from analysis.figures.search import search_results
+from analysis.figures.tuning import best_so_far, parallel_coordinates, search_slices
 from analysis.summaries import performances, position, tunings
+from analysis.summary import summarise
 from analysis.tables import write_tables
+from analysis.text import significant
 from glifr.records import InputError, Layout, UnitId, read_sealed, seal
 
 SMALL = Synthetic(conditions=("RNN", "Hom", "LHetA"), seeds=3, trials=6, epochs=3, masks=2)
@@ -83,6 +90,53 @@ def test_each_repeat_of_a_search_is_told_apart(tmp_path: Path) -> None:
     assert results.count("complete", "final", "Hom") == results.count("planned", "final", "Hom") == 6
     assert results.count("planned", "search", "Hom") == 18
     assert not any("plans" in problem for problem in results.problems)
+
+
+def test_each_search_of_a_condition_has_a_row_of_its_own(tmp_path: Path) -> None:
+    results = load(write_study(tmp_path / "study", SMALL.with_(seeds=6, repeats=3)))
+    found = tunings(results)
+    assert [t.name for t in found] == [f"{c}{r}" for c in ("RNN", "Hom", "LHetA") for r in ("", "@1", "@2")]
+    seeds, trials = results.tables["seeds"], results.tables["trials"]
+    for t in found:
+        own = seeds[(seeds["stage"] == "final") & (seeds["condition"] == t.condition) & (seeds["repeat"] == t.repeat)]
+        assert t.trials == t.ended == 6
+        assert t.chosen["learning_rate"] == own["learning_rate"].iloc[0]
+        assert t.final_score == pytest.approx(own["score"].mean())
+        won = trials[trials["chosen"] & (trials["condition"] == t.condition) & (trials["repeat"] == t.repeat)]
+        assert t.chosen_value == won[won["stage"] == "search"]["value"].iloc[0]
+    assert len({t.chosen["learning_rate"] for t in found}) == 9
+    rates = [t.chosen["learning_rate"] for t in found[3:6]]
+    shown = summarise(results).set_index("condition").loc["Hom", "learning rate"]
+    assert shown == f"{significant(min(rates))} to {significant(max(rates))}"
+
+
+def test_repeats_have_equal_budgets_and_seeds_of_their_own(tmp_path: Path) -> None:
+    root = write_study(tmp_path / "study", SMALL.with_(seeds=6, repeats=3, pruned_share=0.0, failed_share=0.0))
+    fair = load(root)
+    assert unequal_budgets(fair, tunings(fair)) == seeds_of_two_repeats(fair) == shared_seeds(fair) == []
+    layout = Layout(root)
+    shutil.rmtree(layout.unit(UnitId("search", "Hom", 0, 1)))
+    path = layout.proposal(UnitId("search", "Hom", 1, 2))
+    path.write_bytes(seal({**read_sealed(path), "seeds": [100_001, 1]}))
+    unfair = load(root)
+    (budget,) = unequal_budgets(unfair, tunings(unfair))
+    assert budget == "trials that ended: 6 for RNN, Hom, Hom@2 and LHetA, 5 for Hom@1"
+    assert seeds_of_two_repeats(unfair) == [1, 100_001]
+    assert shared_seeds(unfair) == [1]  # of a final network of another repeat
+
+
+def test_figures_of_the_search_draw_every_repeat(tmp_path: Path) -> None:
+    results = load(write_study(tmp_path / "study", SMALL.with_(seeds=6, repeats=3)))
+    for draw in (best_so_far, search_slices, parallel_coordinates, search_results):
+        drawn = draw(results)
+        assert isinstance(drawn, Drawing)
+        assert sorted(drawn.data["repeat"].unique()) == [0, 1, 2]
+    drawn = best_so_far(results)
+    assert isinstance(drawn, Drawing)
+    lines = drawn.data.groupby(["condition", "repeat"])["best"]
+    assert lines.ngroups == 9
+    assert (lines.diff().dropna() <= 0).all()
+    assert "3 independent searches" in drawn.caption
 
 
 def test_counts_add_up_to_the_plan(mixed: Path) -> None:

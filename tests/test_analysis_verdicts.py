@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
+from html import unescape
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from published_study import SEVERAL, repeated, with_values
+from records_factory import Synthetic, write_study
 
-from analysis import judge, pair
+from analysis import Results, assess, figures, judge, lights, load, make_report, pair
+from analysis.cautions import cautions
+from analysis.compare import compare, comparison_sheet
 from analysis.comparisons import smallest_p
 from analysis.contrasts import all_pairs
 from analysis.factorial import factorial
@@ -139,7 +146,7 @@ def random_study(seed: int, n: int, size: float) -> pd.DataFrame:
     return wide.where(rng.random(wide.shape) > 0.05 * (rng.random() < 0.3), 0.1).where(wide.notna())
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(SEEDS, COUNTS, SIZES, st.booleans())
 def test_no_verdict_of_contrasts_and_factorial_contradicts_its_numbers(
     seed: int, n: int, size: float, higher: bool
@@ -152,3 +159,77 @@ def test_no_verdict_of_contrasts_and_factorial_contradicts_its_numbers(
         t = j.interval
         assert not list(contradictions(j.verdict, t.low, t.high, MARGIN, j.p_holm, higher)), j
     assert not {e.verdict.word for e in factorial(wide, **kind).effects if not e.single} & {"better", "worse"}
+
+
+@pytest.fixture(scope="module")
+def line(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    return repeated(tmp_path_factory.mktemp("line") / "s")
+
+
+def moved(line: Results, seed: int, size: float) -> Results:
+    """The study of the published runs with every condition shifted, spread anew, or made constant."""
+    rng = np.random.default_rng(seed)
+    finals = line.tables["seeds"][["condition", "seed", "test_accuracy", "test_loss"]].copy()
+    for name in SEVERAL:
+        own = finals["condition"] == name
+        values = finals.loc[own, "test_accuracy"]
+        spread = rng.choice([0.0, 0.3, 1.0, 3.0])
+        finals.loc[own, "test_accuracy"] = (
+            values.mean() + spread * (values - values.mean()) + rng.normal(0, 0.004 * size)
+        )
+    return with_values(line, finals)
+
+
+@settings(max_examples=12, deadline=None)
+@given(SEEDS, SIZES)
+def test_no_verdict_beside_the_published_or_another_study_contradicts_its_numbers(
+    line: Results, seed: int, size: float
+) -> None:
+    this, other = moved(line, seed, size), moved(line, seed + 1, 0.3)
+    found = assess(this)
+    assert found.published is not None
+    rows = [(r.verdict, r.low, r.high, r.margin, r.p_holm) for r in found.published.rows]
+    margin = this.info.smallest_effect
+    rows += [(r.verdict, r.low, r.high, margin, r.p_holm) for r in compare(this, other).rows]
+    for v, low, high, near, p in rows:
+        assert not list(contradictions(v, low, high, near, p, True)), (v, low, high, near, p)
+        assert (v.word == "not testable") == math.isnan(p), "Welch's test has no smallest p"
+    # nor does the light
+    words = [j.verdict for j in found.planned] + [e.verdict for e in found.factorial.effects]
+    powered = next(light for light in lights.lights(found, cautions(found)) if light.name == "Powered")
+    if powered.state == "no":
+        assert not any(v.decided for v in words)
+    if all(v.decided for v in words):
+        assert powered.state == "yes"
+
+
+NO_EVIDENCE = Synthetic(
+    conditions=(*CELLS[:4], "RNN"), seeds=12, trials=2, confirm=1, epochs=2, masks=2, evidence=False, task="line_mnist",
+    levels={"RNN": 0.99, "Hom": 0.8},
+)  # fmt: skip
+VERDICTS = r"\b(worse|inconclusive|not testable|real but small|not after correction|left open)\b"
+
+
+def test_where_a_profile_is_no_evidence_no_verdict_and_no_colour_is_printed(tmp_path: Path) -> None:
+    """'Better' and 'equivalent' stand in explanations too ('higher is better'): not as verdicts, see the classes."""
+    root = write_study(tmp_path / "s", NO_EVIDENCE)
+    made = make_report(root)
+    html = made.report.read_text(encoding="utf-8")
+    assert 'class="verdict' not in html
+    body = re.sub(r"<(style|svg).*?</\1>", "", html, flags=re.DOTALL)
+    assert not re.search(VERDICTS, unescape(re.sub(r"<[^>]*>", " ", body)))
+    for path in (*made.latex, *made.figures, *made.tables):
+        if path.endswith((".tex", ".csv")) and not path.endswith("columns.csv"):
+            text = (root / path).read_text(encoding="utf-8")
+            assert not re.search(VERDICTS, text), path
+            assert not re.search(r"(^|[,&] *)(better|equivalent|present)( *[,&]|$)", text, re.MULTILINE), path
+    found = assess(load(root))
+    with figures.house_style():
+        matrix = figures.FIGURES["pair_matrix"](found)
+    assert isinstance(matrix, figures.Drawing)
+    (image,) = matrix.figure.axes[0].get_images()
+    assert len({tuple(c) for c in image.cmap(np.linspace(0, 1, 9))}) == 1
+    assert not any(set(t.get_text()) & {"*", "="} for t in matrix.figure.axes[0].texts)
+    compared = comparison_sheet(compare(load(root), load(root)))
+    assert not any(cell.verdict for row in compared.rows for cell in row)
+    assert "Verdict" not in compared.caption

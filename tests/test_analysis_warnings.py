@@ -156,6 +156,7 @@ FIRES: dict[str, tuple[Change, str, str]] = {
     "few-seeds": (_finals(_value("RNN", slice(8), status="failed")), "table-conditions", "RNN"),
     "nested-replicates": (_doubled, "table-conditions", "RNN"),
     "diverged": (_finals(_value("RNN", slice(1), diverged=True, test_accuracy=0.1)), "table-conditions", "RNN"),
+    "skewed": (_finals(_value("RNN", slice(1), test_accuracy=0.1)), "table-conditions", "RNN"),
     "verdict-hangs-on-diverged": (
         _finals(_value("RNN", slice(6), diverged=True, test_accuracy=0.1)), "table-contrasts", "RNN − LHetA"),
     "zero-variance": (_finals(_value("RNN", slice(None), test_accuracy=0.9)), "table-conditions", "RNN"),

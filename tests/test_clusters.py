@@ -13,7 +13,6 @@ from scipy.stats import kstest, spearmanr
 from sklearn.metrics import calinski_harabasz_score
 
 from analysis.cluster_cache import ClusterCache
-from analysis.cluster_simulation import continuum, planted
 from analysis.clusters import (
     CLUSTERS,
     CONTINUUM,
@@ -29,6 +28,7 @@ from analysis.clusters import (
 )
 from analysis.groups import groups
 from analysis.neurons import ClusteredNetwork
+from analysis.simulation.clusters import continuum, planted
 from glifr.records import Layout
 
 Array = NDArray[np.float64]

@@ -122,8 +122,8 @@ def test_the_disk_estimate_is_of_the_size_of_what_is_left(tmp_path: Path) -> Non
     assert left / 1.5 < measured.bytes < left * 1.5
 
 
-def shown(folder: Path, seeds: int, conditions: int = 3) -> str:
-    plan = small_plan(folder, f"final.seeds={seeds}")
+def shown(folder: Path, seeds: int, *overrides: str) -> str:
+    plan = small_plan(folder, f"final.seeds={seeds}", *overrides)
     measured = Estimate(
         4, {name: [TIMING] for name in plan.conditions}, dict.fromkeys(plan.conditions, 60.0), SPAN, 23_000_000
     )
@@ -147,11 +147,21 @@ def test_the_plan_says_time_and_disk_with_their_range(tmp_path: Path) -> None:
     [
         (1, "no test is possible with one seed"),
         (5, "out of reach"),
-        (10, "0.002, adjusted for 2 differences from the reference 0.0039"),
+        (10, "10 paired seeds can reach in the sign-flip test: 0.002, adjusted for 3 planned contrasts 0.0059"),
         (20, "5e-05"),  # more than 16 seeds are sampled, not enumerated
     ],
 )
 def test_the_plan_says_what_the_seeds_can_show(tmp_path: Path, seeds: int, words: str) -> None:
     assert words in shown(tmp_path, seeds)
-    assert ("out of reach" in shown(tmp_path, seeds)) == (2 * smallest_p(seeds) >= 0.05)
+    assert ("out of reach" in shown(tmp_path, seeds)) == (3 * smallest_p(seeds) > 0.05)
     assert math.isnan(smallest_p(1))
+
+
+@pytest.mark.parametrize("repeats", [5, 10])
+def test_where_the_search_is_repeated_the_repeats_are_what_is_compared(tmp_path: Path, repeats: int) -> None:
+    """However many seeds: 20 alone could show a difference, 5 repeats of 4 cannot."""
+    text = shown(tmp_path, 20, f"search.repeats={repeats}")
+    assert f"{repeats} paired repeats can reach in the sign-flip test: {smallest_p(repeats):.2g}" in text
+    assert ("out of reach" in text) == (repeats == 5)
+    assert f"{repeats} x 3 x 2" in text  # trials, seeds a trial
+    assert f"seeds of each of the {repeats} independent searches" in text

@@ -148,6 +148,24 @@ def test_listed_seeds_are_used_as_they_are(tmp_path: Path) -> None:
     assert spec.final_seeds() == (9, 4, 2_147_483_647)
 
 
+def test_repeats_share_the_final_seeds_and_have_tuning_seeds_of_their_own(tmp_path: Path) -> None:
+    spec = load(tmp_path, overrides=["search.repeats=5"]).spec
+    assert [spec.final_seeds(r) for r in range(5)] == [(1,), (1001,), (2001,), (3001,), (4001,)]
+    assert spec.search_seeds(4) == (104_001, 104_002)
+    assert spec.confirm_seeds(1) == (201_001, 201_002, 201_003)
+    listed = load(tmp_path, overrides=["search.repeats=2", "final.seeds=[9,4,7,8]", "confirm.seeds=[1,2]"]).spec
+    assert [listed.final_seeds(r) for r in (0, 1)] == [(9, 4), (7, 8)]
+    assert [listed.confirm_seeds(r) for r in (0, 1)] == [(1,), (2,)]
+
+
+@pytest.mark.parametrize("more", [["search.repeats=10", "final.seeds=10"], ["search.repeats=5", "final.seeds=15"]])
+def test_more_repeats_or_seeds_leave_the_seeds_of_the_others_alone(tmp_path: Path, more: list[str]) -> None:
+    before, after = (load(tmp_path, overrides=own).spec for own in (["search.repeats=5"], more))
+    for repeat in range(5):
+        assert after.search_seeds(repeat) == before.search_seeds(repeat)
+        assert after.final_seeds(repeat)[:1] == before.final_seeds(repeat)
+
+
 @pytest.mark.parametrize(
     ("overrides", "expected"),
     [
@@ -219,7 +237,7 @@ def test_shipped_study(profile: str | None) -> None:
     assert {name: spec.delay_steps(name) for name in ("RNN", "LSTM", "RHetA")} == {"RNN": 1, "LSTM": None, "RHetA": 20}
     for name, condition in CONDITIONS.items():
         assert tuple(spec.space_for(name)) == condition.hyperparameters
-    assert spec.reproducible is (profile == "quick")
+    assert spec.reproducible is (profile is not None)
     assert spec.evidence is (profile != "quick")
     assert spec.silencing is not None
     assert spec.silencing.fractions == (0, 0.2, 0.4, 0.6, 0.8, 1)
@@ -230,8 +248,23 @@ def test_shipped_full_study_is_the_one_described() -> None:
     assert spec.search is not None
     assert spec.confirm is not None
     assert (spec.task.source, spec.training.epochs, spec.training.batch_size) == ("mnist", 30, 256)
-    assert (spec.search.trials, len(spec.search_seeds()), spec.confirm.top) == (40, 2, 3)
-    assert (len(spec.confirm_seeds()), len(spec.final_seeds())) == (3, 20)
+    assert (spec.repeats, spec.search.trials, len(spec.search_seeds()), spec.confirm.top) == (10, 8, 1, 1)
+    assert (len(spec.confirm_seeds()), len(spec.final_seeds())) == (1, 2)
+
+
+@pytest.mark.parametrize(("profile", "epochs"), [(None, 1_700), ("medium", 320)])
+def test_a_shipped_study_that_repeats_its_search_can_be_tested_and_costs_what_it_says(
+    profile: str | None, epochs: int
+) -> None:
+    spec = load_study(SHIPPED, profile=profile).spec
+    assert spec.search is not None
+    assert spec.confirm is not None
+    declared = spec.declaration()
+    assert len(declared.contrasts) * 2 ** (1 - spec.repeats) <= declared.alpha
+    search = spec.search.trials * spec.epochs("search") * len(spec.search_seeds())
+    tuned = search + spec.confirm.top * spec.epochs("confirm") * len(spec.confirm_seeds())
+    assert spec.repeats * (tuned + spec.epochs("final") * len(spec.final_seeds())) == epochs
+    assert f"{epochs:,}" in SHIPPED.read_text()
 
 
 def test_reading_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -180,6 +180,14 @@ BAD = {
         "final: {seeds: [4, 9, 4]}",
         ["seeds given twice: 4", "final.seeds (line 22)", "give each seed once"],
     ),
+    "no repeat": ("trials: 4", "trials: 4\n  repeats: 0", ["search.repeats (line 12)", "a whole number from 1 to 99"]),
+    "too many repeats": ("trials: 4", "trials: 4\n  repeats: 100", ["search.repeats (line 12)", "1 to 99"]),
+    "half a repeat": ("trials: 4", "trials: 4\n  repeats: 2.5", ["must be a whole number", "search.repeats (line 12)"]),
+    "final seeds that repeats cannot share": (
+        "trials: 4",
+        "trials: 4\n  repeats: 2",
+        ["5 seeds cannot be shared equally by the 2 independent searches", "final.seeds (line 23)", "give 6"],
+    ),
     "seed out of range": ("final: {seeds: 5}", "final: {seeds: [2147483648]}", ["seeds out of range: 2147483648"]),
     "final seed used in tuning": (
         "final: {seeds: 5}",
@@ -458,6 +466,33 @@ def test_no_junk_brings_the_reader_down(tmp_path: Path, place: str, below: str |
         if incomplete:
             pytest.fail(f"a problem without rule or place: {incomplete}")
     assert "Input should" not in told
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (
+            ["search.seeds_per_trial=[3,4,6]"],
+            ["3 seeds cannot be shared equally by the 5", "search.seeds_per_trial", "[3, 4, 6]", "a multiple of 5"],
+        ),
+        (["confirm.seeds=[3,4]"], ["2 seeds cannot be shared equally by the 5", "confirm.seeds", "give 5"]),
+        (["final.seeds=12"], ["12 seeds cannot be shared equally by the 5", "final.seeds", "give 15"]),
+        (
+            ["search.seeds_per_trial=1001"],
+            ["too many seeds for each of several", "search.seeds_per_trial", "at most 1000 for each of the 5"],
+        ),
+        (["final.seeds=5005"], ["too many seeds for each of several", "final.seeds", "at most 1000"]),
+    ],
+)
+def test_seeds_that_repeats_cannot_share(tmp_path: Path, overrides: list[str], words: list[str]) -> None:
+    message = refusal(write_study(tmp_path), overrides=["search.repeats=5", *overrides])
+    for word in words:
+        assert word in message
+
+
+def test_without_a_search_there_is_nothing_to_repeat(tmp_path: Path) -> None:
+    message = refusal(write_study(tmp_path), overrides=["search=null", "confirm=null", "search.repeats=2"])
+    assert "search.trials" in message  # a section that names repeats is a search, and lacks the rest
 
 
 def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def silencing_curves(results: Results) -> Drawing | Empty:
         return Empty(name, title, "The study has no silencing stage.", todo)
     if not rows[measure.column].notna().any():
         return Empty(name, title, *nothing_from(results, "silencing" if len(results.finals) else "final"))
-    networks = per_network(rows, measure.column)
+    networks = results.per_unit(per_network(rows, measure.column), ("condition", "fraction"))
     data = _curves(networks, "fraction", band="interval")
     shown = data.assign(**{c: data[c] * measure.scale for c in ("mean", "low", "high")})
     figure, axes = panels(info.conditions, info.reference)
@@ -99,12 +99,12 @@ def silencing_curves(results: Results) -> Drawing | Empty:
     figure.supylabel(measure.axis, color=MUTED, fontsize=9)
     sizes, masks = data.groupby("condition")["n"].max().tolist(), int(rows["mask"].max()) + 1
     interval = "simultaneous 95 % t band (Bonferroni over the shares)"
-    band = interval if min(sizes) >= SHOWN_FROM else f"range ({interval}, from {SHOWN_FROM} networks on)"
+    band = interval if min(sizes) >= SHOWN_FROM else f"range ({interval}, from {SHOWN_FROM} {info.unit}s on)"
     chance = f" Dashed: chance ({measure.chance_words})." if measure.chance_words else ""
     caption = (
-        f"{measure.label.capitalize()} with a random share of the neurons silenced. {count(masks, 'random choice')} a "
-        f"share are averaged within each network; line and band are mean and {band}, over networks "
-        f"(n = {span(sizes)} per condition). Grey: the other conditions.{chance}{axis_note(*axes[0].get_ylim())}"
+        f"{measure.label.capitalize()} with a random share of the neurons silenced. {count(masks, 'random choice')} "
+        f"per share are averaged within each network; line and band are mean and {band}, over {info.unit}s (n = "
+        f"{span(sizes)} per condition). Grey: the other conditions.{chance}{axis_note(*axes[0].get_ylim())}"
     )
     alternative = f"{measure.label.capitalize()} by share of neurons silenced, one panel per condition"
     return Drawing(name, title, alternative, caption, figure, data)

@@ -13,12 +13,17 @@ from analysis.figures.drawing import Drawing, Empty, axis_note, new_figure
 from analysis.figures.rows import Row, scatter
 from analysis.figures.style import FAINT, INK, MUTED, WIDTH
 from analysis.intervals import SHOWN_FROM, t_interval
-from analysis.study import ConditionInfo
+from analysis.study import ConditionInfo, StudyInfo
 from analysis.text import MINUS, count, number, span
 from analysis.wording import conditional_words
 from glifr.conditions import FACTORS
 
 _DIVERGING = LinearSegmentedColormap.from_list("diverging", ["#0072B2", "#f7f7f7", "#D55E00"])
+_PLAIN = LinearSegmentedColormap.from_list("plain", ["#f7f7f7", "#f7f7f7"])
+_MARKS = (
+    " *: better or worse after Holm over all pairs; =: equivalent at the smallest effect of interest; no mark: left "
+    "open or not testable. Orange: the row did better."
+)
 
 
 def factorial_interaction(a: Assessment) -> Drawing | Empty:
@@ -108,14 +113,13 @@ def pair_matrix(a: Assessment) -> Drawing | Empty:
     figure = new_figure(min(WIDTH, 2.2 + 0.78 * size), 1.1 + 0.42 * size)
     axes = figure.subplots()
     most = float(np.nanmax(np.abs(shown))) if np.isfinite(shown).any() else 1.0
-    good_is_high = measure.higher_is_better
-    colours = _DIVERGING if good_is_high else _DIVERGING.reversed()
+    colours = _colours(info)
     image = axes.imshow(shown, cmap=colours, norm=TwoSlopeNorm(0, -(most or 1), most or 1), aspect="auto")
     for (row, column), mark in marks.items():
         value = float(shown[row, column])
         if np.isfinite(value):
             words = number(value, measure.decimals, sign=True) + mark
-            strong = abs(value) > 0.7 * most
+            strong = info.evidence and abs(value) > 0.7 * most
             axes.text(column, row, words, ha="center", va="center", fontsize=7.5, color="white" if strong else INK)
     axes.set_xticks(range(size), info.names)
     axes.set_yticks(range(size), info.names)
@@ -124,10 +128,18 @@ def pair_matrix(a: Assessment) -> Drawing | Empty:
     for spine in axes.spines.values():
         spine.set_edgecolor(FAINT)
     unit = f" ({measure.difference_unit})" if measure.difference_unit else ""
-    figure.colorbar(image, ax=axes, label=f"row {MINUS} column{unit}", fraction=0.03, pad=0.02)
+    if info.evidence:
+        figure.colorbar(image, ax=axes, label=f"row {MINUS} column{unit}", fraction=0.03, pad=0.02)
     caption = (
-        f"Difference in {measure.label}, row minus column, paired by seed; exploratory. *: different after Holm over "
-        "all pairs; =: equivalent at the smallest effect of interest; no mark: left open. Orange: the row did better."
+        f"Difference in {measure.label} ({measure.direction}), row minus column, paired by {info.unit}; exploratory."
+        f"{_MARKS if info.evidence else ''}"
     )
     data = pd.DataFrame(rows, columns=["condition", "minus", "n", "mean", "p", "p_holm", "verdict"])
     return Drawing(name, title, "Matrix of differences between all conditions", caption, figure, data)
+
+
+def _colours(info: StudyInfo) -> LinearSegmentedColormap:
+    """Orange where the row is ahead; none in a profile that is no evidence."""
+    if not info.evidence:
+        return _PLAIN
+    return _DIVERGING if info.measure.higher_is_better else _DIVERGING.reversed()

@@ -47,18 +47,18 @@ def beside_published(a: Assessment) -> Drawing | Empty:
     _draw(axes, a, b, data, wide)
     notes = " Right: without diverged networks, on an axis of its own." if right is not axes else ""
     notes += " Logarithmic axis; a bar that goes below it is cut." if wide else axis_note(*right.get_xlim())
-    caption = _caption(b, data[data["of"] == "this study"], notes)
+    caption = _caption(b, data[data["of"] == "this study"], a.results.info.unit, notes)
     alternative = f"{b.measure.label.capitalize()} of this study's networks and of the published runs, by condition"
     return Drawing(name, title, alternative, caption, figure, data)
 
 
-def _caption(b: Beside, ours: pd.DataFrame, notes: str) -> str:
+def _caption(b: Beside, ours: pd.DataFrame, unit: str, notes: str) -> str:
     sizes = ours.groupby("condition")["value"].size().tolist()
     runs = [row.published.n for row in b.rows]
     return (
-        f"{b.measure.label.capitalize()} ({b.measure.direction}). Coloured: final networks of this study, one dot per "
-        f"seed (n = {span(sizes)} per condition). Grey below: the published runs (n = {span(runs)}). Pale band: the "
-        f"published mean ± the margin of equivalence ({margins(b)}). {interval_words([*sizes, *runs], 'networks')}"
+        f"{b.measure.label.capitalize()} ({b.measure.direction}). Coloured: this study, one dot per "
+        f"{unit} (n = {span(sizes)} per condition). Grey below: the published runs (n = {span(runs)}). Pale band: the "
+        f"published mean ± the margin of equivalence ({margins(b)}). {interval_words([*sizes, *runs], 'values')}"
         f"{diverged_words(ours)}{notes}"
     )
 
@@ -72,6 +72,7 @@ def _values(a: Assessment, b: Beside) -> pd.DataFrame:
         own = finals[finals["condition"] == row.condition].sort_values("seed")
         ours = pd.DataFrame({"number": own["seed"], "value": own[measure.column] * measure.scale})
         ours = ours.assign(of="this study", diverged=own["diverged"].fillna(False).astype(bool))
+        ours = a.results.per_unit(ours.rename(columns={"number": "seed"}), ("of",)).rename(columns={"seed": "number"})
         values = b.task.values[row.condition]
         theirs = pd.DataFrame({"number": range(len(values)), "value": values * measure.scale})
         parts += [p.assign(condition=row.condition) for p in (ours, theirs.assign(of="published", diverged=False))]

@@ -8,7 +8,6 @@ from analysis.assessment import Assessment
 from analysis.emptiness import nothing_from
 from analysis.figures.drawing import Drawing, Empty
 from analysis.figures.rows import Rows, condition_rows, draw_rows, interval_words
-from analysis.load import Results
 from analysis.study import Measure
 from analysis.text import count, span
 
@@ -27,7 +26,8 @@ def silencing_area(a: Assessment) -> Drawing | Empty:
     if not len(known):
         why = f"No network has an area: {'; '.join(sorted(set(a.silenced['reason'])))}."
         return Empty(name, title, why, "Train longer, or with other settings, so that networks have something to lose.")
-    data = _by_unit(a.results, known.assign(value=known["area"] * _scale(measure), diverged=False))
+    networks = known.assign(value=known["area"] * _scale(measure), diverged=False)
+    data = a.results.per_unit(networks[["condition", "seed", "value", "diverged"]])
     label = "area under the curve" if measure.higher_is_better else f"mean {measure.axis} over the silenced shares"
     figure, notes = draw_rows(Rows(condition_rows(info.conditions), info.reference, data, label))
     sizes = data.groupby("condition")["seed"].size().tolist()
@@ -38,14 +38,6 @@ def silencing_area(a: Assessment) -> Drawing | Empty:
         f"{_left_out(a.silenced)}{interval_words(sizes, those)}{notes.replace(' No network diverged.', '')}"
     )
     return Drawing(name, title, f"{title} by condition", caption, figure, known.reset_index(drop=True))
-
-
-def _by_unit(results: Results, networks: pd.DataFrame) -> pd.DataFrame:
-    """The rows of networks, or of the repeats that they belong to with the mean of each."""
-    if results.info.repeats == 1:
-        return networks[["condition", "seed", "value", "diverged"]]
-    repeats = networks.assign(seed=networks["seed"].map(results.repeat_of_seed))
-    return repeats.groupby(["condition", "seed"], sort=False).agg({"value": "mean", "diverged": "any"}).reset_index()
 
 
 def _scale(measure: Measure) -> float:

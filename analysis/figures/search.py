@@ -39,9 +39,8 @@ def search_results(results: Results) -> Drawing | Empty:
     figure.supylabel("value of the trial", color=MUTED, fontsize=9)
     lost = int((data["diverged_seeds"].fillna(0) > 0).sum())
     failed = int((data["status"] == "failed").sum())
-    ring = (
-        "Ringed: the configuration that trained the final networks." if data["chosen"].any() else "None is chosen yet."
-    )
+    which = "configuration" if info.repeats == 1 else f"configurations, one of each of {info.repeats} searches,"
+    ring = f"Ringed: the {which} that trained the final networks." if data["chosen"].any() else "None is chosen yet."
     caption = (
         "Value of each trial (mean score over its seeds, lower is better) against its learning rate. Filled: ran to "
         "its last epoch; hollow: pruned, at its value when stopped; cross at the top: failed "
@@ -54,7 +53,7 @@ def search_results(results: Results) -> Drawing | Empty:
 def _data(results: Results) -> pd.DataFrame:
     trials = results.tables["trials"]
     ended = trials[(trials["stage"] == "search") & trials["status"].isin(["complete", "pruned", "failed"])]
-    kept = ["condition", "number", "status", "value", "learning_rate", "diverged_seeds", "chosen"]
+    kept = ["condition", "repeat", "number", "status", "value", "learning_rate", "diverged_seeds", "chosen"]
     return ended[kept].astype({"chosen": bool}).reset_index(drop=True)
 
 

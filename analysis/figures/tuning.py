@@ -45,27 +45,33 @@ def best_so_far(results: Results) -> Drawing | Empty:
     spent = trials[(trials["stage"] == "search") & trials["status"].isin(["complete", "pruned", "failed"])]
     figure = new_figure(WIDTH, 3.2)
     axes = figure.subplots()
-    parts = []
+    parts, several = [], results.info.repeats
     for condition in results.info.conditions:
-        own = spent[spent["condition"] == condition.name].sort_values("number")
-        if not own["value"].notna().any():
-            continue
-        whole = own["value"].where(own["status"] == "complete").to_numpy(dtype=np.float64)
-        best = np.fmin.accumulate(whole)
-        x, style = np.arange(1, len(own) + 1), condition.style
-        axes.step(x, best, where="post", color=style.color, lw=1.5, label=style.name)
-        axes.plot(x[-1:], best[-1:], style.marker, color=style.color, ms=5)
-        parts.append(pd.DataFrame({"condition": condition.name, "trials": x, "best": best}))
+        of_condition, style = spent[spent["condition"] == condition.name], condition.style
+        label = style.name
+        for repeat, own in of_condition.sort_values("number").groupby("repeat"):
+            if not own["value"].notna().any():
+                continue
+            whole = own["value"].where(own["status"] == "complete").to_numpy(dtype=np.float64)
+            best, x = np.fmin.accumulate(whole), np.arange(1, len(own) + 1)
+            axes.step(x, best, where="post", color=style.color, lw=1.5 if several == 1 else 0.8, label=label)
+            axes.plot(x[-1:], best[-1:], style.marker, color=style.color, ms=5)
+            parts.append(pd.DataFrame({"condition": condition.name, "repeat": repeat, "trials": x, "best": best}))
+            label = "_nolegend_"  # one entry a condition
     log_axis(axes.yaxis)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("trials spent (pruned and failed ones count)")
     axes.set_ylabel("best value so far")
     axes.grid(axis="y")
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    each = (
+        "one search per condition: one run of a random process, so there is no interval."
+        if several == 1
+        else f"one line for each of {several} independent searches per condition."
+    )
     caption = (
-        "Lowest value of a whole trial after so many trials, one search a condition: one run of a random process, so "
-        "there is no interval. Bands for tuning curves assume random search and are not drawn. Logarithmic axis, "
-        "which has no 0."
+        f"Lowest value of a whole trial after so many trials, {each} Bands for tuning curves assume random search and "
+        "are not drawn. Logarithmic axis, which has no 0."
     )
     return Drawing(name, title, "Best value so far by number of trials", caption, figure, pd.concat(parts))
 
@@ -127,7 +133,7 @@ def search_slices(results: Results) -> Drawing | Empty:
         axes.set_xlabel(parameter.replace("_", " "))
     log_axis(grid[0].yaxis)
     grid[0].set_ylabel("value of the trial")
-    columns = ["condition", "number", "value", *names]
+    columns = ["condition", "repeat", "number", "value", *names]
     caption = (
         "Every whole trial, in its condition's colour and marker. Dashed: ends of the ranges searched. A crowd at an "
         "end asks for a wider range. Logarithmic value axis, which has no 0."
@@ -155,14 +161,14 @@ def parallel_coordinates(results: Results) -> Drawing | Empty:
         "condition's colour: the best fifth of its trials; grey: the others. Order of the axes: "
         f"{', '.join(n.replace('_', ' ') for n in order)}; lines pass by what a condition does not have."
     )
-    columns = ["condition", "number", "value", *HYPERPARAMETERS]
+    columns = ["condition", "repeat", "number", "value", *HYPERPARAMETERS]
     data = whole[columns].reset_index(drop=True)
     return Drawing(name, title, "Configurations tried, one panel per condition", caption, figure, data)
 
 
 def _lines(axes: Axes, condition: ConditionInfo, own: pd.DataFrame, order: list[str]) -> None:
     names = [n for n in order if n in condition.space and own[n].notna().all()]
-    ranked = own.sort_values(["value", "number"])
+    ranked = own.sort_values(["value", "repeat", "number"])
     best = max(1, round(len(ranked) / 5))
     places = [[position(row[n], condition.space[n]) for n in names] for row in ranked.to_dict("records")]
     lines = [np.column_stack([[order.index(n) for n in names], y]) for y in places]

@@ -126,16 +126,14 @@ def beside(results: Results, tunings: Iterable[Tuning]) -> Beside | None:
 def _samples(
     results: Results, measure: Measure, names: list[str]
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict[str, int]]:
-    """Values of the final networks [n] by condition: all, and those that did not diverge; and how many did."""
-    finals = results.finals[results.finals[measure.column].notna()]
-    lost = finals["diverged"].fillna(False).astype(bool)
-    every, kept, diverged = {}, {}, {}
-    for name in names:
-        own = finals["condition"] == name
-        every[name] = finals.loc[own, measure.column].to_numpy(dtype=np.float64)
-        kept[name] = finals.loc[own & ~lost, measure.column].to_numpy(dtype=np.float64)
-        diverged[name] = int((own & lost).sum())
-    return every, kept, diverged
+    """Values of independent units [n] by condition: of all networks, without those that diverged, and how many did."""
+    every, kept = (results.unit_values(lost, measure.column) for lost in (False, True))
+    diverged = results.diverged_finals() & results.final_values().notna()
+    return (
+        {name: every[name].dropna().to_numpy() for name in names},
+        {name: kept[name].dropna().to_numpy() for name in names},
+        {name: int(diverged[name].sum()) for name in names},
+    )
 
 
 def _judged(samples: Mapping[str, np.ndarray], task: PublishedTask, given: Family) -> tuple[Compared, ...]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from analysis.load import Results
 from analysis.published.data import PublishedCondition, PublishedTask
 from analysis.study import ConditionInfo, StudyInfo
-from analysis.summaries import Tuning
+from analysis.summaries import Tuning, by_condition
 from analysis.text import NOTHING, count, significant
 
 _SPREADS = ("weight_spread", "neuron_spread", "after_spike_spread")
@@ -37,7 +37,7 @@ class Setting:
 def settings(results: Results, task: PublishedTask, tunings: Iterable[Tuning]) -> dict[str, tuple[Setting, ...]]:
     """The settings of each condition that the study shares with the published runs, in one order for all."""
     info = results.info
-    tuned = {t.condition: t.chosen for t in tunings}
+    tuned = {name: [t.chosen for t in own] for name, own in by_condition(tunings).items()}
     shared = _of_the_study(info, task)
     return {
         c.name: (*shared, *_of_condition(info, c, tuned[c.name], task))
@@ -68,14 +68,17 @@ def _of_the_study(info: StudyInfo, task: PublishedTask) -> list[Setting]:
 
 
 def _of_condition(
-    info: StudyInfo, condition: ConditionInfo, chosen: Mapping[str, float], task: PublishedTask
+    info: StudyInfo, condition: ConditionInfo, chosen: Sequence[Mapping[str, float]], task: PublishedTask
 ) -> list[Setting]:
+    """chosen: by each of the condition's searches."""
     theirs: PublishedCondition = task.conditions[condition.name]
     # final networks tell; before there are any, the study file does
-    values = chosen or info.section("conditions", condition.name, "fixed")
+    values = [own or info.section("conditions", condition.name, "fixed") for own in chosen]
+    rates = dict.fromkeys(significant(own.get("learning_rate")) for own in values)
+    spreads = dict.fromkeys(_spreads(own) for own in values)
     found = [
-        Setting("learning rate", significant(values.get("learning_rate")), significant(task.learning_rate)),
-        Setting("initial spreads", _spreads(values), "1"),
+        Setting("learning rate", "; ".join(rates), significant(task.learning_rate)),
+        Setting("initial spreads", "; ".join(spreads), "1"),
         Setting("neurons", str(condition.hidden_size), str(theirs.hidden_size)),
         Setting(
             "delay",

@@ -10,7 +10,6 @@ from analysis.published.beside import Beside, Compared
 from analysis.published.data import CITATION
 from analysis.published.order import Order
 from analysis.study import StudyInfo
-from analysis.verdicts import RULE
 
 
 def intro(b: Beside, info: StudyInfo) -> str:
@@ -124,10 +123,9 @@ def amounts(b: Beside, rows: Sequence[Compared]) -> str:
     return text.listed([f"{r.condition} ({wording.amount(r.difference, b.measure)})" for r in rows])
 
 
-def methods(b: Beside, rule_given: bool) -> str:
-    """For the methods to paste. rule_given: they have said before how verdicts are given."""
+def methods(b: Beside) -> str:
+    """For the methods to paste."""
     return (
         f"Networks were compared with the published runs ({CITATION}) as two independent samples by {b.measure.label}: "
-        f"Welch's t test, and two one-sided Welch tests at {margins(b)}, both Holm-adjusted over the conditions. "
-        f"{'Verdicts are given by the same rule' if rule_given else f'Verdicts: {RULE}'}."
+        f"Welch's t test, and two one-sided Welch tests at {margins(b)}, both Holm-adjusted over the conditions."
     )

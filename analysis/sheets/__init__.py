@@ -2,6 +2,7 @@
 
 from analysis.sheets.clusters import cluster_networks_sheet, clusters_sheet
 from analysis.sheets.comparisons import contrasts_sheet, factorial_sheet, pairs_sheet
+from analysis.sheets.components import components_sheet
 from analysis.sheets.design import counts_sheet, design_sheet
 from analysis.sheets.performance import conditions_sheet
 from analysis.sheets.power import power_sheet
@@ -18,6 +19,7 @@ __all__ = [
     "Sheet",
     "cluster_networks_sheet",
     "clusters_sheet",
+    "components_sheet",
     "conditions_sheet",
     "contrasts_sheet",
     "counts_sheet",

@@ -95,7 +95,7 @@ def contrasts_sheet(a: Assessment, found: list[Caution]) -> Sheet:
         rows.append(_contrast_cells(judged, info.measure, tuple(codes)))
         anchors.append(contrast_row(i))
         kept = a.planned_kept[i] if a.planned_kept else None
-        if kept is not None and kept.interval.n < judged.interval.n:
+        if kept is not None and _has_diverged(a, judged):
             marked.add(len(rows))
             rows.append(_small(_contrast_cells(kept, info.measure, ())))
             anchors.append("")
@@ -117,6 +117,13 @@ def contrasts_sheet(a: Assessment, found: list[Caution]) -> Sheet:
         frozenset(marked),
         tuple(anchors),
     )
+
+
+def _has_diverged(a: Assessment, judged: Judged) -> bool:
+    if not len(judged.pairs):
+        return False
+    lost = a.results.diverged_units()
+    return bool(lost.loc[judged.pairs.index, list(judged.contrast.conditions)].to_numpy().any())
 
 
 def _contrast_heads(measure: Measure) -> tuple[Head, ...]:
@@ -174,9 +181,10 @@ def pairs_sheet(a: Assessment) -> Sheet:
     rows = [_contrast_cells(judged, measure, own)[: len(heads)] for judged, own in zip(a.pairs, codes, strict=True)]
     caption = (
         "Exploratory: nobody planned these. Columns as in table 3; Holm over all "
-        f"{text.count(_tested(a.pairs), 'test')}. A verdict here is a question for the next study, not an answer of "
-        "this one."
+        f"{text.count(_tested(a.pairs), 'test')}."
     )
+    if info.evidence:
+        caption += " A verdict here is a question for the next study, not an answer of this one."
     title = f"Table 4. All {text.count(len(a.pairs), 'pair')} (exploratory)"
     return Sheet("pairs", title, caption, heads, rows, folded=len(rows) > 12)
 

@@ -10,7 +10,7 @@ from analysis.cautions import Caution, codes_for
 from analysis.intervals import BOOTSTRAP_FROM, MeanInterval
 from analysis.sheets.sheet import Cell, Head, Sheet
 from analysis.study import ConditionInfo, Measure, StudyInfo
-from analysis.summaries import Performance, Tuning
+from analysis.summaries import Performance, Tuning, by_condition
 
 
 def conditions_sheet(a: Assessment, found: list[Caution]) -> Sheet:
@@ -27,10 +27,12 @@ def conditions_sheet(a: Assessment, found: list[Caution]) -> Sheet:
     )
     rows: list[list[Cell]] = []
     marked: set[int] = set()
-    for condition, row, tuning in zip(info.conditions, a.performances, a.tunings, strict=True):
+    searches = by_condition(a.tunings)
+    for condition, row in zip(info.conditions, a.performances, strict=True):
         if condition.name == info.reference:
             marked.add(len(rows))
-        rows.append(_condition_row(a, condition, row, tuning, codes_for(found, "table-conditions", condition.name)))
+        codes = codes_for(found, "table-conditions", condition.name)
+        rows.append(_condition_row(a, condition, row, searches[condition.name], codes))
         if row.without_diverged is not None:
             label = Cell("", f"without {row.diverged} diverged")
             cells = [Cell("", c.text) for c in _interval_cells(row.without_diverged, measure)]
@@ -57,7 +59,7 @@ def _interval_cells(interval: MeanInterval, measure: Measure) -> list[Cell]:
 
 
 def _condition_row(
-    a: Assessment, condition: ConditionInfo, row: Performance, tuning: Tuning, codes: list[str]
+    a: Assessment, condition: ConditionInfo, row: Performance, searches: Sequence[Tuning], codes: list[str]
 ) -> list[Cell]:
     info = a.results.info
     measure = info.measure
@@ -74,7 +76,7 @@ def _condition_row(
         Cell(f"{condition.hidden_size:,}"),
         Cell(f"{condition.trained_parameters:,}"),
         Cell(delay(condition, info.task.time_step_ms)),
-        Cell(str(tuning.complete + tuning.pruned + tuning.failed) if tuning.trials else text.NOTHING),
+        Cell(str(sum(t.ended for t in searches)) if condition.planned["search"] else text.NOTHING),
         Cell(text.duration(row.seconds)),
     ]
 

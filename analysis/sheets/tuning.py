@@ -8,7 +8,7 @@ from analysis import text
 from analysis.cautions import Caution, codes_for
 from analysis.load import Results
 from analysis.optimism import Optimism
-from analysis.sheets.sheet import Cell, Head, Sheet, reference_rows
+from analysis.sheets.sheet import Cell, Head, Sheet
 from analysis.study import ConditionInfo
 from analysis.summaries import Tuning
 from glifr.conditions import HYPERPARAMETERS
@@ -28,7 +28,7 @@ def tuning_sheet(results: Results, tuned: Sequence[Tuning]) -> Sheet:
         confirmed = [text.significant(x, trim=False) for x in t.confirmed]
         rows.append(
             [
-                Cell(t.condition, condition=by_name[t.condition]),
+                _searched(results, t, by_name[t.condition]),
                 *(Cell(str(n)) for n in counts),
                 Cell(text.duration(t.seconds)),
                 Cell(text.significant(t.chosen_value, trim=False)),
@@ -38,15 +38,15 @@ def tuning_sheet(results: Results, tuned: Sequence[Tuning]) -> Sheet:
             ]
         )
     caption = (
-        "Every trial counts for the budget, also a failed or pruned one. Diverged: trials with at least one diverged "
-        "seed. Time: of search and confirmation. Score: mean validation loss after the last epoch (training loss where "
-        "nothing is held out). Search: value of the chosen configuration in the search; confirmed: the best of those "
-        "trained again on fresh tuning seeds, the others below; final: mean over the final networks. Final − chosen "
-        "says how much the choice was flattered by the score that it was made by: mean score of the final networks "
-        "minus that score, in the stage and after the epochs that are named below it. Scores after different epochs "
-        "are never compared."
+        f"{_one_row(results)}Every trial counts for the budget, also a failed or pruned one. Diverged: trials with at "
+        "least one diverged seed. Time: of search and confirmation. Score: mean validation loss after the last epoch "
+        "(training loss where nothing is held out). Search: value of the chosen configuration in the search; "
+        "confirmed: the best of those trained again on fresh tuning seeds, the others below; final: mean over the "
+        "final networks. Final − chosen says how much the choice was flattered by the score that it was made by: mean "
+        "score of the final networks minus that score, in the stage and after the epochs that are named below it. "
+        "Scores after different epochs are never compared."
     )
-    return Sheet("tuning", "Table 6a. Budget and scores", caption, heads, rows, reference_rows(results))
+    return Sheet("tuning", "Table 6a. Budget and scores", caption, heads, rows, _reference_rows(results, tuned))
 
 
 def _gap(choice: Optimism) -> Cell:
@@ -60,23 +60,41 @@ def settings_sheet(results: Results, tuned: Sequence[Tuning], found: list[Cautio
     """The chosen hyperparameters, each with its range."""
     names = list(dict.fromkeys(n for n in HYPERPARAMETERS for t in tuned if n in t.chosen))
     rows = []
-    for condition, t in zip(results.info.conditions, tuned, strict=True):
+    by_name = {c.name: c for c in results.info.conditions}
+    for t in tuned:
+        condition = by_name[t.condition]
         note = "" if t.settled or not t.chosen else "best so far"
-        codes = tuple(codes_for(found, "table-settings", condition.name))
-        rows.append(
-            [Cell(condition.name, note, condition, codes=codes), *(_setting(condition, t, name) for name in names)]
-        )
+        codes = tuple(codes_for(found, "table-settings", condition.name)) if t.repeat == 0 else ()
+        first = _searched(results, t, condition, note, codes)
+        rows.append([first, *(_setting(condition, t, name) for name in names)])
     heads = (
         Head("Condition", "left"),
         *(Head(_words(n)) for n in names),
     )
     flagged = sum(len(t.edges) for t in tuned)
     caption = (
-        f"Below each value the range it was searched in. {text.count(flagged, 'value lies', 'values lie')} within "
-        "5 % of an end of the range (on its logarithm where it is searched so)"
+        f"{_one_row(results)}Below each value the range it was searched in. "
+        f"{text.count(flagged, 'value lies', 'values lie')} within 5 % of an end of the range (on its logarithm where "
+        "it is searched so)"
         f"{': a wider range may hold a better one' if flagged else ''}."
     )
-    return Sheet("settings", "Table 6b. Chosen settings", caption, heads, rows, reference_rows(results))
+    return Sheet("settings", "Table 6b. Chosen settings", caption, heads, rows, _reference_rows(results, tuned))
+
+
+def _one_row(results: Results) -> str:
+    return "One row per condition and repeat of its search, counted from 0. " if results.info.repeats > 1 else ""
+
+
+def _reference_rows(results: Results, tuned: Sequence[Tuning]) -> frozenset[int]:
+    return frozenset(i for i, t in enumerate(tuned) if t.condition == results.info.reference)
+
+
+def _searched(
+    results: Results, t: Tuning, condition: ConditionInfo, note: str = "", codes: tuple[str, ...] = ()
+) -> Cell:
+    """The first cell of a row: the condition, and which repeat of its search where there are several."""
+    several = f"repeat {t.repeat}" if results.info.repeats > 1 else ""
+    return Cell(condition.name, ", ".join(filter(None, (several, note))), condition, codes=codes)
 
 
 def _words(name: str) -> str:

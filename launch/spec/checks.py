@@ -13,7 +13,7 @@ from glifr.errors import nearest
 from glifr.tasks import TASKS, task_of
 from launch.spec.models import ConditionSpec, Dimension, StudySpec
 from launch.spec.tree import NOTHING, Fault
-from launch.spec.values import listed
+from launch.spec.values import SEEDS_OF_A_REPEAT, listed
 
 Check = Callable[[StudySpec], Iterator[Fault]]
 _CHECKS: list[tuple[frozenset[str], Check]] = []
@@ -271,15 +271,38 @@ def _spaces(spec: StudySpec) -> Iterator[Fault]:
 _ADD_LEARNING_RATE = "add `learning_rate: {low: 1e-4, high: 1e-2, scale: log}`"
 
 
+@_reads("search", "confirm", "final")
+def _shares(spec: StudySpec) -> Iterator[Fault]:
+    """Repeats of the search share the final seeds, and every list of seeds, equally."""
+    repeats = spec.repeats
+    given = (
+        (("search", "seeds_per_trial"), spec.search.seeds_per_trial if spec.search else ()),
+        (("confirm", "seeds"), spec.confirm.seeds if spec.confirm else ()),
+        (("final", "seeds"), spec.final.seeds),
+    )
+    for path, seeds in given if repeats > 1 else ():
+        total = seeds if isinstance(seeds, int) else len(seeds)
+        shared = path[0] == "final" or not isinstance(seeds, int)
+        if shared and total % repeats:
+            rule = f"{total} seeds cannot be shared equally by the {repeats} independent searches of a condition"
+            allowed = f"a multiple of {repeats} (search.repeats) of them"
+            found = seeds if isinstance(seeds, int) else list(seeds)
+            yield Fault(path, rule, found, allowed, f"give {total // repeats * repeats + repeats}, or change repeats")
+        elif total // (repeats if shared else 1) > SEEDS_OF_A_REPEAT:
+            rule = "that is too many seeds for each of several independent searches"
+            yield Fault(path, rule, total, f"at most {SEEDS_OF_A_REPEAT} for each of the {repeats} (search.repeats)")
+
+
 @_reads("seed", "search", "confirm", "final")
 def _seeds(spec: StudySpec) -> Iterator[Fault]:
     stages = (
-        (("search", "seeds_per_trial"), spec.search_seeds()),
-        (("confirm", "seeds"), spec.confirm_seeds()),
-        (("final", "seeds"), spec.final_seeds()),
+        (("search", "seeds_per_trial"), spec.search_seeds),
+        (("confirm", "seeds"), spec.confirm_seeds),
+        (("final", "seeds"), spec.final_seeds),
     )
-    for index, (path, seeds) in enumerate(stages):
-        for other, others in stages[:index]:
+    used = [(path, [seed for r in range(spec.repeats) for seed in seeds(r)]) for path, seeds in stages]
+    for index, (path, seeds) in enumerate(used):
+        for other, others in used[:index]:
             yield from _overlap(path, seeds, ".".join(other), others)
 
 

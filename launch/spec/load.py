@@ -26,6 +26,8 @@ _NOT_HASHED = (
     ("training", "cuda_graphs"),
     ("task", "data_root"),
 )
+# what came later: a study that leaves it at its default has the hash that it had before
+_NOT_HASHED_AT = ((("search", "repeats"), 1),)
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def study_hash(resolved: dict[str, Any]) -> str:
     """SHA-256 of a resolved study without what cannot change its results.
 
     Left out: descriptions, analysis (hashed by itself), tracking, resources, task.data_root, and of training
-    checkpoint_every, seeds_per_batch and cuda_graphs.
+    checkpoint_every, seeds_per_batch and cuda_graphs; of search repeats where it is 1.
     """
     return digest(_hashed(resolved, ()))
 
@@ -90,5 +92,9 @@ def study_hash(resolved: dict[str, Any]) -> str:
 def _hashed(value: Any, path: KeyPath) -> Any:
     if not isinstance(value, dict):
         return value
-    kept = {k: v for k, v in value.items() if (*path, k) not in _NOT_HASHED and k != "description"}
+    kept = {k: v for k, v in value.items() if not _left_out((*path, k), v)}
     return {k: _hashed(v, (*path, k)) for k, v in kept.items()}
+
+
+def _left_out(path: KeyPath, value: Any) -> bool:
+    return path in _NOT_HASHED or path[-1] == "description" or (path, value) in _NOT_HASHED_AT

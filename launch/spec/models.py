@@ -150,7 +150,10 @@ class Pruner(Section):
 
 
 class Search(Section):
-    """trials: for each condition. epochs: of one trial, null for those of training."""
+    """trials: of one search. epochs: of one trial, null for those of training.
+
+    repeats: independent searches of each condition, each with its own confirmation and its share of the final seeds.
+    """
 
     trials: Annotated[int, Field(ge=1, le=100_000, description="a whole number from 1 to 100000")]
     epochs: v.Count | None = None
@@ -158,6 +161,7 @@ class Search(Section):
     spaces: Annotated[dict[v.Family, Space], Field(description="a space file or a space for each family")]
     sampler: Sampler
     pruner: Pruner
+    repeats: v.Repeats = 1
 
 
 class Confirm(Section):
@@ -291,22 +295,33 @@ class StudySpec(Section):
         )
         return Declaration(primary, smallest, given.alpha, contrasts)
 
-    def search_seeds(self) -> tuple[int, ...]:
-        """Seeds of every trial; () without search."""
-        return self._seeds("search", self.search.seeds_per_trial if self.search else ())
+    @property
+    def repeats(self) -> int:
+        """How often the search is done; 1 without search."""
+        return self.search.repeats if self.search else 1
 
-    def confirm_seeds(self) -> tuple[int, ...]:
-        """Seeds that each of the best configurations is trained on again; () without search."""
-        return self._seeds("confirm", self.confirm.seeds if self.confirm else ())
+    def search_seeds(self, repeat: int = 0) -> tuple[int, ...]:
+        """Seeds of every trial of a repeat; () without search."""
+        return self._seeds("search", self.search.seeds_per_trial if self.search else (), repeat)
 
-    def final_seeds(self) -> tuple[int, ...]:
-        """Seeds of the final networks, the same for every condition."""
-        return self._seeds("final", self.final.seeds)
+    def confirm_seeds(self, repeat: int = 0) -> tuple[int, ...]:
+        """Seeds that each of the best configurations of a repeat is trained on again; () without search."""
+        return self._seeds("confirm", self.confirm.seeds if self.confirm else (), repeat)
 
-    def _seeds(self, stage: str, given: int | tuple[int, ...]) -> tuple[int, ...]:
+    def final_seeds(self, repeat: int = 0) -> tuple[int, ...]:
+        """Seeds of the final networks of a repeat, the same for every condition."""
+        given = self.final.seeds
+        return self._seeds("final", given // self.repeats if isinstance(given, int) else given, repeat)
+
+    def _seeds(self, stage: str, given: int | tuple[int, ...], repeat: int) -> tuple[int, ...]:
+        """given: how many for each repeat, or those of all repeats, which share them in their order.
+
+        Those of a number begin at a place of their own for each repeat: more seeds, or more repeats, leave them alone.
+        """
         if not isinstance(given, int):
-            return given
-        first = self.seed * _SEEDS_OF_A_STUDY + _FIRST_SEED[stage]
+            share = len(given) // self.repeats
+            return given[repeat * share : (repeat + 1) * share]
+        first = self.seed * _SEEDS_OF_A_STUDY + _FIRST_SEED[stage] + repeat * v.SEEDS_OF_A_REPEAT
         return tuple(range(first, first + given))
 
     @property

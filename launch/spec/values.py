@@ -19,6 +19,8 @@ from glifr.tasks import TASKS
 RULE = "rule"  # the type of our own validation errors; their context has rule, allowed, todo
 MAX_SEED = 2**31 - 1
 MAX_SEEDS = 99_999
+MAX_REPEATS = 99
+SEEDS_OF_A_REPEAT = 1_000  # at most, in each stage, where there are several: 99 x 1,000 keep within MAX_SEEDS
 # far beyond any study: what is larger is a slip, and would overflow somewhere later
 MAX_COUNT = 10_000_000
 MAX_NEURONS = 1_000_000
@@ -174,6 +176,7 @@ Flag = Annotated[bool, Field(description="true or false")]
 Count = Annotated[int, Field(ge=1, le=MAX_COUNT, description=f"a whole number from 1 to {MAX_COUNT}")]
 CountFromZero = Annotated[int, Field(ge=0, le=MAX_COUNT, description=f"a whole number from 0 to {MAX_COUNT}")]
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED, description=f"a whole number from 0 to {MAX_SEED}")]
+Repeats = Annotated[int, Field(ge=1, le=MAX_REPEATS, description=f"a whole number from 1 to {MAX_REPEATS}")]
 Positive = Annotated[float, Field(gt=0, le=MAX_NUMBER, description=f"a number above 0, at most {MAX_NUMBER:g}")]
 Minutes = Annotated[float, Field(gt=0, le=MAX_MINUTES, description=f"a number above 0, at most {MAX_MINUTES:g}")]
 Number = Annotated[float, Field(ge=-MAX_NUMBER, le=MAX_NUMBER, description=f"a number within ±{MAX_NUMBER:g}")]

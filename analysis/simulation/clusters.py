@@ -1,4 +1,4 @@
-"""Simulated neurons with and without clusters: how often is either found? Part of `make simulate`."""
+"""Simulated neurons with and without clusters: how often is either found?"""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.clusters import ALPHA, cluster
+from analysis.simulation.rates import Rate
 
 Array = NDArray[np.float64]
 
@@ -30,24 +31,15 @@ def planted(
     return np.asarray(centres[np.arange(neurons) % k] + generator.normal(size=(neurons, parameters)))
 
 
-def false_clusters(networks: int, seed: int) -> tuple[float, float]:
-    """Without clusters: the share of networks with p at most alpha, and of those called clustered."""
+def rates(networks: int, seed: int) -> Iterator[Rate]:
+    """How often clusters are found where there are none, and, with their number, where there are some."""
     rng = np.random.default_rng([seed, 5])
     found = [cluster(continuum(rng), rng) for _ in range(networks)]
-    return float(np.mean([c.p <= ALPHA for c in found])), float(np.mean([c.structured for c in found]))
-
-
-def right_clusters(k: int, apart: float, networks: int, seed: int) -> float:
-    """With k clusters: the share of networks that are called clustered, with the right number."""
-    rng = np.random.default_rng([seed, 6, k])
-    found = [cluster(planted(rng, k, apart=apart), rng) for _ in range(networks)]
-    return float(np.mean([c.structured and c.k == k for c in found]))
-
-
-def lines(networks: int, seed: int) -> Iterator[str]:
-    """What `make simulate` prints of clusters."""
-    low, called = false_clusters(networks, seed)
-    yield f"clusters, {networks} networks without: p at most {ALPHA:g} in {low:.3f}, called clustered {called:.3f}"
+    none = (NEURONS, sum(c.p <= ALPHA for c in found), sum(c.structured for c in found))
+    yield Rate("no clusters", none[0], "p at most .05", none[1], networks)
+    yield Rate("no clusters", none[0], "called clustered", none[2], networks)
+    some = max(2, networks // 4)
     for k, apart in ((2, 8.5), (3, 8.5), (5, 8.5), (3, 6.0), (3, 4.0)):
-        right = right_clusters(k, apart, max(2, networks // 4), seed)
-        yield f"clusters, {k} of them {apart:g} SD apart: found, with their number, {right:.3f}"
+        rng = np.random.default_rng([seed, 6, k])
+        right = [c.structured and c.k == k for c in (cluster(planted(rng, k, apart=apart), rng) for _ in range(some))]
+        yield Rate(f"{k} clusters, {apart:g} SD apart", NEURONS, "found with their number", sum(right), some)

@@ -1,0 +1,106 @@
+"""How often intervals cover and tests err, over many simulated studies: rows with exact binomial limits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from analysis.intervals import LEVEL, iqm_interval, t_interval
+from analysis.simulation.families import PLANNED, effects, equivalents, judgements
+from analysis.simulation.nulls import NAMES, NULLS, SEED, Null
+from analysis.skewness import are_skewed
+from glifr.conditions import CONDITIONS
+from glifr.records import Contrast
+
+UNITS = (10, 20)
+MARGIN = 2.0  # of equivalence, in standard deviations of a network
+EFFECT = 1.1  # a main effect, in standard deviations of a network: what 10 units find in 80 % of studies
+_ONE = NAMES.index("LHetA")  # the condition whose own intervals are looked at
+_TRUTH = 50_000  # studies of 20 units, from which the true interquartile mean is taken
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A share of studies, `count` of `total`, with its exact 95 % interval. what: short, for a file."""
+
+    null: str
+    units: int
+    what: str
+    count: int
+    total: int
+
+    @property
+    def share(self) -> float:
+        return self.count / self.total
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Clopper and Pearson's."""
+        interval = stats.binomtest(self.count, self.total).proportion_ci(LEVEL, method="exact")
+        return float(interval.low), float(interval.high)
+
+
+def null_rates(null: Null, units: int, studies: int, seed: int = SEED) -> Iterator[Rate]:
+    """Of studies without any effect.
+
+    fwer: one difference or more is found, of those planned or of the factorial's. covers: the interval of the contrast
+    that covers least, and most, holds 0; of a condition's mean and interquartile mean, its true one. warned: `skewed`
+    is fired by one of the ten conditions or more.
+    """
+    rng = np.random.default_rng([seed, units, NULLS.index(null)])
+    values = null.draw(rng, studies, units)
+    yield from family_rates(null.name, values, "planned", PLANNED)
+    yield from family_rates(null.name, values, "factorial", effects())
+    own = values[:, :, _ONE]
+    draws = null.draw(rng, _TRUTH, 20)[:, :, _ONE].ravel()
+    middle = float(stats.trim_mean(draws, 0.25))
+    mean = 1.0 if null.name == "sine-log" else 0.0
+    t, iqm = [t_interval(x) for x in own], [iqm_interval(x) for x in own]
+    yield Rate(null.name, units, "covers mean", sum(i.low <= mean <= i.high for i in t), studies)
+    yield Rate(null.name, units, "covers iqm", sum(i.low <= middle <= i.high for i in iqm), studies)
+    warned = are_skewed(values.swapaxes(1, 2).reshape(-1, units), len(NAMES)).reshape(studies, -1).any(axis=1)
+    yield Rate(null.name, units, "warned", int(warned.sum()), studies)
+
+
+def family_rates(name: str, values: np.ndarray, family: str, contrasts: Sequence[Contrast]) -> Iterator[Rate]:
+    """Errors and coverage of one family where no difference is true; values: [studies, units, conditions]."""
+    studies, units = values.shape[:2]
+    found = judgements(values, contrasts)
+    yield Rate(name, units, f"fwer {family}", int(found.different().any(axis=1).sum()), studies)
+    covered = found.covers().sum(axis=0)
+    yield Rate(name, units, f"covers least {family}", int(covered.min()), studies)
+    yield Rate(name, units, f"covers most {family}", int(covered.max()), studies)
+
+
+def other_rates(studies: int, seed: int = SEED) -> Iterator[Rate]:
+    """Of independent networks: small samples, false equivalence, small differences named, power."""
+    for units in (3, 5):
+        draws = np.random.default_rng([seed, units, 100]).normal(size=(studies, units))
+        covered = sum(t.low <= 0 <= t.high for t in map(t_interval, draws))
+        yield Rate("independent", units, "covers mean", covered, studies)
+    for units in UNITS:
+        yield from _equivalence(units, studies, seed)
+        yield from _power(units, studies, seed)
+
+
+def _equivalence(units: int, studies: int, seed: int) -> Iterator[Rate]:
+    """The reference is worse than the others by exactly the margin: none is equivalent. Without any difference: none is
+    real but small."""
+    values = NULLS[0].draw(np.random.default_rng([seed, units, 101]), studies, units)
+    against = [contrast for contrast in PLANNED if contrast.minus == ("LHetA",)]
+    small = equivalents(values, PLANNED, MARGIN) & (judgements(values, PLANNED).covers() == 0)
+    yield Rate("independent", units, "real but small", int(small.any(axis=1).sum()), studies)
+    values[:, :, _ONE] -= MARGIN
+    called = equivalents(values, PLANNED, MARGIN)[:, [PLANNED.index(c) for c in against]]
+    yield Rate("independent", units, "false equivalence", int(called.any(axis=1).sum()), studies)
+
+
+def _power(units: int, studies: int, seed: int) -> Iterator[Rate]:
+    """An effect of after-spike currents."""
+    values = NULLS[0].draw(np.random.default_rng([seed, units, 102]), studies, units)
+    has = np.array([CONDITIONS[name].num_ascs > 0 for name in NAMES])
+    found = judgements(values + EFFECT * has, effects()).different()
+    yield Rate("independent", units, "finds main effect", int(found[:, 0].sum()), studies)

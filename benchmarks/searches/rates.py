@@ -1,0 +1,97 @@
+"""What the analysis makes of the studies: errors, coverage, power and how good the settings are that were found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from analysis.intervals import LEVEL
+from analysis.simulation.families import PLANNED, Judgements, effects, judgements
+from analysis.simulation.nulls import NAMES
+from benchmarks.searches.cases import Case
+from benchmarks.searches.play import Played
+from glifr.conditions import CONDITIONS
+
+CURRENTS = 0.005  # of accuracy: the planted effect of after-spike currents
+OWN = 0.01  # of accuracy: by how much the planted reference is better
+
+
+@dataclass(frozen=True)
+class SearchRate:
+    """A share of studies, `count` of `total`. test: sign-flip, or t on the same units."""
+
+    case: Case
+    what: str
+    test: str
+    count: int
+    total: int
+
+    @property
+    def share(self) -> float:
+        return self.count / self.total
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Clopper and Pearson's, 95 %."""
+        interval = stats.binomtest(self.count, self.total).proportion_ci(LEVEL, method="exact")
+        return float(interval.low), float(interval.high)
+
+
+@dataclass(frozen=True)
+class Found:
+    """How good the settings were. regret: accuracy missed, mean over conditions and studies.
+
+    luck: its standard deviation over the conditions of a study; noise: that of the networks that share their settings,
+    NaN where each has its own.
+    """
+
+    case: Case
+    studies: int
+    regret: float
+    luck: float
+    noise: float
+
+
+def units(studies: Sequence[Played]) -> np.ndarray:
+    """What the tests take [studies, units, conditions]: means over each repeat's networks; of one search, networks.
+
+    With one search there is no independent unit: its networks are taken for such.
+    """
+    accuracy = np.array([played.accuracy for played in studies])
+    return accuracy[:, 0] if accuracy.shape[1] == 1 else accuracy.mean(axis=2)
+
+
+def found_of(case: Case, studies: Sequence[Played]) -> Found:
+    """Of the settings that the searches of a case found."""
+    regret = np.array([played.regret for played in studies])
+    accuracy = np.array([played.accuracy for played in studies])
+    noise = float(accuracy.std(axis=2, ddof=1).mean()) if accuracy.shape[2] > 1 else float("nan")
+    return Found(case, len(studies), float(regret.mean()), float(regret.std(axis=2, ddof=1).mean()), noise)
+
+
+def rates_of(case: Case, studies: Sequence[Played]) -> Iterator[SearchRate]:
+    """Errors and coverage where no difference is true, then power where some are planted.
+
+    A planted difference is the same at all settings, so no search would have gone another way.
+    """
+    values = units(studies)
+    for family, contrasts in (("planned", PLANNED), ("factorial", effects())):
+        found = judgements(values, contrasts)
+        yield from _both(case, f"fwer {family}", found, slice(None))
+        covered = found.covers().sum(axis=0)
+        yield SearchRate(case, f"covers least {family}", "t", int(covered.min()), len(values))
+        yield SearchRate(case, f"covers most {family}", "t", int(covered.max()), len(values))
+    has = np.array([CONDITIONS[name].num_ascs > 0 for name in NAMES])
+    yield from _both(case, "finds currents", judgements(values + CURRENTS * has, effects()), slice(0, 1))
+    better = values + OWN * (np.array(NAMES) == "LHetA")
+    named = [i for i, contrast in enumerate(PLANNED) if contrast.of == ("RHetA",)]
+    yield from _both(case, "finds RHetA - LHetA", judgements(better, PLANNED), slice(named[0], named[0] + 1))
+
+
+def _both(case: Case, what: str, found: Judgements, of: slice) -> Iterator[SearchRate]:
+    for test, by_t in (("sign-flip", False), ("t", True)):
+        different = found.different(by_t)[:, of].any(axis=1)
+        yield SearchRate(case, what, test, int(different.sum()), len(different))

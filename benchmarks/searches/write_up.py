@@ -1,0 +1,148 @@
+"""Puts the simulated rates into docs/statistics.md, between its marks.
+
+python -m benchmarks.searches.write_up
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+
+from scipy.stats import binomtest
+
+from analysis.simulation.nulls import NULLS
+from analysis.simulation.rates import UNITS
+from benchmarks.searches.cases import CASES, Case
+from benchmarks.searches.designs import DESIGNS, SEARCH_EPOCHS
+
+DOCS = Path(__file__).parents[2] / "docs"
+BEGIN, END = "<!-- simulated: begin -->\n", "<!-- simulated: end -->\n"
+Rates = Mapping[tuple[str, ...], tuple[int, int]]
+
+
+def written(text: str, folder: Path) -> str:
+    """`text` with the section between the marks made from the CSV files in `folder`."""
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    nulls = _read(folder / "nulls.csv", "null", "units", "what")
+    searches = _read(folder / "searches.csv", "repeats", "proposals", "null", "what", "test")
+    parts = [_nulls(nulls), _others(nulls), _clusters(nulls), _designs(folder), _searches(searches)]
+    body = "\n\n".join(parts)
+    return f"{before}{BEGIN}\n{body}\n\n{END}{after}"
+
+
+def _read(path: Path, *key: str) -> Rates:
+    return {tuple(row[k] for k in key): (int(row["count"]), int(row["total"])) for row in _rows(path)}
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
+
+
+def share(found: tuple[int, int]) -> str:
+    """In percent, with its exact 95 % limits."""
+    count, total = found
+    limits = binomtest(count, total).proportion_ci(0.95, method="exact")
+    digits = 1 if total >= 1000 else 0
+    return f"{100 * count / total:.1f} ({100 * limits.low:.{digits}f}–{100 * limits.high:.{digits}f})"
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """A table in Markdown."""
+    return "\n".join("| " + " | ".join(line) + " |" for line in [head, ["---"] * len(head), *rows])
+
+
+def _nulls(rates: Rates) -> str:
+    head = ["no effect, but", "n", "an error among 12 contrasts", "among 7 effects"]
+    head += ["intervals of contrasts cover, least and most", "of effects", "t mean", "IQM", "`skewed` fires"]
+    rows = []
+    for null in NULLS:
+        for n in map(str, UNITS):
+            own = {what: found for (name, units, what), found in rates.items() if (name, units) == (null.name, n)}
+            ranges = [
+                f"{share(own[f'covers least {family}'])}, {share(own[f'covers most {family}'])}"
+                for family in ("planned", "factorial")
+            ]
+            cells = [share(own[f"fwer {family}"]) for family in ("planned", "factorial")] + ranges
+            rows.append(
+                [null.words, n, *cells, *(share(own[what]) for what in ("covers mean", "covers iqm", "warned"))]
+            )
+    total = next(iter(rates.values()))[1]
+    return f"Percent of {total:,} studies (exact 95 % limits):\n\n{table(head, rows)}"
+
+
+def _others(rates: Rates) -> str:
+    words = {
+        "covers mean": "t interval of the mean covers",
+        "false equivalence": "one or more of 9 contrasts called equivalent that differ by exactly the margin",
+        "real but small": "no effect, margin of 2 standard deviations: one or more of 12 marked real but small",
+        "finds main effect": "a main effect of 1.1 standard deviations of a network is found, after Holm",
+    }
+    rows = [
+        [words[what], n, share(rates["independent", n, what])]
+        for what, sizes in (("covers mean", ("3", "5")), *((w, ("10", "20")) for w in list(words)[1:]))
+        for n in sizes
+    ]
+    return table(["independent networks", "n", "percent"], rows)
+
+
+def _clusters(rates: Rates) -> str:
+    own = {key: found for key, found in rates.items() if "clusters" in key[0]}
+    rows = [[name, what, f"{count} of {total}"] for (name, _, what), (count, total) in own.items()]
+    return table(["neurons of a network, 250 with 8 parameters", "", "networks"], rows)
+
+
+def _designs(folder: Path) -> str:
+    found = {(row["repeats"], row["proposals"], row["null"]): row for row in _rows(folder / "searches_found.csv")}
+    head = ["r", "trials × seeds", "confirmed × seeds", "final seeds", "epochs in all"]
+    head += ["accuracy missed by the settings found, points", "its spread over conditions", "spread of networks"]
+    rows = []
+    for r, design in DESIGNS.items():
+        own = found[str(r), "common", "same"]
+        sizes = [f"{design.trials} × {design.trial_seeds}", f"{design.top} × {design.confirm_seeds}"]
+        numbers = [f"{100 * float(own[key]):.2f}" if own[key] != "nan" else "" for key in ("regret", "luck", "noise")]
+        rows.append([str(r), *sizes, str(design.final_seeds), f"{design.epochs:,}", *numbers])
+    of_each = f"Of each of r searches of one condition ({SEARCH_EPOCHS} epochs a trial, 30 for the others):"
+    return f"{of_each}\n\n{table(head, rows)}"
+
+
+def _searches(rates: Rates) -> str:
+    head = ["r", "proposals", "surfaces", "studies", "test", "unit", "an error among 12 contrasts", "among 7 effects"]
+    head += ["intervals of contrasts cover, least and most", "of effects"]
+    head += ["finds 0.5 points of currents", "finds 1 point of one pair"]
+    rows = [_search_row(rates, case, test) for case in CASES for test in ("sign-flip", "t") if _known(rates, case)]
+    return table(head, rows)
+
+
+def _known(rates: Rates, case: Case) -> bool:
+    return (*_key(case), "fwer planned", "t") in rates
+
+
+def _key(case: Case) -> tuple[str, str, str]:
+    return str(case.repeats), case.proposals, case.null
+
+
+def _search_row(rates: Rates, case: Case, test: str) -> list[str]:
+    key = _key(case)
+    errors = [share(rates[*key, f"fwer {family}", test]) for family in ("planned", "factorial")]
+    covers = [
+        ", ".join(share(rates[*key, f"covers {end} {family}", "t"]) for end in ("least", "most"))
+        for family in ("planned", "factorial")
+    ]
+    finds = [share(rates[*key, what, test]) for what in ("finds currents", "finds RHetA - LHetA")]
+    proposals = "in common" if case.proposals == "common" else "each condition's own"
+    surfaces = "the same" if case.null == "same" else "best settings apart"
+    unit = "seed (wrong)" if case.repeats == 1 else "repeat"
+    studies = str(rates[*key, "fwer planned", test][1])
+    return [str(case.repeats), proposals, surfaces, studies, test, unit, *errors, *covers, *finds]
+
+
+def main() -> None:
+    page = DOCS / "statistics.md"
+    page.write_text(written(page.read_text(encoding="utf-8"), DOCS / "statistics"), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
