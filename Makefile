@@ -2,7 +2,7 @@
 # make setup   set up only (what a study needs)    make check   lint and types
 # make dev     set up for work on the project too: tests, lint, types, the site
 # make resolve  whether the oldest versions that pyproject.toml allows, and those of constraints.txt, can be installed
-# make test-cluster   the Slurm script under a real Slurm, submitted jobs (Debian: slurm-wlm, munge; as root; ten minutes)
+# make test-cluster   the Slurm script under a real Slurm, submitted jobs (Debian: slurm-wlm, munge, iproute2; as root; some twenty minutes)
 # make studies-quick   the quick profile of every study in studies/, one after another (half an hour on two cores)
 # make simulate   thousands of simulated studies, without and with searches: do intervals cover and tests err as they say
 #                 (half an hour of a core; stopped, it goes on), then write docs/statistics.md

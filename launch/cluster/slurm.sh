@@ -30,11 +30,17 @@ export SRUN_CPUS_PER_TASK=$SLURM_CPUS_PER_TASK # srun does not take it over from
 study=("$python" launch/study.py "$@")
 
 requeue=no
-step='' cluster=''
+step='' cluster='' overdue=''
+kill_steps() { # not the job: that would cancel it for good
+    for id in $(squeue --noheader --steps --jobs="$SLURM_JOB_ID" --format=%i); do
+        if [[ $id == *.[0-9]* ]]; then scancel --signal=KILL "$id"; fi
+    done
+}
 stop() { # first $1: whether to go back into the queue
     requeue=$1
     [[ -z $step ]] || kill -USR1 "$step" 2>/dev/null || true # srun passes it on
-    (sleep "$stop_seconds" && scancel --signal=KILL "$SLURM_JOB_ID") >/dev/null 2>&1 &
+    (sleep "$stop_seconds" && kill_steps) >/dev/null 2>&1 &
+    overdue=$!
 }
 trap 'stop yes' USR1 # from --signal: three minutes are left
 trap 'stop no' TERM  # preempted or cancelled
@@ -74,9 +80,10 @@ while kill -0 "$step" 2>/dev/null; do # a signal has ended `wait`, not the step
     wait "$step" || status=$?
 done
 
+if [[ -n $overdue ]]; then kill "$overdue" 2>/dev/null || true; fi # it would outlive a requeue
 if [[ -n $cluster ]]; then # its nodes would notice the driver's end after a minute only
     kill -USR2 "$cluster" 2>/dev/null || true
-    ends_within "$cluster" "$end_seconds" || scancel --signal=KILL "$SLURM_JOB_ID" || true
+    ends_within "$cluster" "$end_seconds" || kill_steps || true
 fi
 # 0, 1 and 2 are ends of its own; else it was stopped. A job that ends within its preemption's grace would not come back.
 if [[ $status -gt 2 ]]; then

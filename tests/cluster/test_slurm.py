@@ -148,7 +148,7 @@ def test_a_cancelled_job_is_stopped_and_stays_away(slurm: Slurm) -> None:
 
 
 def test_a_node_that_dies_costs_a_restart(slurm: Slurm) -> None:
-    study = Study(slurm, "node", "--nodes=2", settings=LONG)
+    study = Study(slurm, "node", "--nodes=2", settings=(*LONG, "training.epochs=400"))
     study.wait_for_epochs()
     second = slurm.ask("scontrol", "show", "hostnames", study.job.field("NodeList")).split()[1]
     slurm.hosts[second].kill()
