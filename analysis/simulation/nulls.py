@@ -51,7 +51,7 @@ def _copies(rng: np.random.Generator, studies: int, units: int) -> np.ndarray:
 
 
 def _sine(rng: np.random.Generator, studies: int, units: int) -> np.ndarray:
-    return _normal(rng, studies, units) @ _root("loss").T
+    return np.asarray(_normal(rng, studies, units) @ _root("loss").T)
 
 
 def _sine_log(rng: np.random.Generator, studies: int, units: int) -> np.ndarray:
@@ -72,7 +72,7 @@ def _half_skewed(rng: np.random.Generator, studies: int, units: int) -> np.ndarr
 
 
 def _heavy(rng: np.random.Generator, studies: int, units: int) -> np.ndarray:
-    return rng.standard_t(3, size=(studies, units, len(NAMES))) / np.sqrt(3)
+    return np.asarray(rng.standard_t(3, size=(studies, units, len(NAMES))) / np.sqrt(3))
 
 
 def _failing(rng: np.random.Generator, studies: int, units: int) -> np.ndarray:
