@@ -65,7 +65,7 @@ def test_every_design_keeps_within_the_budget() -> None:
     for repeats, design in DESIGNS.items():
         assert design.repeats == repeats
         assert design.repeats * design.final_seeds == 20
-        assert 0.92 * BUDGET < design.epochs <= BUDGET
+        assert 0.9 * BUDGET < design.epochs <= BUDGET
 
 
 def test_learning_rate_and_weight_spread_explain_the_loss_as_in_real_studies() -> None:

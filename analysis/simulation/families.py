@@ -69,7 +69,7 @@ def equivalents(values: np.ndarray, contrasts: Sequence[Contrast], margin: float
     mean, error = d.mean(axis=2), d.std(axis=2, ddof=1) / np.sqrt(n)
     p = np.maximum(stats.t.sf((mean + margin) / error, n - 1), stats.t.cdf((mean - margin) / error, n - 1))
     half = float(stats.t.ppf((1 + LEVEL) / 2, n - 1)) * error
-    return (_holm(p) <= ALPHA) & (np.abs(mean) + half < margin)
+    return np.asarray((_holm(p) <= ALPHA) & (np.abs(mean) + half < margin))
 
 
 def differences(values: np.ndarray, contrasts: Sequence[Contrast]) -> np.ndarray:
@@ -78,8 +78,8 @@ def differences(values: np.ndarray, contrasts: Sequence[Contrast]) -> np.ndarray
     for row, contrast in zip(weights, contrasts, strict=True):
         row[[NAMES.index(name) for name in contrast.of]] = 1 / len(contrast.of)
         row[[NAMES.index(name) for name in contrast.minus]] -= 1 / len(contrast.minus)
-    return np.einsum("sun,kn->sku", values, weights)
+    return np.asarray(np.einsum("sun,kn->sku", values, weights))
 
 
 def _holm(p: np.ndarray) -> np.ndarray:
-    return np.apply_along_axis(holm, 1, p)
+    return np.asarray(np.apply_along_axis(holm, 1, p))

@@ -29,15 +29,13 @@ Draw = Callable[[np.random.Generator, int, int], np.ndarray]
 class Null:
     """draw: values of many studies [studies, units, conditions]. words: for a table.
 
-    benign: whether intervals and tests are promised their level; else a looser bound. copies: whether two conditions
-    are one network.
+    mean: the true one, of every condition.
     """
 
     name: str
     words: str
     draw: Draw
-    benign: bool = False
-    copies: bool = False
+    mean: float = 0.0
 
 
 def _normal(rng: np.random.Generator, studies: int, units: int) -> np.ndarray:
@@ -51,7 +49,7 @@ def _copies(rng: np.random.Generator, studies: int, units: int) -> np.ndarray:
 
 
 def _sine(rng: np.random.Generator, studies: int, units: int) -> np.ndarray:
-    return _normal(rng, studies, units) @ _root("loss").T
+    return np.asarray(_normal(rng, studies, units) @ _root("loss").T)
 
 
 def _sine_log(rng: np.random.Generator, studies: int, units: int) -> np.ndarray:
@@ -72,7 +70,7 @@ def _half_skewed(rng: np.random.Generator, studies: int, units: int) -> np.ndarr
 
 
 def _heavy(rng: np.random.Generator, studies: int, units: int) -> np.ndarray:
-    return rng.standard_t(3, size=(studies, units, len(NAMES))) / np.sqrt(3)
+    return np.asarray(rng.standard_t(3, size=(studies, units, len(NAMES))) / np.sqrt(3))
 
 
 def _failing(rng: np.random.Generator, studies: int, units: int) -> np.ndarray:
@@ -90,12 +88,12 @@ def _root(scale: Literal["loss", "log"]) -> np.ndarray:
 
 
 NULLS = (
-    Null("independent", "independent networks, normal", _normal, benign=True),
-    Null("copies", "Hom and HomA the same network", _copies, benign=True, copies=True),
-    Null("sine", "the covariance of the stored sine study (Hom and HomA the same)", _sine, benign=True, copies=True),
-    Null("sine-log", "the same on the log scale: skewed, spreads differ", _sine_log, copies=True),
+    Null("independent", "independent networks, normal", _normal),
+    Null("copies", "Hom and HomA the same network", _copies),
+    Null("sine", "the covariance of the stored sine study (Hom and HomA the same)", _sine),
+    Null("sine-log", "the same on the log scale: skewed, spreads differ", _sine_log, mean=1.0),
     Null("skewed", "log-normal, skewness 1.75", _skewed),
     Null("half-skewed", "log-normal in every second condition", _half_skewed),
     Null("heavy", "t with 3 degrees of freedom", _heavy),
-    Null("failing", "10 % of networks at chance", _failing),
+    Null("failing", "10 % of networks at chance", _failing, mean=_FAILED * _CHANCE),
 )

@@ -93,5 +93,5 @@ def rates_of(case: Case, studies: Sequence[Played]) -> Iterator[SearchRate]:
 
 def _both(case: Case, what: str, found: Judgements, of: slice) -> Iterator[SearchRate]:
     for test, by_t in (("sign-flip", False), ("t", True)):
-        different = found.different(by_t)[:, of].any(axis=1)
+        different = np.asarray(found.different(by_t)[:, of].any(axis=1))
         yield SearchRate(case, what, test, int(different.sum()), len(different))

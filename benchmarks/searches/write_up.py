@@ -55,8 +55,9 @@ def table(head: list[str], rows: list[list[str]]) -> str:
 
 
 def _nulls(rates: Rates) -> str:
-    head = ["no effect, but", "n", "an error among 12 contrasts", "among 7 effects"]
-    head += ["intervals of contrasts cover, least and most", "of effects", "t mean", "IQM", "`skewed` fires"]
+    head = ["no effect, but", "n", "an error among 12 contrasts", "among the 10 pairs of them"]
+    head += ["among 7 effects", "intervals of contrasts cover, least and most", "of pairs, least", "of effects"]
+    head += ["t mean", "IQM", "`skewed` fires"]
     rows = []
     for null in NULLS:
         for n in map(str, UNITS):
@@ -65,7 +66,8 @@ def _nulls(rates: Rates) -> str:
                 f"{share(own[f'covers least {family}'])}, {share(own[f'covers most {family}'])}"
                 for family in ("planned", "factorial")
             ]
-            cells = [share(own[f"fwer {family}"]) for family in ("planned", "factorial")] + ranges
+            cells = [share(own[f"fwer {family}"]) for family in ("planned", "pairs", "factorial")]
+            cells += [ranges[0], share(own["covers least pairs"]), ranges[1]]
             rows.append(
                 [null.words, n, *cells, *(share(own[what]) for what in ("covers mean", "covers iqm", "warned"))]
             )
