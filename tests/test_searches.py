@@ -149,6 +149,11 @@ def test_the_docs_get_every_rate_between_their_marks(tmp_path: Path, monkeypatch
     assert write_up.written(made, tmp_path) == made
 
 
+def test_the_page_has_the_stored_rates() -> None:
+    text = (write_up.DOCS / "statistics.md").read_text(encoding="utf-8")
+    assert write_up.written(text, write_up.DOCS / "statistics") == text
+
+
 def test_a_share_has_exact_limits() -> None:
     assert write_up.share((0, 500)) == "0.0 (0–1)"
     assert write_up.share((200, 4000)) == "5.0 (4.3–5.7)"
