@@ -18,7 +18,7 @@ WORDS: tuple[Word, ...] = ("better", "worse", "present", "equivalent", "inconclu
 RULE = (
     "the first that holds of: not testable, where no p that the test can give would pass Holm, or the test cannot be "
     "computed; equivalent, where both one-sided tests at the margin are significant after Holm and the 95 % interval "
-    "lies inside it (real but small, where the interval excludes 0); better or worse, for an interaction present, "
+    "lies inside it (real but small, where the interval excludes 0 and p is significant after Holm too); better or worse, for an interaction present, "
     "where p is significant after Holm and the interval excludes 0; inconclusive, the question is open"
 )
 
@@ -27,7 +27,8 @@ RULE = (
 class Verdict:
     """One verdict. word: '' where a profile is no evidence and none is given. note: what a reader must see beside it.
 
-    sign: 1 or -1, of the difference as recorded, where its interval excludes 0; else 0.
+    sign: 1 or -1, of the difference as recorded, where its interval excludes 0 (of equivalents, and p is significant
+    too); else 0.
     """
 
     word: Word
@@ -91,13 +92,20 @@ def verdict(found: Numbers, family: Family) -> Verdict:
     # NaN ends compare as False: without an interval there is no sign
     sign = int(found.low > 0) - int(found.high < 0)
     if found.p_equivalence <= family.alpha and -found.margin < found.low and found.high < found.margin:
-        return Verdict("equivalent", f"real but small, {'+' if sign > 0 else MINUS}" if sign else "", sign)
+        return _equivalent(sign, found.p <= family.alpha, family.tests)
     if found.p <= family.alpha:
         if sign:
             return _difference(sign, found.interaction, family.higher_is_better)
         return Verdict("inconclusive", f"no interval: {found.reason}" if math.isnan(found.low) else "interval holds 0")
     note = f"not after correction for {count(family.tests, 'test')}" if sign else ""
     return Verdict("inconclusive", note, sign)
+
+
+def _equivalent(sign: int, significant_too: bool, tests: int) -> Verdict:
+    """Real but small takes p too: by the interval alone a third of families without any effect would have one."""
+    if sign and significant_too:
+        return Verdict("equivalent", f"real but small, {'+' if sign > 0 else MINUS}", sign)
+    return Verdict("equivalent", f"not 0, but not after correction for {count(tests, 'test')}" if sign else "")
 
 
 def _difference(sign: int, interaction: bool, higher_is_better: bool) -> Verdict:

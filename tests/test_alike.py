@@ -118,7 +118,7 @@ def test_networks_of_an_alike_pair_come_out_alike(tmp_path: Path) -> None:
     from analysis.alike import find_alike as in_results
 
     found = [(pair.pair, pair.in_results) for pair in in_results(load(tmp_path / "r"))]
-    assert found == [(HOM, True)]
+    assert (HOM, True) in found
 
 
 def test_what_cannot_be_seen_ends_no_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

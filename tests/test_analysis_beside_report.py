@@ -178,7 +178,7 @@ def test_the_exports_have_it(report: analysis.ReportPaths) -> None:
     table = pd.read_csv(root / "tables" / "published.csv").set_index("condition")
     assert table.loc["Hom", "verdict"] == "worse"
     assert table.loc["RNN", "published_mean"] == pytest.approx(0.97792)
-    assert table.loc["RNN", "margin"] == pytest.approx(0.00341)
+    assert table.loc["RNN", "margin"] == pytest.approx(0.00341, rel=1e-3)
     assert table.loc["LSTM", "would_pass"] != table.loc["Hom", "would_pass"]
     assert list(table["published_n"]) == [10] * 10
     assert "latex/published.tex" in report.latex

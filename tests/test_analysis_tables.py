@@ -263,5 +263,5 @@ def test_an_altered_study_is_refused(tmp_path: Path) -> None:
     record = json.loads(Layout(root).study.read_text())
     record["body"]["evidence"] = not record["body"]["evidence"]
     Layout(root).study.write_text(json.dumps(record))
-    with pytest.raises(InputError, match="cannot be trusted"):
+    with pytest.raises(InputError, match="cannot be used"):
         load(root)

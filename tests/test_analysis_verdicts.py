@@ -46,7 +46,11 @@ def case(low: float, high: float, p: float, q: float, **more: object) -> Numbers
         # equivalent takes both: the tests after Holm and the printed interval
         (case(-0.004, 0.003, 0.9, 0.001, floor=0.001), "equivalent"),
         (case(0.001, 0.003, 0.001, 0.001, floor=0.001), "equivalent (real but small, +)"),
-        (case(-0.003, -0.001, 0.9, 0.001, floor=0.001), "equivalent (real but small, −)"),
+        (case(-0.003, -0.001, 0.04, 0.001, floor=0.001), "equivalent (real but small, −)"),
+        (
+            case(-0.003, -0.001, 0.9, 0.001, floor=0.001),
+            "equivalent (not 0, but not after correction for 7 tests)",
+        ),
         (case(-0.004, 0.0101, 0.9, 0.04, floor=0.001), "inconclusive"),
         (case(-0.004, 0.003, 0.9, 0.06, floor=0.001), "inconclusive"),
         # better takes both too
@@ -113,7 +117,9 @@ def contradictions(v: Verdict, low: float, high: float, margin: float, p: float,
         yield "an interaction with the wrong sign"
     if v.word == "equivalent" and not -margin < low <= high < margin:
         yield "equivalent beside an interval that leaves the margin"
-    if v.word == "equivalent" and ("real but small" in v.note) != away:
+    if v.word == "equivalent" and ("real but small" in v.note) != (away and p <= 0.05):
+        yield "real but small against its interval or p"
+    if v.word == "equivalent" and bool(v.note) != away:
         yield "equivalent without a word on an interval that excludes 0"
     if v.word == "inconclusive" and away and "not after correction for" not in v.note:
         yield "inconclusive beside an interval that excludes 0, without a word"

@@ -125,6 +125,17 @@ def _fewer_trials(results: Results) -> Results:
     )
 
 
+def _as_one_network(results: Results) -> Results:
+    """Every result of RNN's networks is that of LHetA's."""
+    seeds = results.tables["seeds"].copy()
+    final = seeds["stage"] == "final"
+    one = seeds[final & (seeds["condition"] == "LHetA")].set_index("seed")
+    own = final & (seeds["condition"] == "RNN")
+    for column in ("test_accuracy", "test_loss"):
+        seeds.loc[own, column] = seeds.loc[own, "seed"].map(one[column])
+    return replace(results, tables={**results.tables, "seeds": seeds})
+
+
 def _on_a_continuum(results: Results) -> Results:
     return _with_neurons(results, characteristics_of("LHetA", 1, clusters=1))
 
@@ -181,6 +192,8 @@ FIRES: dict[str, tuple[Change, str, str]] = {
     "clusters-not-beyond-null": (_on_a_continuum, "table-clusters", "LHetA"),
     "clusters-not-stable": (_on_a_ring, "table-clusters", "LHetA"),
     "mixed-origin": (_sessions({}, {"packages": {"torch": "3.0"}}), "provenance", ""),
+    "mixed-nodes": (_sessions({"nodes_differ": ["torch"]}), "provenance", ""),
+    "alike": (_as_one_network, "table-conditions", "RNN"),
     "uncommitted-changes": (_sessions({"dirty": True}), "provenance", ""),
     "unknown-origin": (lambda r: replace(r, sessions=()), "provenance", ""),
 }  # fmt: skip

@@ -105,8 +105,10 @@ def equivalent_sentence(b: Beside, rows: Sequence[Compared]) -> str:
     verb = "is" if len(rows) == 1 else "are"
     of = text.count(len(b.same), "condition")
     share = f"{len(rows)} of {of} with the published settings"
-    off = [r for r in rows if r.verdict.sign]
-    but = f" Within the margin, but not zero (real but small): {amounts(b, off)}." if off else ""
+    small = [r for r in rows if r.verdict.sign]
+    perhaps = [r for r in rows if r.verdict.note and not r.verdict.sign]
+    but = f" Within the margin, but not zero (real but small): {amounts(b, small)}." if small else ""
+    but += f" With an interval that excludes 0, though not after correction: {amounts(b, perhaps)}." if perhaps else ""
     every = math.comb(len(b.task.values), 2)
     also = f" The margin would let pass {len(b.passing_pairs)} of {every} pairs of different published conditions too."
     return f"{share} {verb} equivalent to the published runs ({margins(b)}): {names}.{but}{also}"

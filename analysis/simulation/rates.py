@@ -96,7 +96,7 @@ def _equivalence(units: int, studies: int, seed: int) -> Iterator[Rate]:
     real but small."""
     values = NULLS[0].draw(np.random.default_rng([seed, units, 101]), studies, units)
     against = [contrast for contrast in PLANNED if contrast.minus == ("LHetA",)]
-    small = equivalents(values, PLANNED, MARGIN) & (judgements(values, PLANNED).covers() == 0)
+    small = equivalents(values, PLANNED, MARGIN) & judgements(values, PLANNED).different()
     yield Rate("independent", units, "real but small", int(small.any(axis=1).sum()), studies)
     values[:, :, _ONE] -= MARGIN
     called = equivalents(values, PLANNED, MARGIN)[:, [PLANNED.index(c) for c in against]]

@@ -24,7 +24,7 @@ SEEDS_OF_A_REPEAT = 1_000  # at most, in each stage, where there are several: 99
 # far beyond any study: what is larger is a slip, and would overflow somewhere later
 MAX_COUNT = 10_000_000
 MAX_NEURONS = 1_000_000
-MAX_NUMBER = 1e9
+MAX_NUMBER = 1e38  # of float32
 MAX_MINUTES = 1e6
 FAMILIES = tuple(dict.fromkeys(condition.family for condition in CONDITIONS.values()))
 

@@ -24,7 +24,7 @@ from launch import cli, session
 from launch.data import FromFiles
 from launch.executors import InProcessExecutor
 from launch.plan import StudyPlan
-from launch.tracking import Mode
+from launch.tracking_login import Mode
 
 _OPERATIONS = ("link", "replace", "rename", "fsync", "unlink", "mkdir")
 _TORN = "torn epochs.jsonl"
