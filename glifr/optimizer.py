@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.optim.adam import adam
+from torch.optim.adam import Adam, adam
 
 from glifr.configuration import TrainingSettings
 
@@ -79,7 +79,7 @@ class AdamsTogether:
         """The settings of all, as they are now; None where one step cannot do what each does alone."""
         groups = [group for each in self._optimizers for group in each.param_groups]
         first, *others = [{name: value for name, value in group.items() if name != "params"} for group in groups]
-        plain = all(type(each).step is torch.optim.Adam.step for each in self._optimizers)
+        plain = all(type(each).step is Adam.step for each in self._optimizers)
         alike = len(groups) == len(self._optimizers) and all(other == first for other in others)
         on_cpu = all(p.device.type == "cpu" for p in self._parameters)
         return first if plain and alike and on_cpu and first["fused"] and first.keys() <= _TAKEN else None

@@ -11,6 +11,7 @@ import argparse
 import math
 import shutil
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +40,7 @@ from launch.tracking_rows import Computed, Tracked
 
 Row = Mapping[str, Any]
 EQUAL, DIFFERENT, REFUSED = 0, 1, 2
+_SETTLED_SECONDS = 10.0
 _SENT_SECONDS = 120.0  # for a run to be sent: here somebody waits for just that
 _NAMED = 10
 
@@ -189,8 +191,7 @@ def synchronise(records: StudyRecords, mirror: Mirror) -> Outcome:
     replaced = [key for key in before if key in superseded]
     for key in replaced:
         mirror.remove(key)
-    after = mirror.standing()
-    wrong = [str(w.proposal.unit) for key, w in wanted.items() if key not in after or not w.is_told_by(after[key])]
+    after, wrong = _read_again(mirror, wanted)
     return Outcome(
         kept=len(wanted) - len(missing),
         written=tuple(str(w.proposal.unit) for w in missing),
@@ -198,6 +199,17 @@ def synchronise(records: StudyRecords, mirror: Mirror) -> Outcome:
         different=(*wrong, *(key for key in replaced if key in after)),
         left_out=len(trained) - len(settled),
     )
+
+
+def _read_again(mirror: Mirror, wanted: dict[str, Wanted]) -> tuple[dict[str, Standing], list[str]]:
+    """Every run, and the units whose run is not as wanted: W&B may still be writing for a moment after a run's end."""
+    until = time.monotonic() + _SETTLED_SECONDS
+    while True:
+        after = mirror.standing()
+        wrong = [str(w.proposal.unit) for key, w in wanted.items() if key not in after or not w.is_told_by(after[key])]
+        if not wrong or time.monotonic() > until:
+            return after, wrong
+        time.sleep(0.2)
 
 
 def _wanted(records: StudyRecords, unit: UnitRecords) -> Wanted:

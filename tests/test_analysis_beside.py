@@ -125,12 +125,12 @@ def _passes(found: Beside, a: str, b: str, margin: float) -> bool:
 
 def test_a_deviation_within_the_margin_is_named(tmp_path: Path) -> None:
     """RHetA lay 0.21 points (0.08 to 0.34) below the published and passed without a word."""
-    moved = shifted(repeated(tmp_path / "s"), {"RHetA": -0.0016})
+    moved = shifted(repeated(tmp_path / "s"), {"RHetA": -0.0019})
     found = beside(moved)
     (row,) = [r for r in found.rows if r.condition == "RHetA"]
     assert (row.verdict.word, row.verdict.note, row.verdict.sign) == ("equivalent", "real but small, −", -1)
     sentence = words.equivalent_sentence(found, [r for r in found.rows if r.verdict.word == "equivalent"])
-    assert "Within the margin, but not zero (real but small): RHetA (−0.16 points)." in sentence
+    assert "Within the margin, but not zero (real but small): RHetA (−0.19 points)." in sentence
     assert sentence.endswith("11 of 45 pairs of different published conditions too.")
     still = words.equivalent_sentence(found, [r for r in found.rows if r.condition == "Hom"])
     assert "not zero" not in still

@@ -343,7 +343,7 @@ HOSTILE: dict[str, tuple[Callable[[Members], bytes], str]] = {
     "a foreign file": (lambda m: _with(m, "analysis/__init__.py"), "no place in a pack"),
     "a network": (lambda m: _with(m, "units/final/LHetA/1/attempts/a/network.pt"), "no place in a pack"),
     "no study": (lambda m: compressed(_described({n: c for n, c in m.items() if n != "study.json"})), "not a results"),
-    "a damaged study": (lambda m: _with(m, "study.json", b"{"), "study.json cannot be trusted"),
+    "a damaged study": (lambda m: _with(m, "study.json", b"{"), "study.json cannot be used"),
     "another version's study": (lambda m: _with(m, "study.json", seal({"name": "x"})), "not what this version writes"),
     "half of the networks": (
         lambda m: compressed(_described({n: c for n, c in m.items() if n != "networks.bin"})), "neither in it nor"),

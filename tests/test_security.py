@@ -112,7 +112,10 @@ FEW += [f"--set=conditions.{name}.fixed={{learning_rate: 0.003}}" for name in ("
 
 @pytest.mark.ray
 def test_the_wandb_key_is_in_no_file(tmp_path: Path) -> None:
-    """A key in the environment and in netrc; then every file that the study and Ray have written is searched."""
+    """A key in the environment and in netrc; then every file that is left is searched.
+
+    Ray's own are searched while it runs: test_tracking_server, test_e2_a_key_is_found_nowhere.
+    """
     (tmp_path / "small.yaml").write_text(TINY)
     credentials = tmp_path / "home" / ".netrc"
     credentials.parent.mkdir()
@@ -134,6 +137,5 @@ def test_the_wandb_key_is_in_no_file(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stdout + done.stderr
         written = [p for folder in (tmp_path / "results", Path(place)) for p in folder.rglob("*") if p.is_file()]
         assert any(path.suffix == ".wandb" for path in written)
-        assert any("runtime_env" in path.name for path in written), "Ray's own files were not searched"
         assert [path for path in written if KEY.encode() in path.read_bytes()] == []
     assert KEY not in done.stdout + done.stderr

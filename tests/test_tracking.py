@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+import time
 from collections import defaultdict
 from pathlib import Path
 
@@ -171,6 +172,9 @@ def test_an_interrupted_unit_leaves_one_run_an_attempt_and_the_last_one_is_whole
     root, plan = tmp_path / "results", small_plan(tmp_path)
     conduct(plan, root, StopAfter(1), mode="offline")
     conduct(plan, root, StopAfter(6), mode="offline")
+    until = time.monotonic() + 60  # W&B's service writes on for a moment
+    while not all("unit" in run.config for run in read_runs(root / "wandb").values()) and time.monotonic() < until:
+        time.sleep(0.2)
     runs = [run for run in read_runs(root / "wandb").values() if run.config["unit"] == "search/RNN/0"]
     assert [len(run.history) for run in sorted(runs, key=lambda r: len(r.history))] == [1, 2]
 

@@ -187,7 +187,7 @@ def test_units_of_a_driver_at_work_are_left_alone(folder: Path) -> None:
 
 def test_a_file_that_is_not_wandbs_is_written_again(folder: Path) -> None:
     synchronise(scan(folder), OfflineFiles(Layout(folder)))
-    path = next((folder / "wandb").glob("*run-*/run-*.wandb"))
+    path = next(p for p in (folder / "wandb").glob("*run-*/run-*.wandb") if "unit" in read_run(p).config)
     name = read_run(path).config["unit"]
     path.write_bytes(b"something else")
     assert synchronise(scan(folder), OfflineFiles(Layout(folder))).written == (name,)
