@@ -18,8 +18,9 @@ WORDS: tuple[Word, ...] = ("better", "worse", "present", "equivalent", "inconclu
 RULE = (
     "the first that holds of: not testable, where no p that the test can give would pass Holm, or the test cannot be "
     "computed; equivalent, where both one-sided tests at the margin are significant after Holm and the 95 % interval "
-    "lies inside it (real but small, where the interval excludes 0 and p is significant after Holm too); better or worse, for an interaction present, "
-    "where p is significant after Holm and the interval excludes 0; inconclusive, the question is open"
+    "lies inside it (real but small, where the interval excludes 0 and p is significant after Holm too); better or "
+    "worse, for an interaction present, where p is significant after Holm and the interval excludes 0; inconclusive, "
+    "the question is open"
 )
 
 
