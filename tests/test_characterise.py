@@ -239,7 +239,7 @@ def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
     path.unlink()
     with pytest.raises(RecordError, match="no such file"):
         read_characteristics(layout, file)
-    with pytest.raises(RecordError, match="outside the results folder"):
+    with pytest.raises(RecordError, match="out of the results folder"):
         read_characteristics(layout, replace(file, path="../c.npz"))
 
 
