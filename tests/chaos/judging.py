@@ -79,5 +79,5 @@ def lost(root: Path, plan: StudyPlan) -> int:
 
 def left_running(root: Path, plan: StudyPlan) -> int:
     """Trials that Optuna would hold as running, were the study opened again."""
-    searches = [run._search for run in new_conductor(plan, root)._runs.values()]
+    searches = [run._search for run in new_conductor(plan, root)._runs]
     return sum(search.running for search in searches if search is not None)

@@ -10,6 +10,7 @@ import random
 import re
 import signal
 import sys
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -35,6 +36,7 @@ class InThisProcess(InProcessExecutor):
     """Stands in for the Ray executor in a session."""
 
     slots = 1
+    differences: tuple[str, ...] = ()
 
     def __init__(self, root: Path, mode: str, *_: object, **__: object) -> None:
         super().__init__(root, mode)
@@ -112,7 +114,10 @@ def _be_the_command(given: list[str], log: Path, tally: Path, watched: Watched) 
         code = cli.main(given)
         tally.write_text("".join(f"{name}\t{count}\n" for name, count in watched.counts.items()))
         sys.stdout.flush()
+    except BaseException:
+        traceback.print_exc()
     finally:
+        sys.stderr.flush()
         os._exit(code)
 
 
