@@ -85,7 +85,7 @@ def test_the_study_files_page_has_every_key_with_what_it_may_be(site_pages: Modu
         assert f"| `{name}` |" in page
     assert "| `batch_size` | a whole number from 1 to 10000000 | must be given |" in page
     assert "| `beta2` | a number from 0, below 1 | `0.999` |" in page
-    assert "| `epochs` | a whole number from 1, or null | `null` |" in page
+    assert "| `epochs` | a whole number from 1 to 10000000, or null | `null` |" in page
     assert "\nseeds_per_batch: seeds trained as one computation" in page, "not indented, which would make it code"
     assert "## `conditions.<condition>`" in page
     assert "## `search.spaces.<family>.<hyperparameter>`" in page
