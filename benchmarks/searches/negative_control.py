@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import os
 import subprocess
 import sys
 import time
@@ -106,7 +107,9 @@ def _run(folder: Path, text: str, code: Path, overrides: Sequence[str]) -> Path:
     command = [sys.executable, "launch/study.py", str(study), "--results", str(folder / "results")]
     command += [part for override in overrides for part in ("--set", override)]
     with (folder / f"{name}.log").open("a") as log:
-        subprocess.run(command, cwd=code, check=True, stdout=log, stderr=subprocess.STDOUT)
+        # else the command would import the packages that are installed, which are this checkout's
+        own = {**os.environ, "PYTHONPATH": str(code.resolve())}
+        subprocess.run(command, cwd=code, env=own, check=True, stdout=log, stderr=subprocess.STDOUT)
     return folder / "results" / name / "full"
 
 
