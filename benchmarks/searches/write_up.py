@@ -28,6 +28,7 @@ def written(text: str, folder: Path) -> str:
     nulls = _read(folder / "nulls.csv", "null", "units", "what")
     searches = _read(folder / "searches.csv", "repeats", "proposals", "null", "what", "test")
     parts = [_nulls(nulls), _others(nulls), _clusters(nulls), _designs(folder), _searches(searches)]
+    parts += [_control(folder)] if (folder / "negative_control.csv").exists() else []
     body = "\n\n".join(parts)
     return f"{before}{BEGIN}\n{body}\n\n{END}{after}"
 
@@ -52,6 +53,21 @@ def share(found: tuple[int, int]) -> str:
 def table(head: list[str], rows: list[list[str]]) -> str:
     """A table in Markdown."""
     return "\n".join("| " + " | ".join(line) + " |" for line in [head, ["---"] * len(head), *rows])
+
+
+def _control(folder: Path) -> str:
+    """What real studies of one network against itself came to."""
+    rows = _rows(folder / "negative_control.csv")
+    lines = []
+    for label, kind in dict.fromkeys((row["label"], row["kind"]) for row in rows):
+        own = [row for row in rows if (row["label"], row["kind"]) == (label, kind)]
+        different = sum(row["verdict"] in ("better", "worse") for row in own)
+        largest = max(abs(float(row["difference"])) for row in own)
+        named = sum(row["alike"] == "True" for row in own)
+        share_different = share((different, len(own)))
+        lines.append([label, str(len(own)), share_different, f"{100 * largest:.1f}", f"{named} of {len(own)}"])
+    head = ["real studies of Hom against HomA", "studies", "called better or worse, percent"]
+    return table([*head, "largest difference, points", "named as one network"], lines)
 
 
 def _nulls(rates: Rates) -> str:
