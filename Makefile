@@ -83,7 +83,7 @@ notebook: dev
 
 dashboard: setup
 	$(INSTALL) -e '.[dashboard]'
-	$(RUN) -m launch.search_mirror $(RESULTS)
+	$(RUN) -m launch.tracking.optuna_mirror $(RESULTS)
 	$(VENV)/bin/optuna-dashboard sqlite:///$(RESULTS)/optuna.db
 
 chaos: dev

@@ -13,7 +13,7 @@ import torch
 
 from glifr.errors import InputError
 from glifr.records import UnitId
-from launch.durable import disk_is_full
+from launch.ledger.durable import disk_is_full
 
 FailureKind = Literal[
     "out of memory",  # of the GPU or of the machine

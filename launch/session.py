@@ -12,30 +12,32 @@ from rich.console import Console
 from analysis import as_text, load, smallest_p, summarise, write_report
 from glifr.errors import InputError
 from glifr.records import Layout, Stage, scan
-from glifr.seed_batches import Seconds
-from launch.alike import AlikePair, alike_words, find_alike
+from glifr.training.seed_batches import Seconds
 from launch.code import code_version
-from launch.condition_run import RunOptions
-from launch.conductor import Conductor
-from launch.data import FromFiles
-from launch.ending import tell_end
-from launch.estimate import estimate
-from launch.executors import Cluster, RayExecutor, Resources
-from launch.folder import create, recorded_alike, refuse_foreign, under_its_scheme, write_study
-from launch.ledger import Ledger
-from launch.lock import DriverLock
-from launch.plan import StudyPlan
-from launch.progress import Progress, TimeLeft
-from launch.provenance import Sessions
-from launch.repair import damaged_study, set_damaged_aside
-from launch.seed_batches import Measurement, SeedBatches, decide
-from launch.show_plan import plan_view
+from launch.executors.ray_connect import Cluster
+from launch.executors.ray_tune import RayExecutor
+from launch.ledger.folder import create, recorded_alike, refuse_foreign, under_its_scheme, write_study
+from launch.ledger.lock import DriverLock
+from launch.ledger.provenance import Sessions
+from launch.ledger.reconcile import Choice, settle
+from launch.ledger.repair import damaged_study, set_damaged_aside
+from launch.ledger.units import Ledger
+from launch.planning.estimate import estimate
+from launch.planning.placement import Resources
+from launch.planning.plan import StudyPlan
+from launch.planning.seed_batches import Measurement, SeedBatches, decide
+from launch.scheduling.condition_run import RunOptions
+from launch.scheduling.study_scheduler import Conductor
+from launch.scheduling.utilisation import Meter
 from launch.signals import StopSignals, program, short
-from launch.standing import Choice, settle
-from launch.tracking import mirror_report
-from launch.tracking_login import Decision, Handover, decide_mode, forget_key
-from launch.tracking_queue import Outage
-from launch.utilisation import Meter
+from launch.terminal.end_summary import tell_end
+from launch.terminal.plan_view import plan_view
+from launch.terminal.progress import Progress, TimeLeft
+from launch.tracking.login import Decision, Handover, decide_mode, forget_key
+from launch.tracking.queue import Outage
+from launch.tracking.wandb_run import mirror_report
+from launch.workers.alike import AlikePair, alike_words, find_alike
+from launch.workers.data import FromFiles
 
 COMPLETE, INCOMPLETE = 0, 1
 

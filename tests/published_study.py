@@ -12,7 +12,7 @@ from records_factory import Synthetic, write_study
 from analysis import Results, assess, cautions, load
 from analysis.published import Beside, PublishedTask, published_task
 from analysis.published.data import published_runs
-from analysis.study import ConditionInfo
+from analysis.results.study import ConditionInfo
 from glifr.conditions import HYPERPARAMETERS
 
 RUNS = 10

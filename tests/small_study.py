@@ -7,14 +7,15 @@ from pathlib import Path
 
 from glifr.records import UnitId
 from glifr.tasks import TASKS
-from launch.condition_run import RunOptions
-from launch.conductor import Conductor
-from launch.executors import Decider, InProcessExecutor, StopRequest
-from launch.folder import write_study
-from launch.ledger import Ledger
-from launch.plan import StudyPlan, make_plan
-from launch.seed_batches import SeedBatches
-from launch.spec import load_study
+from launch.executors.in_process import InProcessExecutor
+from launch.jobs import Decider, StopRequest
+from launch.ledger.folder import write_study
+from launch.ledger.units import Ledger
+from launch.planning.plan import StudyPlan, make_plan
+from launch.planning.seed_batches import SeedBatches
+from launch.scheduling.condition_run import RunOptions
+from launch.scheduling.study_scheduler import Conductor
+from launch.studyfile import load_study
 
 STUDY = """
 name: small

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from glifr.errors import InputError
-from launch.spec import Study, load_study
+from launch.studyfile import Study, load_study
 
 GOOD = """\
 name: good

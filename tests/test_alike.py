@@ -11,14 +11,14 @@ from small_study import conduct, small_plan
 
 from analysis import load, smallest_p
 from glifr.records import Layout, read_sealed
-from launch.alike import AlikePair, find_alike
-from launch.calibration import Timing
-from launch.data import FromFiles
-from launch.estimate import Estimate, Span
-from launch.folder import recorded_alike, write_study
-from launch.plan import StudyPlan
+from launch.ledger.folder import recorded_alike, write_study
+from launch.planning.estimate import Estimate, Span
+from launch.planning.plan import StudyPlan
 from launch.session import alike_conditions
-from launch.show_plan import plan_view
+from launch.terminal.plan_view import plan_view
+from launch.workers.alike import AlikePair, find_alike
+from launch.workers.calibration import Timing
+from launch.workers.data import FromFiles
 
 FIXED = """
 name: alike
@@ -115,7 +115,7 @@ def test_networks_of_an_alike_pair_come_out_alike(tmp_path: Path) -> None:
     text = FIXED.replace("  RNN:   {delay: one_step, hidden_size: 24, fixed: {learning_rate: 1.0e-3}}\n", "")
     plan = small_plan(tmp_path, "final.seeds=3", text=text)
     conduct(plan, tmp_path / "r")
-    from analysis.alike import find_alike as in_results
+    from analysis.judgement.alike import find_alike as in_results
 
     found = [(pair.pair, pair.in_results) for pair in in_results(load(tmp_path / "r"))]
     assert (HOM, True) in found

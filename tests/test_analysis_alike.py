@@ -12,9 +12,10 @@ import pytest
 from published_study import with_values
 from records_factory import Synthetic, study_body, write_study
 
-from analysis import Results, assess, cautions, load, sheets
-from analysis.alike import FEWEST, alike_pairs, averaging, no_finding, repeated, representatives
-from analysis.findings import findings
+from analysis import Results, assess, cautions, load
+from analysis import tables as sheets
+from analysis.judgement.alike import FEWEST, alike_pairs, averaging, no_finding, repeated, representatives
+from analysis.judgement.findings import findings
 from glifr.conditions import CONDITIONS, FACTORS
 from glifr.records import Contrast, InputError, Layout, pair, seal
 

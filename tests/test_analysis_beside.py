@@ -17,7 +17,8 @@ from scipy import stats
 from statsmodels.stats.weightstats import CompareMeans, DescrStatsW, ttost_ind
 
 import analysis
-from analysis import Results, assess, sheets
+from analysis import Results, assess
+from analysis import tables as sheets
 from analysis.published import Beside, compare, order, words
 from analysis.published.data import published_runs
 
@@ -61,7 +62,7 @@ def test_a_published_condition_starts_as_the_conditions_say() -> None:
             if name[0] in "FR" and name != "RNN":
                 assert theirs.start == f"drawn from trained LHet{'A' if name.endswith('A') else ''}"
             else:
-                assert theirs.start == (analysis.study.CONDITIONS[name].start or "")
+                assert theirs.start == (analysis.results.study.CONDITIONS[name].start or "")
 
 
 def test_the_published_loss_of_sine_is_in_our_unit() -> None:

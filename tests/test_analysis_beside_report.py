@@ -14,12 +14,14 @@ from published_study import SEVERAL, as_runs, beside, codes, known, repeated, sh
 from records_factory import ALL, Synthetic, write_study
 
 import analysis
-from analysis import Results, assess, figures, findings, load, sheets, write_report
+from analysis import Results, assess, figures, load, write_report
+from analysis import tables as sheets
+from analysis.judgement import findings
 from analysis.published import words
 from analysis.published.data import published_runs
 from glifr.records import Layout, seal
-from launch.plan import make_plan
-from launch.spec import load_study
+from launch.planning.plan import make_plan
+from launch.studyfile import load_study
 
 STUDIES = Path(__file__).parents[1] / "studies"
 

@@ -12,7 +12,7 @@ from scipy import stats
 
 from analysis import assess, load, make_report
 from analysis.__main__ import main
-from analysis.compare import compare
+from analysis.report.compare import compare
 from glifr.records import InputError, Layout, UnitId, read_sealed, seal
 
 STUDY = Synthetic(conditions=("RNN", "LHetA"), seeds=6, trials=0, epochs=2, silencing=False)

@@ -19,8 +19,8 @@ from records_factory import Synthetic, study_body, write_study
 from scipy import stats
 
 from analysis import assess, load
-from analysis.comparisons import holm
-from analysis.factorial import factorial
+from analysis.statistics.comparisons import holm
+from analysis.statistics.factorial import factorial
 from glifr.conditions import CONDITIONS, FACTORS, Condition
 from glifr.records import Layout, seal
 
@@ -202,7 +202,7 @@ EXTRA = Condition("LHetA3", "GLIFR", 3, "homogeneous", True)
 def _with_row(monkeypatch: pytest.MonkeyPatch) -> None:
     """A new row in the registry of conditions."""
     more = MappingProxyType({**CONDITIONS, EXTRA.name: EXTRA})
-    for module in ("analysis.study", "analysis.factorial"):
+    for module in ("analysis.results.study", "analysis.statistics.factorial"):
         monkeypatch.setattr(import_module(module), "CONDITIONS", more)
 
 

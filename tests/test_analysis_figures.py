@@ -12,7 +12,7 @@ from records_factory import CHANCE, Synthetic, write_study
 
 from analysis import Results, assess, figures, load
 from analysis.figures import Drawing, Empty
-from analysis.intervals import t_interval
+from analysis.statistics.intervals import t_interval
 from glifr.conditions import CONDITIONS
 
 STUDY = Synthetic(

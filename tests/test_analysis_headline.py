@@ -12,10 +12,10 @@ from records_factory import ALL, Synthetic, write_study
 
 from analysis import Assessment, Results, assess, cautions, figures, load
 from analysis.figures import Drawing, Empty
-from analysis.findings import findings
-from analysis.headline import Answer, Clause, answer
-from analysis.lights import Light, lights
-from analysis.report import Shown, render
+from analysis.judgement.findings import findings
+from analysis.judgement.headline import Answer, Clause, answer
+from analysis.judgement.lights import Light, lights
+from analysis.report.page import Shown, render
 from glifr.conditions import CONDITIONS
 
 GLIFR = ALL[2:]

@@ -9,7 +9,7 @@ import pytest
 from records_factory import Synthetic, write_study
 
 from analysis import Assessment, assess, load
-from analysis.methods import methods
+from analysis.report.methods import methods
 
 SEARCHED = Synthetic(seeds=10, trials=4, confirm=1, epochs=2, silencing=False)
 STUDIES = {

@@ -10,17 +10,18 @@ import pytest
 from characteristics_factory import NEURONS, characteristics_of
 from records_factory import Synthetic, write_study
 
-import analysis.networks
-import analysis.neurons
-from analysis import Results, assess, cautions, figures, load, sheets
-from analysis.cautions import codes_for
-from analysis.clusters import Clustering
-from analysis.derived import derived_tables
+import analysis.results.networks
+import analysis.results.neurons
+from analysis import Results, assess, cautions, figures, load
+from analysis import tables as sheets
 from analysis.figures import Drawing, Empty
 from analysis.figures.distributions import shares
-from analysis.methods import methods
-from analysis.networks import Course
-from analysis.neurons import across_networks, features
+from analysis.judgement.warnings import codes_for
+from analysis.report.methods import methods
+from analysis.results.networks import Course
+from analysis.results.neurons import across_networks, features
+from analysis.statistics.clusters import Clustering
+from analysis.tables.derived import derived_tables
 from glifr.records import Layout
 
 STUDY = Synthetic(
@@ -49,7 +50,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         calls.append(len(values))
         return Clustering(*values.shape, k=2, excess=1.0, p=0.5, stability=0.5)
 
-    monkeypatch.setattr(analysis.neurons, "cluster", found)
+    monkeypatch.setattr(analysis.results.neurons, "cluster", found)
     return calls
 
 
@@ -85,7 +86,7 @@ def test_the_table_has_every_parameter_of_every_neuron(results: Results, quick: 
 
 
 def test_numbers_of_single_precision_are_written_as_such() -> None:
-    found = analysis.neurons._rounded(np.array([[0.05, -1.9, 0.0, 123456.7]], dtype=np.float32))
+    found = analysis.results.neurons._rounded(np.array([[0.05, -1.9, 0.0, 123456.7]], dtype=np.float32))
     assert found.tolist() == [0.05, -1.9, 0.0, 123456.7]
 
 
@@ -93,7 +94,7 @@ def test_files_are_read_when_asked_for_and_once(results: Results, monkeypatch: p
     def refused(*_: object) -> None:
         raise AssertionError
 
-    monkeypatch.setattr(analysis.networks, "read_characteristics", refused)
+    monkeypatch.setattr(analysis.results.networks, "read_characteristics", refused)
     judged = assess(results)
     with pytest.raises(AssertionError):
         _ = judged.neurons
@@ -102,7 +103,7 @@ def test_files_are_read_when_asked_for_and_once(results: Results, monkeypatch: p
 def test_more_networks_than_are_shown_are_counted(
     results: Results, quick: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(analysis.neurons, "NETWORKS", 2)
+    monkeypatch.setattr(analysis.results.neurons, "NETWORKS", 2)
     judged = assess(results)
     assert judged.neurons.networks == {"RNN": 2, "Hom": 2, "LHetA": 2}
     assert judged.neurons.left_out == 2

@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 from records_factory import Synthetic, write_study
 
-from analysis import Results, load, sheets
-from analysis.summaries import tunings
+from analysis import Results, load
+from analysis import tables as sheets
+from analysis.results.summaries import tunings
 
 SHORT = Synthetic(
     conditions=("RNN", "Hom", "LHetA"),

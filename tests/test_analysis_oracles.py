@@ -11,11 +11,11 @@ from scipy import stats
 from statsmodels.stats import multitest, weightstats
 from statsmodels.stats import power as sm_power
 
-from analysis.comparisons import holm
-from analysis.contrasts import all_pairs, judge
-from analysis.effects import equivalence_p, hedges_g, sd_ratio, superiority, welch_p
-from analysis.intervals import iqm_interval, t_interval
-from analysis.power import detectable, power
+from analysis.statistics.comparisons import holm
+from analysis.statistics.contrasts import all_pairs, judge
+from analysis.statistics.effects import equivalence_p, hedges_g, sd_ratio, superiority, welch_p
+from analysis.statistics.intervals import iqm_interval, t_interval
+from analysis.statistics.power import detectable, power
 
 CLOSE = {"rel": 1e-8, "abs": 1e-12}
 

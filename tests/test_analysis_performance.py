@@ -9,8 +9,8 @@ import pytest
 from records_factory import Synthetic, write_study
 
 from analysis import Assessment, assess, cautions, load
-from analysis.derived import derived_tables
-from analysis.sheets import Sheet, conditions_sheet
+from analysis.tables import Sheet, conditions_sheet
+from analysis.tables.derived import derived_tables
 from analysis.text import NOTHING
 
 SMALL = Synthetic(conditions=("RNN", "LHetA"), seeds=12, trials=0, silencing=False, epochs=2)

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from records_factory import Synthetic, write_study
 
-from analysis import Assessment, assess, figures, load, sheets
-from analysis.advice import more_seeds
-from analysis.power import FEWEST, Need, need, sd_interval, seeds_needed
+from analysis import Assessment, assess, figures, load
+from analysis import tables as sheets
+from analysis.judgement.sample_size import more_seeds
+from analysis.statistics.power import FEWEST, Need, need, sd_interval, seeds_needed
 from analysis.text import NOTHING
 
 TWO = Synthetic(conditions=("Hom", "LHetA"), trials=0, silencing=False, epochs=2, levels={"Hom": 0.94, "LHetA": 0.94})

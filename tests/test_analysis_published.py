@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from analysis import all_pairs, factorial, judge, t_interval
-from analysis.comparisons import holm
+from analysis.statistics.comparisons import holm
 
 pytestmark = pytest.mark.shared
 LOSS = {"sine"}

@@ -13,9 +13,9 @@ from small_study import conduct, small_plan
 
 from analysis.figures.drawing import Drawing, Empty
 from analysis.figures.recovery import parameter_recovery
-from analysis.load import load
-from analysis.recovery import recovered, recoveries
-from analysis.sheets import recovery_sheet
+from analysis.results.load import load
+from analysis.statistics.recovery import recovered, recoveries
+from analysis.tables import recovery_sheet
 
 TARGET = {"thresh": [-0.5], "k_m": [0.05], "k_j": [2.0, 2.5], "r_j": [-0.1, 0.1], "a_j": [0.05, -0.05]}
 PERFECT = {"thresh": [-0.5], "k_m": [0.05], "k_j": [2.5, 2.0], "r_j": [0.1, -0.1], "a_j": [-0.05, 0.05]}  # renumbered

@@ -13,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from records_factory import Synthetic, write_study
 
-from analysis import assess, figures, load, sheets
-from analysis.robustness import per_network, silenced_networks
-from analysis.study import Measure
+from analysis import assess, figures, load
+from analysis import tables as sheets
+from analysis.results.study import Measure
+from analysis.statistics.robustness import per_network, silenced_networks
 
 ACCURACY = Measure("test_accuracy", "test accuracy", 100.0, "%", "points", 2, True, 0.1)
 LOSS = Measure("test_loss", "test loss", 1.0, "", "", 4, False, 0.4)

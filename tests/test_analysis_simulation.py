@@ -11,13 +11,13 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from analysis.contrasts import Judged, judge
-from analysis.factorial import factorial
 from analysis.simulation import __main__ as command
 from analysis.simulation.families import PLANNED, effects, equivalents, judgements
 from analysis.simulation.nulls import NAMES, NULLS, Null
 from analysis.simulation.rates import MARGIN, Rate, null_rates, other_rates
-from analysis.skewness import are_skewed
+from analysis.statistics.contrasts import Judged, judge
+from analysis.statistics.factorial import factorial
+from analysis.statistics.skewness import are_skewed
 
 BY_NAME = {null.name: null for null in NULLS}
 ALL = pytest.mark.parametrize("null", NULLS, ids=list(BY_NAME))

@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from analysis.comparisons import holm, sign_flip_p, sign_flip_ps, smallest_p
-from analysis.contrasts import all_pairs, judge
-from analysis.effects import equivalence_p, hedges_g, obstacle, sd_ratio, welch_p
-from analysis.factorial import factorial
-from analysis.intervals import binomial_error, iqm_interval, t_interval
-from analysis.power import equivalence_power, power, seeds_for_equivalence, seeds_needed
+from analysis.statistics.comparisons import holm, sign_flip_p, sign_flip_ps, smallest_p
+from analysis.statistics.contrasts import all_pairs, judge
+from analysis.statistics.effects import equivalence_p, hedges_g, obstacle, sd_ratio, welch_p
+from analysis.statistics.factorial import factorial
+from analysis.statistics.intervals import binomial_error, iqm_interval, t_interval
+from analysis.statistics.power import equivalence_power, power, seeds_for_equivalence, seeds_needed
 from glifr.records import Contrast, pair
 
 

@@ -12,14 +12,14 @@ import pytest
 from records_factory import Synthetic, study_body, write_study
 
 from analysis import load
-from analysis.columns import DERIVED, DTYPES, TABLES, column_dictionary
-from analysis.fairness import seeds_of_two_repeats, shared_seeds, unequal_budgets
 from analysis.figures.drawing import Drawing
 from analysis.figures.search import search_results
 from analysis.figures.tuning import best_so_far, parallel_coordinates, search_slices
-from analysis.summaries import performances, position, tunings
-from analysis.summary import summarise
-from analysis.tables import write_tables
+from analysis.judgement.fairness import seeds_of_two_repeats, shared_seeds, unequal_budgets
+from analysis.report.terminal_table import summarise
+from analysis.results.columns import DERIVED, DTYPES, TABLES, column_dictionary
+from analysis.results.summaries import performances, position, tunings
+from analysis.results.tidy_tables import write_tables
 from analysis.text import significant
 from glifr.records import InputError, Layout, UnitId, read_sealed, seal
 

@@ -13,12 +13,13 @@ import statsmodels.formula.api as smf
 from records_factory import Synthetic, write_study
 from scipy import stats
 
-from analysis import Results, assess, cautions, load, sheets
-from analysis.assessment import Assessment
-from analysis.compare import compare
-from analysis.components import components
-from analysis.factorial import factorial
+from analysis import Results, assess, cautions, load
+from analysis import tables as sheets
 from analysis.figures import FIGURES, Drawing, house_style
+from analysis.judgement.assessment import Assessment
+from analysis.report.compare import compare
+from analysis.statistics.components import components
+from analysis.statistics.factorial import factorial
 
 CELLS = ("Hom", "HomA", "LHet", "LHetA")
 STUDY = Synthetic(

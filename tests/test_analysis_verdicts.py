@@ -16,13 +16,14 @@ from hypothesis import strategies as st
 from published_study import SEVERAL, repeated, with_values
 from records_factory import Synthetic, write_study
 
-from analysis import Results, assess, figures, judge, lights, load, make_report, pair
-from analysis.cautions import cautions
-from analysis.compare import compare, comparison_sheet
-from analysis.comparisons import smallest_p
-from analysis.contrasts import all_pairs
-from analysis.factorial import factorial
-from analysis.verdicts import Family, Numbers, Verdict, verdict
+from analysis import Results, assess, figures, judge, load, make_report, pair
+from analysis.judgement import lights
+from analysis.judgement.warnings import cautions
+from analysis.report.compare import compare, comparison_sheet
+from analysis.statistics.comparisons import smallest_p
+from analysis.statistics.contrasts import all_pairs
+from analysis.statistics.factorial import factorial
+from analysis.statistics.verdicts import Family, Numbers, Verdict, verdict
 
 MARGIN = 0.01
 FAMILY = Family(tests=7, alpha=0.05, higher_is_better=True)

@@ -16,9 +16,10 @@ from characteristics_factory import characteristics_of
 from published_study import shifted, with_settings
 from records_factory import Synthetic, study_body, write_study
 
-from analysis import Results, assess, cautions, load, sheets
-from analysis.cautions import codes_for
-from analysis.load import KeptNetwork
+from analysis import Results, assess, cautions, load
+from analysis import tables as sheets
+from analysis.judgement.warnings import codes_for
+from analysis.results.load import KeptNetwork
 from glifr.records import Characteristics, Contrast, Layout, NetworkFile, pair, seal
 
 CLEAN = Synthetic(

@@ -31,7 +31,7 @@ from glifr.conditions import CONDITIONS
 from glifr.errors import InputError
 from glifr.kernels import RUN, SequenceInput, SequenceResult, blocked
 from glifr.tasks import TASKS, TaskSettings
-from glifr.training import Configuration, Training, TrainingSettings
+from glifr.training.train import Configuration, Training, TrainingSettings
 
 ROOT = Path(__file__).resolve().parent.parent
 CPU = torch.device("cpu")

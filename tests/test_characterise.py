@@ -29,8 +29,8 @@ from glifr.records import (
     scan,
 )
 from glifr.tasks import TASKS, TaskSettings
-from launch import trial
-from launch.ledger import Ledger
+from launch.ledger.units import Ledger
+from launch.workers import trial
 
 SINE = TASKS["sine"]
 SPLIT = SINE.load_test(TaskSettings("sine", "published"))

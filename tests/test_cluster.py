@@ -26,16 +26,18 @@ import glifr
 from analysis import assess, cautions, load
 from glifr.errors import InputError
 from glifr.records import Layout, UnitId, UnitResult, read_sealed, scan
-from launch.abandoned import remove_abandoned
 from launch.code import code_version, installed
-from launch.data import DataSource, FromFiles
-from launch.executors import Cluster, Job, RayExecutor, Resources
 from launch.executors.ray_auth import answers_without_token
+from launch.executors.ray_connect import Cluster
+from launch.executors.ray_tune import RayExecutor
 from launch.failures import Failure
-from launch.lock import this_process
-from launch.provenance import Sessions
-from launch.trial import Step
-from launch.utilisation import Meter
+from launch.jobs import Job, Step
+from launch.ledger.abandoned import remove_abandoned
+from launch.ledger.lock import this_process
+from launch.ledger.provenance import Sessions
+from launch.planning.placement import Resources
+from launch.scheduling.utilisation import Meter
+from launch.workers.data import DataSource, FromFiles
 
 pytestmark = pytest.mark.ray
 

@@ -12,8 +12,10 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.stats import kstest, spearmanr
 from sklearn.metrics import calinski_harabasz_score
 
-from analysis.cluster_cache import ClusterCache
-from analysis.clusters import (
+from analysis.results.neurons import ClusteredNetwork
+from analysis.simulation.clusters import continuum, planted
+from analysis.statistics.cluster_cache import ClusterCache
+from analysis.statistics.clusters import (
     CLUSTERS,
     CONTINUUM,
     COUNTS,
@@ -26,9 +28,7 @@ from analysis.clusters import (
     copula_draws,
     stability,
 )
-from analysis.groups import groups
-from analysis.neurons import ClusteredNetwork
-from analysis.simulation.clusters import continuum, planted
+from analysis.statistics.groups import groups
 from glifr.records import Layout
 
 Array = NDArray[np.float64]

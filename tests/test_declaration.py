@@ -10,7 +10,7 @@ from study_texts import GOOD, load, refusal, write_study
 
 from glifr.conditions import CONDITIONS
 from glifr.records import Declaration, Layout, default_contrasts, default_smallest_effect, read_sealed
-from launch import folder
+from launch.ledger import folder
 
 DECLARED = (
     GOOD + "analysis: {contrasts: {currents: {of: LHetA, minus: [LHet]}, networks: {of: [LHet, LHetA], minus: RNN}}}\n"

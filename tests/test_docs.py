@@ -15,7 +15,7 @@ import pytest
 pytest.importorskip("mkdocs")
 
 import glifr
-from launch.spec import StudySpec
+from launch.studyfile import StudySpec
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -12,12 +12,12 @@ from rich.console import Console
 from small_study import ONE_BY_ONE, STUDY, NeverStop, new_conductor, small_plan
 
 from analysis import smallest_p
-from launch import estimate as estimates
-from launch.calibration import Timing
-from launch.estimate import Estimate, Span, estimate
-from launch.executors import InProcessExecutor
-from launch.seed_batches import SeedBatches
-from launch.show_plan import plan_view
+from launch.executors.in_process import InProcessExecutor
+from launch.planning import estimate as estimates
+from launch.planning.estimate import Estimate, Span, estimate
+from launch.planning.seed_batches import SeedBatches
+from launch.terminal.plan_view import plan_view
+from launch.workers.calibration import Timing
 
 TIMING = Timing(step=0.01, evaluation=0.02, epoch=0.1, job=0.5, bytes=10_000)
 

@@ -29,17 +29,20 @@ from small_study import (
 
 from glifr.errors import InputError, Problem
 from glifr.records import UnitId, scan
-from launch import trial
-from launch.condition_run import RunOptions
-from launch.conductor import Conductor
-from launch.data import DataSource
-from launch.executors import Cluster as Place
-from launch.executors import InProcessExecutor, RayExecutor, Resources
+from launch.executors.in_process import InProcessExecutor
+from launch.executors.ray_connect import Cluster as Place
+from launch.executors.ray_tune import RayExecutor
 from launch.failures import Failure, FailureKind, Retries, failure_of, failure_of_lost
-from launch.ledger import Ledger
-from launch.lock import LockLostError
-from launch.trial import Step, run_job
-from launch.watchdog import Watchdog
+from launch.jobs import Step
+from launch.ledger.lock import LockLostError
+from launch.ledger.units import Ledger
+from launch.planning.placement import Resources
+from launch.scheduling.condition_run import RunOptions
+from launch.scheduling.study_scheduler import Conductor
+from launch.workers import trial
+from launch.workers.data import DataSource
+from launch.workers.trial import run_job
+from launch.workers.watchdog import Watchdog
 
 ROOT = Path(__file__).resolve().parent.parent
 UNIT = UnitId("final", "RNN", 1)
@@ -176,7 +179,7 @@ def test_a_unit_given_up_is_told_with_its_kind_and_its_traceback_is_kept(
 HANGS = """
 import sys, time
 from pathlib import Path
-from launch.watchdog import Watchdog
+from launch.workers.watchdog import Watchdog
 def epoch():
     time.sleep(30)
 with Watchdog(Path(sys.argv[1]), 0.3):

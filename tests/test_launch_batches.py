@@ -12,11 +12,11 @@ from small_study import conduct, new_conductor, small_plan
 
 from glifr import training as training_module
 from glifr.records import Proposal, UnitId, UnitResult
-from glifr.seed_batches import Seconds
+from glifr.training.seed_batches import Seconds
 from launch import session
-from launch.ledger import Ledger
-from launch.plan import StudyPlan
-from launch.seed_batches import Measurement, SeedBatches, decide
+from launch.ledger.units import Ledger
+from launch.planning.plan import StudyPlan
+from launch.planning.seed_batches import Measurement, SeedBatches, decide
 
 NO_SEARCH = """
 name: small

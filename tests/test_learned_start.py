@@ -11,14 +11,15 @@ import torch
 from small_study import StopAfter, conduct, published, small_plan
 from study_texts import refusal
 
-from glifr import BNNFC, checkpoints
+from glifr import BNNFC
 from glifr.conditions import CONDITIONS
 from glifr.learned_start import resample
 from glifr.records import ParameterSummary, UnitId, scan
-from launch import trial
+from glifr.records.storage import tensor_files as checkpoints
 from launch.failures import Failure
-from launch.ledger import Ledger
-from launch.standing import settle
+from launch.ledger.reconcile import settle
+from launch.ledger.units import Ledger
+from launch.workers import trial
 
 LEARNED = """
 name: small
@@ -105,8 +106,8 @@ from glifr import conditions
 conditions._ALL = (*conditions._ALL, conditions.Condition("FHetA4", "GLIFR", 4, "heterogeneous"))
 conditions.CONDITIONS = MappingProxyType({c.name: c for c in conditions._ALL})
 from glifr.errors import InputError
-from launch.plan import make_plan
-from launch.spec import load_study
+from launch.planning.plan import make_plan
+from launch.studyfile import load_study
 for path in sys.argv[1:]:
     try:
         print({name: plan.features for name, plan in make_plan(load_study(Path(path)), "").conditions.items()})

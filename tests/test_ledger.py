@@ -18,12 +18,12 @@ import torch
 
 from glifr.errors import InputError
 from glifr.records import EpochRecord, Proposal, RecordError, UnitId, UnitResult, epoch_line, read_epochs
-from launch import durable
-from launch import lock as lock_module
-from launch.durable import publish
-from launch.lease import Lease, SupersededError, attempt_folders
-from launch.ledger import Ledger
-from launch.lock import DriverLock, LockLostError
+from launch.ledger import durable
+from launch.ledger import lock as lock_module
+from launch.ledger.attempts import Lease, SupersededError, attempt_folders
+from launch.ledger.durable import publish
+from launch.ledger.lock import DriverLock, LockLostError
+from launch.ledger.units import Ledger
 
 UNIT = UnitId("search", "RNN", 3)
 

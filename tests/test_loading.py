@@ -14,15 +14,15 @@ from kept_networks import make_results
 from small_study import NOT_COMPILED
 
 import glifr
-from glifr import checkpoints
 from glifr.conditions import CONDITIONS
 from glifr.configuration import Configuration
 from glifr.errors import InputError
-from glifr.evaluation import evaluate
-from glifr.network_files import pack, unpack
 from glifr.networks import BNNFC, LSTMFC, RNNFC
 from glifr.records import Layout, SeedOutcome, UnitId, UnitResult, read_sealed, seal
+from glifr.records.storage import tensor_files as checkpoints
+from glifr.records.storage.network_files import pack, unpack
 from glifr.tasks import SINE, TASKS, TaskSettings
+from glifr.training.evaluation import evaluate
 
 KINDS = {"RNN": RNNFC, "LSTM": LSTMFC, "LHetA": BNNFC}
 

@@ -17,7 +17,7 @@ from test_tracking_server import Machine, finals
 from glifr.errors import InputError
 from launch.executors import ray_auth, ray_connect
 from launch.failures import Failure
-from launch.pressure import MemoryPressure
+from launch.scheduling.memory_pressure import MemoryPressure
 
 LOW_ON_MEMORY = Failure("out of memory", "the worker was ended because its node ran low on memory")
 

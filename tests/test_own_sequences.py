@@ -10,7 +10,7 @@ import torch
 from glifr.conditions import CONDITIONS
 from glifr.errors import InputError
 from glifr.tasks import TaskSettings, task_of_tensors
-from glifr.training import Configuration, Training, TrainingSettings
+from glifr.training.train import Configuration, Training, TrainingSettings
 
 SETTINGS = TaskSettings("own", "tensors")
 INPUTS = torch.arange(24.0).view(4, 3, 2)

@@ -15,16 +15,16 @@ import numpy as np
 import pytest
 from records_factory import Synthetic, write_study
 
-import analysis.neurons
+import analysis.results.neurons
 import glifr
 from analysis import assess, figures, load, make_report
 from analysis.__main__ import main
-from analysis.clusters import Clustering
 from analysis.figures import Empty
 from analysis.pack import archive, contents
 from analysis.pack.archive import compressed, members_of
 from analysis.pack.make import pack
 from analysis.pack.opened import read_pack
+from analysis.statistics.clusters import Clustering
 from glifr.records import InputError, Layout, UnitId, read_sealed, seal
 
 STUDY = Synthetic(
@@ -47,7 +47,7 @@ def quick() -> pytest.MonkeyPatch:
     """Clustering without its draws: that is tested elsewhere."""
     patch = pytest.MonkeyPatch()
     found = Clustering(40, 8, 2, 1.25, 0.5, 0.5, (1.1,) * 9, (1.0,) * 9, (0.9,) * 9, (1.2,) * 9)
-    patch.setattr(analysis.neurons, "cluster", lambda values, generator: found)
+    patch.setattr(analysis.results.neurons, "cluster", lambda values, generator: found)
     yield patch
     patch.undo()
 
@@ -110,7 +110,7 @@ def test_what_a_pack_knows_of_clusters_is_not_computed_again(packed: Path, quick
         raise AssertionError
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(analysis.neurons, "cluster", refused)
+        patch.setattr(analysis.results.neurons, "cluster", refused)
         assert len(assess(load(packed)).neurons.clustered) == 4
 
 

@@ -9,9 +9,9 @@ import torch
 
 from glifr.errors import InputError
 from launch.code import code_version, installed, stage_code
-from launch.gpu_share import cap_gpu_memory
-from launch.placement import Node, Resources, refuse_what_cannot_fit, slots
-from launch.probe import ASKED, Answer, touch
+from launch.executors.node_check import ASKED, Answer, touch
+from launch.planning.placement import Node, Resources, refuse_what_cannot_fit, slots
+from launch.workers.gpu_share import cap_gpu_memory
 
 LAPTOP = Node("laptop", 8, 0, 16)
 SERVER = Node("server", 32, 4, 64)

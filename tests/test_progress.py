@@ -10,15 +10,15 @@ import pytest
 from rich.console import Console
 from small_study import ONE_BY_ONE, STUDY, NeverStop, new_conductor, small_plan
 
-from launch import progress
-from launch.condition_run import RunOptions
-from launch.conductor import Conductor, Snapshot
-from launch.executors import InProcessExecutor
-from launch.folder import write_study
-from launch.ledger import Ledger
-from launch.plan import StudyPlan
-from launch.progress import Progress, TimeLeft, clock, table
-from launch.trial import Step
+from launch.executors.in_process import InProcessExecutor
+from launch.jobs import Step
+from launch.ledger.folder import write_study
+from launch.ledger.units import Ledger
+from launch.planning.plan import StudyPlan
+from launch.scheduling.condition_run import RunOptions
+from launch.scheduling.study_scheduler import Conductor, Snapshot
+from launch.terminal import progress
+from launch.terminal.progress import Progress, TimeLeft, clock, table
 
 ONE = STUDY.replace("  RNN:   {delay: one_step}\n  LSTM:  {delay: none}\n", "")  # with one condition
 

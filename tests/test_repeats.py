@@ -13,14 +13,15 @@ from analysis import load
 from glifr import best_seed
 from glifr import load as load_network
 from glifr.records import STAGES, UnitId, scan
-from launch.conductor import Conductor
-from launch.executors import InProcessExecutor, Job
-from launch.ledger import Ledger
-from launch.plan import StudyPlan
-from launch.search_mirror import mirror
-from launch.standing import settle
-from launch.status import standing
-from launch.tracking_rows import run_id
+from launch.executors.in_process import InProcessExecutor
+from launch.jobs import Job
+from launch.ledger.reconcile import settle
+from launch.ledger.units import Ledger
+from launch.planning.plan import StudyPlan
+from launch.scheduling.study_scheduler import Conductor
+from launch.terminal.status import standing
+from launch.tracking.optuna_mirror import mirror
+from launch.tracking.rows import run_id
 
 CONDITIONS = ("RNN", "LHetA")
 RANDOM = TINY.replace("sampler: {name: tpe, startup_trials: 3}", "sampler: {name: random}")

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from launch.search import ConditionSearch, PastTrial, common_draw
-from launch.spec import Dimension, Pruner, Sampler
+from launch.scheduling.search import ConditionSearch, PastTrial, common_draw
+from launch.studyfile import Dimension, Pruner, Sampler
 
 SPACE = {
     "learning_rate": Dimension(low=1e-4, high=1e-2, scale="log"),
@@ -109,7 +109,7 @@ def test_common_draws_are_uniform_and_independent() -> None:
 def test_a_start_up_proposal_never_leaves_its_range(monkeypatch: pytest.MonkeyPatch) -> None:
     odd = {"learning_rate": Dimension(low=0.1, high=0.3, scale="log"), **{"neuron_spread": SPACE["neuron_spread"]}}
     for edge in (2.0**-53, 1 - 2.0**-53):
-        monkeypatch.setattr("launch.search.common_draw", lambda *_, edge=edge: edge)
+        monkeypatch.setattr("launch.scheduling.search.common_draw", lambda *_, edge=edge: edge)
         proposed = search(space=odd).ask()[1]
         assert all(odd[name].low <= value <= odd[name].high for name, value in proposed.items())
 

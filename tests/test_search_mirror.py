@@ -10,7 +10,7 @@ from optuna.trial import TrialState
 from records_factory import Synthetic, write_study
 
 from glifr.records import Layout, scan
-from launch.search_mirror import DONE, REFUSED, main, mirror
+from launch.tracking.optuna_mirror import DONE, REFUSED, main, mirror
 
 STATES = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED}
 

@@ -16,11 +16,11 @@ from small_study import StopAfter, conduct, small_plan
 
 from glifr.errors import InputError
 from glifr.records import STAGES, Layout, UnitId, read_sealed, seal
-from launch.folder import under_its_scheme, write_study
-from launch.ledger import Ledger
-from launch.plan import SCHEME, SCHEME_BY_CONDITION, StudyPlan
-from launch.search import ConditionSearch
-from launch.spec import Dimension, Pruner, Sampler
+from launch.ledger.folder import under_its_scheme, write_study
+from launch.ledger.units import Ledger
+from launch.planning.plan import SCHEME, SCHEME_BY_CONDITION, StudyPlan
+from launch.scheduling.search import ConditionSearch
+from launch.studyfile import Dimension, Pruner, Sampler
 
 OLD: dict[str, Any] = json.loads((Path(__file__).parent / "golden" / "begun_under_scheme_1.json").read_text())
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from small_study import NeverStop
 
-from analysis.load import load
+from analysis.results.load import load
 from analysis.simulation import __main__ as simulation
 from benchmarks.launcher.nothing import pretend
 from benchmarks.searches import __main__ as searches
@@ -23,13 +23,13 @@ from benchmarks.searches.rates import found_of, rates_of, units
 from benchmarks.searches.surface import LEAST_ERROR, Surface, luck_of
 from glifr.conditions import CONDITIONS
 from glifr.records import Proposal
-from launch.condition_run import RunOptions
-from launch.conductor import Conductor
 from launch.executors.simulated import Clock, SimulatedExecutor
-from launch.folder import write_study
-from launch.ledger import Ledger
-from launch.seed_batches import SeedBatches
-from launch.spec import StudySpec, load_study
+from launch.ledger.folder import write_study
+from launch.ledger.units import Ledger
+from launch.planning.seed_batches import SeedBatches
+from launch.scheduling.condition_run import RunOptions
+from launch.scheduling.study_scheduler import Conductor
+from launch.studyfile import StudySpec, load_study
 
 SMALL = Design(2, 11, 1, 2, 2, 2)  # a trial beyond the sampler's start-up
 QUICK = Design(1, 4, 1, 2, 1, 20)

@@ -13,7 +13,7 @@ import pytest
 import torch
 from small_study import TINY
 
-from glifr import checkpoints
+from glifr.records.storage import tensor_files as checkpoints
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = sorted(p for room in ("glifr", "launch", "analysis", "benchmarks") for p in (ROOT / room).rglob("*.py"))

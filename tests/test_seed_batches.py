@@ -8,15 +8,15 @@ from dataclasses import replace
 import pytest
 import torch
 
-from glifr import seed_batches
 from glifr.conditions import CONDITIONS
 from glifr.configuration import Configuration, TrainingSettings
 from glifr.errors import InputError
 from glifr.kernels import batches_exactly
-from glifr.seed_batches import best, measure, random_data
-from glifr.steps import EagerSteps
 from glifr.tasks import TASKS
-from glifr.training import Training
+from glifr.training import seed_batches
+from glifr.training.seed_batches import best, measure, random_data
+from glifr.training.steps import EagerSteps
+from glifr.training.train import Training
 
 TASK = TASKS["line_mnist"]
 SETTINGS = TrainingSettings(epochs=2, batch_size=8, backend="cpu")

@@ -7,14 +7,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from glifr import silencing
 from glifr.conditions import CONDITIONS
 from glifr.networks import build_network
 from glifr.records import SilencingRow
-from glifr.silencing import neuron_masks, silence
-from glifr.streams import stream
 from glifr.tasks import TASKS, Split, TaskSettings
-from glifr.training import evaluate
+from glifr.training import silencing
+from glifr.training.silencing import neuron_masks, silence
+from glifr.training.streams import stream
+from glifr.training.train import evaluate
 
 TASK = TASKS["line_mnist"]
 FRACTIONS = (0.0, 0.2, 0.6, 1.0)

@@ -11,11 +11,11 @@ from benchmarks.launcher import write_up
 from benchmarks.launcher.overhead import row_of
 from benchmarks.launcher.simulation import plan_of, play
 from glifr.records import UnitId
-from launch.executors import Job
 from launch.executors.simulated import Clock, SimulatedExecutor
-from launch.trial import Step, run_job
-from launch.unit_states import State, UnitStates
-from launch.utilisation import Meter, Utilisation
+from launch.jobs import Job, Step
+from launch.scheduling.unit_states import State, UnitStates
+from launch.scheduling.utilisation import Meter, Utilisation
+from launch.workers.trial import run_job
 
 
 def test_it_is_an_executor_like_the_others(tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ from pydantic import ValidationError
 from study_texts import GOOD, load, spoilt, write_study
 
 from glifr.conditions import CONDITIONS
-from launch.plan import make_plan
-from launch.spec import StudySpec, load_study, read_resolved
+from launch.planning.plan import make_plan
+from launch.studyfile import StudySpec, load_study, read_resolved
 
 SHIPPED = Path(__file__).parent.parent / "studies" / "smnist_ablation.yaml"
 

@@ -11,11 +11,11 @@ from small_study import TINY, conduct, published, small_plan
 
 from glifr.errors import InputError
 from glifr.records import ForeignPathError, UnitId, scan
-from launch.conductor import Conductor
-from launch.ledger import Ledger
-from launch.plan import StudyPlan
-from launch.repair import set_damaged_aside
-from launch.standing import settle
+from launch.ledger.reconcile import settle
+from launch.ledger.repair import set_damaged_aside
+from launch.ledger.units import Ledger
+from launch.planning.plan import StudyPlan
+from launch.scheduling.study_scheduler import Conductor
 
 CODE = "test"  # what tests/small_study.py writes into its proposals
 

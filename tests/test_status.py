@@ -16,11 +16,11 @@ from small_study import STUDY, StopAfter, conduct, small_plan
 from glifr.errors import InputError
 from glifr.records import Layout, scan
 from launch import cli
-from launch.lock import has_driver, this_process
-from launch.plan import StudyPlan
-from launch.progress import table
-from launch.provenance import Sessions
-from launch.status import COMPLETE, INCOMPLETE, show_status, standing
+from launch.ledger.lock import has_driver, this_process
+from launch.ledger.provenance import Sessions
+from launch.planning.plan import StudyPlan
+from launch.terminal.progress import table
+from launch.terminal.status import COMPLETE, INCOMPLETE, show_status, standing
 
 
 @pytest.fixture
@@ -110,8 +110,8 @@ def test_who_may_not_write_there_waits_for_the_drivers_heartbeat(
     def refuse(path: Path) -> Path:
         raise PermissionError(path)
 
-    monkeypatch.setattr("launch.lock.temporary_beside", refuse)
-    monkeypatch.setattr("launch.lock.HEARTBEAT_SECONDS", 1.0)
+    monkeypatch.setattr("launch.ledger.lock.temporary_beside", refuse)
+    monkeypatch.setattr("launch.ledger.lock.HEARTBEAT_SECONDS", 1.0)
     assert not has_driver(lock)
     beat = threading.Timer(0.6, os.utime, [lock])
     beat.start()

@@ -16,11 +16,11 @@ from glifr import training as training_module
 from glifr.conditions import CONDITIONS
 from glifr.configuration import Configuration, TrainingSettings
 from glifr.kernels.prepared_cpu import PreparedPass
-from glifr.seed_batches import random_data
-from glifr.seed_run import SeedRun
-from glifr.steps import EagerSteps, PreparedSteps, RecordedSteps, StepRunner, recorder_for
 from glifr.tasks import TASKS, TaskDefinition
-from glifr.training import Training
+from glifr.training.seed_batches import random_data
+from glifr.training.seed_run import SeedRun
+from glifr.training.steps import EagerSteps, PreparedSteps, RecordedSteps, StepRunner, recorder_for
+from glifr.training.train import Training
 
 TASK = TASKS["line_mnist"]
 SETTINGS = TrainingSettings(epochs=2, batch_size=8)

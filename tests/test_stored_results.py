@@ -11,7 +11,7 @@ from matplotlib.image import imread
 
 from analysis import Results, figures, load, make_report
 from analysis.pack.archive import MOST_BYTES
-from analysis.recovery import recovered, recoveries
+from analysis.statistics.recovery import recovered, recoveries
 
 ROOT = Path(__file__).resolve().parent.parent
 STORED = ROOT / "docs" / "results"

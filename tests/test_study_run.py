@@ -14,13 +14,16 @@ import pytest
 from small_study import STUDY, TWO_PAY, NeverStop, StopAfter, conduct, new_conductor, published, small_plan
 
 from glifr.records import UnitId, scan
-from launch import condition_run, trial
-from launch.conductor import Conductor
-from launch.executors import InProcessExecutor, Job, RayExecutor, Resources
+from launch.executors.in_process import InProcessExecutor
+from launch.executors.ray_tune import RayExecutor
 from launch.failures import Failure
-from launch.ledger import Ledger
-from launch.seed_batches import Measurement, decide
-from launch.trial import Step
+from launch.jobs import Job, Step
+from launch.ledger.units import Ledger
+from launch.planning.placement import Resources
+from launch.planning.seed_batches import Measurement, decide
+from launch.scheduling import condition_run
+from launch.scheduling.study_scheduler import Conductor
+from launch.workers import trial
 
 Names = dict[UnitId, tuple[object, ...]]
 

@@ -21,9 +21,9 @@ from glifr.errors import InputError
 from glifr.networks import build_network
 from glifr.tasks import TASKS, Split, TaskData, TaskSettings, aer, event_bins, mnist, nmnist, saccades
 from glifr.tasks import synthetic_events as generator
-from glifr.training import Training
-from launch.plan import make_plan
-from launch.spec import load_study
+from glifr.training.train import Training
+from launch.planning.plan import make_plan
+from launch.studyfile import load_study
 
 TASK = TASKS["neuromorphic_mnist"]
 SYNTHETIC = TaskSettings("neuromorphic_mnist", "synthetic_saccades")

@@ -15,8 +15,10 @@ import wandb
 from small_study import ONE_CONDITION, ONE_UNIT, conduct, small_plan
 from wandb_server import KEY, WandbServer
 
-from launch import tracking_login, tracking_sync, tracking_workspace
-from launch.tracking_login import HANDED, Handover, Login, decide_mode, forget_key, use_handed
+from launch.tracking import login as tracking_login
+from launch.tracking import sync as tracking_sync
+from launch.tracking import workspace as tracking_workspace
+from launch.tracking.login import HANDED, Handover, Login, decide_mode, forget_key, use_handed
 
 ROOT = Path(__file__).resolve().parent.parent
 

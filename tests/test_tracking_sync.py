@@ -19,10 +19,11 @@ from small_study import STUDY, StopAfter, conduct, small_plan
 
 from analysis import load, make_report
 from glifr.records import Layout, UnitRecords, read_characteristics, scan
-from launch import tracking, tracking_sync
-from launch.tracking_files import OfflineRun, read_run, read_runs
-from launch.tracking_rows import histograms
-from launch.tracking_sync import OfflineFiles, Server, synchronise
+from launch import tracking
+from launch.tracking import sync as tracking_sync
+from launch.tracking.offline_files import OfflineRun, read_run, read_runs
+from launch.tracking.rows import histograms
+from launch.tracking.sync import OfflineFiles, Server, synchronise
 
 # with one condition, and nothing to compile
 ONE = STUDY.replace("  RNN:   {delay: one_step}\n  LSTM:  {delay: none}\n", "")

@@ -12,9 +12,9 @@ import wandb
 from small_study import STUDY, new_conductor, small_plan
 
 from glifr.records import Layout
-from launch import tracking_workspace
-from launch.provenance import Sessions
-from launch.tracking_workspace import REFUSED, Shown, main, publish
+from launch.ledger.provenance import Sessions
+from launch.tracking import workspace as tracking_workspace
+from launch.tracking.workspace import REFUSED, Shown, main, publish
 
 PARTS = ["Overview", "Learning curves by condition", "Search", "Silencing", "Stability map"]
 

@@ -16,9 +16,9 @@ from unreadable_session import CONDITIONS, FILES
 
 from glifr.errors import InputError
 from glifr.records import ForeignPathError, Layout, RecordError, UnitId, read_sealed, scan
-from launch.ledger import Ledger
-from launch.provenance import Sessions
-from launch.repair import set_damaged_aside
+from launch.ledger.provenance import Sessions
+from launch.ledger.repair import set_damaged_aside
+from launch.ledger.units import Ledger
 
 TESTS = Path(__file__).resolve().parent
 

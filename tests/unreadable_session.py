@@ -20,9 +20,9 @@ from rich.console import Console
 from small_study import NOT_COMPILED, TINY, conduct, published, small_plan
 
 from analysis import load
-from launch.ledger import Ledger
-from launch.repair import damaged_study, set_damaged_aside
-from launch.status import show_status
+from launch.ledger.repair import damaged_study, set_damaged_aside
+from launch.ledger.units import Ledger
+from launch.terminal.status import show_status
 
 FILES = {
     "search proposal": "units/search/RNN/0/proposal.json",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from analysis.assessment import Assessment
 from analysis.figures.clusters import clusters_and_null
 from analysis.figures.curves import learning_curves, silencing_curves
 from analysis.figures.drawing import Drawing, Empty, write_figure
@@ -21,6 +20,7 @@ from analysis.figures.robustness import silencing_area
 from analysis.figures.search import search_results
 from analysis.figures.style import house_style
 from analysis.figures.tuning import best_so_far, importance_map, parallel_coordinates, search_slices
+from analysis.judgement.assessment import Assessment
 
 Draw = Callable[[Assessment], Drawing | Empty]
 

@@ -7,15 +7,15 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, TwoSlopeNorm
 
-from analysis.assessment import Assessment
-from analysis.emptiness import nothing_from
 from analysis.figures.drawing import Drawing, Empty, axis_note, new_figure
 from analysis.figures.rows import Row, scatter
 from analysis.figures.style import FAINT, INK, MUTED, WIDTH
-from analysis.intervals import SHOWN_FROM, t_interval
-from analysis.study import ConditionInfo, StudyInfo
+from analysis.judgement.assessment import Assessment
+from analysis.judgement.missing_data import nothing_from
+from analysis.results.study import ConditionInfo, StudyInfo
+from analysis.statistics.intervals import SHOWN_FROM, t_interval
+from analysis.statistics.wording import conditional_words
 from analysis.text import MINUS, count, number, span
-from analysis.wording import conditional_words
 from glifr.conditions import FACTORS
 
 _DIVERGING = LinearSegmentedColormap.from_list("diverging", ["#0072B2", "#f7f7f7", "#D55E00"])

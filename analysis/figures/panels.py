@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from analysis.figures.drawing import new_figure
 from analysis.figures.style import BAND, FAINT, INK, MUTED, WIDTH
-from analysis.study import ConditionInfo
+from analysis.results.study import ConditionInfo
 
 _PANEL = 1.75  # inches high
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis.assessment import Assessment
-from analysis.emptiness import CONTINUE, nothing_from
 from analysis.figures.drawing import Drawing, Empty, axis_note, new_figure
 from analysis.figures.rows import Row, Rows, condition_rows, draw_rows, interval_words
 from analysis.figures.style import INK, WIDTH
-from analysis.intervals import t_interval
-from analysis.load import Results
+from analysis.judgement.assessment import Assessment
+from analysis.judgement.missing_data import CONTINUE, nothing_from
+from analysis.results.load import Results
+from analysis.statistics.intervals import t_interval
+from analysis.statistics.wording import conditional_words
+from analysis.statistics.wording import margin as margin_words
 from analysis.text import count, span
-from analysis.wording import conditional_words
-from analysis.wording import margin as margin_words
 from glifr.conditions import Condition
 from glifr.records import Contrast
 
@@ -63,7 +63,9 @@ def contrast_forest(a: Assessment) -> Drawing | Empty:
     if not a.planned:
         if len(info.conditions) == 1:
             return Empty(name, title, "The study has one condition.", "Add a second condition to the study file.")
-        return Empty(name, title, "No contrast is declared.", "Add one under 'analysis.contrasts' in the study file.")
+        return Empty(
+            name, title, "No contrast is declared.", "Add one under 'analysis.statistics.contrasts' in the study file."
+        )
     data = _pairs(a)
     if not len(data):
         if not len(a.results.finals):

@@ -6,8 +6,8 @@ import numpy as np
 
 from analysis.figures.drawing import Drawing, Empty, new_figure
 from analysis.figures.style import FAINT, MUTED, WIDTH, edge
-from analysis.load import Results
-from analysis.recovery import PARAMETERS, WITHIN, recoveries
+from analysis.results.load import Results
+from analysis.statistics.recovery import PARAMETERS, WITHIN, recoveries
 
 
 def parameter_recovery(results: Results) -> Drawing | Empty:

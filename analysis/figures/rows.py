@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 
 from analysis.figures.drawing import axis_note, new_figure
 from analysis.figures.style import GRID, INK, MUTED, WIDTH, edge, quiet_y
-from analysis.intervals import SHOWN_FROM, t_interval
-from analysis.study import ConditionInfo
+from analysis.results.study import ConditionInfo
+from analysis.statistics.intervals import SHOWN_FROM, t_interval
 from analysis.text import listed
 from glifr.conditions import Condition
 

@@ -8,14 +8,14 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.ticker import MaxNLocator
 
-from analysis.emptiness import nothing_from
 from analysis.figures.drawing import Drawing, Empty, new_figure
 from analysis.figures.panels import panels
 from analysis.figures.style import FAINT, GRID, INK, MUTED, WIDTH, log_axis
-from analysis.importance import EVALUATOR, FEWEST, importances
-from analysis.load import Results
-from analysis.study import ConditionInfo
-from analysis.summaries import position
+from analysis.judgement.missing_data import nothing_from
+from analysis.results.load import Results
+from analysis.results.study import ConditionInfo
+from analysis.results.summaries import position
+from analysis.statistics.importance import EVALUATOR, FEWEST, importances
 from analysis.text import number
 from glifr.conditions import HYPERPARAMETERS
 

@@ -6,13 +6,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from analysis.cluster_cache import ClusterCache
 from analysis.files import write_whole
-from analysis.load import Results, load
-from analysis.networks import KeptNetwork, Networks, NetworkSummary
-from analysis.neurons import observe
 from analysis.pack import arrays, contents
 from analysis.pack.archive import MOST_BYTES, compressed, members_of
+from analysis.results.load import Results, load
+from analysis.results.networks import KeptNetwork, Networks, NetworkSummary
+from analysis.results.neurons import observe
+from analysis.statistics.cluster_cache import ClusterCache
 from analysis.text import without_paths
 from glifr.records import InputError, Problem, RecordError
 

@@ -1,0 +1,44 @@
+"""How much of a search's outcome each hyperparameter explains, within one condition."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from analysis.results.load import Results
+from analysis.results.summaries import position
+
+EVALUATOR = "permutation importance of a random forest (scikit-learn, 50 trees, 5 permutations)"
+FEWEST = 10  # whole trials; a forest on fewer says nothing
+_MOST = 400  # trials of a condition; enough for a forest, and quick
+
+
+def importances(results: Results) -> pd.DataFrame:
+    """condition, hyperparameter, importance: the shares of a condition add up to 1.
+
+    Empty where no condition has at least `FEWEST` whole trials and two searched hyperparameters.
+    """
+    trials = results.tables["trials"]
+    whole = trials[(trials["stage"] == "search") & (trials["status"] == "complete")]
+    found = []
+    for condition in results.info.conditions:
+        own = whole[whole["condition"] == condition.name].head(_MOST)
+        names = [n for n in condition.space if own[n].notna().all()]
+        if len(own) < FEWEST or len(names) < 2:
+            continue
+        x = np.array([[position(row[n], condition.space[n]) for n in names] for row in own.to_dict("records")])
+        shares = _shares(x, np.log(own["value"].to_numpy(dtype=np.float64)))
+        found += [(condition.name, n, share) for n, share in zip(names, shares, strict=True)]
+    return pd.DataFrame(found, columns=["condition", "hyperparameter", "importance"])
+
+
+def _shares(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    # imported where it is used: loading scikit-learn costs more than most reports need
+    from sklearn.ensemble import RandomForestRegressor
+    from sklearn.inspection import permutation_importance
+
+    forest = RandomForestRegressor(n_estimators=50, random_state=0).fit(x, y)
+    raw = permutation_importance(forest, x, y, n_repeats=5, random_state=0).importances_mean
+    positive = np.maximum(np.asarray(raw, dtype=np.float64), 0.0)
+    total = float(positive.sum())
+    return positive / total if total > 0 else np.full(len(positive), np.nan)
