@@ -19,10 +19,10 @@ import pytest
 
 from analysis import make_report
 from glifr.records import STAGES, Layout, UnitId, digest
-from launch.plan import StudyPlan, make_plan
-from launch.search import ConditionSearch
-from launch.spec import load_study
-from launch.spec.reading import Reading
+from launch.planning.plan import StudyPlan, make_plan
+from launch.scheduling.search import ConditionSearch
+from launch.studyfile import load_study
+from launch.studyfile.resolve import Reading
 
 ROOT = next(folder for folder in Path(__file__).resolve().parents if (folder / "pyproject.toml").is_file())
 GOLDEN = ROOT / "tests" / "golden" / "identities.json"
