@@ -6,8 +6,8 @@ import ast
 from pathlib import Path
 
 import pytest
+from paths import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("glifr", "launch", "analysis")
 
 

@@ -11,13 +11,12 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from paths import ROOT
 
 pytest.importorskip("mkdocs")
 
 import glifr
 from launch.studyfile import StudySpec
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(scope="module")
