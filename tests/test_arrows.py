@@ -58,8 +58,8 @@ def test_the_analysis_knows_only_records_and_conditions_of_the_science() -> None
     ("module", "home"),
     [
         ("ray", "launch/executors/ray_"),
-        ("optuna", "launch/search"),
-        ("wandb", "launch/tracking"),
+        ("optuna", ("launch/scheduling/search", "launch/tracking/optuna_mirror")),
+        ("wandb", "launch/tracking/"),
         ("yaml", "launch/studyfile/"),
         ("pydantic", "launch/studyfile/"),
         ("pandas", "analysis/"),

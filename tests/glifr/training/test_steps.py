@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from glifr import replicas
-from glifr import training as training_module
 from glifr.conditions import CONDITIONS
 from glifr.configuration import Configuration, TrainingSettings
 from glifr.kernels.prepared_cpu import PreparedPass
 from glifr.tasks import TASKS, TaskDefinition
+from glifr.training import train as training_module
 from glifr.training.seed_batches import random_data
 from glifr.training.seed_run import SeedRun
 from glifr.training.steps import EagerSteps, PreparedSteps, RecordedSteps, StepRunner, recorder_for

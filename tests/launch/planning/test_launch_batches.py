@@ -10,8 +10,8 @@ import pytest
 from rich.console import Console
 from small_study import conduct, new_conductor, small_plan
 
-from glifr import training as training_module
 from glifr.records import Proposal, UnitId, UnitResult
+from glifr.training import train as training_module
 from glifr.training.seed_batches import Seconds
 from launch import session
 from launch.ledger.units import Ledger

@@ -12,13 +12,13 @@ from small_study import ONE_CONDITION, ONE_UNIT, NeverStop, StopAfter, conduct, 
 
 from glifr.conditions import CONDITIONS
 from glifr.records import UnitId, scan
-from launch import tracking
 from launch.executors.ray_tune import RayExecutor
 from launch.ledger.units import Ledger
 from launch.planning.placement import Resources
 from launch.planning.plan import make_plan
 from launch.studyfile import load_study
 from launch.tracking import sync as tracking_sync
+from launch.tracking import wandb_run as tracking
 from launch.tracking.offline_files import OfflineRun, read_runs
 
 TRAINED = ("search", "confirm", "final")

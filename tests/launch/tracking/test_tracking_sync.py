@@ -20,8 +20,8 @@ from small_study import STUDY, StopAfter, conduct, small_plan
 
 from analysis import load, make_report
 from glifr.records import Layout, UnitRecords, read_characteristics, scan
-from launch import tracking
 from launch.tracking import sync as tracking_sync
+from launch.tracking import wandb_run as tracking
 from launch.tracking.offline_files import OfflineRun, read_run, read_runs
 from launch.tracking.rows import histograms
 from launch.tracking.sync import OfflineFiles, Server, synchronise
