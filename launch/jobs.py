@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from glifr.records import UnitId
 from launch.failures import Failure
-from launch.workers.data import DataSource
+
+if TYPE_CHECKING:
+    from glifr.tasks import Split, TaskData
 
 Result = TypeVar("Result")  # of a function that an executor runs
 
@@ -39,6 +41,16 @@ class Step:
     failure: Failure | None = None
     seconds: float = 0.0
     cpu_seconds: float = 0.0
+
+
+class DataSource(Protocol):
+    """A study's data. The test split is apart: only the final and the silencing stage ask for it."""
+
+    def tuning(self) -> TaskData:
+        """What tuning may see."""
+
+    def test(self) -> Split:
+        """The test split."""
 
 
 class Work(Protocol):

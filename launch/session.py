@@ -16,7 +16,7 @@ from glifr.training.seed_batches import Seconds
 from launch.code import code_version
 from launch.executors.ray_connect import Cluster
 from launch.executors.ray_tune import RayExecutor
-from launch.ledger.folder import create, recorded_alike, refuse_foreign, under_its_scheme, write_study
+from launch.ledger.folder import create, recorded_alike, refuse_foreign, write_study
 from launch.ledger.lock import DriverLock
 from launch.ledger.provenance import Sessions
 from launch.ledger.reconcile import Choice, settle
@@ -27,6 +27,7 @@ from launch.planning.placement import Resources
 from launch.planning.plan import StudyPlan
 from launch.planning.seed_batches import Measurement, SeedBatches, decide
 from launch.scheduling.condition_run import RunOptions
+from launch.scheduling.scheme import under_its_scheme
 from launch.scheduling.study_scheduler import Conductor
 from launch.scheduling.utilisation import Meter
 from launch.signals import StopSignals, program, short
@@ -37,6 +38,7 @@ from launch.tracking.login import Decision, Handover, decide_mode, forget_key
 from launch.tracking.queue import Outage
 from launch.tracking.wandb_run import mirror_report
 from launch.workers.alike import AlikePair, alike_words, find_alike
+from launch.workers.calibration import calibrate
 from launch.workers.data import FromFiles
 
 COMPLETE, INCOMPLETE = 0, 1
@@ -116,7 +118,7 @@ def _closing(lock: DriverLock, sessions: Sessions, meter: Meter, handover: Hando
         handover.remove()
         if lock.held():
             with contextlib.suppress(OSError):  # on a full disk the session stays open on record
-                sessions.finish(code, meter.utilisation)
+                sessions.finish(code, meter.utilisation.to_json())
             lock.release()
 
     return close
@@ -128,7 +130,7 @@ def show_plan(plan: StudyPlan, root: Path, cluster: Cluster, console: Console) -
     status = console.status("timing a short trial of each condition")
     with status, RayExecutor(root, mode, _resources(plan), cluster) as executor:
         batches = seed_batches(plan, executor, console, lambda *_: 0, lambda text: console.print(text, markup=False))
-        measured = estimate(plan, executor, mode, batches)
+        measured = estimate(plan, executor, calibrate, mode, batches)
         pairs = alike_conditions(plan, lambda text: console.print(text, markup=False))
     where = f"the Ray cluster at {cluster.address}" if cluster.address else "this machine"
     console.print(plan_view(plan, measured, smallest_p, where, pairs or ()))

@@ -10,8 +10,8 @@ from analysis.figures.panels import panels
 from analysis.figures.style import GRID, MUTED
 from analysis.judgement.assessment import Assessment
 from analysis.judgement.missing_data import not_recorded
-from analysis.results.neurons import ClusteredNetwork
 from analysis.statistics.clusters import COUNTS, DRAWS
+from analysis.statistics.groups import ClusteredNetwork
 from analysis.text import span
 
 

@@ -14,7 +14,6 @@ from analysis.judgement.assessment import Assessment
 from analysis.judgement.missing_data import nothing_from
 from analysis.results.study import ConditionInfo, StudyInfo
 from analysis.statistics.intervals import SHOWN_FROM, t_interval
-from analysis.statistics.wording import conditional_words
 from analysis.text import MINUS, count, number, span
 from glifr.conditions import FACTORS
 
@@ -59,7 +58,7 @@ def factorial_interaction(a: Assessment) -> Drawing | Empty:
     caption = (
         f"Mean over {info.unit}s (n = {span(sizes)} per condition), bar: {bar}; small dots: the {info.unit}s. Full "
         "line: homogeneous start; dashed: heterogeneous. Lines that are not parallel are an "
-        f"interaction.{conditional_words(info)}{without}{axis_note(*panels[0].get_ylim())}"
+        f"interaction.{info.conditional_sentence}{without}{axis_note(*panels[0].get_ylim())}"
     )
     words = f"Means of {count(len(cells), 'condition')} by the parts of their neurons"
     return Drawing(name, title, words, caption, figure, data)

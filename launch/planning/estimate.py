@@ -12,13 +12,33 @@ from glifr.records import STAGES, Stage
 from glifr.training.train import EVALUATION_BATCH
 from launch.planning.plan import StudyPlan
 from launch.planning.seed_batches import SeedBatches
-from launch.workers.calibration import Timing, calibrate
 
 _REPEATS = 2  # of each condition at least: their spread is the uncertainty
 _HANDOVER_SECONDS = 0.15  # from a job's end to the next one's start on the same worker (docs/cluster.md)
 _SESSION_SECONDS = 20.0  # starting Ray and its workers; tables, figures and report of a small study
 _RECORD_BYTES = 250  # an epoch of a seed
 _NUMBER_BYTES = 4  # of a trained parameter
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Of one condition, in seconds of one slot.
+
+    step: a training step of one seed. evaluation: one evaluation batch. epoch: an epoch's bookkeeping (checkpoint,
+    records, tracking). job: a job's (start, results, tracking). bytes: what a unit leaves on the disk, W&B's files
+    included, what only final units keep not: the trained network and its characteristics. characteristics: bytes of
+    these.
+    """
+
+    step: float
+    evaluation: float
+    epoch: float
+    job: float
+    bytes: int
+    characteristics: int = 0
+
+
+TimeCondition = Callable[[StudyPlan, str, str], Timing]  # plan, condition, tracking mode
 
 
 class Runner(Protocol):
@@ -59,12 +79,14 @@ class Estimate:
         return statistics.median(t.step for t in self.timings[condition])
 
 
-def estimate(plan: StudyPlan, runner: Runner, tracking_mode: str, batches: SeedBatches) -> Estimate:
+def estimate(
+    plan: StudyPlan, runner: Runner, time_condition: TimeCondition, tracking_mode: str, batches: SeedBatches
+) -> Estimate:
     """Times every condition, on all slots at once as in the study. batches: what seeds gain by company."""
     names = list(plan.conditions)
     repeats = max(_REPEATS, math.ceil(runner.slots / len(names)))
     items = [(plan, name, tracking_mode) for _ in range(repeats) for name in names]
-    found = runner.map(calibrate, items)
+    found = runner.map(time_condition, items)
     timings = {name: [t for item, t in zip(items, found, strict=True) if item[1] == name] for name in names}
 
     def seconds(choose: Callable[[list[float]], float], searched: float = 1.0) -> dict[str, dict[Stage, float]]:

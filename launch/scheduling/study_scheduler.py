@@ -13,9 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from glifr.records import STAGES, Stage, UnitId, search_name
-from launch.failures import DISK_FULL, Failure
+from launch.failures import DISK_FULL, Failure, disk_is_full
 from launch.jobs import Job, Step
-from launch.ledger.durable import disk_is_full
 from launch.ledger.lock import LockLostError
 from launch.ledger.units import Ledger
 from launch.planning.plan import StudyPlan

@@ -18,9 +18,9 @@ from torch import Tensor
 from glifr.networks import forward_replicas
 from glifr.tasks import Split, TaskData
 from glifr.training.train import Configuration, Training
+from launch.jobs import DataSource
 from launch.planning.plan import ConditionPlan, StudyPlan
 from launch.planning.seed_batches import training_settings
-from launch.workers.data import DataSource
 
 ONE_NETWORK = 1e-3  # of the distance that outputs of two seeds have: at most so far apart are those of one network
 STEPS = 5

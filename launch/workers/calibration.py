@@ -10,18 +10,18 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from glifr.records import Layout, Proposal, UnitId, seal
-from glifr.records.storage.tensor_files import write_whole
+from glifr.records.atomic import write_whole
 from glifr.tasks import Split, TaskData, TaskDefinition
 from glifr.training.seed_batches import random_data
 from glifr.training.train import EVALUATION_BATCH, Configuration, Training, evaluate
 from launch.ledger.durable import now
 from launch.ledger.units import Ledger
+from launch.planning.estimate import Timing
 from launch.planning.plan import ConditionPlan, StudyPlan
 from launch.planning.seed_batches import training_settings
 from launch.tracking.queue import FINISH_SECONDS, START_SECONDS, settle
@@ -29,24 +29,6 @@ from launch.workers.trial import device_for, run_job
 
 _BATCHES, _EPOCHS = 2, 3
 _BLOCK = 512  # of st_blocks
-
-
-@dataclass(frozen=True)
-class Timing:
-    """Of one condition, in seconds of one slot.
-
-    step: a training step of one seed. evaluation: one evaluation batch. epoch: an epoch's bookkeeping (checkpoint,
-    records, tracking). job: a job's (start, results, tracking). bytes: what a unit leaves on the disk, W&B's files
-    included, what only final units keep not: the trained network and its characteristics. characteristics: bytes of
-    these.
-    """
-
-    step: float
-    evaluation: float
-    epoch: float
-    job: float
-    bytes: int
-    characteristics: int = 0
 
 
 class _Sample:

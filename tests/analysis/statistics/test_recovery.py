@@ -35,21 +35,24 @@ def results(*networks: tuple[str, int, dict[str, list[float]] | None]) -> Any:
 
 
 def test_currents_are_matched_whatever_their_numbers() -> None:
-    values = recoveries(results(("LHetA", 1, PERFECT)))
+    values = recoveries(results(("LHetA", 1, PERFECT).tables["parameters"]))
     assert len(values) == 8
     assert values["error"].tolist() == [0.0] * 8
     assert values["found"].tolist() == values["target"].tolist()
 
 
 def test_errors_are_shares_of_the_target() -> None:
-    values = recoveries(results(("LHetA", 1, OFF))).set_index(["parameter", "index"])["error"]
+    values = recoveries(results(("LHetA", 1, OFF).tables["parameters"])).set_index(["parameter", "index"])["error"]
     assert values["thresh", 0] == pytest.approx(0.048)
     assert values["k_m", 0] == pytest.approx(0.052)
     assert (values["r_j", 0], values["r_j", 1]) == (pytest.approx(0.08), pytest.approx(0))
 
 
 def test_a_network_has_recovered_what_it_has_all_values_of() -> None:
-    found = {r.parameter: r for r in recovered(recoveries(results(("LHetA", 1, OFF), ("LHetA", 2, PERFECT))))}
+    found = {
+        r.parameter: r
+        for r in recovered(recoveries(results(("LHetA", 1, OFF), ("LHetA", 2, PERFECT).tables["parameters"])))
+    }
     assert {name: (row.networks, row.recovered) for name, row in found.items()} == {
         "thresh": (2, 2),
         "k_m": (2, 1),
@@ -63,7 +66,9 @@ def test_a_network_has_recovered_what_it_has_all_values_of() -> None:
 
 
 def test_a_diverged_network_has_recovered_nothing_and_a_model_without_currents_has_none_to_recover() -> None:
-    values = recoveries(results(("LHet", 1, PLAIN), ("LHet", 2, PLAIN), ("LHetA", 1, PERFECT), ("LHetA", 2, None)))
+    values = recoveries(
+        results(("LHet", 1, PLAIN), ("LHet", 2, PLAIN), ("LHetA", 1, PERFECT), ("LHetA", 2, None).tables["parameters"])
+    )
     found = {(r.condition, r.parameter): r for r in recovered(values)}
     assert {parameter for condition, parameter in found if condition == "LHet"} == {"thresh", "k_m"}
     assert (found["LHet", "thresh"].networks, found["LHet", "thresh"].recovered) == (2, 2)
