@@ -13,7 +13,7 @@ from small_study import conduct, small_plan
 
 from analysis.figures.drawing import Drawing, Empty
 from analysis.figures.recovery import parameter_recovery
-from analysis.results.load import load
+from analysis.load import load
 from analysis.statistics.recovery import recovered, recoveries
 from analysis.tables import recovery_sheet
 
