@@ -14,6 +14,7 @@ from glifr.errors import InputError
 from glifr.records import Layout, Stage, scan
 from glifr.training.seed_batches import Seconds
 from launch.code import code_version
+from launch.continuing import program, short
 from launch.executors.ray_connect import Cluster
 from launch.executors.ray_tune import RayExecutor
 from launch.ledger.folder import create, recorded_alike, refuse_foreign, write_study
@@ -22,6 +23,7 @@ from launch.ledger.provenance import Sessions
 from launch.ledger.reconcile import Choice, settle
 from launch.ledger.repair import damaged_study, set_damaged_aside
 from launch.ledger.units import Ledger
+from launch.planning.alike_pairs import AlikePair, alike_words
 from launch.planning.estimate import estimate
 from launch.planning.placement import Resources
 from launch.planning.plan import StudyPlan
@@ -30,14 +32,14 @@ from launch.scheduling.condition_run import RunOptions
 from launch.scheduling.scheme import under_its_scheme
 from launch.scheduling.study_scheduler import Conductor
 from launch.scheduling.utilisation import Meter
-from launch.signals import StopSignals, program, short
+from launch.signals import StopSignals
 from launch.terminal.end_summary import tell_end
 from launch.terminal.plan_view import plan_view
 from launch.terminal.progress import Progress, TimeLeft
 from launch.tracking.login import Decision, Handover, decide_mode, forget_key
 from launch.tracking.queue import Outage
 from launch.tracking.wandb_run import mirror_report
-from launch.workers.alike import AlikePair, alike_words, find_alike
+from launch.workers.alike import find_alike
 from launch.workers.calibration import calibrate
 from launch.workers.data import FromFiles
 

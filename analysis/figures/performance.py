@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis.figures.drawing import Drawing, Empty, axis_note, new_figure
-from analysis.figures.rows import Row, Rows, condition_rows, draw_rows, interval_words
-from analysis.figures.style import INK, WIDTH
+from analysis.figures.drawing.drawing import Drawing, Empty, axis_note, new_figure
+from analysis.figures.drawing.rows import Row, Rows, condition_rows, draw_rows, interval_words
+from analysis.figures.drawing.style import INK, WIDTH
 from analysis.judgement.assessment import Assessment
 from analysis.judgement.missing_data import CONTINUE, nothing_from
 from analysis.results.load import Results

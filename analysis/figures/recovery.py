@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from analysis.figures.drawing import Drawing, Empty, new_figure
-from analysis.figures.style import FAINT, MUTED, WIDTH, edge
+from analysis.figures.drawing.drawing import Drawing, Empty, new_figure
+from analysis.figures.drawing.style import FAINT, MUTED, WIDTH, edge
 from analysis.results.load import Results
 from analysis.statistics.recovery import PARAMETERS, WITHIN, recoveries
 

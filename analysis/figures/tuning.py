@@ -8,9 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.ticker import MaxNLocator
 
-from analysis.figures.drawing import Drawing, Empty, new_figure
-from analysis.figures.panels import panels
-from analysis.figures.style import FAINT, GRID, INK, MUTED, WIDTH, log_axis
+from analysis.figures.drawing.drawing import Drawing, Empty, new_figure
+from analysis.figures.drawing.panels import panels
+from analysis.figures.drawing.style import FAINT, GRID, INK, MUTED, WIDTH, log_axis
 from analysis.judgement.missing_data import nothing_from
 from analysis.results.load import Results
 from analysis.results.study import ConditionInfo

@@ -7,8 +7,6 @@ import io
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from glifr.records.atomic import write_whole
 from glifr.records.reading import RecordError, read_bytes
 
@@ -23,6 +21,8 @@ def _sum_file(path: Path) -> Path:
 
 def save(path: Path, content: Any) -> str:
     """Writes tensors and plain values (dicts, lists, numbers, strings) to `path`; returns the SHA-256."""
+    import torch  # checking a sum needs none of it
+
     buffer = io.BytesIO()
     torch.save(content, buffer)
     raw = buffer.getvalue()
@@ -39,6 +39,8 @@ def load(path: Path, sha256: str | None = None) -> Any:
     Raises CheckpointError if file or sum is absent, they do not fit, or it holds more than weights and plain values;
     RecordError if either cannot be read.
     """
+    import torch
+
     raw = _trusted(path, sha256)
     try:
         return torch.load(io.BytesIO(raw), map_location="cpu", weights_only=True)

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from small_study import conduct, small_plan
 
-from analysis.figures.drawing import Drawing, Empty
+from analysis.figures.drawing.drawing import Drawing, Empty
 from analysis.figures.recovery import parameter_recovery
 from analysis.load import load
 from analysis.statistics.recovery import recovered, recoveries
