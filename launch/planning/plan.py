@@ -188,11 +188,11 @@ class StudyPlan:
 
 
 def make_plan(study: Study, fingerprint: str) -> StudyPlan:
-    """Resolves sizes and counts. The hidden size `matched` is the largest that keeps within the yardstick's count."""
+    """Resolves sizes and counts. The hidden size `matched` is the largest that keeps within the parameter budget."""
     spec = study.spec
     task = task_of(spec.task.settings())
     shape, readout = (task.inputs, task.outputs), not task.neurons_are_outputs
-    budget = trained_parameters(CONDITIONS[spec.yardstick.condition], *shape, spec.yardstick.hidden_size)
+    budget = trained_parameters(CONDITIONS[spec.parameter_budget.condition], *shape, spec.parameter_budget.hidden_size)
     conditions = {}
     for name, wanted in spec.conditions.items():
         condition = CONDITIONS[name]

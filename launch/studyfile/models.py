@@ -32,7 +32,7 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=True, allow_inf_nan=False)
 
 
-class Yardstick(Section):
+class ParameterBudget(Section):
     """The network whose number of trained parameters `hidden_size: matched` meets."""
 
     condition: v.ConditionName = "RNN"
@@ -242,8 +242,8 @@ class StudySpec(Section):
     description: v.Text = ""
     seed: v.Seed = 0
     reference: v.ConditionName
-    evidence: v.Flag = True
-    yardstick: Yardstick = Yardstick()
+    exploratory: v.Flag = False
+    parameter_budget: ParameterBudget = ParameterBudget()
     conditions: Annotated[dict[v.ConditionName, ConditionSpec], Field(description="conditions with their delays")]
     task: TaskSpec
     training: Training
@@ -254,6 +254,11 @@ class StudySpec(Section):
     analysis: Analysis = Analysis()
     resources: Resources = Resources()
     tracking: Tracking = Tracking()
+
+    @property
+    def evidence(self) -> bool:
+        """Whether verdicts may be given."""
+        return not self.exploratory
 
     @field_validator("*", mode="wrap")
     @classmethod

@@ -197,7 +197,7 @@ Delay = Annotated[float | Literal["one_step", "none"], BeforeValidator(_delay), 
 HiddenSize = Annotated[
     int | Literal["matched"],
     BeforeValidator(_word_or_count("matched", "a number of neurons", MAX_NEURONS)),
-    Field(description=f"matched (trained parameters as the yardstick), or a whole number from 1 to {MAX_NEURONS}"),
+    Field(description=f"matched (trained parameters as `parameter_budget`), or a whole number from 1 to {MAX_NEURONS}"),
 ]
 SeedsPerBatch = Annotated[
     int | Literal["auto"],
