@@ -15,6 +15,7 @@ from rich.console import Console
 
 from glifr.errors import InputError, Problem
 from glifr.records.reading import RecordError
+from launch.continuing import INSTALLED
 from launch.signals import StopSignals
 
 COMPLETE, REFUSED = 0, 2
@@ -24,10 +25,12 @@ _WIDTH_OF_A_FILE = 160
 def parser() -> argparse.ArgumentParser:
     """Every option of the command line."""
     options = argparse.ArgumentParser(
-        prog="launch/study.py",
+        prog=INSTALLED if Path(sys.argv[0]).name == INSTALLED else "launch/study.py",
         description="Run one study: search, confirm, final seeds, silencing, report. The same command continues it.",
     )
-    options.add_argument("study", type=Path, help="the study file, as studies/smnist_ablation.yaml")
+    options.add_argument(
+        "study", type=Path, help="the study file, or the name of one of the project's own, as smnist_ablation"
+    )
     options.add_argument("--profile", help="a variant named in the study file, as quick or medium")
     options.add_argument(
         "--set",
@@ -83,6 +86,12 @@ def main(arguments: Sequence[str] | None = None, stop: StopSignals | None = None
         return _main(options, given, stop)
 
 
+def study_file(given: Path) -> Path:
+    """The file, or the project's own study of that name where there is no such file."""
+    own = Path(__file__).resolve().parent.parent / "studies" / f"{given}.yaml"
+    return own if len(given.parts) == 1 and not given.exists() and own.is_file() else given
+
+
 def _main(options: argparse.Namespace, given: Sequence[str], stop: StopSignals) -> int:
     try:
         return _run(options, given, stop)
@@ -115,7 +124,7 @@ def _run(options: argparse.Namespace, given: Sequence[str], stop: StopSignals) -
     # Imported late: a mistake in the study file is told before seconds go into importing Ray.
     from launch.studyfile import load_study
 
-    study = load_study(options.study, profile=options.profile, overrides=options.overrides)
+    study = load_study(study_file(options.study), profile=options.profile, overrides=options.overrides)
     from glifr.tasks import task_of
     from launch.ledger.folder import results_folder, results_path
     from launch.planning.machine_checks import refuse_impossible, refuse_too_large

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+INSTALLED = "glifr-study"  # the command that pyproject.toml installs
 
 
 def continue_command(given: Sequence[str]) -> str:
@@ -14,8 +17,16 @@ def continue_command(given: Sequence[str]) -> str:
 
 
 def program() -> list[str]:
-    """How this program was started: the interpreter and the script, relative to this folder where they lie in it."""
-    return [short(Path(sys.executable)), short(Path(__file__).resolve().with_name("study.py"))]
+    """How this program was started: the installed command, or the interpreter and the script; see `short`."""
+    command = Path(sys.argv[0])
+    if command.name == INSTALLED:
+        return [INSTALLED if shutil.which(INSTALLED) else short(command)]
+    return [interpreter(), short(Path(__file__).resolve().with_name("study.py"))]
+
+
+def interpreter() -> str:
+    """The Python that runs this program, to run others of its modules with; see `short`."""
+    return short(Path(sys.executable))
 
 
 def short(path: Path) -> str:

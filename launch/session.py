@@ -13,7 +13,7 @@ from analysis import as_text, load, smallest_p, summarise, write_report
 from glifr.errors import InputError
 from glifr.records import Layout, scan
 from launch.code import code_version
-from launch.continuing import program, short
+from launch.continuing import interpreter, short
 from launch.executors.ray_connect import Cluster
 from launch.executors.ray_tune import RayExecutor
 from launch.ledger.folder import create, recorded_alike, refuse_foreign, write_study
@@ -165,7 +165,8 @@ def _report(console: Console, root: Path, tracking: Decision) -> bool:
         results = load(root)
         report = write_report(results).report
     except (OSError, InputError) as error:
-        console.print(f"No report: {error}\nMake it later with: {program()[0]} -m analysis {short(root)}", markup=False)
+        console.print(f"No report: {error}\nMake it later with:", markup=False)
+        console.print(f"  {interpreter()} -m analysis {short(root)}", markup=False, soft_wrap=True)
         return False
     mirror_report(scan(root), tracking.mode, tracking.login)
     console.print(f"\n{as_text(summarise(results))}\n\nReport: {short(report)}")
@@ -177,7 +178,7 @@ def _tell_outage(console: Console, root: Path) -> None:
     outage = Outage(Layout(root))
     if failures := outage.failures:
         went_on = "; the session went on without it" if outage.over else ""
-        repair = shlex.join([program()[0], "-m", "launch.tracking", "sync", short(root)])
+        repair = shlex.join([interpreter(), "-m", "launch.tracking", "sync", short(root)])
         text = f"Warning: {failures[0]}{went_on}. Nothing is lost; when W&B answers again:\n  {repair}"
         console.print(text, markup=False, soft_wrap=True)
 
