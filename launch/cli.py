@@ -14,11 +14,13 @@ from pathlib import Path
 from rich.console import Console
 
 from glifr.errors import InputError, Problem
+from glifr.records import STAGES
 from glifr.records.reading import RecordError
 from launch.continuing import INSTALLED
 from launch.signals import StopSignals
 
 COMPLETE, REFUSED = 0, 2
+MOST_HOURS = 100_000
 _WIDTH_OF_A_FILE = 160
 
 
@@ -72,10 +74,29 @@ def parser() -> argparse.ArgumentParser:
         const="fresh",
         help="code or data have changed: put units of the old ones aside and run them again",
     )
+    options.add_argument(
+        "--max-hours",
+        type=_hours,
+        metavar="H",
+        help="stop cleanly after so many hours (exit code 1, no report of a half study); the same command goes on",
+    )
+    options.add_argument(
+        "--stop-after", choices=STAGES[:-1], metavar="STAGE", help=f"stop once {', '.join(STAGES[:-1])} is done"
+    )
     what = options.add_mutually_exclusive_group()
     what.add_argument("--plan", action="store_true", help="print what would run and how long, then exit")
     what.add_argument("--status", action="store_true", help="print where the study stands, running or not, then exit")
     return options
+
+
+def _hours(text: str) -> float:
+    try:
+        hours = float(text)
+    except ValueError:
+        hours = 0.0
+    if not 0 < hours <= MOST_HOURS:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time limit: give hours, above 0 and at most {MOST_HOURS}")
+    return hours
 
 
 def main(arguments: Sequence[str] | None = None, stop: StopSignals | None = None) -> int:
@@ -150,4 +171,6 @@ def _run(options: argparse.Namespace, given: Sequence[str], stop: StopSignals) -
     cluster = Cluster(options.address, options.insecure_cluster, options.wait_for_nodes, options.allow_mixed_nodes)
     if options.plan:
         return show_plan(plan, root, cluster, shown)
-    return run_study(plan, root, cluster, shown, given, stop, options.stale)
+    if options.max_hours is not None:
+        stop.limit(options.max_hours)
+    return run_study(plan, root, cluster, shown, given, stop, options.stale, options.stop_after)

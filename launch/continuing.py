@@ -8,12 +8,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+_LIMITS = ("--max-hours", "--stop-after")
 INSTALLED = "glifr-study"  # the command that pyproject.toml installs
 
 
 def continue_command(given: Sequence[str]) -> str:
     """The command that goes on with a study, as it can be typed here."""
-    return shlex.join([*program(), *given])
+    return shlex.join([*program(), *_without_limits(given)])
 
 
 def program() -> list[str]:
@@ -33,3 +34,15 @@ def short(path: Path) -> str:
     """The path, relative to the current folder where it lies in it."""
     here = Path.cwd()
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+def _without_limits(given: Sequence[str]) -> list[str]:
+    """The arguments without the limit that has just been reached."""
+    left, kept = list(given), []
+    while left:
+        word = left.pop(0)
+        if word in _LIMITS:
+            left[:1] = []
+        elif word.partition("=")[0] not in _LIMITS:
+            kept.append(word)
+    return kept

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from analysis import as_text, load, smallest_p, summarise, write_report
 from glifr.errors import InputError
-from glifr.records import Layout, scan
+from glifr.records import Layout, Stage, scan
 from launch.code import code_version
 from launch.continuing import interpreter, short
 from launch.executors.ray_connect import Cluster
@@ -53,8 +53,12 @@ def run_study(
     given: Sequence[str],
     stop: StopSignals,
     stale: Choice | None = None,
+    last: Stage | None = None,
 ) -> int:
-    """Runs, or continues, the study in `root`; returns the exit code. stale: what becomes of units of changed code."""
+    """Runs, or continues, the study in `root`; returns the exit code.
+
+    stale: what becomes of units of changed code. last: the stage after which to stop, None for the end.
+    """
     spec = plan.study.spec
     tracking = decide_mode(spec.tracking.wandb.mode)
     forget_key()
@@ -81,7 +85,7 @@ def run_study(
         with lock, handover.of(tracking.login):
             plan = _look_back(console, plan, layout, lock, stale)
             time_left, ledger = TimeLeft(plan, executor.slots), Ledger(root)
-            options = RunOptions(seed_batches(plan, executor.slots), spec.resources.retries, code_version())
+            options = RunOptions(seed_batches(plan, executor.slots), spec.resources.retries, code_version(), last)
             conductor = Conductor(plan, ledger, options, lock.check, time_left.worked)
             write_study(layout, plan, _alike_pairs(console, plan, layout, ledger))
             sessions = Sessions(layout, _command(given), executor.differences, plan.study.hash)
@@ -94,6 +98,8 @@ def run_study(
             code = stop.exit_code if stop.requested else COMPLETE if conductor.complete else INCOMPLETE
             close(code)
     stopped = "Stopped" if stop.requested else conductor.halted
+    if stopped is None and last is not None and not conductor.complete:
+        stopped = f"Stopped after the stage {last}, as asked"
     console.print(f"Used: {meter.utilisation}")
     tell_end(console, conductor.snapshot(), stopped, given)
     stop.where = "every result is kept, the report is not made"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from glifr.records import EpochRecord, Proposal, RecordError, Stage, UnitId, UnitResult, seal
+from glifr.records import STAGES, EpochRecord, Proposal, RecordError, Stage, UnitId, UnitResult, seal
 from glifr.training.train import score, worst_score
 from launch.failures import Failure, Retries, failure_of_lost
 from launch.jobs import Job, Step
@@ -26,11 +26,12 @@ from launch.scheduling.unit_states import State, UnitStates
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How units are executed, none of which changes a result."""
+    """How units are executed, none of which changes a result. last: the stage after which to stop, None for the end."""
 
     batches: SeedBatches
     retries: int
     code_version: str
+    last: Stage | None = None
 
 
 class ConditionRun:
@@ -69,6 +70,8 @@ class ConditionRun:
         """Whether nothing runs and nothing further can."""
         if self.error is not None:
             return not self.states.any_in(State.RUNNING)
+        if self._past_last:
+            return not self.states.any_in(State.RUNNING)
         return not (self._may_propose or self._awaits_source or self.states.any_in(State.WAITING, State.RUNNING))
 
     @property
@@ -85,7 +88,15 @@ class ConditionRun:
     @property
     def ready(self) -> bool:
         """Whether a job can start now."""
-        return self.error is None and (bool(self._waiting) or self._may_propose)
+        return self.error is None and not self._past_last and (bool(self._waiting) or self._may_propose)
+
+    @property
+    def _past_last(self) -> bool:
+        """Whether all that is left belongs to stages after the last one that is wanted."""
+        if self._options.last is None or self._may_propose:
+            return False
+        waiting = self._waiting[0].units[0].stage if self._waiting else "final"  # without a job: those of a source
+        return STAGES.index(waiting) > STAGES.index(self._options.last)
 
     def count(self, stage: Stage, *states: State) -> int:
         """Units of a stage in one of these states."""
