@@ -146,7 +146,7 @@ def reaches(judged: Sequence[Judged], smallest_effect: float, alpha: float) -> l
 
 def _reach(judged: Judged, effect: float, alpha: float) -> Reach:
     n, sd = judged.interval.n, judged.interval.sd
-    told = n >= FEWEST
+    told = n >= FEWEST and not math.isnan(judged.p)
     return Reach(
         contrast=judged.contrast,
         pairs=n,
