@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pandas as pd
 
@@ -22,7 +24,8 @@ def importances(results: Results) -> pd.DataFrame:
     whole = trials[(trials["stage"] == "search") & (trials["status"] == "complete")]
     found = []
     for condition in results.info.conditions:
-        own = whole[whole["condition"] == condition.name].head(_MOST)
+        own = whole[whole["condition"] == condition.name]
+        own = own.iloc[:: math.ceil(len(own) / _MOST) or 1]  # of every repeat, not of the first ones alone
         names = [n for n in condition.space if own[n].notna().all()]
         if len(own) < FEWEST or len(names) < 2:
             continue

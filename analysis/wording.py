@@ -33,6 +33,11 @@ def pairs(n: int | None) -> str:
     return f"over {MOST:,}" if n is None else f"{n:,}"
 
 
+def varied_words(info: StudyInfo) -> str:
+    """What differs between the final networks of a condition."""
+    return "the seed" if info.repeats == 1 else "the seed and, between repeats, the search"
+
+
 def conditional_on(info: StudyInfo) -> str:
     """What all results are conditional on beside their seeds; '' where the search was repeated too."""
     if not info.planned("search"):
