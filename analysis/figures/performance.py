@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pandas as pd
 
@@ -13,7 +15,7 @@ from analysis.judgement.missing_data import CONTINUE, nothing_from
 from analysis.results.load import Results
 from analysis.statistics.intervals import t_interval
 from analysis.statistics.wording import margin as margin_words
-from analysis.text import count, span
+from analysis.text import count, listed, span
 from glifr.conditions import Condition
 from glifr.records import Contrast
 
@@ -74,7 +76,10 @@ def contrast_forest(a: Assessment) -> Drawing | Empty:
     rows = tuple(Row(j.contrast.name, contrast_style(a, j.contrast)) for j in a.planned)
     margin = info.smallest_effect * measure.scale
     label = f"difference in {measure.label}{unit}"
-    figure, notes = draw_rows(Rows(rows, "", data, label, zero=True, margin=margin))
+    withheld = frozenset(j.contrast.name for j in a.planned if j.interval.sd > 0 and math.isnan(j.interval.low))
+    figure, notes = draw_rows(Rows(rows, "", data, label, zero=True, margin=margin, range_only=withheld))
+    if withheld:
+        notes = f" Range only, as failed networks leave no interval: {listed(sorted(withheld))}.{notes}"
     sizes = data.groupby("condition")["seed"].size().tolist()
     side = "right" if measure.higher_is_better else "left"
     caption = (
@@ -143,7 +148,7 @@ def performance_profile(results: Results) -> Drawing | Empty:
     caption = (
         f"Share of a condition's final networks whose {measure.label} is {word} the value on the axis; the further "
         f"{'right' if measure.higher_is_better else 'left'} a curve falls, the better. It shows the whole "
-        "distribution over seeds, not only its mean. Diverged networks count, beyond the end of the "
-        f"axis.{axis_note(*axes.get_xlim())}"
+        f"distribution over networks, not only its mean; what varied is {info.varied}. Diverged networks count, "
+        f"beyond the end of the axis.{axis_note(*axes.get_xlim())}"
     )
     return Drawing(name, title, f"Share of networks that reach each {measure.label}", caption, figure, pd.concat(parts))

@@ -10,6 +10,7 @@ from analysis.results.summaries import Tuning, by_condition
 from analysis.text import listed
 from glifr.conditions import HYPERPARAMETERS
 
+_NAMED = 9  # conditions or searches of one kind that are named one by one
 SIZE_TOLERANCE = 1.02  # largest over smallest number of trained parameters
 
 
@@ -97,6 +98,12 @@ def _grouped(values: Mapping[str, object]) -> str:
     by_value: dict[object, list[str]] = {}
     for name, value in values.items():
         by_value.setdefault(value, []).append(name)
+    most = max(by_value, key=lambda value: len(by_value[value]))
+    if len(by_value[most]) > _NAMED:  # in a study with repeats there are many: the exceptions tell
+        others = {value: names for value, names in by_value.items() if value != most}
+        return ", ".join(
+            [*(f"{value} for {listed(names)}" for value, names in others.items()), f"{most} for the others"]
+        )
     return ", ".join(f"{value} for {listed(names)}" for value, names in by_value.items())
 
 

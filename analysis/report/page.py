@@ -67,13 +67,13 @@ def all_sheets(a: Assessment, cautions: list[Caution]) -> list[sheets.Sheet]:
     found += [sheets.components_sheet(a)] if a.components else []
     found += [sheets.factorial_sheet(a, cautions)] if a.factorial.effects else []
     found += [sheets.contrasts_sheet(a, cautions), sheets.power_sheet(a)] if a.planned else []
-    found += [sheets.pairs_sheet(a)] if a.pairs else []
+    found += [sheets.pairs_sheet(a, cautions)] if a.pairs else []
     found += sheets.published_sheets(a, cautions)
-    found += [sheets.silencing_sheet(a)] if len(a.silenced) else []
+    found += [sheets.silencing_sheet(a, cautions)] if len(a.silenced) else []
     recovery = sheets.recovery_sheet(results)
     found += [recovery] if recovery else []
     if searched:
-        found += [sheets.tuning_sheet(results, a.tunings), sheets.settings_sheet(results, a.tunings, cautions)]
+        found += sheets.tuning_sheets(results, a.tunings, cautions)
     found += [sheets.clusters_sheet(a, cautions), sheets.cluster_networks_sheet(a)] if a.groups else []
     return [*found, sheets.reliability_sheet(results), sheets.runs_sheet(results)]
 

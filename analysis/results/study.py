@@ -104,6 +104,11 @@ class StudyInfo:
     alike: tuple[tuple[str, str], ...] = ()
 
     @property
+    def varied(self) -> str:
+        """What differs between the final networks of a condition."""
+        return "the seed" if self.repeats == 1 else "the seed and, between repeats, the search"
+
+    @property
     def conditional_on(self) -> str:
         """What all results are conditional on beside their seeds; '' where the search was repeated too."""
         if not self.planned("search"):

@@ -34,6 +34,7 @@ class Rows:
     """What is drawn. data: condition (the row's name), seed, value (as shown), diverged.
 
     zero: a line at 0. margin: half the width of a band about it, the smallest effect of interest; 0 for none.
+    range_only: rows whose interval is withheld.
     """
 
     rows: tuple[Row, ...]
@@ -42,6 +43,7 @@ class Rows:
     label: str
     zero: bool = False
     margin: float = 0.0
+    range_only: frozenset[str] = frozenset()
 
 
 def condition_rows(conditions: Iterable[ConditionInfo]) -> tuple[Row, ...]:
@@ -85,7 +87,7 @@ def _draw(axes: Axes, rows: Rows, data: pd.DataFrame) -> None:
         values = own["value"].to_numpy(dtype=np.float64)
         heights, bar = stacked(len(values), place)
         scatter(axes, condition, values, heights, own["diverged"].to_numpy(dtype=bool))
-        draw_interval(axes, condition, values, bar)
+        draw_interval(axes, condition, values, bar, range_only=condition.name in rows.range_only)
     axes.set_yticks(range(len(rows.rows)), [_name(c, rows.reference) for c in rows.rows])
     axes.set_ylim(len(rows.rows) - 0.45, -0.55)
     axes.set_xlabel(rows.label)
@@ -121,13 +123,13 @@ def scatter(axes: Axes, condition: Row, x: np.ndarray, y: np.ndarray, hollow: np
         )
 
 
-def draw_interval(axes: Axes, condition: Row, values: np.ndarray, y: float) -> None:
-    """The interval of the mean of `values` [n] at height `y`; the range of a few."""
+def draw_interval(axes: Axes, condition: Row, values: np.ndarray, y: float, *, range_only: bool = False) -> None:
+    """The interval of the mean of `values` [n] at height `y`; the range of a few, or where no more is wanted."""
     if not len(values):
         axes.text(0.01, y, "none finished", transform=axes.get_yaxis_transform(), va="center", color=MUTED)
         return
     t = t_interval(values)
-    if t.n < SHOWN_FROM or np.isnan(t.low):
+    if range_only or t.n < SHOWN_FROM or np.isnan(t.low):
         axes.plot([values.min(), values.max()], [y, y], color=MUTED, lw=0.9, solid_capstyle="butt", zorder=2)
         return
     axes.plot([t.low, t.high], [y, y], color=condition.style.color, lw=2.6, solid_capstyle="butt", zorder=2)
