@@ -65,7 +65,7 @@ def _run(unit: UnitRecords) -> Row:
         "source": unit.proposal.source,
         "attempts": unit.attempts,
         "failures": len(unit.failures),
-        "last_failure": without_paths(f"{last.get('kind')}: {last.get('message')}") if last else None,
+        "last_failure": without_paths(f"{last.kind}: {last.message}") if last else None,
         "resumed": unit.resumed,
         "repeated_epochs": unit.repeated_epochs,
         "started_at": result.started_at if result else None,

@@ -49,7 +49,7 @@ class Snapshot:
     """Where the study stands.
 
     under_way: units' worth of epochs that running jobs have done. best: lowest search or confirm score so far. errors:
-    why a condition cannot go on. failures: of the units given up.
+    why a condition cannot go on. failures: of the units given up. failed_attempts: of this session, given up or not.
     """
 
     counts: dict[str, dict[Stage, StageCount]]
@@ -57,6 +57,7 @@ class Snapshot:
     best: dict[str, float | None]
     errors: dict[str, str]
     failures: dict[UnitId, Failure]
+    failed_attempts: int = 0
 
 
 @dataclass
@@ -190,6 +191,7 @@ class Conductor:
                 best={name: _best(own) for name, own in runs.items()},
                 errors={name: _errors(own) for name, own in runs.items() if _errors(own)},
                 failures={unit: why for run in self._runs for unit, why in run.failures.items()},
+                failed_attempts=sum(run.failed_attempts for run in self._runs),
             )
 
     def _choose(self) -> ConditionRun | None:

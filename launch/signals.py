@@ -146,6 +146,11 @@ def continue_command(given: Sequence[str]) -> str:
     return shlex.join([*program(), *given])
 
 
+def failures_command(given: Sequence[str]) -> str:
+    """The command that prints each failed attempt of a study."""
+    return shlex.join([*program(), *(word for word in given if word != "--status"), "--status", "--failures"])
+
+
 def program() -> list[str]:
     """How this program was started: the interpreter and the script, relative to this folder where they lie in it."""
     return [short(Path(sys.executable)), short(Path(__file__).resolve().with_name("study.py"))]

@@ -191,6 +191,26 @@ class SilencingRow:
 
 
 @dataclass(frozen=True)
+class FailureRecord:
+    """Why an attempt at a unit ended without a result.
+
+    attempt: its lease token. at: when, in UTC. node: host name and address; '' where nobody knew.
+    traceback: of the exception, the stack where it hung, or what Ray said of the worker that was lost.
+    """
+
+    attempt: str
+    kind: str
+    message: str
+    at: str
+    node: str = ""
+    traceback: str = ""
+
+    @classmethod
+    def from_json(cls, attempt: str, body: dict[str, Any]) -> Self:
+        return cls(attempt, **body)
+
+
+@dataclass(frozen=True)
 class UnitResult:
     """What a finished unit found; published once.
 
