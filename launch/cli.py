@@ -137,6 +137,9 @@ def _run(options: argparse.Namespace, given: Sequence[str], stop: StopSignals) -
         plan = make_plan(study, fingerprint="")
         return show_status(plan, results_path(plan, options.results), shown, given, failures=options.failures)
     refuse_impossible(study.spec, options.address)
+    from launch.tracking_login import refuse_without_login
+
+    refuse_without_login(study.spec.tracking.wandb.mode)
     if options.address is not None:  # told before the data are read, or downloaded
         from launch.executors.ray_connect import refuse_unusable
 
