@@ -74,6 +74,7 @@ def _run(unit: UnitRecords) -> Row:
         "backend": result.backend if result else None,
         "device": result.device if result else None,
         "threads": result.threads if result else None,
+        "processor": "; ".join(result.processors) or None if result else None,
         "seeds_in_batch": result.seeds_in_batch if result else None,
         "code_version": unit.proposal.code_version,
         "identity": unit.proposal.identity,

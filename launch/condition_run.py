@@ -15,7 +15,15 @@ from glifr.training import score, worst_score
 from launch.durable import now, publish, set_aside
 from launch.executors import Job
 from launch.failures import Failure, Retries, failure_of_lost
-from launch.lease import attempt_folders, hang_of, new_attempt, node_of, open_attempt, record_failure
+from launch.lease import (
+    attempt_folders,
+    hang_of,
+    new_attempt,
+    node_of,
+    open_attempt,
+    processors_of,
+    record_failure,
+)
 from launch.ledger import Ledger
 from launch.plan import StudyPlan
 from launch.pruned import pruned_result
@@ -58,6 +66,7 @@ class ConditionRun:
         self.results: dict[UnitId, UnitResult] = {}
         self.failures: dict[UnitId, Failure] = {}
         self.failed_attempts = 0
+        self.moved: dict[UnitId, tuple[str, ...]] = {}  # ended in this session, with their kinds of processor
         self.error: str | None = None
         self._waiting: deque[Job] = deque()
         self._retries = Retries(options.retries)
@@ -146,6 +155,10 @@ class ConditionRun:
     def _settle(self, unit: UnitId, result: UnitResult) -> None:
         self.results[unit] = result
         self.states[unit] = State(result.status)
+        if len(result.processors) > 1:
+            self.moved[unit] = result.processors
+            text = f"{unit}: tried again on another kind of processor: {', then '.join(result.processors)}"
+            self._ledger.event("warning", text)
         if self._search is not None and unit.stage == "search":
             self._search.tell(unit.number, result.status, result.value)
 
@@ -192,7 +205,7 @@ class ConditionRun:
             return None
         attempt = attempt_folders(self._ledger.layout, unit)[-1].name
         self._may_publish()
-        result = pruned_result(self.plan, proposal, attempt, records)
+        result = pruned_result(self.plan, proposal, attempt, records, processors_of(self._ledger.layout, unit))
         publish(self._ledger.layout.result(unit), seal(result.to_json()))
         return self._ledger.result(unit)
 

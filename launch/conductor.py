@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from glifr.records import STAGES, Stage, UnitId, search_name
@@ -50,6 +50,7 @@ class Snapshot:
 
     under_way: units' worth of epochs that running jobs have done. best: lowest search or confirm score so far. errors:
     why a condition cannot go on. failures: of the units given up. failed_attempts: of this session, given up or not.
+    moved: units that were tried again on another kind of processor, with the kinds.
     """
 
     counts: dict[str, dict[Stage, StageCount]]
@@ -58,6 +59,7 @@ class Snapshot:
     errors: dict[str, str]
     failures: dict[UnitId, Failure]
     failed_attempts: int = 0
+    moved: Mapping[UnitId, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass
@@ -192,6 +194,7 @@ class Conductor:
                 errors={name: _errors(own) for name, own in runs.items() if _errors(own)},
                 failures={unit: why for run in self._runs for unit, why in run.failures.items()},
                 failed_attempts=sum(run.failed_attempts for run in self._runs),
+                moved={unit: kinds for run in self._runs for unit, kinds in run.moved.items()},
             )
 
     def _choose(self) -> ConditionRun | None:

@@ -19,6 +19,7 @@ def tell_end(console: Console, snapshot: Snapshot, stopped: str | None, given: S
     for name, error in snapshot.errors.items():
         console.print(f"{name} could not go on: {error}", style="red", markup=False)
     _tell_failures(console, snapshot, given)
+    _tell_moved(console, snapshot)
     ended, planned = totals(snapshot)
     if stopped is None:
         console.print(f"{ended} of {planned} units done.")
@@ -33,6 +34,16 @@ def _tell_failures(console: Console, snapshot: Snapshot, given: Sequence[str]) -
     if snapshot.failed_attempts:
         console.print(f"{snapshot.failed_attempts} attempts failed; each with its node and its traceback:")
         console.print(f"  {failures_command(given)}", markup=False, soft_wrap=True)
+
+
+def _tell_moved(console: Console, snapshot: Snapshot) -> None:
+    if not snapshot.moved:
+        return
+    what = "units were" if len(snapshot.moved) > 1 else "unit was"
+    rule = "results are equal bit for bit on one kind alone"
+    console.print(f"{len(snapshot.moved)} {what} tried again on another kind of processor; {rule}:")
+    for unit, kinds in list(snapshot.moved.items())[:_NAMED]:
+        console.print(f"  {unit}: {', then '.join(kinds)}", markup=False, soft_wrap=True)
 
 
 def _tell_given_up(console: Console, snapshot: Snapshot) -> None:

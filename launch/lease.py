@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from glifr import checkpoints
+from glifr.kernels.processor import processor_kind
 from glifr.reading import folders
 from glifr.records import (
     FAILURE_FILE,
@@ -61,6 +62,21 @@ def open_attempt(layout: Layout, unit: UnitId) -> Path | None:
     return None if newest is None or (newest / FAILURE_FILE).exists() else newest
 
 
+def processors_of(layout: Layout, unit: UnitId) -> tuple[str, ...]:
+    """The kinds of processor of a unit's attempts so far, in order and without repeats."""
+    kinds = (_lease(folder).get("processor") for folder in attempt_folders(layout, unit))
+    return tuple(dict.fromkeys(kind for kind in kinds if kind))
+
+
+def _lease(folder: Path) -> dict[str, Any]:
+    """An attempt's lease; {} if it cannot be used, or the attempt never began."""
+    try:
+        body = read_sealed(folder / "lease.json")
+    except (FileNotFoundError, RecordError):
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
 def here() -> str:
     """This node, by its host name and address."""
     return _node(socket.gethostname(), _address())
@@ -68,11 +84,8 @@ def here() -> str:
 
 def node_of(folder: Path) -> str:
     """The node of an attempt; '' if it is not on record."""
-    try:
-        body = read_sealed(folder / "lease.json")
-    except (FileNotFoundError, RecordError):
-        return ""
-    return _node(body["host"], body.get("address", ""))
+    body = _lease(folder)
+    return _node(body.get("host", ""), body.get("address", ""))
 
 
 def _node(host: str, address: str) -> str:
@@ -104,7 +117,7 @@ class Lease:
 
     def _body(self) -> dict[str, Any]:
         who = {"pid": os.getpid(), "host": socket.gethostname(), "address": _address()}
-        own = {"started_at": self.started_at, "installed": installed()}
+        own = {"started_at": self.started_at, "installed": installed(), "processor": processor_kind()}
         return {"unit": str(self.unit), "token": self.token, **who, **own}
 
     def refuse_superseded(self) -> None:
@@ -140,6 +153,11 @@ class Lease:
         for path in self._layout.attempts(self.unit).glob("*/checkpoint-*.pt"):
             checkpoints.remove(path)
         return done
+
+    @property
+    def processors(self) -> tuple[str, ...]:
+        """The kinds of processor of the unit's attempts up to this one."""
+        return processors_of(self._layout, self.unit)
 
     @property
     def hang_file(self) -> Path:

@@ -217,6 +217,8 @@ class UnitResult:
     value: mean score over the seeds (None for silencing). attempt: the lease token of the attempt that published.
     backend, device, threads: what computed it. seconds: wall time of the publishing attempt's share.
     seeds_in_batch: seeds that were in fact trained as one computation in the publishing attempt.
+    processors: the kinds of processor of its attempts, in order and without repeats; more than one if it was tried
+    again elsewhere. () in folders of earlier versions.
     """
 
     unit: UnitId
@@ -233,6 +235,7 @@ class UnitResult:
     device: str
     threads: int
     seeds_in_batch: int
+    processors: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "unit": str(self.unit)}
@@ -245,5 +248,6 @@ class UnitResult:
                 "unit": UnitId.parse(body["unit"]),
                 "seeds": tuple(SeedOutcome.from_json(s) for s in body["seeds"]),
                 "silencing": tuple(SilencingRow(**r) for r in body["silencing"]),
+                "processors": tuple(body.get("processors", ())),
             }
         )
