@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 
 from glifr.errors import InputError, Problem
-from glifr.reading import RecordError
+from glifr.records.reading import RecordError
 from launch.signals import StopSignals
 
 COMPLETE, REFUSED = 0, 2
@@ -108,8 +108,7 @@ def console() -> Console:
 
 
 def _refuse_full_disk(error: OSError) -> int:
-    from launch.durable import disk_is_full
-    from launch.failures import DISK_FULL
+    from launch.failures import DISK_FULL, disk_is_full
 
     if not disk_is_full(error):
         raise error
@@ -119,25 +118,25 @@ def _refuse_full_disk(error: OSError) -> int:
 
 def _run(options: argparse.Namespace, given: Sequence[str], stop: StopSignals) -> int:
     # Imported late: a mistake in the study file is told before seconds go into importing Ray.
-    from launch.spec import load_study
+    from launch.studyfile import load_study
 
     if options.failures and not options.status:
         todo = "add --status, which starts nothing, or leave --failures out"
         raise InputError(Problem("--failures is a part of --status", "--failures", todo=todo))
     study = load_study(options.study, profile=options.profile, overrides=options.overrides)
     from glifr.tasks import task_of
-    from launch.checks import refuse_impossible, refuse_too_large
-    from launch.folder import results_folder, results_path
-    from launch.plan import make_plan
+    from launch.ledger.folder import results_folder, results_path
+    from launch.planning.machine_checks import refuse_impossible, refuse_too_large
+    from launch.planning.plan import make_plan
 
     shown = console()
     if options.status:  # needs neither the data nor a cluster
-        from launch.status import show_status
+        from launch.terminal.status import show_status
 
         plan = make_plan(study, fingerprint="")
         return show_status(plan, results_path(plan, options.results), shown, given, failures=options.failures)
     refuse_impossible(study.spec, options.address)
-    from launch.tracking_login import refuse_without_login
+    from launch.tracking.login import refuse_without_login
 
     refuse_without_login(study.spec.tracking.wandb.mode)
     if options.address is not None:  # told before the data are read, or downloaded
@@ -147,7 +146,7 @@ def _run(options: argparse.Namespace, given: Sequence[str], stop: StopSignals) -
     plan = make_plan(study, task_of(settings := study.spec.task.settings()).fingerprint(settings))
     refuse_too_large(plan, options.address)
     root = results_folder(plan, options.results)
-    from launch.executors import Cluster
+    from launch.executors.ray_connect import Cluster
     from launch.session import run_study, show_plan
 
     cluster = Cluster(options.address, options.insecure_cluster, options.wait_for_nodes, options.allow_mixed_nodes)

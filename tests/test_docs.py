@@ -11,13 +11,12 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from paths import ROOT
 
 pytest.importorskip("mkdocs")
 
 import glifr
-from launch.spec import StudySpec
-
-ROOT = Path(__file__).resolve().parent.parent
+from launch.studyfile import StudySpec
 
 
 @pytest.fixture(scope="module")

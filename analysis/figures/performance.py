@@ -5,16 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis.assessment import Assessment
-from analysis.emptiness import CONTINUE, nothing_from
-from analysis.figures.drawing import Drawing, Empty, axis_note, new_figure
-from analysis.figures.rows import Row, Rows, condition_rows, draw_rows, interval_words
-from analysis.figures.style import INK, WIDTH
-from analysis.intervals import t_interval
-from analysis.load import Results
+from analysis.figures.drawing.drawing import Drawing, Empty, axis_note, new_figure
+from analysis.figures.drawing.rows import Row, Rows, condition_rows, draw_rows, interval_words
+from analysis.figures.drawing.style import INK, WIDTH
+from analysis.judgement.assessment import Assessment
+from analysis.judgement.missing_data import CONTINUE, nothing_from
+from analysis.results.load import Results
+from analysis.statistics.intervals import t_interval
+from analysis.statistics.wording import margin as margin_words
 from analysis.text import count, span
-from analysis.wording import conditional_words
-from analysis.wording import margin as margin_words
 from glifr.conditions import Condition
 from glifr.records import Contrast
 
@@ -32,7 +31,7 @@ def condition_dots(results: Results) -> Drawing | Empty:
     caption = (
         f"{measure.label.capitalize()} ({measure.direction}) {dot}, one dot per {info.unit} "
         f"(n = {span(sizes)} per condition); what varied is the {info.unit}. {interval_words(sizes, f'{info.unit}s')}"
-        f"{conditional_words(info)}{notes}"
+        f"{info.conditional_sentence}{notes}"
     )
     means = data.groupby("condition", sort=False)["mean"].first()
     words = ", ".join(f"{condition} {mean:.4g} {measure.unit}".strip() for condition, mean in means.items())
@@ -63,7 +62,9 @@ def contrast_forest(a: Assessment) -> Drawing | Empty:
     if not a.planned:
         if len(info.conditions) == 1:
             return Empty(name, title, "The study has one condition.", "Add a second condition to the study file.")
-        return Empty(name, title, "No contrast is declared.", "Add one under 'analysis.contrasts' in the study file.")
+        return Empty(
+            name, title, "No contrast is declared.", "Add one under 'analysis.statistics.contrasts' in the study file."
+        )
     data = _pairs(a)
     if not len(data):
         if not len(a.results.finals):
@@ -80,7 +81,7 @@ def contrast_forest(a: Assessment) -> Drawing | Empty:
         f"First side minus second, one dot per pair, which is a {info.unit} that all conditions of the contrast have "
         f"(n = {span(sizes)} per contrast); {side} of 0 the first side did better. Grey band: ± the smallest effect of "
         f"interest ({margin_words(info.smallest_effect, measure)}). {interval_words(sizes, 'pairs')}"
-        f"{conditional_words(info)}{notes}"
+        f"{info.conditional_sentence}{notes}"
     )
     alternative = f"Paired differences of {count(len(a.planned), 'planned contrast')}"
     return Drawing(name, title, alternative, caption, figure, data)

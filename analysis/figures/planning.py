@@ -8,15 +8,15 @@ import numpy as np
 import pandas as pd
 from matplotlib.collections import LineCollection
 
-from analysis.assessment import Assessment
-from analysis.emptiness import CONTINUE
-from analysis.figures.drawing import Drawing, Empty, new_figure
+from analysis.figures.drawing.drawing import Drawing, Empty, new_figure
+from analysis.figures.drawing.style import INK, MUTED, WIDTH
 from analysis.figures.performance import contrast_style
-from analysis.figures.style import INK, MUTED, WIDTH
-from analysis.load import Results
-from analysis.power import FEWEST, WANTED, power, sd_interval
-from analysis.sheets.reliability import unit_rows
-from analysis.wording import margin
+from analysis.judgement.assessment import Assessment
+from analysis.judgement.missing_data import CONTINUE
+from analysis.results.load import Results
+from analysis.statistics.power import FEWEST, WANTED, power, sd_interval
+from analysis.statistics.wording import margin
+from analysis.tables.reliability import unit_rows
 
 _LARGEST = 60
 

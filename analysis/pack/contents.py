@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from analysis.study import StudyInfo
+from analysis.results.study import StudyInfo
 from analysis.text import without_paths
 from glifr.records import FAILURE_FILE, STAGES, Layout, RecordError, read_sealed, seal
 

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.load import Results
 from analysis.published.data import PublishedCondition, PublishedTask
-from analysis.study import ConditionInfo, StudyInfo
-from analysis.summaries import Tuning, by_condition
+from analysis.results.load import Results
+from analysis.results.study import ConditionInfo, StudyInfo
+from analysis.results.summaries import Tuning, by_condition
 from analysis.text import NOTHING, count, significant
 
 _SPREADS = ("weight_spread", "neuron_spread", "after_spike_spread")

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from analysis.comparisons import holm, sign_flip_ps
-from analysis.factorial import factorial
-from analysis.intervals import LEVEL
 from analysis.simulation.nulls import NAMES
+from analysis.statistics.comparisons import holm, sign_flip_ps
+from analysis.statistics.factorial import factorial
+from analysis.statistics.intervals import LEVEL
 from glifr.records import Contrast, default_contrasts
 
 ALPHA = 0.05

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from analysis.intervals import LEVEL, iqm_interval, t_interval
 from analysis.simulation.families import PLANNED, effects, equivalents, judgements
 from analysis.simulation.nulls import NAMES, NULLS, SEED, Null
-from analysis.skewness import are_skewed
+from analysis.statistics.intervals import LEVEL, iqm_interval, t_interval
+from analysis.statistics.skewness import are_skewed
 from glifr.conditions import CONDITIONS
 from glifr.records import Contrast
 

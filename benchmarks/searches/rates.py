@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from analysis.intervals import LEVEL
 from analysis.simulation.families import PLANNED, Judgements, effects, judgements
 from analysis.simulation.nulls import NAMES
+from analysis.statistics.intervals import LEVEL
 from benchmarks.searches.cases import Case
 from benchmarks.searches.play import Played
 from glifr.conditions import CONDITIONS

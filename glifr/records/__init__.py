@@ -7,7 +7,6 @@ made without it.
 """
 
 from glifr.errors import InputError, Problem
-from glifr.reading import RecordError, UnreadableError
 from glifr.records.characteristics import (
     Characteristics,
     CurrentCurves,
@@ -19,6 +18,7 @@ from glifr.records.declaration import Contrast, Declaration, Primary, default_co
 from glifr.records.envelope import FORMAT, canonical, digest, read_sealed, seal
 from glifr.records.epochs import EpochLines, epoch_line, missing_epochs, read_epochs
 from glifr.records.layout import FAILURE_FILE, ForeignPathError, Layout
+from glifr.records.reading import RecordError, UnreadableError
 from glifr.records.scan import StudyRecords, UnitRecords, scan
 from glifr.records.schema import (
     STAGES,

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from glifr.errors import InputError, Problem
-from glifr.reading import RecordError, folders, listing
 from glifr.records.envelope import read_sealed
 from glifr.records.epochs import missing_epochs, read_epochs
 from glifr.records.layout import FAILURE_FILE, Layout
+from glifr.records.reading import RecordError, folders, listing
 from glifr.records.schema import STAGES, EpochRecord, FailureRecord, Proposal, UnitId, UnitResult
 
 
