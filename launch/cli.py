@@ -86,6 +86,11 @@ def parser() -> argparse.ArgumentParser:
     what = options.add_mutually_exclusive_group()
     what.add_argument("--plan", action="store_true", help="print what would run and how long, then exit")
     what.add_argument("--status", action="store_true", help="print where the study stands, running or not, then exit")
+    options.add_argument(
+        "--failures",
+        action="store_true",
+        help="with --status: each failed attempt with its traceback and what followed",
+    )
     return options
 
 
@@ -145,6 +150,9 @@ def _run(options: argparse.Namespace, given: Sequence[str], stop: StopSignals) -
     # Imported late: a mistake in the study file is told before seconds go into importing Ray.
     from launch.studyfile import load_study
 
+    if options.failures and not options.status:
+        todo = "add --status, which starts nothing, or leave --failures out"
+        raise InputError(Problem("--failures is a part of --status", "--failures", todo=todo))
     study = load_study(study_file(options.study), profile=options.profile, overrides=options.overrides)
     from glifr.tasks import task_of
     from launch.ledger.folder import results_folder, results_path
@@ -156,8 +164,11 @@ def _run(options: argparse.Namespace, given: Sequence[str], stop: StopSignals) -
         from launch.terminal.status import show_status
 
         plan = make_plan(study, fingerprint="")
-        return show_status(plan, results_path(plan, options.results), shown)
+        return show_status(plan, results_path(plan, options.results), shown, given, failures=options.failures)
     refuse_impossible(study.spec, options.address)
+    from launch.tracking.login import refuse_without_login
+
+    refuse_without_login(study.spec.tracking.wandb.mode)
     if options.address is not None:  # told before the data are read, or downloaded
         from launch.executors.ray_connect import refuse_unusable
 

@@ -17,6 +17,11 @@ def continue_command(given: Sequence[str]) -> str:
     return shlex.join([*program(), *_without_limits(given)])
 
 
+def failures_command(given: Sequence[str]) -> str:
+    """The command that prints each failed attempt of a study."""
+    return shlex.join([*program(), *(word for word in given if word != "--status"), "--status", "--failures"])
+
+
 def program() -> list[str]:
     """How this program was started: the installed command, or the interpreter and the script; see `short`."""
     command = Path(sys.argv[0])
