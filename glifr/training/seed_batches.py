@@ -39,7 +39,7 @@ class _Shape(NamedTuple):
     backend: str
     architecture: str
     num_ascs: int
-    learned: bool
+    learned: bool | tuple[str, ...]
     sizes: tuple[int, ...]
     delay_steps: int | None
     batch_size: int

@@ -20,7 +20,7 @@ from glifr.records import STAGES, Proposal, Stage
 from glifr.tasks import TASKS
 from glifr.training.seed_batches import Seconds, best, measure, worth_measuring
 from launch.planning.plan import StudyPlan
-from launch.studyfile import StudySpec
+from launch.studyfile import StudySpec, Training
 
 Wanted = int | Literal["auto"]
 
@@ -64,12 +64,12 @@ def seeds_per_batch(wanted: Wanted, proposals: Sequence[Proposal]) -> int:
 class Measurement:
     """What a worker is asked to time: plain data, for it may be on another machine.
 
-    configurations: of each condition. worth: condition -> training steps, of one seed each, that the answer is for, by
-    each slot: all wait for it. most: seeds that are ever trained together. cpus, gpus: of one trial.
+    configurations, settings: of each condition. worth: condition -> training steps, of one seed each, that the answer
+    is for, by each slot: all wait for it. most: seeds that are ever trained together. cpus, gpus: of one trial.
     """
 
     task: str
-    settings: TrainingSettings
+    settings: dict[str, TrainingSettings]
     configurations: dict[str, Configuration]
     worth: dict[str, int]
     most: int
@@ -87,7 +87,7 @@ class Measurement:
                 name: measure(
                     TASKS[self.task],
                     configuration,
-                    self.settings,
+                    self.settings[name],
                     device,
                     most=self.most,
                     worth=self.worth[name],
@@ -127,7 +127,7 @@ def decide(
         return SeedBatches("auto", most_final)
     measurement = Measurement(
         task=spec.task.name,
-        settings=training_settings(spec, spec.training.epochs),
+        settings={c.name: training_settings(c.training, c.training.epochs) for c in open_conditions},
         configurations={
             c.name: Configuration(c.condition, c.hidden_size, c.delay_steps, {"learning_rate": 1e-3})
             for c in open_conditions
@@ -143,16 +143,15 @@ def decide(
 def _steps_left(plan: StudyPlan, stage: Stage, condition: str, proposed: Callable[[Stage, str], int]) -> int:
     """Training steps, of one seed each, of the units that have no proposal yet."""
     units = max(0, plan.conditions[condition].planned[stage] - proposed(stage, condition))
-    return units * plan.seeds_a_unit(stage) * plan.study.spec.epochs(stage) * plan.steps_an_epoch
+    return units * plan.seeds_a_unit(stage) * plan.study.spec.epochs(stage, condition) * plan.steps_an_epoch(condition)
 
 
 def _can_batch(spec: StudySpec) -> bool:
     return spec.resources.gpus > 0 or batches_exactly(spec.training.backend, "cpu")
 
 
-def training_settings(spec: StudySpec, epochs: int, seeds_at_once: int | None = None) -> TrainingSettings:
-    """The training section of a study as `glifr` takes it."""
-    training = spec.training
+def training_settings(training: Training, epochs: int, seeds_at_once: int | None = None) -> TrainingSettings:
+    """How a condition is trained, as `glifr` takes it."""
     return TrainingSettings(
         epochs=epochs,
         batch_size=training.batch_size,
