@@ -61,9 +61,10 @@ class TaskInfo:
 
 @dataclass(frozen=True)
 class ConditionInfo:
-    """One condition of a study, in the study's order. style: its colour and marker.
+    """One condition of a study, in the study's order. style: what it is, with its colour and marker.
 
     levels: -1 or 1 on each factor that the study crosses; None for a condition outside the factorial.
+    control: equal to another condition on purpose.
     """
 
     name: str
@@ -75,11 +76,8 @@ class ConditionInfo:
     levels: Mapping[str, int] | None
     planned: Mapping[Stage, int]
     space: Mapping[str, Mapping[str, Any]]
-
-    @property
-    def style(self) -> Condition:
-        """Colour and marker; grey crosses for a condition that this version does not know."""
-        return CONDITIONS.get(self.name) or Condition(self.name, "GLIFR", color="#999999", marker="X")
+    style: Condition
+    control: bool = False
 
 
 @dataclass(frozen=True)
@@ -201,7 +199,8 @@ def _declaration(body: dict[str, Any]) -> Declaration:
     if "declaration" in body:
         return Declaration.from_json(body["declaration"])
     primary, chance = body["task"]["primary"], body["task"]["chance_loss"]
-    contrasts = default_contrasts(_order(body), body["reference"])
+    names = _order(body)
+    contrasts = default_contrasts(names, body["reference"], {n: _style(body["conditions"][n], n) for n in names})
     return Declaration(primary, default_smallest_effect(primary, chance), ALPHA, contrasts)
 
 
@@ -222,7 +221,16 @@ def _condition(body: dict[str, Any], name: str) -> ConditionInfo:
             "silencing": planned["silencing"],
         },
         space=body["spaces"].get(name, {}),
+        style=_style(own, name),
+        control=own.get("control", False),
     )
+
+
+def _style(own: Mapping[str, Any], name: str) -> Condition:
+    """As recorded; in a study from before it was, the published one of the name, or grey crosses."""
+    if "values" in own:
+        return Condition.from_json(own["values"])
+    return CONDITIONS.get(name) or Condition(name, "GLIFR", color="#999999", marker="X")
 
 
 def _levels(own: Mapping[str, Any], name: str) -> dict[str, int] | None:

@@ -109,18 +109,18 @@ def _pick(timings: Sequence[Timing], choose: Callable[[list[float]], float]) -> 
 def _condition_seconds(plan: StudyPlan, name: str, t: Timing, searched: float) -> dict[Stage, float]:
     """Slot-seconds of a condition by stage. searched: the share of the search's epochs that are run."""
     planned = plan.conditions[name].planned
-    seconds = {stage: planned[stage] * _unit_seconds(plan, stage, t) for stage in STAGES}
+    seconds = {stage: planned[stage] * _unit_seconds(plan, name, stage, t) for stage in STAGES}
     return seconds | {"search": seconds["search"] * searched}
 
 
-def _unit_seconds(plan: StudyPlan, stage: Stage, t: Timing) -> float:
+def _unit_seconds(plan: StudyPlan, condition: str, stage: Stage, t: Timing) -> float:
     spec, task = plan.study.spec, plan.task
     test = math.ceil(task.samples_tested_on(spec.task.source) / EVALUATION_BATCH) * t.evaluation
     if stage == "silencing":
         return _HANDOVER_SECONDS + plan.silencing_passes * test
     held_out = task.samples_validated_on(spec.task.settings())
-    epoch = plan.steps_an_epoch * t.step + math.ceil(held_out / EVALUATION_BATCH) * t.evaluation + t.epoch
-    epochs = plan.seeds_a_unit(stage) * spec.epochs(stage)
+    epoch = plan.steps_an_epoch(condition) * t.step + math.ceil(held_out / EVALUATION_BATCH) * t.evaluation + t.epoch
+    epochs = plan.seeds_a_unit(stage) * spec.epochs(stage, condition)
     return _HANDOVER_SECONDS + t.job + epochs * epoch + (test if stage == "final" else 0.0)
 
 
@@ -151,7 +151,7 @@ def _wall_seconds(plan: StudyPlan, seconds: Mapping[str, Mapping[Stage, float]],
 
 def _bytes(plan: StudyPlan, name: str, timings: Sequence[Timing]) -> int:
     own, spec = plan.conditions[name], plan.study.spec
-    records = sum(own.planned[s] * plan.seeds_a_unit(s) * spec.epochs(s) for s in STAGES) * _RECORD_BYTES
+    records = sum(own.planned[s] * plan.seeds_a_unit(s) * spec.epochs(s, name) for s in STAGES) * _RECORD_BYTES
     network = own.trained_parameters * _NUMBER_BYTES + max(t.characteristics for t in timings)
     units = sum(own.planned.values()) * max(t.bytes for t in timings)
     return units + records + own.planned["final"] * network

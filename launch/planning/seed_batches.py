@@ -17,7 +17,7 @@ from glifr.configuration import TrainingSettings
 from glifr.kernels import batches_exactly
 from glifr.records import Proposal, Stage
 from launch.planning.plan import ConditionPlan, StudyPlan
-from launch.studyfile import StudySpec
+from launch.studyfile import Training
 
 Wanted = int | Literal["auto"]
 
@@ -69,17 +69,16 @@ def seed_batches(plan: StudyPlan, slots: int) -> SeedBatches:
 def seeds_at_once(plan: StudyPlan, own: ConditionPlan) -> int:
     """What `auto` means for a condition, by the table of this module."""
     spec, task = plan.study.spec, plan.task
-    batch, gpus = spec.training.batch_size, spec.resources.gpus
+    batch, gpus = own.training.batch_size, spec.resources.gpus
     if gpus > 0:
         bytes_of_a_seed = 4 * batch * task.steps * (_NUMBERS * own.hidden_size + task.inputs)
         return max(1, min(_ON_GPU, int(min(1.0, gpus) * _GPU_BYTES / bytes_of_a_seed)))
     small = batch * own.hidden_size <= _SMALL_STEP
-    return _ON_CPU if small and batches_exactly(spec.training.backend, "cpu") else 1
+    return _ON_CPU if small and batches_exactly(own.training.backend, "cpu") else 1
 
 
-def training_settings(spec: StudySpec, epochs: int, seeds_at_once: int | None = None) -> TrainingSettings:
-    """The training section of a study as `glifr` takes it."""
-    training = spec.training
+def training_settings(training: Training, epochs: int, seeds_at_once: int | None = None) -> TrainingSettings:
+    """How a condition is trained, as `glifr` takes it."""
     return TrainingSettings(
         epochs=epochs,
         batch_size=training.batch_size,

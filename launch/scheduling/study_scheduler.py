@@ -136,7 +136,8 @@ class Conductor:
     def _note_work(self, running: _Running) -> None:
         """One more step of a job: an epoch of all its units, or the silencing of one."""
         stage, units = running.job.units[0].stage, len(running.job.units)
-        work = 1.0 if stage == "silencing" else units / self._plan.study.spec.epochs(stage)
+        epochs = self._plan.study.spec.epochs(stage, running.run.name)
+        work = 1.0 if stage == "silencing" else units / epochs
         running.done += work
         started, running.since = running.since, time.monotonic()
         self._on_work(running.run.name, stage, work, running.since - started)

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from glifr.errors import InputError, Problem
+from glifr.errors import InputError, Problem, nearest
 from launch.studyfile.checks import cross_faults
 from launch.studyfile.messages import faults_of
 from launch.studyfile.models import StudySpec
@@ -98,12 +98,16 @@ class Reading:
                     Problem(f"there is no setting {path[wrong]!r} here", place, value, allowed, where_else(path))
                 )
             else:
-                tree = self.with_spaces(tree.replaced(*renamed_override(path, self._value(path, value, place))))
+                leaf = self._value(path, value, place)
+                if leaf.data is None and path[:1] == ("conditions",) and len(path) == 2:
+                    self._refuse_absent(tree, str(path[1]), place)
+                tree = self.with_spaces(tree.replaced(*renamed_override(path, leaf)))
         return tree
 
     def checked(self, tree: Tree, ignore: Sequence[KeyPath] = ()) -> StudySpec | None:
         """The study if it is right; else its problems are noted, but for those at or below the paths of `ignore`."""
         sections: dict[str, Any] = {}
+        tree = self._without_nulled_conditions(tree)
         spec, faults = None, []
         try:
             spec = StudySpec.model_validate(tree.data, context=sections)
@@ -112,6 +116,26 @@ class Reading:
         faults += cross_faults(sections)
         self._add(tree, *(f for f in faults if not any(f.path[: len(path)] == path for path in ignore)))
         return spec
+
+    def _refuse_absent(self, tree: Tree, name: str, place: str) -> None:
+        """Notes that a condition that would be taken out is not there."""
+        given = tree.data.get("conditions")
+        known = list(given) if isinstance(given, dict) else []
+        if name not in known:
+            rule = "there is no such condition that could be taken out"
+            self.problems.append(Problem(rule, place, name, ", ".join(map(str, known)), nearest(name, known)))
+
+    def _without_nulled_conditions(self, tree: Tree) -> Tree:
+        """`tree` without the conditions that a profile or an override has set to null: they are taken out.
+
+        In the study itself a null is a slip: a condition without values of its own is {}.
+        """
+        given = tree.data.get("conditions")
+        for name in [name for name, own in given.items() if own is None] if isinstance(given, dict) else ():
+            mark = tree.marks.get(("conditions", name), Mark("", ()))
+            if mark.file == "--set" or mark.path[:1] == ("profiles",):
+                tree = tree.without("conditions", name)
+        return tree
 
     def _value(self, path: KeyPath, value: str, place: str) -> Tree:
         """The value of an override, read by the rules of the file."""

@@ -40,7 +40,7 @@ class TimeLeft:
         """Hears of units' worth of work done in so many seconds."""
         with self._lock:
             self._seconds[condition] += seconds
-            self._work[condition] += units * self._plan.work(stage)
+            self._work[condition] += units * self._plan.work(stage, condition)
 
     def seconds(self, snapshot: Snapshot) -> float | None:
         """Wall seconds left; None before the first epoch has ended."""
@@ -51,7 +51,7 @@ class TimeLeft:
         usual = sum(rates.values()) / len(rates)
         left = sum(
             (count.planned - count.ended - count.out_of_reach - snapshot.under_way[name][stage])
-            * self._plan.work(stage)
+            * self._plan.work(stage, name)
             * rates.get(name, usual)
             for name, stages in snapshot.counts.items()
             for stage, count in stages.items()

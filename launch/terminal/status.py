@@ -133,7 +133,7 @@ def _done(plan: StudyPlan, unit: UnitRecords) -> float:
     """The share of a unit's epochs that it has done."""
     if unit.unit.stage == "silencing":
         return float(unit.result is not None)
-    return max((e.epoch for e in unit.epochs), default=0) / plan.study.spec.epochs(unit.unit.stage)
+    return max((e.epoch for e in unit.epochs), default=0) / plan.study.spec.epochs(unit.unit.stage, unit.unit.condition)
 
 
 def _best(tuned: Iterable[UnitRecords]) -> float | None:

@@ -111,7 +111,7 @@ def _close(plan: StudyPlan, split: Split, *sides: tuple[ConditionPlan, Values]) 
 
 def _training(plan: StudyPlan, split: Split, own: ConditionPlan, values: Values, seed: int) -> Training:
     epochs = math.ceil(STEPS * _SAMPLES / max(len(split), _SAMPLES))
-    settings = replace(training_settings(plan.study.spec, epochs), batch_size=_SAMPLES, backend=_BACKEND)
+    settings = replace(training_settings(own.training, epochs), batch_size=_SAMPLES, backend=_BACKEND)
     configuration = Configuration(own.condition, own.hidden_size, own.delay_steps, values)
     return Training(replace(plan.task, passes=1), TaskData(split, None), configuration, settings, [seed])
 

@@ -80,13 +80,13 @@ def _arithmetic(plan: StudyPlan, own: ConditionPlan) -> tuple[float, float]:
     Medians, after a warm-up.
     """
     together = seed_batches(plan, 1).choose(own.name, "final", 1)
-    spec, device = plan.study.spec, device_for(plan.study.spec)
-    data = _Sample(plan.task, spec.training.batch_size)
+    device = device_for(plan.study.spec)
+    data = _Sample(plan.task, own.training.batch_size)
     training = Training(
         plan.task,
         TaskData(data.tuning().train, None),
         Configuration(own.condition, own.hidden_size, own.delay_steps, _hyperparameters(own)),
-        training_settings(spec, _EPOCHS + 1, together),
+        training_settings(own.training, _EPOCHS + 1, together),
         range(together),
         device,
     )
@@ -119,6 +119,7 @@ def _job(plan: StudyPlan, own: ConditionPlan, mode: str, root: Path) -> tuple[fl
     layout = Layout(root)
     body = copy.deepcopy(plan.summary())
     body["spec"]["training"]["epochs"] = _EPOCHS
+    body["spec"]["conditions"][own.name].get("training", {}).pop("epochs", None)
     write_whole(layout.study, seal(body))
     Ledger(root).propose(
         Proposal(
@@ -136,7 +137,7 @@ def _job(plan: StudyPlan, own: ConditionPlan, mode: str, root: Path) -> tuple[fl
         )
     )
     marks = [time.perf_counter()]
-    for step in run_job(root, [unit], mode, _Sample(plan.task, plan.study.spec.training.batch_size)):
+    for step in run_job(root, [unit], mode, _Sample(plan.task, own.training.batch_size)):
         if step.failure is not None:
             raise RuntimeError(f"the trial for timing failed: {step.failure.kind}: {step.failure.message}")
         marks.append(time.perf_counter())
