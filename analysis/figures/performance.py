@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.figures.drawing.drawing import Drawing, Empty, axis_note, new_figure
-from analysis.figures.drawing.rows import Row, Rows, condition_rows, draw_rows, interval_words
+from analysis.figures.drawing.rows import Row, Rows, condition_rows, draw_rows, interval_words, runs_far
 from analysis.figures.drawing.style import INK, WIDTH
 from analysis.judgement.assessment import Assessment
 from analysis.judgement.missing_data import CONTINUE, nothing_from
@@ -19,6 +19,8 @@ from analysis.text import count, listed, span
 from glifr.conditions import Condition
 from glifr.records import Contrast
 
+_FIRST_WIDTH = 7.2  # inches: it stands beside the answer
+
 
 def condition_dots(results: Results) -> Drawing | Empty:
     """Every final network as a dot, with mean and interval a condition."""
@@ -27,13 +29,15 @@ def condition_dots(results: Results) -> Drawing | Empty:
     if not len(results.finals):
         return Empty(name, title, *nothing_from(results, "final"))
     data = _units(results)
-    figure, notes = draw_rows(Rows(condition_rows(info.conditions), info.reference, data, measure.axis))
+    log = not measure.higher_is_better and runs_far(data["value"])
+    rows = condition_rows(info.conditions)
+    figure, notes = draw_rows(Rows(rows, info.reference, data, measure.axis, width=_FIRST_WIDTH, log=log))
     sizes = data.groupby("condition")["seed"].size().tolist()
     dot = "of each final network" if info.repeats == 1 else "as the mean over the final networks of each repeat"
     caption = (
         f"{measure.label.capitalize()} ({measure.direction}) {dot}, one dot per {info.unit} "
         f"(n = {span(sizes)} per condition); what varied is the {info.unit}. {interval_words(sizes, f'{info.unit}s')}"
-        f"{info.conditional_sentence}{notes}"
+        f"{info.conditional_sentence}{' Logarithmic axis; a bar that goes below it is cut.' if log else ''}{notes}"
     )
     means = data.groupby("condition", sort=False)["mean"].first()
     words = ", ".join(f"{condition} {mean:.4g} {measure.unit}".strip() for condition, mean in means.items())

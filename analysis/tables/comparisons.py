@@ -37,7 +37,7 @@ def factorial_sheet(a: Assessment, found: list[Caution]) -> Sheet:
             marked.add(len(rows))
             rows.append(_small(_effect_cells(kept[i], measure, ())))
             anchors.append("")
-    title, caption = "Table 2. The neuron's three parts", _factorial_caption(a)
+    title, caption = "The neuron's three parts", _factorial_caption(a)
     if kept:
         caption += " Small rows: the same without diverged networks."
     return Sheet("factorial", title, caption, heads, rows, frozenset(marked), tuple(anchors))
@@ -111,7 +111,7 @@ def contrasts_sheet(a: Assessment, found: list[Caution]) -> Sheet:
         caption += " Small rows: the same without diverged networks."
     return Sheet(
         "contrasts",
-        "Table 3. Planned contrasts",
+        "Planned contrasts",
         caption,
         _contrast_heads(info.measure),
         rows,
@@ -182,12 +182,12 @@ def pairs_sheet(a: Assessment, found: list[Caution]) -> Sheet:
         codes = tuple(codes_for(found, "table-pairs", judged.contrast.name))
         rows.append(_contrast_cells(judged, measure, codes)[: len(heads)])
     caption = (
-        "Exploratory: nobody planned these. Columns as in table 3; Holm over all "
+        "Exploratory: nobody planned these. Columns as for the planned contrasts; Holm over all "
         f"{text.count(_tested(a.pairs), 'test')}."
     )
     if info.evidence:
         caption += " A verdict here is a question for the next study, not an answer of this one."
-    title = f"Table 4. All {text.count(len(a.pairs), 'pair')} (exploratory)"
+    title = f"All {text.count(len(a.pairs), 'pair')} (exploratory)"
     return Sheet("pairs", title, caption, heads, rows, folded=len(rows) > 12)
 
 

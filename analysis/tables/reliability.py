@@ -61,7 +61,7 @@ def unit_rows(results: Results) -> pd.DataFrame:
 
 
 def runs_sheet(results: Results, most: int = 400) -> Sheet:
-    """Table 8: every final network; all other runs are in the exported tables."""
+    """Every final network; all other runs are in the exported tables."""
     info = results.info
     seeds = results.tables["seeds"]
     finals = seeds[seeds["stage"] == "final"]
@@ -93,4 +93,4 @@ def runs_sheet(results: Results, most: int = 400) -> Sheet:
     left_out = len(finals) - len(rows)
     more = f" The first {most}; {left_out:,} more are in tables/seeds.csv." if left_out > 0 else ""
     caption = f"Every final network. Trials, confirm runs and every epoch are in tables/, as CSV and Parquet.{more}"
-    return Sheet("runs", f"Table 8. Every run ({len(finals):,} final networks)", caption, heads, rows, folded=True)
+    return Sheet("runs", f"Every run ({len(finals):,} final networks)", caption, heads, rows, folded=True)

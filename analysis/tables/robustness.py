@@ -1,4 +1,4 @@
-"""Table 5: what networks lose when neurons are silenced."""
+"""What networks lose when neurons are silenced."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def silencing_sheet(a: Assessment, found: list[Caution]) -> Sheet:
         f"{'value here' if measure.higher_is_better else 'half loss'}. Intervals: 95 % t, over {info.unit}s."
         f"{info.conditional_sentence}"
     )
-    return Sheet("silencing", "Table 5. Silencing", caption, heads, rows, reference_rows(a.results))
+    return Sheet("silencing", "Silencing", caption, heads, rows, reference_rows(a.results))
 
 
 def _area_words(measure: Measure) -> str:

@@ -1,4 +1,4 @@
-"""Table 6: what the searches cost and found, and the settings they chose.
+"""What the searches cost and found, and the settings they chose.
 
 In a study that repeats its search a row is a condition, with medians and ranges over its searches; each search has a
 row of its own in a folded table below.
@@ -61,7 +61,7 @@ def _budgets(results: Results, tuned: Sequence[Tuning]) -> Sheet:
                 _gap(t.optimism),
             ]
         )
-    name, title, folded = _named(results, "tuning", "Table 6a. Budget and scores")
+    name, title, folded = _named(results, "tuning", "Budget and scores")
     caption = _budget_caption("the best of those trained again on fresh tuning seeds, the others below")
     if folded:
         caption = f"{_EACH}Columns as above; confirmed: the others below the best."
@@ -84,7 +84,7 @@ def _budgets_over(results: Results, tuned: Sequence[Tuning]) -> Sheet:
         )
     of_all = f"{_OVER}: trials and time are sums over them, scores medians with the range below. "
     caption = of_all + _budget_caption("the best of those trained again on fresh tuning seeds")
-    return Sheet("tuning", "Table 6a. Budget and scores", caption, _BUDGET, rows, reference_rows(results))
+    return Sheet("tuning", "Budget and scores", caption, _BUDGET, rows, reference_rows(results))
 
 
 def _budget_caption(confirmed: str) -> str:
@@ -142,7 +142,7 @@ def _settings(results: Results, tuned: Sequence[Tuning], found: list[Caution]) -
         note = "" if t.settled or not t.chosen else "best so far"
         first = _searched(results, t, condition, note, tuple(codes_for(found, _PLACE, t.name)))
         rows.append([first, *(_setting(condition, t, name) for name in names)])
-    name, title, folded = _named(results, "settings", "Table 6b. Chosen settings")
+    name, title, folded = _named(results, "settings", "Chosen settings")
     caption = f"{_EACH if folded else ''}Below each value the range it was searched in.{_edge_words(tuned)}"
     return Sheet(name, title, caption, _setting_heads(names), rows, _reference_rows(results, tuned), folded=folded)
 
@@ -156,7 +156,7 @@ def _settings_over(results: Results, tuned: Sequence[Tuning], found: list[Cautio
         first = Cell(condition.name, note, condition, codes=tuple(dict.fromkeys(codes)))
         rows.append([first, *(_setting_over(condition, own, name) for name in names)])
     title, what = (
-        "Table 6b. Chosen settings",
+        "Chosen settings",
         "the median of what they chose, below it from least to most, and the range",
     )
     caption = f"{_OVER}: {what} that was searched.{_edge_words(tuned)}"

@@ -11,13 +11,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.figures.drawing.drawing import axis_note, new_figure
-from analysis.figures.drawing.style import GRID, INK, MUTED, WIDTH, edge, quiet_y
+from analysis.figures.drawing.style import GRID, INK, MUTED, WIDTH, edge, log_axis, quiet_y
 from analysis.results.study import ConditionInfo
 from analysis.statistics.intervals import SHOWN_FROM, t_interval
 from analysis.text import listed
 from glifr.conditions import Condition
 
 _ROW = 0.40  # inches a condition
+_FAR = 8.0  # times: values that spread further are drawn on a logarithmic axis
 _GOLDEN = 0.618034  # gives every dot a height of its own, the same at every rendering
 
 
@@ -44,6 +45,8 @@ class Rows:
     zero: bool = False
     margin: float = 0.0
     range_only: frozenset[str] = frozenset()
+    width: float = WIDTH
+    log: bool = False
 
 
 def condition_rows(conditions: Iterable[ConditionInfo]) -> tuple[Row, ...]:
@@ -56,7 +59,7 @@ def draw_rows(rows: Rows) -> tuple[Figure, str]:
 
     Where diverged networks squeeze the others together, a second panel shows the others by themselves.
     """
-    figure = new_figure(WIDTH, 0.75 + _ROW * len(rows.rows))
+    figure = new_figure(rows.width, 0.75 + _ROW * len(rows.rows))
     if not squeezed(rows.data):
         axes = figure.subplots()
         _draw(axes, rows, rows.data)
@@ -92,7 +95,20 @@ def _draw(axes: Axes, rows: Rows, data: pd.DataFrame) -> None:
     axes.set_ylim(len(rows.rows) - 0.45, -0.55)
     axes.set_xlabel(rows.label)
     axes.margins(x=0.03)
+    if rows.log:
+        log_by_values(axes, data["value"])
     quiet_y(axes)
+
+
+def runs_far(values: pd.Series[float]) -> bool:
+    """True if positive values spread so far that a linear axis would show the largest alone."""
+    return bool(len(values) and values.min() > 0 and values.max() > _FAR * values.min())
+
+
+def log_by_values(axes: Axes, values: pd.Series[float]) -> None:
+    """Makes the horizontal axis logarithmic over `values`: an interval that reaches 0 or below is cut there."""
+    log_axis(axes.xaxis)
+    axes.set_xlim(values.min() / 1.15, values.max() * 1.15)
 
 
 def stacked(n: int, place: float, size: float = 1.0) -> tuple[np.ndarray, float]:
