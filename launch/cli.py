@@ -103,8 +103,7 @@ def console() -> Console:
 
 
 def _refuse_full_disk(error: OSError) -> int:
-    from launch.failures import DISK_FULL
-    from launch.ledger.durable import disk_is_full
+    from launch.failures import DISK_FULL, disk_is_full
 
     if not disk_is_full(error):
         raise error

@@ -5,15 +5,14 @@ Divergence is not here: it is a result, with a score of its own (glifr.training.
 
 from __future__ import annotations
 
+import errno
+import sys
 from collections import Counter
 from dataclasses import dataclass
 from typing import Literal
 
-import torch
-
 from glifr.errors import InputError
 from glifr.records import UnitId
-from launch.ledger.durable import disk_is_full
 
 FailureKind = Literal[
     "out of memory",  # of the GPU or of the machine
@@ -26,6 +25,7 @@ FailureKind = Literal[
     "no source",  # the unit whose network it starts from has none
 ]
 DISK_FULL = "the disk of the results folder is full: free some space"
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 _LOST_FACTOR = 3  # a lost worker is seldom the unit's own fault
 
 
@@ -48,7 +48,9 @@ def _kind_of(error: BaseException) -> FailureKind:
     if disk_is_full(error):
         return "disk full"
     # the CPU allocator of PyTorch raises a plain RuntimeError
-    no_memory = isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
+    torch = sys.modules.get("torch")  # whoever raises torch's own error has imported it
+    kinds = (MemoryError, torch.OutOfMemoryError) if torch is not None else (MemoryError,)
+    no_memory = isinstance(error, kinds) or "can't allocate memory" in str(error)
     return "out of memory" if no_memory else "bug"
 
 
@@ -62,6 +64,15 @@ def failure_of_lost(message: str) -> Failure:
     if "traceback (most recent call last)" in words:  # raised before the trial itself began
         return Failure("bug", message.strip().splitlines()[-1])
     return Failure("node lost", "the worker process or its node died")
+
+
+def disk_is_full(error: BaseException | None) -> bool:
+    """Whether the error, or the one that caused it, says that there is no space left."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _NO_SPACE:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 class Retries:

@@ -4,39 +4,42 @@ from __future__ import annotations
 
 import contextlib
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
 
 from analysis import as_text, load, smallest_p, summarise, write_report
 from glifr.errors import InputError
-from glifr.records import Layout, Stage, scan
-from glifr.training.seed_batches import Seconds
+from glifr.records import Layout, scan
 from launch.code import code_version
+from launch.continuing import program, short
 from launch.executors.ray_connect import Cluster
 from launch.executors.ray_tune import RayExecutor
-from launch.ledger.folder import create, recorded_alike, refuse_foreign, under_its_scheme, write_study
+from launch.ledger.folder import create, recorded_alike, refuse_foreign, write_study
 from launch.ledger.lock import DriverLock
 from launch.ledger.provenance import Sessions
 from launch.ledger.reconcile import Choice, settle
 from launch.ledger.repair import damaged_study, set_damaged_aside
 from launch.ledger.units import Ledger
+from launch.planning.alike_pairs import AlikePair, alike_words
 from launch.planning.estimate import estimate
 from launch.planning.placement import Resources
 from launch.planning.plan import StudyPlan
-from launch.planning.seed_batches import Measurement, SeedBatches, decide
+from launch.planning.seed_batches import seed_batches
 from launch.scheduling.condition_run import RunOptions
+from launch.scheduling.scheme import under_its_scheme
 from launch.scheduling.study_scheduler import Conductor
 from launch.scheduling.utilisation import Meter
-from launch.signals import StopSignals, program, short
+from launch.signals import StopSignals
 from launch.terminal.end_summary import tell_end
 from launch.terminal.plan_view import plan_view
 from launch.terminal.progress import Progress, TimeLeft
 from launch.tracking.login import Decision, Handover, decide_mode, forget_key
 from launch.tracking.queue import Outage
 from launch.tracking.wandb_run import mirror_report
-from launch.workers.alike import AlikePair, alike_words, find_alike
+from launch.workers.alike import find_alike
+from launch.workers.calibration import calibrate
 from launch.workers.data import FromFiles
 
 COMPLETE, INCOMPLETE = 0, 1
@@ -78,8 +81,7 @@ def run_study(
         with lock, handover.of(tracking.login):
             plan = _look_back(console, plan, layout, lock, stale)
             time_left, ledger = TimeLeft(plan, executor.slots), Ledger(root)
-            batches = seed_batches(plan, executor, console, ledger.proposed, lambda text: ledger.event("warning", text))
-            options = RunOptions(batches, spec.resources.retries, code_version())
+            options = RunOptions(seed_batches(plan, executor.slots), spec.resources.retries, code_version())
             conductor = Conductor(plan, ledger, options, lock.check, time_left.worked)
             write_study(layout, plan, _alike_pairs(console, plan, layout, ledger))
             sessions = Sessions(layout, _command(given), executor.differences, plan.study.hash)
@@ -116,7 +118,7 @@ def _closing(lock: DriverLock, sessions: Sessions, meter: Meter, handover: Hando
         handover.remove()
         if lock.held():
             with contextlib.suppress(OSError):  # on a full disk the session stays open on record
-                sessions.finish(code, meter.utilisation)
+                sessions.finish(code, meter.utilisation.to_json())
             lock.release()
 
     return close
@@ -127,8 +129,7 @@ def show_plan(plan: StudyPlan, root: Path, cluster: Cluster, console: Console) -
     mode = "disabled" if decide_mode(plan.study.spec.tracking.wandb.mode).mode == "disabled" else "offline"
     status = console.status("timing a short trial of each condition")
     with status, RayExecutor(root, mode, _resources(plan), cluster) as executor:
-        batches = seed_batches(plan, executor, console, lambda *_: 0, lambda text: console.print(text, markup=False))
-        measured = estimate(plan, executor, mode, batches)
+        measured = estimate(plan, executor, calibrate, mode)
         pairs = alike_conditions(plan, lambda text: console.print(text, markup=False))
     where = f"the Ray cluster at {cluster.address}" if cluster.address else "this machine"
     console.print(plan_view(plan, measured, smallest_p, where, pairs or ()))
@@ -179,33 +180,6 @@ def _tell_outage(console: Console, root: Path) -> None:
         repair = shlex.join([program()[0], "-m", "launch.tracking", "sync", short(root)])
         text = f"Warning: {failures[0]}{went_on}. Nothing is lost; when W&B answers again:\n  {repair}"
         console.print(text, markup=False, soft_wrap=True)
-
-
-def seed_batches(
-    plan: StudyPlan,
-    executor: RayExecutor,
-    console: Console,
-    proposed: Callable[[Stage, str], int],
-    warn: Callable[[str], None],
-) -> SeedBatches:
-    """How many seeds are trained at once; one where that cannot be measured, which ends no study.
-
-    proposed: how many units of a stage and condition have a proposal.
-    """
-
-    def call(measurement: Measurement) -> Mapping[str, Seconds]:
-        console.print("timing a few training steps: how many seeds to train at once ...")
-        try:
-            # For a GPU on a worker: this machine may have none. A CPU is here, and a worker takes seconds to start.
-            return executor.map(Measurement.run, [(measurement,)])[0] if measurement.gpus > 0 else measurement.run()
-        except Exception as error:
-            cause = getattr(error, "cause", None) or error  # Ray wraps what a worker raised
-            first_line = next(iter(str(cause).splitlines()), "")
-            text = f"{type(cause).__name__}: {first_line}; seeds are trained one by one"
-            warn(f"how many seeds to train at once could not be measured: {text}")
-            return {}
-
-    return decide(plan, executor.slots, proposed, call)
 
 
 def alike_conditions(plan: StudyPlan, warn: Callable[[str], None]) -> tuple[AlikePair, ...] | None:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shlex
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Self
+
+from launch.continuing import continue_command
 
 # SIGUSR1 is what Slurm can be asked to send before it takes a node away, SIGHUP what a closed terminal sends
 WATCHED = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
@@ -139,19 +138,3 @@ class StopSignals:
             self.at_leave(code)
         finally:
             os._exit(code)
-
-
-def continue_command(given: Sequence[str]) -> str:
-    """The command that goes on with a study, as it can be typed here."""
-    return shlex.join([*program(), *given])
-
-
-def program() -> list[str]:
-    """How this program was started: the interpreter and the script, relative to this folder where they lie in it."""
-    return [short(Path(sys.executable)), short(Path(__file__).resolve().with_name("study.py"))]
-
-
-def short(path: Path) -> str:
-    """The path, relative to the current folder where it lies in it."""
-    here = Path.cwd()
-    return str(path.relative_to(here) if path.is_relative_to(here) else path)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis.figures.drawing import Drawing, Empty
-from analysis.figures.panels import panels
-from analysis.figures.style import GRID, MUTED
+from analysis.figures.drawing.drawing import Drawing, Empty
+from analysis.figures.drawing.panels import panels
+from analysis.figures.drawing.style import GRID, MUTED
 from analysis.judgement.assessment import Assessment
 from analysis.judgement.missing_data import not_recorded
-from analysis.results.neurons import ClusteredNetwork
 from analysis.statistics.clusters import COUNTS, DRAWS
+from analysis.statistics.groups import ClusteredNetwork
 from analysis.text import span
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
-from analysis.figures.drawing import Drawing, Empty, axis_note
-from analysis.figures.panels import draw_curves, panels
-from analysis.figures.style import MUTED, log_axis
+from analysis.figures.drawing.drawing import Drawing, Empty, axis_note
+from analysis.figures.drawing.panels import draw_curves, panels
+from analysis.figures.drawing.style import MUTED, log_axis
 from analysis.judgement.missing_data import nothing_from
 from analysis.results.load import Results
 from analysis.statistics.intervals import LEVEL, SHOWN_FROM, t_interval

@@ -5,14 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis.figures.drawing import Drawing, Empty, axis_note, new_figure
-from analysis.figures.rows import Row, Rows, condition_rows, draw_rows, interval_words
-from analysis.figures.style import INK, WIDTH
+from analysis.figures.drawing.drawing import Drawing, Empty, axis_note, new_figure
+from analysis.figures.drawing.rows import Row, Rows, condition_rows, draw_rows, interval_words
+from analysis.figures.drawing.style import INK, WIDTH
 from analysis.judgement.assessment import Assessment
 from analysis.judgement.missing_data import CONTINUE, nothing_from
 from analysis.results.load import Results
 from analysis.statistics.intervals import t_interval
-from analysis.statistics.wording import conditional_words
 from analysis.statistics.wording import margin as margin_words
 from analysis.text import count, span
 from glifr.conditions import Condition
@@ -32,7 +31,7 @@ def condition_dots(results: Results) -> Drawing | Empty:
     caption = (
         f"{measure.label.capitalize()} ({measure.direction}) {dot}, one dot per {info.unit} "
         f"(n = {span(sizes)} per condition); what varied is the {info.unit}. {interval_words(sizes, f'{info.unit}s')}"
-        f"{conditional_words(info)}{notes}"
+        f"{info.conditional_sentence}{notes}"
     )
     means = data.groupby("condition", sort=False)["mean"].first()
     words = ", ".join(f"{condition} {mean:.4g} {measure.unit}".strip() for condition, mean in means.items())
@@ -82,7 +81,7 @@ def contrast_forest(a: Assessment) -> Drawing | Empty:
         f"First side minus second, one dot per pair, which is a {info.unit} that all conditions of the contrast have "
         f"(n = {span(sizes)} per contrast); {side} of 0 the first side did better. Grey band: ± the smallest effect of "
         f"interest ({margin_words(info.smallest_effect, measure)}). {interval_words(sizes, 'pairs')}"
-        f"{conditional_words(info)}{notes}"
+        f"{info.conditional_sentence}{notes}"
     )
     alternative = f"Paired differences of {count(len(a.planned), 'planned contrast')}"
     return Drawing(name, title, alternative, caption, figure, data)

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.collections import LineCollection
 
-from analysis.figures.drawing import Drawing, Empty, new_figure
+from analysis.figures.drawing.drawing import Drawing, Empty, new_figure
+from analysis.figures.drawing.style import INK, MUTED, WIDTH
 from analysis.figures.performance import contrast_style
-from analysis.figures.style import INK, MUTED, WIDTH
 from analysis.judgement.assessment import Assessment
 from analysis.judgement.missing_data import CONTINUE
 from analysis.results.load import Results

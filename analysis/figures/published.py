@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis.figures.drawing import Drawing, Empty, axis_note, new_figure
-from analysis.figures.rows import Row, diverged_words, draw_interval, interval_words, scatter, squeezed, stacked
-from analysis.figures.style import GRID, MUTED, WIDTH, log_axis, quiet_y
+from analysis.figures.drawing.drawing import Drawing, Empty, axis_note, new_figure
+from analysis.figures.drawing.rows import Row, diverged_words, draw_interval, interval_words, scatter, squeezed, stacked
+from analysis.figures.drawing.style import GRID, MUTED, WIDTH, log_axis, quiet_y
 from analysis.judgement.assessment import Assessment
 from analysis.judgement.missing_data import nothing_from
 from analysis.published import Beside, Compared

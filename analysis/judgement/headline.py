@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from analysis.judgement.alike import alike_pairs
 from analysis.judgement.assessment import Assessment
 from analysis.judgement.findings import contrast_row, effect_row
-from analysis.results.study import Measure
+from analysis.measure import Measure
 from analysis.statistics import wording
 from analysis.statistics.contrasts import Judged
 from analysis.statistics.factorial import Effect
@@ -97,7 +97,7 @@ def _estimate(judged: Judged, measure: Measure) -> str:
 def _conditions(a: Assessment) -> Iterator[Clause]:
     """What all of it is conditional on."""
     info = a.results.info
-    if on := wording.conditional_on(info):
+    if on := info.conditional_on:
         yield Clause(f"all of it conditional on {on}", "warning-one-search" if info.planned("search") else "design")
     done, planned = a.results.count("complete", "final"), info.planned("final")
     if done < planned:

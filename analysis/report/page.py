@@ -23,7 +23,6 @@ from analysis.published import words
 from analysis.report import sentences as prose
 from analysis.report.methods import methods
 from analysis.results.provenance import SESSION_HEADS, provenance
-from analysis.statistics import wording
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,7 @@ def _head(a: Assessment, cautions: list[Caution]) -> dict[str, Any]:
         "standing": prose.standing(a.results),
         "incidents": prose.incidents(a.results),
         "design": prose.design(info),
-        "conditional": wording.conditional_words(info),
+        "conditional": info.conditional_sentence,
         "declaration": declaration_facts(info),
     }
 

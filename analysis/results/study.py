@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from analysis.text import significant
+from analysis.measure import Measure
 from glifr.conditions import CONDITIONS, Condition
 from glifr.records import (
     Declaration,
@@ -22,38 +22,6 @@ from glifr.records.declaration import ALPHA
 _FEATURES = ("network", "after-spike currents", "start", "neuron parameters")
 _SPLITS = ("train", "validation", "test")
 _Value = TypeVar("_Value")
-
-
-@dataclass(frozen=True)
-class Measure:
-    """What networks are compared by.
-
-    column: of the seeds and silencing tables. scale: shown = scale x recorded. unit: of the shown number.
-    difference_unit: of a difference of shown numbers. chance: recorded value of a network that learned nothing.
-    """
-
-    column: str
-    label: str
-    scale: float
-    unit: str
-    difference_unit: str
-    decimals: int
-    higher_is_better: bool
-    chance: float | None
-
-    @property
-    def axis(self) -> str:
-        """The label of an axis of this measure."""
-        return f"{self.label} ({self.unit})" if self.unit else self.label
-
-    @property
-    def chance_words(self) -> str:
-        """'10 %'; '' where chance is not known."""
-        return "" if self.chance is None else f"{significant(self.chance * self.scale)} {self.unit}".strip()
-
-    @property
-    def direction(self) -> str:
-        return "higher is better" if self.higher_is_better else "lower is better"
 
 
 @dataclass(frozen=True)
@@ -132,6 +100,18 @@ class StudyInfo:
     declaration: Declaration
     history: tuple[Mapping[str, Any], ...]
     alike: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def conditional_on(self) -> str:
+        """What all results are conditional on beside their seeds; '' where the search was repeated too."""
+        if not self.planned("search"):
+            return "the settings of the study file, which were not tuned"
+        return "" if self.repeats > 1 else "one search per condition"
+
+    @property
+    def conditional_sentence(self) -> str:
+        """The same as a sentence, after a space, to stand beside intervals."""
+        return f" Intervals are conditional on {self.conditional_on}." if self.conditional_on else ""
 
     @property
     def measure(self) -> Measure:

@@ -10,7 +10,8 @@ from analysis.judgement.alike import alike_pairs, no_finding
 from analysis.judgement.assessment import Assessment
 from analysis.judgement.findings import contrast_row, effect_row
 from analysis.judgement.warnings import Caution, codes_for
-from analysis.results.study import Measure, StudyInfo
+from analysis.measure import Measure
+from analysis.results.study import StudyInfo
 from analysis.statistics import wording
 from analysis.statistics.contrasts import Judged
 from analysis.statistics.factorial import Effect
@@ -64,7 +65,7 @@ def _factorial_caption(a: Assessment) -> str:
         "together than they add up to. n: how many such numbers. They are judged as a planned contrast is: "
         f"{_test_words(info)}; Holm over the {text.count(_tested(e.judged for e in f.effects), 'effect')}. η²: "
         f"partial, with the {info.unit} as a factor of its own; a description, no test rests on it."
-        f"{rule_words(info)}{wording.conditional_words(info)}"
+        f"{rule_words(info)}{info.conditional_sentence}"
     )
     if f.untested:
         caption += f" Not testable with these conditions: {text.listed(f.untested)}."
@@ -105,7 +106,7 @@ def contrasts_sheet(a: Assessment, found: list[Caution]) -> Sheet:
         f"the contrast have: {_test_words(info)}. Holm: over the {text.count(_tested(a.planned), 'test')} here. "
         "Welch: t test as if unpaired, as a check. g: Hedges' g. P(A > B): chance that a "
         f"{'network' if info.unit == 'seed' else info.unit} of the first side is above one of the second."
-        f"{rule_words(info)}{wording.conditional_words(info)}"
+        f"{rule_words(info)}{info.conditional_sentence}"
     )
     if marked:
         caption += " Small rows: the same without diverged networks."

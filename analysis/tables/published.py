@@ -9,9 +9,10 @@ from analysis import text
 from analysis.judgement.assessment import Assessment
 from analysis.judgement.findings import published_row
 from analysis.judgement.warnings import Caution, codes_for
+from analysis.measure import Measure
 from analysis.published import CITATION, Beside, Compared, Setting
 from analysis.published.words import margin_reason, margins
-from analysis.results.study import ConditionInfo, Measure
+from analysis.results.study import ConditionInfo
 from analysis.statistics import wording
 from analysis.tables.table import Cell, Head, Sheet, rule_words, verdict_cell
 

@@ -10,7 +10,7 @@ from analysis.tables.table import Cell, Head, Sheet
 
 def recovery_sheet(results: Results) -> Sheet | None:
     """A row for each condition and parameter; None where the task knows no target."""
-    found = {(row.condition, row.parameter): row for row in recovered(recoveries(results))}
+    found = {(row.condition, row.parameter): row for row in recovered(recoveries(results.tables["parameters"]))}
     if not found:
         return None
     heads = (

@@ -8,8 +8,9 @@ import pandas as pd
 
 from analysis import text
 from analysis.judgement.assessment import Assessment
+from analysis.measure import Measure
 from analysis.results.load import Results
-from analysis.results.study import ConditionInfo, Measure
+from analysis.results.study import ConditionInfo
 from analysis.results.summaries import unit_means
 from analysis.statistics.intervals import t_interval
 from analysis.statistics.robustness import LEAST

@@ -25,8 +25,8 @@ from launch.executors.ray_auth import (
     send_no_token,
     send_token,
 )
+from launch.failures import disk_is_full
 from launch.ledger.abandoned import mark, remove, remove_abandoned
-from launch.ledger.durable import disk_is_full
 
 _CONNECT_SECONDS = 5.0
 _STORE_BYTES = 100 * 2**20  # Ray's least is 75 MiB; results never go through Ray

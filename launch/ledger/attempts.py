@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from glifr.records import EpochRecord, Layout, NetworkFile, UnitId, UnitResult, epoch_line, seal
+from glifr.records.atomic import write_whole
 from glifr.records.reading import folders
 from glifr.records.storage import tensor_files as checkpoints
 from launch.code import installed
@@ -46,7 +47,7 @@ class Lease:
         self.folder = layout.attempt(unit, self.token)
         self.folder.mkdir(parents=True)
         self.started_at = now()
-        checkpoints.write_whole(self.folder / "lease.json", seal(self._body()))
+        write_whole(self.folder / "lease.json", seal(self._body()))
 
     def _body(self) -> dict[str, Any]:
         who = {"pid": os.getpid(), "host": socket.gethostname()}
@@ -77,7 +78,7 @@ class Lease:
     def keep_file(self, name: str, content: bytes) -> NetworkFile:
         """Stores a file of the unit's final network, by `name`, beside it."""
         path = self.folder / name
-        checkpoints.write_whole(path, content)
+        write_whole(path, content)
         return NetworkFile(str(path.relative_to(self._layout.root)), hashlib.sha256(content).hexdigest())
 
     def publish(self, result: UnitResult) -> bool:
@@ -107,7 +108,7 @@ def record_failure(folder: Path, failure: Failure, trace: str = "") -> None:
     """Writes `failure.json` into an attempt's folder; on a full disk there is none."""
     body = {"kind": failure.kind, "message": failure.message, "traceback": trace, "at": now()}
     try:
-        checkpoints.write_whole(folder / "failure.json", seal(body))
+        write_whole(folder / "failure.json", seal(body))
     except OSError:
         if failure.kind != "disk full":
             raise

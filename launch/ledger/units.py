@@ -51,10 +51,6 @@ class Ledger:
             raise RecordError(f"{proposal.unit}: another proposal stands under this name")
         return standing
 
-    def proposed(self, stage: str, condition: str) -> int:
-        """How many units of a stage and condition have a proposal."""
-        return sum(self.layout.proposal(unit).exists() for unit in self.units(stage, condition))
-
     def proposal(self, unit: UnitId) -> Proposal | None:
         """The unit's proposal; None if there is none. RecordError if it cannot be trusted."""
         path = self.layout.proposal(unit)

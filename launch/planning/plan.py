@@ -189,11 +189,11 @@ class StudyPlan:
 
 
 def make_plan(study: Study, fingerprint: str) -> StudyPlan:
-    """Resolves sizes and counts. The hidden size `matched` is the largest that keeps within the yardstick's count."""
+    """Resolves sizes and counts. The hidden size `matched` is the largest that keeps within the parameter budget."""
     spec = study.spec
     task = task_of(spec.task.settings())
     shape, readout = (task.inputs, task.outputs), not task.neurons_are_outputs
-    budget = trained_parameters(spec.parameter_budget, *shape, spec.yardstick.hidden_size)
+    budget = trained_parameters(spec.budget_network, *shape, spec.parameter_budget.hidden_size)
     conditions = {}
     for name, wanted in spec.conditions.items():
         condition = spec.condition(name)

@@ -12,50 +12,15 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from glifr.records import STAGES, Stage, UnitId, search_name
-from launch.failures import DISK_FULL, Failure
-from launch.jobs import Job, Step
-from launch.ledger.durable import disk_is_full
+from glifr.records import STAGES, Stage, search_name
+from launch.failures import DISK_FULL, Failure, disk_is_full
+from launch.jobs import Job, Snapshot, StageCount, Step
 from launch.ledger.lock import LockLostError
 from launch.ledger.units import Ledger
 from launch.planning.plan import StudyPlan
 from launch.scheduling.condition_run import ConditionRun, RunOptions
 from launch.scheduling.memory_pressure import MemoryPressure
 from launch.scheduling.unit_states import State
-
-
-@dataclass(frozen=True)
-class StageCount:
-    """Units of one condition and stage. planned 0: the study has no such stage.
-
-    out_of_reach: of those planned, that an error keeps from ever being begun.
-    """
-
-    planned: int
-    running: int
-    complete: int
-    pruned: int
-    failed: int
-    out_of_reach: int = 0
-
-    @property
-    def ended(self) -> int:
-        return self.complete + self.pruned + self.failed
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """Where the study stands.
-
-    under_way: units' worth of epochs that running jobs have done. best: lowest search or confirm score so far. errors:
-    why a condition cannot go on. failures: of the units given up.
-    """
-
-    counts: dict[str, dict[Stage, StageCount]]
-    under_way: dict[str, dict[Stage, float]]
-    best: dict[str, float | None]
-    errors: dict[str, str]
-    failures: dict[UnitId, Failure]
 
 
 @dataclass

@@ -50,12 +50,12 @@ def _not_of_the_study(path: tuple[str, ...], rule: str, name: str, spec: StudySp
     return Fault(path, rule, name, "one of " + ", ".join(known), nearest(name, known))
 
 
-@_reads("conditions", "yardstick")
-def _yardstick(spec: StudySpec) -> Iterator[Fault]:
-    name, known = spec.yardstick.condition, list(dict.fromkeys([*CONDITIONS, *spec.conditions]))
+@_reads("conditions", "parameter_budget")
+def _parameter_budget(spec: StudySpec) -> Iterator[Fault]:
+    name, known = spec.parameter_budget.condition, list(dict.fromkeys([*CONDITIONS, *spec.conditions]))
     if name not in known:
         rule = f"there is no condition {name!r}, here or among the published ones"
-        yield Fault(("yardstick", "condition"), rule, name, "one of " + ", ".join(known), nearest(name, known))
+        yield Fault(("parameter_budget", "condition"), rule, name, "one of " + ", ".join(known), nearest(name, known))
 
 
 @_reads("conditions")

@@ -10,6 +10,7 @@ from typing import Any
 from glifr.errors import InputError, Problem, nearest
 from glifr.records import digest
 from launch.studyfile.models import StudySpec
+from launch.studyfile.renamed import from_record, recorded
 from launch.studyfile.resolve import Reading
 from launch.studyfile.tree import KeyPath
 
@@ -71,13 +72,13 @@ def load_study(path: Path, *, profile: str | None = None, overrides: Sequence[st
             reading.checked(variant, ignore=set_paths)
     if spec is None or reading.problems:
         raise InputError(*{str(problem): problem for problem in reading.problems}.values())
-    resolved = spec.model_dump(mode="json")
+    resolved = recorded(spec.model_dump(mode="json"))
     return Study(spec, resolved, chosen, study_hash(resolved), path)
 
 
 def read_resolved(resolved: dict[str, Any]) -> StudySpec:
     """The study of a `Study.resolved`, as kept in a results folder; ValueError if it is not one."""
-    return StudySpec.model_validate(resolved)
+    return StudySpec.model_validate(from_record(resolved))
 
 
 def study_hash(resolved: dict[str, Any]) -> str:

@@ -30,7 +30,7 @@ _SEEDS_OF_A_STUDY = 1_000_000
 _FIRST_SEED = {"final": 1, "search": 100_001, "confirm": 200_001}
 
 
-class Yardstick(Section):
+class ParameterBudget(Section):
     """The network whose number of trained parameters `hidden_size: matched` meets."""
 
     condition: v.ConditionName = "RNN"
@@ -194,8 +194,8 @@ class StudySpec(Section):
     description: v.Text = ""
     seed: v.Seed = 0
     reference: v.ConditionName
-    evidence: v.Flag = True
-    yardstick: Yardstick = Yardstick()
+    exploratory: v.Flag = False
+    parameter_budget: ParameterBudget = ParameterBudget()
     conditions: Annotated[
         dict[v.ConditionName, ConditionSpec],
         AfterValidator(completed),
@@ -210,6 +210,11 @@ class StudySpec(Section):
     analysis: Analysis = Analysis()
     resources: Resources = Resources()
     tracking: Tracking = Tracking()
+
+    @property
+    def evidence(self) -> bool:
+        """Whether verdicts may be given."""
+        return not self.exploratory
 
     @field_validator("*", mode="wrap")
     @classmethod
@@ -230,9 +235,9 @@ class StudySpec(Section):
         return self.values[name]
 
     @property
-    def parameter_budget(self) -> Condition:
+    def budget_network(self) -> Condition:
         """The network whose number of trained parameters `hidden_size: matched` meets."""
-        name = self.yardstick.condition
+        name = self.parameter_budget.condition
         return self.condition(name) if name in self.conditions else CONDITIONS[name]
 
     def delay_steps(self, condition: str) -> int | None:

@@ -15,6 +15,7 @@ from glifr.errors import InputError, Problem, nearest
 from launch.studyfile.checks import cross_faults
 from launch.studyfile.messages import faults_of
 from launch.studyfile.models import StudySpec
+from launch.studyfile.renamed import renamed, renamed_override
 from launch.studyfile.schema import first_unknown, keys_at, where_else
 from launch.studyfile.tree import Fault, KeyPath, Mark, Tree, Unreadable
 from launch.studyfile.values import FAMILIES, ProfileName
@@ -40,7 +41,7 @@ class Reading:
         if not isinstance(tree.data, dict):
             todo = "begin with `name: my_study`; copy an example from studies/"
             raise InputError(*self.problems, Problem("a study is a mapping", str(self.path), tree.data, todo=todo))
-        return self.with_spaces(tree)
+        return self.with_spaces(self._renamed(tree))
 
     def profiles(self, base: Tree) -> dict[str, Tree]:
         """The usable profiles of the study, by name."""
@@ -66,7 +67,7 @@ class Reading:
             if "name" in changes:
                 rule = "a profile cannot rename the study: its results go to results/<study>/<profile>/"
                 self._add(base, Fault((*path, "name"), rule, changes["name"], todo="remove the key"))
-            good[name] = base.at(path)
+            good[name] = self._renamed(base.at(path))
         return good
 
     def with_spaces(self, tree: Tree) -> Tree:
@@ -84,13 +85,14 @@ class Reading:
         for text in overrides:
             key, equals, value = text.partition("=")
             path, place = tuple(part.strip() for part in key.split(".")), f"--set {key.strip()}"
+            new_path, _ = renamed_override(path, Tree(None))
             if not equals:
                 todo = f"write --set {key.strip()}=VALUE, without spaces around ="
                 self.problems.append(Problem("the override has no =", place, text, "path.to.key=value", todo))
             elif path[0] == "profiles":
                 todo = "leave out profiles.NAME and set the value itself; --profile chooses the profile"
                 self.problems.append(Problem("an override acts after the profile", place, value, todo=todo))
-            elif (wrong := first_unknown(path)) is not None:
+            elif (wrong := first_unknown(new_path)) is not None:
                 allowed = ", ".join(keys_at(path[:wrong]) or [])
                 self.problems.append(
                     Problem(f"there is no setting {path[wrong]!r} here", place, value, allowed, where_else(path))
@@ -99,7 +101,7 @@ class Reading:
                 leaf = self._value(path, value, place)
                 if leaf.data is None and path[:1] == ("conditions",) and len(path) == 2:
                     self._refuse_absent(tree, str(path[1]), place)
-                tree = self.with_spaces(tree.replaced(path, leaf))
+                tree = self.with_spaces(tree.replaced(*renamed_override(path, leaf)))
         return tree
 
     def checked(self, tree: Tree, ignore: Sequence[KeyPath] = ()) -> StudySpec | None:
@@ -175,6 +177,11 @@ class Reading:
             return None
         self._add(tree, *faults)
         return tree
+
+    def _renamed(self, tree: Tree) -> Tree:
+        now, faults = renamed(tree)
+        self._add(tree, *faults)
+        return now
 
     def _add(self, tree: Tree, *faults: Fault) -> None:
         self.problems += [tree.problem(fault) for fault in faults]

@@ -27,7 +27,7 @@ class Training(Section):
     """epochs: passes over the training data. checkpoint_every: in epochs. dropout: of neurons, per step and sample.
 
     sigma_v: of GLIFR neurons, null for 1 throughout; towards 0 they spike.
-    seeds_per_batch: seeds trained as one computation, auto for a measured number. cuda_graphs: replay recorded steps.
+    seeds_per_batch: seeds trained as one computation, auto for one by device and size. cuda_graphs: replay a step.
     """
 
     epochs: v.Count

@@ -226,7 +226,7 @@ Time = Annotated[float, Field(gt=0, lt=1e9, description="a number of millisecond
 HiddenSize = Annotated[
     int | Literal["matched"],
     BeforeValidator(_word_or_count("matched", "a number of neurons", MAX_NEURONS)),
-    Field(description=f"matched (trained parameters as the yardstick), or a whole number from 1 to {MAX_NEURONS}"),
+    Field(description=f"matched (trained parameters as `parameter_budget`), or a whole number from 1 to {MAX_NEURONS}"),
 ]
 SeedsPerBatch = Annotated[
     int | Literal["auto"],

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from launch.scheduling.study_scheduler import Snapshot
-from launch.signals import continue_command
+from launch.continuing import continue_command
+from launch.jobs import Snapshot
 from launch.terminal.progress import totals
 
 _NAMED = 10

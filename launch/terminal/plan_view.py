@@ -10,10 +10,10 @@ from rich.table import Table
 from rich.text import Text
 
 from glifr.records import Declaration
+from launch.planning.alike_pairs import AlikePair, alike_words
 from launch.planning.estimate import Estimate
 from launch.planning.plan import ConditionPlan, StudyPlan
 from launch.terminal.progress import clock
-from launch.workers.alike import AlikePair, alike_words
 
 
 def plan_view(

@@ -15,8 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from glifr.records import STAGES, Stage
+from launch.jobs import Snapshot, StageCount
 from launch.planning.plan import StudyPlan
-from launch.scheduling.study_scheduler import Snapshot, StageCount
 
 _REFRESH_SECONDS = 0.5
 _LINE_SECONDS = 10.0

@@ -19,9 +19,9 @@ from rich.text import Text
 from glifr.errors import InputError, Problem
 from glifr.records import STAGES, Layout, Stage, StudyRecords, UnitId, UnitRecords, scan
 from glifr.records.reading import RecordError, folders, read_bytes
+from launch.jobs import Snapshot, StageCount
 from launch.ledger.lock import has_driver
 from launch.planning.plan import StudyPlan
-from launch.scheduling.study_scheduler import Snapshot, StageCount
 from launch.terminal.progress import TimeLeft, clock, table, totals
 
 COMPLETE, INCOMPLETE = 0, 1

@@ -4,19 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Protocol
 
 from glifr.tasks import Split, TaskData, TaskSettings, task_of
-
-
-class DataSource(Protocol):
-    """A study's data. The test split is apart: only the final and the silencing stage ask for it."""
-
-    def tuning(self) -> TaskData:
-        """What tuning may see."""
-
-    def test(self) -> Split:
-        """The test split."""
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ from glifr.tasks import TaskDefinition, task_of
 from glifr.training.silencing import silence
 from glifr.training.train import Configuration, SeedRun, Training, score
 from launch.failures import Failure, failure_of
-from launch.jobs import Step
+from launch.jobs import DataSource, Step
 from launch.ledger.attempts import Lease, SupersededError
 from launch.ledger.durable import now
 from launch.ledger.units import Ledger
@@ -43,7 +43,7 @@ from launch.studyfile import StudySpec
 from launch.tracking.rows import Computed, Tracked, commit_of, tracked
 from launch.tracking.wandb_run import Tracker
 from launch.workers.characteristics import keep_characteristics
-from launch.workers.data import DataSource, FromFiles
+from launch.workers.data import FromFiles
 from launch.workers.watchdog import Watchdog
 
 

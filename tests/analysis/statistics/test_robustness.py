@@ -15,7 +15,7 @@ from records_factory import Synthetic, write_study
 
 from analysis import assess, figures, load
 from analysis import tables as sheets
-from analysis.results.study import Measure
+from analysis.measure import Measure
 from analysis.statistics.robustness import per_network, silenced_networks
 
 ACCURACY = Measure("test_accuracy", "test accuracy", 100.0, "%", "points", 2, True, 0.1)

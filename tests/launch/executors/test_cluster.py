@@ -32,13 +32,13 @@ from launch.executors.ray_auth import answers_without_token
 from launch.executors.ray_connect import Cluster
 from launch.executors.ray_tune import RayExecutor
 from launch.failures import Failure
-from launch.jobs import Job, Step
+from launch.jobs import DataSource, Job, Step
 from launch.ledger.abandoned import remove_abandoned
 from launch.ledger.lock import this_process
 from launch.ledger.provenance import Sessions
 from launch.planning.placement import Resources
 from launch.scheduling.utilisation import Meter
-from launch.workers.data import DataSource, FromFiles
+from launch.workers.data import FromFiles
 
 pytestmark = pytest.mark.ray
 

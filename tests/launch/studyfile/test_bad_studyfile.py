@@ -51,6 +51,11 @@ BAD = {
         "reference: LHetA\nevidence: yes",
         ["must be true or false", "study.yaml: evidence (line 3)", "'yes'", "true or false"],
     ),
+    "a key under both of its names": (
+        "reference: LHetA",
+        "reference: LHetA\nyardstick: {hidden_size: 32}\nparameter_budget: {hidden_size: 32}",
+        ["old name of a key", "study.yaml: yardstick (line 3)", "parameter_budget", "remove it"],
+    ),
     "unknown condition": (
         "  LHetA: {delay",
         "  LHetB: {delay",

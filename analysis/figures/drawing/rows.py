@@ -10,8 +10,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.figures.drawing import axis_note, new_figure
-from analysis.figures.style import GRID, INK, MUTED, WIDTH, edge, quiet_y
+from analysis.figures.drawing.drawing import axis_note, new_figure
+from analysis.figures.drawing.style import GRID, INK, MUTED, WIDTH, edge, quiet_y
 from analysis.results.study import ConditionInfo
 from analysis.statistics.intervals import SHOWN_FROM, t_interval
 from analysis.text import listed
