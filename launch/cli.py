@@ -37,6 +37,12 @@ def parser() -> argparse.ArgumentParser:
         metavar="PATH.TO.KEY=VALUE",
         help="change one value of the study; may be given many times",
     )
+    options.add_argument(
+        "--only",
+        type=_names,
+        metavar="CONDITION[,...]",
+        help="run these conditions of the study now; the others stay as they are, planned and unfinished",
+    )
     options.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="default: results")
     options.add_argument(
         "--address", metavar="auto|HOST:PORT", help="run on this Ray cluster; default: this machine alone"
@@ -73,6 +79,10 @@ def parser() -> argparse.ArgumentParser:
     what.add_argument("--plan", action="store_true", help="print what would run and how long, then exit")
     what.add_argument("--status", action="store_true", help="print where the study stands, running or not, then exit")
     return options
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name.strip() for name in text.split(",")))
 
 
 def main(arguments: Sequence[str] | None = None, stop: StopSignals | None = None) -> int:
@@ -133,6 +143,7 @@ def _run(options: argparse.Namespace, given: Sequence[str], stop: StopSignals) -
 
         refuse_unusable(options.address)
     plan = make_plan(study, task_of(settings := study.spec.task.settings()).fingerprint(settings))
+    chosen = plan.of(options.only)
     refuse_too_large(plan, options.address)
     root = results_folder(plan, options.results)
     from launch.executors.ray_connect import Cluster
@@ -140,5 +151,5 @@ def _run(options: argparse.Namespace, given: Sequence[str], stop: StopSignals) -
 
     cluster = Cluster(options.address, options.insecure_cluster, options.wait_for_nodes, options.allow_mixed_nodes)
     if options.plan:
-        return show_plan(plan, root, cluster, shown)
-    return run_study(plan, root, cluster, shown, given, stop, options.stale)
+        return show_plan(chosen, root, cluster, shown)
+    return run_study(plan, root, cluster, shown, given, stop, options.stale, options.only)

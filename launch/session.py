@@ -53,8 +53,12 @@ def run_study(
     given: Sequence[str],
     stop: StopSignals,
     stale: Choice | None = None,
+    only: tuple[str, ...] | None = None,
 ) -> int:
-    """Runs, or continues, the study in `root`; returns the exit code. stale: what becomes of units of changed code."""
+    """Runs, or continues, the study in `root`; returns the exit code. stale: what becomes of units of changed code.
+
+    only: the conditions that run now, all by default; the code then says whether these are complete.
+    """
     spec = plan.study.spec
     tracking = decide_mode(spec.tracking.wandb.mode)
     forget_key()
@@ -79,10 +83,11 @@ def run_study(
         layout = create(root)
         stop.at_leave = lambda code: _give_up(lock, handover)
         with lock, handover.of(tracking.login):
-            plan = _look_back(console, plan, layout, lock, stale)
-            time_left, ledger = TimeLeft(plan, executor.slots), Ledger(root)
-            options = RunOptions(seed_batches(plan, executor.slots), spec.resources.retries, code_version())
-            conductor = Conductor(plan, ledger, options, lock.check, time_left.worked)
+            plan = _look_back(console, plan, layout, lock, stale, only)
+            chosen = plan.of(only)
+            time_left, ledger = TimeLeft(chosen, executor.slots), Ledger(root)
+            options = RunOptions(seed_batches(chosen, executor.slots), spec.resources.retries, code_version())
+            conductor = Conductor(chosen, ledger, options, lock.check, time_left.worked)
             write_study(layout, plan, _alike_pairs(console, plan, layout, ledger))
             sessions = Sessions(layout, _command(given), executor.differences, plan.study.hash)
             Outage(layout).begin()
@@ -141,7 +146,14 @@ def _resources(plan: StudyPlan) -> Resources:
     return Resources(given.cpus, given.gpus, given.max_concurrent, given.memory or 0.0)
 
 
-def _look_back(console: Console, plan: StudyPlan, layout: Layout, lock: DriverLock, stale: Choice | None) -> StudyPlan:
+def _look_back(
+    console: Console,
+    plan: StudyPlan,
+    layout: Layout,
+    lock: DriverLock,
+    stale: Choice | None,
+    only: tuple[str, ...] | None,
+) -> StudyPlan:
     """Deals with what stands in the folder: damaged records, another study, other code or data.
 
     Returns the plan under the folder's own scheme of proposals.
@@ -153,7 +165,7 @@ def _look_back(console: Console, plan: StudyPlan, layout: Layout, lock: DriverLo
     refuse_foreign(layout)
     told += set_damaged_aside(ledger, list(plan.conditions))
     plan = under_its_scheme(layout, plan)
-    told += settle(ledger, plan, code_version(), stale)
+    told += settle(ledger, plan, code_version(), stale, only)
     for sentence in told:
         console.print(f"Note: {sentence}", markup=False)
     return plan

@@ -104,5 +104,3 @@ def test_a_condition_has_one_value_for_one_meaning() -> None:
 def test_a_parameter_that_there_is_not_is_named() -> None:
     with pytest.raises(InputError, match="did you mean 'thresh'"):
         network(["tresh"], "torch")
-
-
