@@ -42,6 +42,12 @@ def parser() -> argparse.ArgumentParser:
         metavar="PATH.TO.KEY=VALUE",
         help="change one value of the study; may be given many times",
     )
+    options.add_argument(
+        "--only",
+        type=_names,
+        metavar="CONDITION[,...]",
+        help="run these conditions of the study now; the others stay as they are, planned and unfinished",
+    )
     options.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="default: results")
     options.add_argument(
         "--address", metavar="auto|HOST:PORT", help="run on this Ray cluster; default: this machine alone"
@@ -102,6 +108,10 @@ def _hours(text: str) -> float:
     if not 0 < hours <= MOST_HOURS:
         raise argparse.ArgumentTypeError(f"{text!r} is no time limit: give hours, above 0 and at most {MOST_HOURS}")
     return hours
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name.strip() for name in text.split(",")))
 
 
 def main(arguments: Sequence[str] | None = None, stop: StopSignals | None = None) -> int:
@@ -174,14 +184,16 @@ def _run(options: argparse.Namespace, given: Sequence[str], stop: StopSignals) -
 
         refuse_unusable(options.address)
     plan = make_plan(study, task_of(settings := study.spec.task.settings()).fingerprint(settings))
+    chosen = plan.of(options.only)
     refuse_too_large(plan, options.address)
     root = results_folder(plan, options.results)
     from launch.executors.ray_connect import Cluster
-    from launch.session import run_study, show_plan
+    from launch.session import SessionOptions, run_study, show_plan
 
     cluster = Cluster(options.address, options.insecure_cluster, options.wait_for_nodes, options.allow_mixed_nodes)
     if options.plan:
-        return show_plan(plan, root, cluster, shown)
+        return show_plan(chosen, root, cluster, shown)
     if options.max_hours is not None:
         stop.limit(options.max_hours)
-    return run_study(plan, root, cluster, shown, given, stop, options.stale, options.stop_after)
+    asked = SessionOptions(options.stale, options.stop_after, options.only)
+    return run_study(plan, root, cluster, shown, given, stop, asked)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import shlex
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -45,6 +46,19 @@ from launch.workers.data import FromFiles
 COMPLETE, INCOMPLETE = 0, 1
 
 
+@dataclass(frozen=True)
+class SessionOptions:
+    """What a session was asked beyond its study.
+
+    stale: what becomes of units of changed code, None to ask. last: the stage after which to stop, None for the end.
+    only: the conditions that run now, None for all.
+    """
+
+    stale: Choice | None = None
+    last: Stage | None = None
+    only: tuple[str, ...] | None = None
+
+
 def run_study(
     plan: StudyPlan,
     root: Path,
@@ -52,12 +66,11 @@ def run_study(
     console: Console,
     given: Sequence[str],
     stop: StopSignals,
-    stale: Choice | None = None,
-    last: Stage | None = None,
+    asked: SessionOptions = SessionOptions(),
 ) -> int:
     """Runs, or continues, the study in `root`; returns the exit code.
 
-    stale: what becomes of units of changed code. last: the stage after which to stop, None for the end.
+    Where conditions are chosen, the code says whether these are complete.
     """
     spec = plan.study.spec
     tracking = decide_mode(spec.tracking.wandb.mode)
@@ -83,10 +96,12 @@ def run_study(
         layout = create(root)
         stop.at_leave = lambda code: _give_up(lock, handover)
         with lock, handover.of(tracking.login):
-            plan = _look_back(console, plan, layout, lock, stale)
-            time_left, ledger = TimeLeft(plan, executor.slots), Ledger(root)
-            options = RunOptions(seed_batches(plan, executor.slots), spec.resources.retries, code_version(), last)
-            conductor = Conductor(plan, ledger, options, lock.check, time_left.worked)
+            plan = _look_back(console, plan, layout, lock, asked.stale, asked.only)
+            chosen = plan.of(asked.only)
+            time_left, ledger = TimeLeft(chosen, executor.slots), Ledger(root)
+            batches = seed_batches(chosen, executor.slots)
+            options = RunOptions(batches, spec.resources.retries, code_version(), asked.last)
+            conductor = Conductor(chosen, ledger, options, lock.check, time_left.worked)
             write_study(layout, plan, _alike_pairs(console, plan, layout, ledger))
             sessions = Sessions(layout, _command(given), executor.differences, plan.study.hash)
             Outage(layout).begin()
@@ -98,8 +113,8 @@ def run_study(
             code = stop.exit_code if stop.requested else COMPLETE if conductor.complete else INCOMPLETE
             close(code)
     stopped = "Stopped" if stop.requested else conductor.halted
-    if stopped is None and last is not None and not conductor.complete:
-        stopped = f"Stopped after the stage {last}, as asked"
+    if stopped is None and asked.last is not None and not conductor.complete:
+        stopped = f"Stopped after the stage {asked.last}, as asked"
     console.print(f"Used: {meter.utilisation}")
     tell_end(console, conductor.snapshot(), stopped, given)
     stop.where = "every result is kept, the report is not made"
@@ -147,7 +162,14 @@ def _resources(plan: StudyPlan) -> Resources:
     return Resources(given.cpus, given.gpus, given.max_concurrent, given.memory or 0.0)
 
 
-def _look_back(console: Console, plan: StudyPlan, layout: Layout, lock: DriverLock, stale: Choice | None) -> StudyPlan:
+def _look_back(
+    console: Console,
+    plan: StudyPlan,
+    layout: Layout,
+    lock: DriverLock,
+    stale: Choice | None,
+    only: tuple[str, ...] | None,
+) -> StudyPlan:
     """Deals with what stands in the folder: damaged records, another study, other code or data.
 
     Returns the plan under the folder's own scheme of proposals.
@@ -159,7 +181,7 @@ def _look_back(console: Console, plan: StudyPlan, layout: Layout, lock: DriverLo
     refuse_foreign(layout)
     told += set_damaged_aside(ledger, list(plan.conditions))
     plan = under_its_scheme(layout, plan)
-    told += settle(ledger, plan, code_version(), stale)
+    told += settle(ledger, plan, code_version(), stale, only)
     for sentence in told:
         console.print(f"Note: {sentence}", markup=False)
     return plan

@@ -296,6 +296,29 @@ def _chances(a: Assessment) -> Iterator[Caution]:
 
 
 @_check
+def _varied(a: Assessment) -> Iterator[Caution]:
+    info = a.results.info
+    if told := fairness.varied_on_purpose(info):
+        text = (
+            f"Conditions had unequal chances on purpose, which is what this study asks about: {'; '.join(told)}. "
+            f"Networks of one seed share no longer {listed(fairness.no_longer_shared(info))}."
+        )
+        yield Caution("varied-on-purpose", text, "design")
+
+
+@_check
+def _controls(a: Assessment) -> Iterator[Caution]:
+    info = a.results.info
+    if controls := [c.name for c in info.conditions if c.control]:
+        luck = ", and the luck of two searches" if info.planned("search") else ""
+        text = (
+            f"Equal to another condition on purpose: {listed(controls)}. Such a difference is a negative control: "
+            f"what it shows is chance{luck}, and any verdict on it but 'equivalent' or none is a false alarm."
+        )
+        yield Caution("negative-control", text, "table-conditions", tuple(controls))
+
+
+@_check
 def _leaks(a: Assessment) -> Iterator[Caution]:
     shared = fairness.shared_seeds(a.results)
     if shared:

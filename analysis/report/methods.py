@@ -60,7 +60,7 @@ def _networks(results: Results) -> Iterator[str]:
         "network and were averaged within it first."
     )
     varied = "initial weights and order of the data"
-    varied += ", dropout" if info.section("training").get("dropout") else ""
+    varied += ", dropout" if any(info.training_of(c.name).get("dropout") for c in info.conditions) else ""
     yield f"The seed decides {varied}."
     counts = results.final_values().notna().sum()
     yield f"Networks compared: {listed([f'{name} {int(n)}' for name, n in counts.items()])}. {incidents(results)}"

@@ -152,12 +152,30 @@ class StudyInfo:
         """Units of a stage over all conditions."""
         return sum(c.planned[stage] for c in self.conditions)
 
+    @property
+    def varied_settings(self) -> tuple[str, ...]:
+        """The settings that give conditions unequal chances, declared as what is studied."""
+        return tuple(self.spec.get("vary") or ())
+
+    def training_of(self, condition: str) -> dict[str, Any]:
+        """How a condition is trained: the study's training with what is the condition's own."""
+        return _laid_over(self.section("training"), self.section("conditions", condition, "training"))
+
     def section(self, *keys: str) -> dict[str, Any]:
         """A section of the study file; {} where the study has none."""
         found: Any = self.spec
         for key in keys:
             found = found.get(key) if isinstance(found, Mapping) else None
         return dict(found) if isinstance(found, Mapping) else {}
+
+
+def _laid_over(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with the values of `over`, down to its leaves."""
+    found = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, Mapping) and isinstance(found.get(key), Mapping)
+        found[key] = _laid_over(found[key], value) if both else value
+    return found
 
 
 def read_study(body: dict[str, Any], place: str) -> StudyInfo:

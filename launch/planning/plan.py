@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from glifr.conditions import CONSTANTS, Condition, Delay
+from glifr.errors import InputError, Problem, nearest
 from glifr.networks import hidden_size_for_budget, trained_parameters
 from glifr.records import STAGES, Stage, digest
 from glifr.tasks import TaskDefinition, task_of
@@ -57,6 +58,26 @@ class StudyPlan:
     fingerprint: str
     conditions: Mapping[str, ConditionPlan]
     scheme: int = SCHEME
+
+    def of(self, names: Collection[str] | None) -> StudyPlan:
+        """The part of the plan that these conditions are; all of it for None.
+
+        InputError for a name that the study has not, and where a condition that one starts from is left out.
+        """
+        if names is None:
+            return self
+        known = list(self.conditions)
+        for name in names:
+            if name not in known:
+                rule = "the study has no such condition"
+                raise InputError(Problem(rule, "--only", name, ", ".join(known), nearest(name, known)))
+            source = self.conditions[name].start_from
+            if source is not None and source not in names:
+                rule, todo = f"{name} starts from the trained networks of {source}", f"add {source}"
+                raise InputError(
+                    Problem(rule, "--only", ",".join(names), todo=f"{todo}: what it has done costs nothing")
+                )
+        return replace(self, conditions={name: own for name, own in self.conditions.items() if name in names})
 
     def planned(self, stage: Stage) -> int:
         """Units of a stage over all conditions."""
@@ -193,7 +214,7 @@ def make_plan(study: Study, fingerprint: str) -> StudyPlan:
     spec = study.spec
     task = task_of(spec.task.settings())
     shape, readout = (task.inputs, task.outputs), not task.neurons_are_outputs
-    budget = trained_parameters(spec.budget_condition, *shape, spec.parameter_budget.hidden_size)
+    budget = trained_parameters(spec.budget_network, *shape, spec.parameter_budget.hidden_size)
     conditions = {}
     for name, wanted in spec.conditions.items():
         condition = spec.condition(name)

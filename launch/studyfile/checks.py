@@ -6,6 +6,7 @@ Each check names the sections it reads and runs when they are good, whatever is 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from glifr.conditions import CONDITIONS, HYPERPARAMETERS, SETTINGS
@@ -14,7 +15,7 @@ from glifr.tasks import TASKS, task_of
 from launch.studyfile.conditions import ConditionSpec, base_faults
 from launch.studyfile.models import Dimension, StudySpec
 from launch.studyfile.tree import NOTHING, Fault
-from launch.studyfile.values import SEEDS_OF_A_REPEAT, listed
+from launch.studyfile.values import CHANCES, SEEDS_OF_A_REPEAT, listed
 
 Check = Callable[[StudySpec], Iterator[Fault]]
 _CHECKS: list[tuple[frozenset[str], Check]] = []
@@ -94,6 +95,45 @@ def _delays(spec: StudySpec) -> Iterator[Fault]:
 
 def _all_conditions() -> str:
     return ", ".join(CONDITIONS)
+
+
+@_reads("conditions", "training", "vary")
+def _chances(spec: StudySpec) -> Iterator[Fault]:
+    """Conditions have the same epochs and batches, unless those are what is studied."""
+    for key in CHANCES:
+        name = key.removeprefix("training.")
+        own = {condition: getattr(spec.training_of(condition), name) for condition in spec.conditions}
+        usual = getattr(spec.training, name)
+        if key in spec.vary and len(set(own.values())) == 1 and own:
+            rule, todo = f"{key} is declared as what is studied, and no condition differs in it", "remove it"
+            yield Fault(("vary",), rule, list(spec.vary), "settings in which conditions differ", todo)
+        for condition in own if key not in spec.vary else ():
+            if own[condition] != usual:
+                rule = f"conditions that differ in {key} have not had the same chance"
+                todo = f"remove it, or declare that it is what is studied: `vary: [{key}]` at the top of the study"
+                yield Fault(("conditions", condition, "training", name), rule, own[condition], str(usual), todo)
+
+
+@_reads("conditions", "task", "training")
+def _equal(spec: StudySpec) -> Iterator[Fault]:
+    """Equal conditions are a slip, or a negative control."""
+    seen: dict[Any, list[str]] = {}
+    for name, own in spec.conditions.items():
+        value = replace(spec.condition(name), name="", color="", marker="")
+        fixed = tuple(sorted((own.fixed or {}).items()))
+        recipe = spec.training_of(name)
+        start = (own.start if own.start == "learned" else "", spec.start_from(name))
+        seen.setdefault((value, spec.delay_steps(name), own.hidden_size, fixed, recipe, start), []).append(name)
+    for names in seen.values():
+        controls = [name for name in names if spec.conditions[name].control]
+        if len(names) == 1 and controls:
+            rule = f"{names[0]} is called a control, and no other condition equals it"
+            yield Fault(("conditions", names[0], "control"), rule, True, "false", "remove it, or the values it has")
+        others = [name for name in names if name not in controls]
+        for twin in others[1:]:
+            rule = f"{twin} and {others[0]} are the same in everything but their names"
+            todo = "change or remove one; or, for a negative control that is equal on purpose, add `control: true`"
+            yield Fault(("conditions", twin), rule, NOTHING, "conditions that differ", todo)
 
 
 @_reads("conditions", "task")
@@ -267,6 +307,12 @@ def _neurons_as_outputs(spec: StudySpec) -> Iterator[Fault]:
 
 @_reads("conditions", "training")
 def _sigma_v(spec: StudySpec) -> Iterator[Fault]:
+    for name, value in spec.values.items():
+        changes = spec.conditions[name].training
+        annealed = changes.given.get("sigma_v") if changes is not None else None
+        if annealed is not None and value.architecture != "GLIFR":
+            rule, path = f"{_a(value.architecture)} network has no sigma_v", ("conditions", name, "training", "sigma_v")
+            yield Fault(path, rule, annealed.model_dump(), "null", "remove it")
     if spec.training.sigma_v and not any(own.architecture == "GLIFR" for own in spec.values.values()):
         rule, given = "no network of this study has a sigma_v: only GLIFR neurons have", spec.training.sigma_v
         yield Fault(("training", "sigma_v"), rule, given.model_dump(), "null", "remove it, or add a GLIFR condition")
@@ -274,13 +320,24 @@ def _sigma_v(spec: StudySpec) -> Iterator[Fault]:
 
 @_reads("task", "training")
 def _batch(spec: StudySpec) -> Iterator[Fault]:
+    yield from _too_large_batch(spec, ("training",), spec.training.batch_size)
+
+
+@_reads("task", "training", "conditions")
+def _batches_of_conditions(spec: StudySpec) -> Iterator[Fault]:
+    for name in spec.conditions:
+        size = spec.training_of(name).batch_size
+        if size != spec.training.batch_size:
+            yield from _too_large_batch(spec, ("conditions", name, "training"), size)
+
+
+def _too_large_batch(spec: StudySpec, path: tuple[str, ...], batch: int) -> Iterator[Fault]:
     if spec.task.source not in TASKS[spec.task.name].sources:
         return
-    task = task_of(spec.task.settings())
-    samples, batch = task.samples_trained_on(spec.task.settings()), spec.training.batch_size
+    samples = task_of(spec.task.settings()).samples_trained_on(spec.task.settings())
     if batch > samples:
         rule = f"a batch is larger than the training set of {samples} samples"
-        yield Fault(("training", "batch_size"), rule, batch, f"a whole number from 1 to {samples}")
+        yield Fault((*path, "batch_size"), rule, batch, f"a whole number from 1 to {samples}")
 
 
 @_reads("search", "confirm")

@@ -188,7 +188,12 @@ class Tracking(Section):
 
 
 class StudySpec(Section):
-    """A whole study, after its profile and overrides. The order of `conditions` is that of every table and figure."""
+    """A whole study, after its profile and overrides. The order of `conditions` is that of every table and figure.
+
+    vary: settings that give conditions unequal chances, which is then what is studied.
+    """
+
+    later = frozenset({"vary"})
 
     name: v.StudyName
     description: v.Text = ""
@@ -201,6 +206,7 @@ class StudySpec(Section):
         AfterValidator(completed),
         Field(description="conditions, each a published name or a base, with values"),
     ]
+    vary: v.Varied = ()
     task: TaskSpec
     training: Training
     search: Search | None = None
@@ -235,7 +241,7 @@ class StudySpec(Section):
         return self.values[name]
 
     @property
-    def budget_condition(self) -> Condition:
+    def budget_network(self) -> Condition:
         """The network whose number of trained parameters `hidden_size: matched` meets."""
         name = self.parameter_budget.condition
         return self.condition(name) if name in self.conditions else CONDITIONS[name]

@@ -46,8 +46,6 @@ class Training(Section):
 
 EXECUTION = ("checkpoint_every", "backend", "seeds_per_batch", "cuda_graphs")  # one for the whole study
 RECIPE = tuple(name for name in Training.model_fields if name not in EXECUTION)
-# conditions that differ in one of these have not had the same chance: only a study of just that may say so (`vary`)
-CHANCES = ("training.epochs", "training.batch_size")
 
 if TYPE_CHECKING:
     TrainingChanges = Changes

@@ -33,6 +33,8 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _CONDITION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 CONDITION_RULE = "letters, digits, - and _, beginning with a letter or digit, at most 64 characters"
 CONDITIONS_RULE = "the name of a condition of the study, or a list of different ones"
+# conditions that differ in one of these have not had the same chance: only a study of just that may vary it
+CHANCES = ("training.epochs", "training.batch_size")
 PARAMETERS = (*OF_A_NEURON, *OF_A_CURRENT)
 NAME_RULE = "small letters, digits, - and _, beginning with a letter or digit, at most 64 characters"
 
@@ -166,6 +168,18 @@ def _learned(value: Any) -> Any:
     return tuple(value)
 
 
+def _varied(value: Any) -> Any:
+    rule = "a list of different settings, from " + ", ".join(CHANCES)
+    if not isinstance(value, list | tuple):
+        refuse("this must be a list of settings", rule)
+    for name in value:
+        if name not in CHANCES:
+            refuse(f"there is no setting {name!r} that a study may vary", rule, nearest(str(name), list(CHANCES)))
+    if len(set(value)) < len(value):
+        refuse("a setting is given twice", rule, "give each once")
+    return tuple(value)
+
+
 def _fractions(value: Any) -> Any:
     rule = "a list of different numbers from 0 to 1, each larger than the one before, as [0, 0.5, 1]"
     if not isinstance(value, list | tuple) or not value or not all(is_number(f) for f in value):
@@ -221,6 +235,7 @@ Learned = Annotated[
     BeforeValidator(_learned),
     Field(description="true, false, or a list from " + ", ".join(PARAMETERS)),
 ]
+Varied = Annotated[tuple[str, ...], BeforeValidator(_varied), Field(description="a list from " + ", ".join(CHANCES))]
 Currents = Annotated[int, Field(ge=0, le=MAX_CURRENTS, description=f"a whole number from 0 to {MAX_CURRENTS}")]
 Time = Annotated[float, Field(gt=0, lt=1e9, description="a number of milliseconds above 0")]
 HiddenSize = Annotated[

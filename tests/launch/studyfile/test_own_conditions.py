@@ -10,6 +10,7 @@ import pytest
 from study_texts import refusal
 
 from glifr.conditions import CONDITIONS
+from glifr.errors import InputError
 from launch.planning.plan import StudyPlan, make_plan
 from launch.studyfile import Study, load_study, read_resolved
 
@@ -236,3 +237,74 @@ def test_what_is_not_there_cannot_be_taken_out(tmp_path: Path) -> None:
     assert "no such condition that could be taken out" in message
     assert "did you mean 'RNN'?" in message
     assert message.count("  where:") == 1
+
+
+EQUAL = "twin: {base: LHetA}"
+CHANCES = {
+    "equal": ((LHETA, EQUAL), ["twin and LHetA are the same", "conditions.twin (line 8)", "`control: true`"]),
+    "equal to the default": (
+        (LHETA, "twin: {base: LHetA, delay: 1.0, training: {dropout: 0.0}, learned: true}"),
+        ["twin and LHetA are the same"],
+    ),
+    "a control of nothing": (
+        (LHETA, "slow: {base: LHetA, delay: 1.2, control: true}"),
+        ["slow is called a control, and no other condition equals it", "conditions.slow.control (line 8)"],
+    ),
+    "other batches": (
+        (LHETA, "small: {base: LHetA, training: {batch_size: 50}}"),
+        ["have not had the same chance", "conditions.small.training.batch_size (line 8)", "`vary: [training.batch"],
+    ),
+    "more epochs": (
+        (LHETA, "long: {base: LHetA, training: {epochs: 9}}"),
+        ["have not had the same chance", "conditions.long.training.epochs (line 8)"],
+    ),
+    "a batch larger than the data": (
+        (LHETA, "large: {base: LHetA, training: {batch_size: 5000}}"),
+        ["larger than the training set of 3600", "conditions.large.training.batch_size (line 9)"],
+    ),
+    "annealing of what has none": (
+        (LHETA, f"tanh: {{base: RNN, {FIXED}, training: {{sigma_v: {{start: 1.0, end: 0.5}}}}}}"),
+        ["an RNN network has no sigma_v", "conditions.tanh.training.sigma_v (line 8)"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CHANCES)
+def test_unequal_chances_and_equal_conditions_are_refused(tmp_path: Path, name: str) -> None:
+    lines, words = CHANCES[name]
+    head = HEAD.replace("conditions:", "vary: [training.batch_size]\nconditions:") if "larger" in words[0] else HEAD
+    message = refusal(written(tmp_path, *lines, head=head))
+    for word in words:
+        assert word in message, message
+    assert message.count("  where:") == 1, message
+
+
+def test_what_is_declared_to_vary_may_differ(tmp_path: Path) -> None:
+    head = HEAD.replace("conditions:", "vary: [training.epochs, training.batch_size]\nconditions:")
+    other = "other: {base: LHetA, training: {epochs: 6, batch_size: 100}}"
+    plan = plan_of(tmp_path, LHETA, other, head=head)
+    assert [plan.steps_an_epoch(n) for n in plan.conditions] == [8, 36]
+    assert plan.work("final", "other") == 3 * plan.work("final", "LHetA")
+    assert plan.conditions["other"].difference == "epochs 6 instead of 2, batch_size 100 instead of 500"
+    assert "vary" not in study(tmp_path, LHETA).resolved
+    told = refusal(written(tmp_path, LHETA, "slow: {base: LHetA, delay: 1.2}", head=head))
+    assert "training.epochs is declared as what is studied, and no condition differs in it" in told
+    assert "did you mean 'training.epochs'?" in refusal(
+        written(tmp_path, LHETA, other, head=head.replace("training.epochs", "training.epoch"))
+    )
+
+
+def test_a_control_equals_another_on_purpose_and_is_no_cell(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, LHETA, "twin: {base: LHetA, control: true}")
+    assert plan.conditions["twin"].levels is None
+    assert plan.summary()["conditions"]["twin"]["control"] is True
+
+
+def test_some_conditions_of_a_plan(tmp_path: Path) -> None:
+    learned = f"FHetA: {{start: learned, {FIXED}}}"
+    plan = plan_of(tmp_path, LHETA, f"RNN: {{{FIXED}}}", learned)
+    assert list(plan.of(("RNN", "LHetA")).conditions) == ["LHetA", "RNN"]
+    assert plan.of(None) == plan
+    for names, words in ((("RNM",), "did you mean 'RNN'"), (("FHetA",), "add LHetA")):
+        with pytest.raises(InputError, match=words):
+            plan.of(names)
