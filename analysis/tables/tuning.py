@@ -11,7 +11,6 @@ from analysis.results.optimism import Optimism
 from analysis.results.study import ConditionInfo
 from analysis.results.summaries import Tuning
 from analysis.tables.table import Cell, Head, Sheet
-from glifr.conditions import HYPERPARAMETERS
 
 
 def tuning_sheet(results: Results, tuned: Sequence[Tuning]) -> Sheet:
@@ -58,7 +57,7 @@ def _gap(choice: Optimism) -> Cell:
 
 def settings_sheet(results: Results, tuned: Sequence[Tuning], found: list[Caution]) -> Sheet:
     """The chosen hyperparameters, each with its range."""
-    names = list(dict.fromkeys(n for n in HYPERPARAMETERS for t in tuned if n in t.chosen))
+    names = [n for n in results.info.dimensions if any(n in t.chosen for t in tuned)]
     rows = []
     by_name = {c.name: c for c in results.info.conditions}
     for t in tuned:
@@ -104,8 +103,11 @@ def _words(name: str) -> str:
 def _setting(condition: ConditionInfo, tuning: Tuning, name: str) -> Cell:
     if name not in tuning.chosen:
         return Cell(text.NOTHING)
-    value, dimension = text.significant(tuning.chosen[name]), condition.space.get(name)
+    chosen, dimension = tuning.chosen[name], condition.space.get(name)
+    value = chosen if isinstance(chosen, str) else text.significant(chosen)
     if dimension is None:
         return Cell(value, "fixed")
+    if "choices" in dimension:
+        return Cell(value, f"of {text.listed([str(choice) for choice in dimension['choices']])}")
     edge = f"at the {tuning.edges[name]} end of " if name in tuning.edges else ""
     return Cell(value, f"{edge}{dimension['low']:g} to {dimension['high']:g}")

@@ -32,6 +32,7 @@ from glifr.records.schema import (
     Status,
     UnitId,
     UnitResult,
+    Value,
     When,
     search_name,
 )
@@ -65,6 +66,7 @@ __all__ = [
     "UnitRecords",
     "UnitResult",
     "UnreadableError",
+    "Value",
     "When",
     "canonical",
     "default_contrasts",
