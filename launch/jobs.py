@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -114,7 +114,8 @@ class Snapshot:
     """Where the study stands.
 
     under_way: units' worth of epochs that running jobs have done. best: lowest search or confirm score so far. errors:
-    why a condition cannot go on. failures: of the units given up.
+    why a condition cannot go on. failures: of the units given up. failed_attempts: of this session, given up or not.
+    moved: units that were tried again on another kind of processor, with the kinds.
     """
 
     counts: dict[str, dict[Stage, StageCount]]
@@ -122,3 +123,5 @@ class Snapshot:
     best: dict[str, float | None]
     errors: dict[str, str]
     failures: dict[UnitId, Failure]
+    failed_attempts: int = 0
+    moved: Mapping[UnitId, tuple[str, ...]] = field(default_factory=dict)

@@ -5,15 +5,16 @@ from __future__ import annotations
 import contextlib
 import shlex
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
 from analysis import as_text, load, smallest_p, summarise, write_report
 from glifr.errors import InputError
-from glifr.records import Layout, scan
+from glifr.records import Layout, Stage, scan
 from launch.code import code_version
-from launch.continuing import program, short
+from launch.continuing import interpreter, short
 from launch.executors.ray_connect import Cluster
 from launch.executors.ray_tune import RayExecutor
 from launch.ledger.folder import create, recorded_alike, refuse_foreign, write_study
@@ -45,6 +46,19 @@ from launch.workers.data import FromFiles
 COMPLETE, INCOMPLETE = 0, 1
 
 
+@dataclass(frozen=True)
+class SessionOptions:
+    """What a session was asked beyond its study.
+
+    stale: what becomes of units of changed code, None to ask. last: the stage after which to stop, None for the end.
+    only: the conditions that run now, None for all.
+    """
+
+    stale: Choice | None = None
+    last: Stage | None = None
+    only: tuple[str, ...] | None = None
+
+
 def run_study(
     plan: StudyPlan,
     root: Path,
@@ -52,12 +66,11 @@ def run_study(
     console: Console,
     given: Sequence[str],
     stop: StopSignals,
-    stale: Choice | None = None,
-    only: tuple[str, ...] | None = None,
+    asked: SessionOptions = SessionOptions(),
 ) -> int:
-    """Runs, or continues, the study in `root`; returns the exit code. stale: what becomes of units of changed code.
+    """Runs, or continues, the study in `root`; returns the exit code.
 
-    only: the conditions that run now, all by default; the code then says whether these are complete.
+    Where conditions are chosen, the code says whether these are complete.
     """
     spec = plan.study.spec
     tracking = decide_mode(spec.tracking.wandb.mode)
@@ -83,10 +96,11 @@ def run_study(
         layout = create(root)
         stop.at_leave = lambda code: _give_up(lock, handover)
         with lock, handover.of(tracking.login):
-            plan = _look_back(console, plan, layout, lock, stale, only)
-            chosen = plan.of(only)
+            plan = _look_back(console, plan, layout, lock, asked.stale, asked.only)
+            chosen = plan.of(asked.only)
             time_left, ledger = TimeLeft(chosen, executor.slots), Ledger(root)
-            options = RunOptions(seed_batches(chosen, executor.slots), spec.resources.retries, code_version())
+            batches = seed_batches(chosen, executor.slots)
+            options = RunOptions(batches, spec.resources.retries, code_version(), asked.last)
             conductor = Conductor(chosen, ledger, options, lock.check, time_left.worked)
             write_study(layout, plan, _alike_pairs(console, plan, layout, ledger))
             sessions = Sessions(layout, _command(given), executor.differences, plan.study.hash)
@@ -99,6 +113,8 @@ def run_study(
             code = stop.exit_code if stop.requested else COMPLETE if conductor.complete else INCOMPLETE
             close(code)
     stopped = "Stopped" if stop.requested else conductor.halted
+    if stopped is None and asked.last is not None and not conductor.complete:
+        stopped = f"Stopped after the stage {asked.last}, as asked"
     console.print(f"Used: {meter.utilisation}")
     tell_end(console, conductor.snapshot(), stopped, given)
     stop.where = "every result is kept, the report is not made"
@@ -177,7 +193,8 @@ def _report(console: Console, root: Path, tracking: Decision) -> bool:
         results = load(root)
         report = write_report(results).report
     except (OSError, InputError) as error:
-        console.print(f"No report: {error}\nMake it later with: {program()[0]} -m analysis {short(root)}", markup=False)
+        console.print(f"No report: {error}\nMake it later with:", markup=False)
+        console.print(f"  {interpreter()} -m analysis {short(root)}", markup=False, soft_wrap=True)
         return False
     mirror_report(scan(root), tracking.mode, tracking.login)
     console.print(f"\n{as_text(summarise(results))}\n\nReport: {short(report)}")
@@ -189,7 +206,7 @@ def _tell_outage(console: Console, root: Path) -> None:
     outage = Outage(Layout(root))
     if failures := outage.failures:
         went_on = "; the session went on without it" if outage.over else ""
-        repair = shlex.join([program()[0], "-m", "launch.tracking", "sync", short(root)])
+        repair = shlex.join([interpreter(), "-m", "launch.tracking", "sync", short(root)])
         text = f"Warning: {failures[0]}{went_on}. Nothing is lost; when W&B answers again:\n  {repair}"
         console.print(text, markup=False, soft_wrap=True)
 

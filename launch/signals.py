@@ -1,4 +1,4 @@
-"""Signals: the first asks the study to stop at its last checkpoints, another one leaves at once."""
+"""What ends a study early: signals, of which another one leaves at once, and a time limit."""
 
 from __future__ import annotations
 
@@ -54,17 +54,36 @@ class StopSignals:
         self._thread = threading.Thread(target=self._wait, name="signals", daemon=True)
         self._overdue = threading.Timer(LEAVE_SECONDS, self._leave, ["jobs are still ending"])
         self._overdue.daemon = True
+        self._limit: threading.Timer | None = None
+        self._limit_reached = False
         self._watched: set[signal.Signals] = set()
         self._before: dict[signal.Signals, object] = {}
 
     @property
     def requested(self) -> bool:
-        return self.received is not None
+        return self.received is not None or self._limit_reached
 
     @property
     def exit_code(self) -> int:
-        """130 after Ctrl-C, 143 after any other request to end."""
+        """130 after Ctrl-C, 143 after any other signal to end, 1 at the time limit."""
+        if self.received is None:
+            return 1
         return 130 if self.received is signal.SIGINT else 143
+
+    def limit(self, hours: float) -> None:
+        """Asks the study to stop in so many hours, as a first signal would; a report that is being made is finished."""
+        self._limit = threading.Timer(3600 * hours, self._reach_limit, [hours])
+        self._limit.daemon = True
+        self._limit.start()
+
+    def _reach_limit(self, hours: float) -> None:
+        with self._guard:
+            if self.requested:
+                return
+            self._limit_reached = True
+            if self._asks:
+                self._overdue.start()
+                self._say(f"{hours:g} hours are over: stopping at the last checkpoints ...")
 
     @contextlib.contextmanager
     def asking(self) -> Iterator[None]:
@@ -88,6 +107,8 @@ class StopSignals:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._closed.set()
         self._overdue.cancel()
+        if self._limit is not None:
+            self._limit.cancel()
         signal.pthread_kill(self._thread.ident or 0, signal.SIGUSR1)
         self._thread.join()
         for number, handler in self._before.items():
@@ -105,7 +126,7 @@ class StopSignals:
         with self._guard:
             if self.received is None:
                 self.received, self._received_at = signal.Signals(number), time.monotonic()
-                if self._asks:
+                if self._asks and not self._limit_reached:
                     self._overdue.start()
                     self._say(f"{self.received.name}: stopping at the last checkpoints; another one leaves at once ...")
                     return

@@ -142,7 +142,16 @@ def test_the_analysis_knows_only_records_and_conditions_of_the_science() -> None
             "numba",
             tuple(
                 f"glifr/kernels/{name}.py"
-                for name in ("code_cache", "denormals_cpu", "emit", "jobs", "products_cpu", "retreat_cpu", "vectors")
+                for name in (
+                    "code_cache",
+                    "denormals_cpu",
+                    "emit",
+                    "jobs",
+                    "processor",
+                    "products_cpu",
+                    "retreat_cpu",
+                    "vectors",
+                )
             ),
         ),
         ("triton", "glifr/kernels/scan_triton.py"),

@@ -37,8 +37,8 @@ def learning_curves(results: Results) -> Drawing | Empty:
     capped = f"twice the loss of chance ({significant(info.task.worst_score)})"
     fate = f"a diverged network has that from then on ({count(lost, 'network')})" if lost else "no network diverged"
     caption = (
-        f"{label.capitalize()} of the final networks after each epoch: mean over seeds and their range "
-        f"(n = {span(sizes)} per condition); what varied is the seed. Grey: means of the other conditions. "
+        f"{label.capitalize()} of the final networks after each epoch: their mean and range "
+        f"(n = {span(sizes)} per condition); what varied is {info.varied}. Grey: means of the other conditions. "
         f"Logarithmic axis, which has no 0. Losses are drawn up to {capped}; {fate}."
     )
     return Drawing(name, title, f"{label.capitalize()} by epoch, one panel per condition", caption, figure, data)

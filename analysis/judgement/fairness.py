@@ -10,6 +10,7 @@ from analysis.results.study import StudyInfo
 from analysis.results.summaries import Tuning, by_condition
 from analysis.text import listed
 
+_NAMED = 9  # conditions or searches of one kind that are named one by one
 SIZE_TOLERANCE = 1.02  # largest over smallest number of trained parameters
 
 
@@ -28,7 +29,7 @@ def unequal_budgets(results: Results, tuned: list[Tuning]) -> list[str]:
     for stage in ("search", "confirm"):
         ended = table[(table["stage"] == stage) & (table["status"] == "complete")]
         columns = (("epochs", "epochs of a whole trial"), ("seeds", "seeds of a trial"))
-        for column, what in (pair for pair in columns if f"training.{pair[0]}" not in results.info.varied):
+        for column, what in (pair for pair in columns if f"training.{pair[0]}" not in results.info.varied_settings):
             by_condition = ended.groupby("condition", sort=False)[column]
             seen = {str(name): listed(sorted(own.unique())) for name, own in by_condition}
             if len(set(seen.values())) > 1:
@@ -59,7 +60,7 @@ def unequal_spaces(results: Results) -> list[str]:
 def varied_on_purpose(info: StudyInfo) -> list[str]:
     """In which settings conditions had unequal chances because that is what the study declares to study."""
     found = []
-    for key in info.varied:
+    for key in info.varied_settings:
         of = {c.name: info.training_of(c.name).get(key.removeprefix("training.")) for c in info.conditions}
         found.append(f"{key} is {_grouped(of)}")
     if found:
@@ -74,7 +75,7 @@ def no_longer_shared(info: StudyInfo) -> list[str]:
         "training.epochs": "the number of epochs (the order of samples is the same in those that both have)",
         "training.batch_size": "the batches, and so the number of steps (the order of samples is the same)",
     }
-    return [words[key] for key in info.varied if key in words]
+    return [words[key] for key in info.varied_settings if key in words]
 
 
 def _samples_seen(info: StudyInfo, condition: str) -> int:
@@ -126,6 +127,12 @@ def _grouped(values: Mapping[str, object]) -> str:
     by_value: dict[object, list[str]] = {}
     for name, value in values.items():
         by_value.setdefault(value, []).append(name)
+    most = max(by_value, key=lambda value: len(by_value[value]))
+    if len(by_value[most]) > _NAMED:  # in a study with repeats there are many: the exceptions tell
+        others = {value: names for value, names in by_value.items() if value != most}
+        return ", ".join(
+            [*(f"{value} for {listed(names)}" for value, names in others.items()), f"{most} for the others"]
+        )
     return ", ".join(f"{value} for {listed(names)}" for value, names in by_value.items())
 
 

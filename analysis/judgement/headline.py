@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -81,8 +82,8 @@ def _contrasts(a: Assessment) -> Iterator[Clause]:
         counted = listed([f"{words.count(word)} {word}" for word in WORDS if word in words])
         yield Clause(f"of {count(len(a.planned), 'planned contrast')} {counted}", "table-contrasts")
     known = [(place, j) for place, j in enumerate(a.planned) if j.interval.n]
-    if known:
-        place, largest = max(known, key=lambda found: abs(found[1].interval.mean))
+    if known:  # of those that could be tested, if any could
+        place, largest = max(known, key=lambda found: (not math.isnan(found[1].p), abs(found[1].interval.mean)))
         said = _estimate(largest, a.results.info.measure)
         yield Clause(f"the largest planned contrast, {largest.contrast.name}, is {said}", contrast_row(place))
 

@@ -102,6 +102,11 @@ class StudyInfo:
     alike: tuple[tuple[str, str], ...] = ()
 
     @property
+    def varied(self) -> str:
+        """What differs between the final networks of a condition."""
+        return "the seed" if self.repeats == 1 else "the seed and, between repeats, the search"
+
+    @property
     def conditional_on(self) -> str:
         """What all results are conditional on beside their seeds; '' where the search was repeated too."""
         if not self.planned("search"):
@@ -153,7 +158,7 @@ class StudyInfo:
         return list(dict.fromkeys([*HYPERPARAMETERS, *(name for c in self.conditions for name in c.space)]))
 
     @property
-    def varied(self) -> tuple[str, ...]:
+    def varied_settings(self) -> tuple[str, ...]:
         """The settings that give conditions unequal chances, declared as what is studied."""
         return tuple(self.spec.get("vary") or ())
 

@@ -27,7 +27,8 @@ def importances(trials: pd.DataFrame, spaces: Mapping[str, Ranges]) -> pd.DataFr
     whole = trials[(trials["stage"] == "search") & (trials["status"] == "complete")]
     found = []
     for condition, space in spaces.items():
-        own = whole[whole["condition"] == condition].head(_MOST)
+        own = whole[whole["condition"] == condition]
+        own = own.iloc[:: math.ceil(len(own) / _MOST) or 1]  # of every repeat, not of the first ones alone
         names = [n for n in space if own[n].notna().all()]
         if len(own) < FEWEST or len(names) < 2:
             continue

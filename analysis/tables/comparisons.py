@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterable
 
 from analysis import text
-from analysis.judgement.alike import alike_pairs, no_finding
 from analysis.judgement.assessment import Assessment
 from analysis.judgement.findings import contrast_row, effect_row
 from analysis.judgement.warnings import Caution, codes_for
@@ -38,7 +37,7 @@ def factorial_sheet(a: Assessment, found: list[Caution]) -> Sheet:
             marked.add(len(rows))
             rows.append(_small(_effect_cells(kept[i], measure, ())))
             anchors.append("")
-    title, caption = "Table 2. The neuron's three parts", _factorial_caption(a)
+    title, caption = "The neuron's three parts", _factorial_caption(a)
     if kept:
         caption += " Small rows: the same without diverged networks."
     return Sheet("factorial", title, caption, heads, rows, frozenset(marked), tuple(anchors))
@@ -112,7 +111,7 @@ def contrasts_sheet(a: Assessment, found: list[Caution]) -> Sheet:
         caption += " Small rows: the same without diverged networks."
     return Sheet(
         "contrasts",
-        "Table 3. Planned contrasts",
+        "Planned contrasts",
         caption,
         _contrast_heads(info.measure),
         rows,
@@ -168,7 +167,7 @@ def _small(cells: list[Cell]) -> list[Cell]:
     return [first, *(Cell("", c.text) for c in cells[1:])]
 
 
-def pairs_sheet(a: Assessment) -> Sheet:
+def pairs_sheet(a: Assessment, found: list[Caution]) -> Sheet:
     """Every pair of conditions."""
     info = a.results.info
     measure = info.measure
@@ -178,16 +177,17 @@ def pairs_sheet(a: Assessment) -> Sheet:
         Head(f"difference{_unit(measure)}"),
         *(Head(n) for n in ("95 % interval", "pairs", "p", "p, Holm", "p, Welch", "g")),
     )
-    alike = alike_pairs(a)
-    codes = [("alike",) if no_finding(judged.contrast, alike) else () for judged in a.pairs]
-    rows = [_contrast_cells(judged, measure, own)[: len(heads)] for judged, own in zip(a.pairs, codes, strict=True)]
+    rows = []
+    for judged in a.pairs:
+        codes = tuple(codes_for(found, "table-pairs", judged.contrast.name))
+        rows.append(_contrast_cells(judged, measure, codes)[: len(heads)])
     caption = (
-        "Exploratory: nobody planned these. Columns as in table 3; Holm over all "
+        "Exploratory: nobody planned these. Columns as for the planned contrasts; Holm over all "
         f"{text.count(_tested(a.pairs), 'test')}."
     )
     if info.evidence:
         caption += " A verdict here is a question for the next study, not an answer of this one."
-    title = f"Table 4. All {text.count(len(a.pairs), 'pair')} (exploratory)"
+    title = f"All {text.count(len(a.pairs), 'pair')} (exploratory)"
     return Sheet("pairs", title, caption, heads, rows, folded=len(rows) > 12)
 
 

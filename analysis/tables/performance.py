@@ -1,4 +1,4 @@
-"""Table 1: what the final networks of each condition reached."""
+"""What the final networks of each condition reached."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def conditions_sheet(a: Assessment, found: list[Caution]) -> Sheet:
         "lateral input. Trials: configurations tried in the search. Time: mean wall time to train one final "
         f"network.{_missing_words(a.performances)}{_diverged_words(a.performances)}"
     )
-    return Sheet("conditions", "Table 1. Conditions", caption, heads, rows, frozenset(marked))
+    return Sheet("conditions", "Conditions", caption, heads, rows, frozenset(marked))
 
 
 def _interval_cells(interval: MeanInterval, measure: Measure) -> list[Cell]:

@@ -48,7 +48,7 @@ def _values(a: Assessment, b: Beside, found: list[Caution]) -> Sheet:
             marked.add(len(rows))
             rows.append(_small(_cells(b, b.rows_kept[i], infos[row.condition], ()), b.diverged[row.condition]))
             anchors.append("")
-    title, caption = "Table 9. Beside the published", _caption(b, rule_words(a.results.info))
+    title, caption = "Beside the published", _caption(b, rule_words(a.results.info))
     return Sheet("published", title, caption, heads, rows, frozenset(marked), tuple(anchors))
 
 

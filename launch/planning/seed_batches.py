@@ -74,7 +74,7 @@ def seeds_at_once(plan: StudyPlan, own: ConditionPlan) -> int:
         bytes_of_a_seed = 4 * batch * task.steps * (_NUMBERS * own.hidden_size + task.inputs)
         return max(1, min(_ON_GPU, int(min(1.0, gpus) * _GPU_BYTES / bytes_of_a_seed)))
     small = batch * own.hidden_size <= _SMALL_STEP
-    return _ON_CPU if small and batches_exactly(spec.training.backend, "cpu") else 1
+    return _ON_CPU if small and batches_exactly(own.training.backend, "cpu") else 1
 
 
 def training_settings(training: Training, epochs: int, seeds_at_once: int | None = None) -> TrainingSettings:

@@ -155,6 +155,8 @@ class Conductor:
                 best={name: _best(own) for name, own in runs.items()},
                 errors={name: _errors(own) for name, own in runs.items() if _errors(own)},
                 failures={unit: why for run in self._runs for unit, why in run.failures.items()},
+                failed_attempts=sum(run.failed_attempts for run in self._runs),
+                moved={unit: kinds for run in self._runs for unit, kinds in run.moved.items()},
             )
 
     def _choose(self) -> ConditionRun | None:

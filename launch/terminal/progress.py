@@ -69,6 +69,11 @@ def clock(seconds: float | None) -> str:
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
 
 
+def minute(at: object) -> str:
+    """A time on record, in UTC, to be read."""
+    return str(at)[:16].replace("T", " ")
+
+
 def _cell(count: StageCount) -> Text:
     if count.planned == 0:
         return Text("-", style="dim")

@@ -114,7 +114,7 @@ def _trial(
 def _ended_at(unit: UnitRecords) -> str:
     if unit.result is not None:
         return unit.result.finished_at
-    return str(unit.failures[-1]["at"]) if unit.failures else unit.proposal.proposed_at
+    return unit.failures[-1].at if unit.failures else unit.proposal.proposed_at
 
 
 def _state(layout: Layout, unit: UnitRecords) -> TrialState:

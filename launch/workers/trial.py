@@ -280,6 +280,7 @@ def _result(
         device=_device_name(device),
         threads=torch.get_num_threads(),
         seeds_in_batch=seeds_in_batch,
+        processors=lease.processors,
     )
 
 

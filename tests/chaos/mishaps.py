@@ -175,7 +175,7 @@ def _on_ray(name: str, work: Path, plan: StudyPlan, wanted: dict[str, bytes], jo
         Sessions(Layout(root), name)
         executor.run(conductor, NeverStop())
     write_report(load(root))
-    failed = [f"{f['kind']}" for unit in scan(root).units for f in unit.failures]
+    failed = [f"{f.kind}" for unit in scan(root).units for f in unit.failures]
     return _outcome(0 if conductor.complete else 1, root, plan, wanted, f"failures: {', '.join(failed) or 'none'}")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass
 from io import BytesIO
+from typing import Any
 
 import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -53,7 +54,8 @@ def svg_bytes(drawing: Drawing) -> bytes:
     """The figure as SVG, the same bytes for the same data."""
     buffer = BytesIO()
     metadata = {"Date": None, "Creator": None, "Format": None, "Type": None}
-    FigureCanvasSVG(_laid_out(drawing.figure)).print_svg(buffer, metadata=metadata)
+    canvas: Any = FigureCanvasSVG(_laid_out(drawing.figure))
+    canvas.print_svg(buffer, metadata=metadata)
     return buffer.getvalue()
 
 
@@ -61,7 +63,8 @@ def _png_bytes(drawing: Drawing) -> bytes:
     buffer = BytesIO()
     figure = _laid_out(drawing.figure)
     figure.set_dpi(_DPI)  # an SVG before it has set its own
-    FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})
+    canvas: Any = FigureCanvasAgg(figure)
+    canvas.print_png(buffer, metadata={"Software": None})
     return buffer.getvalue()
 
 

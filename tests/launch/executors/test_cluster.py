@@ -139,7 +139,7 @@ def test_nodes_with_other_versions_are_refused_by_name_or_warned_of(mixed_nodes:
         conductor = new_conductor(plan, root)
         sessions = Sessions(Layout(root), "", executor.differences)
         executor.run(meter := Meter(conductor, executor.slots), NeverStop())
-        sessions.finish(0, meter.utilisation)
+        sessions.finish(0, meter.utilisation.to_json())
     assert conductor.complete
     leases = [read_sealed(path) for path in root.glob("units/*/*/*/attempts/*/lease.json")]
     assert {lease["installed"]["torch"] for lease in leases} == {here, "2.14.0"}

@@ -171,7 +171,7 @@ def test_a_unit_given_up_is_told_with_its_kind_and_its_traceback_is_kept(
     assert failures == {UnitId("final", c, 2): Failure("bug", "ArithmeticError: planted") for c in ("RNN", "LHetA")}
     kept = [f for u in scan(root).units if u.unit == UnitId("final", "RNN", 2) for f in u.failures]
     assert len(kept) == 2
-    assert all('raise ArithmeticError("planted")' in failure["traceback"] for failure in kept)
+    assert all('raise ArithmeticError("planted")' in failure.traceback for failure in kept)
     assert Ledger(root).failures(UnitId("final", "RNN", 2)) == [failures[UnitId("final", "RNN", 2)]] * 2
 
 
