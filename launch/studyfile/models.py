@@ -34,7 +34,7 @@ _FIRST_SEED = {"final": 1, "search": 100_001, "confirm": 200_001}
 class ParameterBudget(Section):
     """The network whose number of trained parameters `hidden_size: matched` meets."""
 
-    condition: v.ConditionName = "RNN"
+    condition: v.BaseName = "RNN"
     hidden_size: Annotated[int, Field(ge=1, le=4096, description="a whole number from 1 to 4096")] = 256
 
 

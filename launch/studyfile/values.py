@@ -273,6 +273,12 @@ Project = Annotated[str, AfterValidator(_check_project), Field(description="the 
 ConditionName = Annotated[
     str, AfterValidator(_check_condition_name), Keys(), Field(description="the name of a condition of the study")
 ]
+BaseName = Annotated[
+    str,
+    AfterValidator(_check_condition_name),
+    Keys(),
+    Field(description="a condition of the study, or a published one: " + ", ".join(CONDITIONS)),
+]
 ConditionNames = Annotated[tuple[str, ...], BeforeValidator(_condition_names), Field(description=CONDITIONS_RULE)]
 ContrastName = Annotated[str, Field(min_length=1, max_length=80, description="a name of 1 to 80 characters"), Keys()]
 Alpha = Annotated[float, Field(gt=0, lt=0.5, description="a number above 0, below 0.5")]
