@@ -21,8 +21,8 @@ from glifr.configuration import TrainingSettings
 from glifr.errors import InputError
 from glifr.kernels import BACKENDS, choose_backend
 from glifr.networks import BNNFC, LSTMFC, RNNFC, Network, forward_replicas
+from glifr.networks.replicas import prepare_replicas
 from glifr.optimizer import make_adam
-from glifr.replicas import prepare_replicas
 
 if TYPE_CHECKING:
     from glifr.kernels.prepared_cpu import PreparedPass

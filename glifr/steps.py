@@ -20,8 +20,8 @@ from torch import Tensor
 from glifr.configuration import TrainingSettings
 from glifr.evaluation import Tally, replica_losses
 from glifr.networks import forward_replicas
+from glifr.networks.replicas import prepare_replicas
 from glifr.optimizer import AdamsTogether
-from glifr.replicas import prepare_replicas
 from glifr.seed_run import SeedRun
 from glifr.tasks import Split, TaskDefinition
 

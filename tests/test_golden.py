@@ -12,7 +12,7 @@ from golden_support import Golden, compute
 from glifr.equations import GLIFRState
 from glifr.kernels import RUN, SequenceInput
 from glifr.networks import BNNFC
-from glifr.neurons import stack_glifr
+from glifr.networks.layers import stack_glifr
 
 OWN = sorted((ROOT / "tests" / "golden").glob("*.npz"))
 PUBLISHED = [

@@ -16,7 +16,7 @@ from glifr.equations import LSTMParameters, RNNParameters
 from glifr.kernels import cpu, lstm, memory, tanh
 from glifr.kernels.sequence import Recurrence
 from glifr.networks import BNNFC, LSTMFC, RNNFC, forward_replicas
-from glifr.replicas import Network
+from glifr.networks.replicas import Network
 
 pytestmark = pytest.mark.usefixtures("unwritten_memory_is_nan")
 

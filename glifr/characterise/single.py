@@ -16,7 +16,7 @@ from torch import Tensor
 from glifr.characterise.sampling import evenly
 from glifr.equations import GLIFRParameters, GLIFRState, glifr_step
 from glifr.networks import BNNFC
-from glifr.neurons import GLIFR
+from glifr.networks.layers import GLIFR
 from glifr.records import CurrentCurves, StepResponses
 
 CURRENTS = torch.linspace(-2, 6, 41, dtype=torch.float64)

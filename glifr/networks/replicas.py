@@ -17,7 +17,7 @@ from glifr import checks
 from glifr.errors import InputError, Problem
 from glifr.kernels import check_backend, choose_backend, cpu
 from glifr.kernels.sequence import Recurrence
-from glifr.neurons import stack
+from glifr.networks.layers import stack
 from glifr.parameters import start_weights
 
 if TYPE_CHECKING:

@@ -19,10 +19,9 @@ from glifr.errors import InputError, Problem
 from glifr.kernels import RUN, SequenceInput, choose_backend
 from glifr.kernels.reference import trace
 from glifr.kernels.sequence import Recurrence
-from glifr.neurons import GLIFR, LSTMC, RNNC, stack_glifr, stack_lstm, stack_rnn
+from glifr.networks.layers import GLIFR, LSTMC, RNNC, stack_glifr, stack_lstm, stack_rnn
+from glifr.networks.replicas import Hidden, Network
 from glifr.recurrent import run_lstm, run_rnn, trace_lstm, trace_rnn
-from glifr.replicas import Hidden, Network, forward_replicas
-from glifr.sizes import hidden_size_for_budget, trained_parameters
 
 
 def _steps(delay: float, dt: float) -> int:
@@ -222,15 +221,3 @@ def build_network(  # noqa: PLR0913 - each is a fact of the study
         after_spike_spread=hyperparameters.get("after_spike_spread", 1.0),
         **common,
     )
-
-
-__all__ = [
-    "BNNFC",
-    "LSTMFC",
-    "RNNFC",
-    "Network",
-    "build_network",
-    "forward_replicas",
-    "hidden_size_for_budget",
-    "trained_parameters",
-]
