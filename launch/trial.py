@@ -17,7 +17,7 @@ import torch
 from glifr import checkpoints
 from glifr.conditions import CONDITIONS
 from glifr.kernels import choose_backend
-from glifr.kernels.notes import take_notes
+from glifr.engine.notes import take_notes
 from glifr.network_files import pack, unpack
 from glifr.records import (
     EpochRecord,

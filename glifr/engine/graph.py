@@ -70,7 +70,7 @@ _FOLD: Mapping[str, Callable[..., float]] = {
     "where": lambda c, a, b: a if c else b,
 }
 LOGICAL = frozenset({"lt", "le", "eq", "and", "or", "not"})  # their value is a truth
-HEAVY: Mapping[str, int] = {"exp": 12, "sigmoid": 16, "tanh": 24, "log": 16, "div": 6}  # cost, in additions
+HEAVY: Mapping[str, int] = {"exp": 12, "sigmoid": 16, "tanh": 24, "div": 6}  # cost, in additions
 
 
 class Graph:
@@ -213,8 +213,6 @@ def _through(graph: Graph, y: Node, g: Node) -> list[tuple[Node, Node]]:
             return [(a, make("neg", g))]
         case "exp", (a,):
             return [(a, make("mul", g, y))]
-        case "log", (a,):
-            return [(a, make("div", g, a))]
         case "sigmoid", (a,):  # the product of the two is off the chain of gradients
             return [(a, make("mul", g, make("mul", y, make("sub", one, y))))]
         case "tanh", (a,):
@@ -233,7 +231,6 @@ _TORCH: Mapping[str, Callable[..., Tensor]] = {
     "div": torch.div,
     "neg": torch.neg,
     "exp": torch.exp,
-    "log": torch.log,
     "sigmoid": torch.sigmoid,
     "tanh": torch.tanh,
     "lt": torch.lt,

@@ -274,7 +274,6 @@ _ELEMENTWISE: Mapping[str, Callable[..., Node]] = {
     "minimum": _choose("lt"),
     "where": _op("where"),
     "exp": _op("exp"),
-    "log": _op("log"),
     "sigmoid": _op("sigmoid"),
     "tanh": _op("tanh"),
 }

@@ -22,7 +22,7 @@ import torch
 from numba import types
 from torch import Tensor
 
-from glifr.kernels.code_cache import compile_cached
+from glifr.engine.cpu.code_cache import compile_cached
 from glifr.kernels.vectors import OPTIONS
 
 

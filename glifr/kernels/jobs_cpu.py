@@ -16,7 +16,7 @@ from glifr.equations import Constants
 from glifr.kernels import scan_cpu, units_cpu
 from glifr.kernels.chunks_cpu import Division
 from glifr.kernels.jobs import Runner, compiled, threads_for
-from glifr.kernels.memory import empty
+from glifr.engine.cpu.memory import empty
 from glifr.kernels.padding import LANES, width_for
 from glifr.kernels.places_cpu import Job
 from glifr.kernels.sizes_cpu import Packed, Sizes

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from glifr.equations import LSTMParameters, RNNParameters
-from glifr.kernels.memory import empty
+from glifr.engine.cpu.memory import empty
 from glifr.kernels.scan import Saved
 from glifr.kernels.sequence import mask_at
 

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from glifr.kernels.denormals_cpu import flush_denormals, restore_denormals
 from glifr.kernels.jobs import Runner, compiled, threads_for
-from glifr.kernels.memory import empty
+from glifr.engine.cpu.memory import empty
 from glifr.kernels.padding import LANES
 from glifr.kernels.products_cpu import multiply, multiply_across
 from glifr.kernels.sizes_cpu import Packed, Sizes

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from glifr.kernels.memory import empty
+from glifr.engine.cpu.memory import empty
 from glifr.kernels.moves import COPIED, DECAY, MOVE, MULTIPLIER, Move, Side, View, move, table_of
 from glifr.kernels.padding import LANES, width_for
 from glifr.kernels.sizes_cpu import Back, Packed, Sizes, Totals

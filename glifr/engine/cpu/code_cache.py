@@ -15,7 +15,7 @@ from numba.core.caching import FunctionCache
 from numba.core.ccallback import CFunc
 from numba.core.sigutils import normalize_signature
 
-from glifr.kernels.notes import note_once
+from glifr.engine.notes import note_once
 
 
 def compile_cached(function: Callable[..., Any], signature: Any, options: dict[str, Any]) -> Any:
