@@ -30,7 +30,7 @@ from torch import Tensor
 
 from glifr import checks
 from glifr.engine import graph as graphs
-from glifr.engine.trace import Traced, UnknownOperationError, refusal, trace
+from glifr.engine.trace import Traced, UnknownOperationError, apply, refusal, trace
 from glifr.errors import InputError, Problem
 from glifr.parameters import read_decay, read_multiplier, store_decay, store_multiplier
 
@@ -126,6 +126,8 @@ class NeuronModel:
         _check_elementwise(self)
         try:
             traced = {masked: trace(self, masked) for masked in (False, True)}
+            for each in traced.values():
+                stored_reads(self, each.graph)
         except UnknownOperationError as unknown:
             object.__setattr__(self, "unknown", str(unknown))
             return
@@ -152,7 +154,9 @@ class NeuronModel:
         """SHA-256 of the step and its derivative, whatever the machine and versions; "" for a step without a graph."""
         if self.unknown:
             return ""
-        return graphs.digest([node for masked in (False, True) for node in _with_gradients(self, masked)])
+        reads = stored_reads(self, self.traced(False).graph).values()
+        steps = [node for masked in (False, True) for node in _with_gradients(self, masked)]
+        return graphs.digest([*steps, *reads])
 
 
 def _tuple_of(name: str, kind: str, names: list[str]) -> Any:
@@ -175,6 +179,12 @@ def inputs_of(model: NeuronModel) -> list[graphs.Input]:
 def parts(entry: State | Parameter) -> range:
     """The numbers of an entry's parts."""
     return range(1 if entry.count is None else entry.count)
+
+
+def stored_reads(model: NeuronModel, graph: graphs.Graph) -> dict[graphs.Node, graphs.Node]:
+    """Of each parameter's input its value, where that input is the parameter as it is stored."""
+    inputs = [(p, graph.input("parameter", p.name, j)) for p in model.parameters for j in parts(p)]
+    return {node: apply(p.transform.read, graph, model.name, node) for p, node in inputs}
 
 
 def backward_of(model: NeuronModel, masked: bool) -> list[graphs.Node]:

@@ -14,7 +14,7 @@ from glifr.engine.sequence import SequenceInput, SequenceResult, gates_of, mask_
 def run(sequence: SequenceInput) -> SequenceResult:
     """Runs the sequence; differentiable by autograd, as often as the step itself."""
     model, delay, x = sequence.model, sequence.delay, sequence.x
-    state, steps = start_of(sequence), x.shape[-2]
+    state, steps, parameters = start_of(sequence), x.shape[-2], sequence.values
     projected = x.transpose(-3, -2).flatten(-3, -2) @ sequence.weight_in
     synaptic = projected.unflatten(-2, (steps, x.shape[-3]))  # [*,T,B,G*H]
     masks, sent = mask_at(sequence.mask, steps), list[Tensor]()
@@ -28,7 +28,7 @@ def run(sequence: SequenceInput) -> SequenceResult:
             rows = before.narrow(-3, 0, length).flatten(-3, -2)
             block = block + (rows @ sequence.weight_lat).unflatten(-2, (length, rows.shape[-2] // length))
         for t, s in enumerate(block.unbind(-3), begin):
-            new = model.step(gates_of(model, s), state, sequence.parameters, sequence.constants, masks[t])
+            new = model.step(gates_of(model, s), state, parameters, sequence.constants, masks[t])
             state = model.State(*new)
             sent.append(state[0])
     return SequenceResult(over_time(sent), state)

@@ -31,7 +31,7 @@ def run(sequence: SequenceInput) -> SequenceResult:
 
 
 def _run(sequence: SequenceInput) -> tuple[list[Any], list[Tensor]]:
-    model, x = sequence.model, sequence.x
+    model, x, parameters = sequence.model, sequence.x, sequence.values
     state = start_of(sequence)
     sent = [torch.zeros_like(state[0])] * sequence.delay  # sent[t] is what was sent in step t - D
     if sequence.history is not None:
@@ -39,7 +39,7 @@ def _run(sequence: SequenceInput) -> tuple[list[Any], list[Tensor]]:
     states, synaptic = [], []
     for t, mask in enumerate(mask_at(sequence.mask, x.shape[-2])):
         s = x.select(-2, t) @ sequence.weight_in + sent[t] @ sequence.weight_lat
-        state = model.State(*model.step(gates_of(model, s), state, sequence.parameters, sequence.constants, mask))
+        state = model.State(*model.step(gates_of(model, s), state, parameters, sequence.constants, mask))
         sent.append(state[0])
         states.append(state)
         synaptic.append(s)

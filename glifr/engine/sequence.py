@@ -16,10 +16,11 @@ from glifr.engine.definition import NeuronModel
 class SequenceInput(NamedTuple):
     """One layer's work. Gradients flow to x, weights, parameters, initial and history; none to the mask.
 
-    x: [R,B,T,I], or [1,B,T,I] where all replicas read the same input. weight_in: [R,I,G*H], weight_lat: [R,H,G*H], gates
-    side by side. parameters: the model's, [R,1,H] or [J,R,1,H]. constants: the model's. delay: D >= 1. mask:
-    broadcastable to [R,B,T,H], None for ones. initial: the state before the first step, None for zeros. history: what was
-    sent in the D steps before the first, oldest first [R,B,D,H], None for zeros.
+    x: [R,B,T,I], or [1,B,T,I] where all replicas read the same input. weight_in: [R,I,G*H], weight_lat: [R,H,G*H],
+    gates side by side. parameters: the model's, [R,1,H] or [J,R,1,H]; if `stored`, as they are stored, else their
+    values. constants: the model's. delay: D >= 1. mask: broadcastable to [R,B,T,H], None for ones. initial: the state
+    before the first step, None for zeros. history: what was sent in the D steps before the first, oldest first
+    [R,B,D,H], None for zeros.
     """
 
     model: NeuronModel
@@ -32,6 +33,34 @@ class SequenceInput(NamedTuple):
     mask: Tensor | None = None
     initial: Any = None
     history: Tensor | None = None
+    stored: bool = False
+
+    @property
+    def values(self) -> Any:
+        """The parameters' values."""
+        if not self.stored:
+            return self.parameters
+        pairs = zip(self.model.parameters, self.parameters, strict=True)
+        return self.model.Parameters(*(p.transform.read(tensor) for p, tensor in pairs))
+
+
+class LayerTensors(NamedTuple):
+    """One layer's tensors as they are stored, or views of them: weight_in [I,G*H], weight_lat [H,G*H].
+
+    parameters: for each part of the model's parameters the tensors [1,H] whose sum it is.
+    """
+
+    weight_in: Tensor
+    weight_lat: Tensor
+    parameters: tuple[tuple[Tensor, ...], ...]
+
+
+class Recurrence(NamedTuple):
+    """A layer beside its tensors: what layers must have in common to be computed as one."""
+
+    model: NeuronModel
+    constants: Any
+    delay: int
 
 
 class SequenceResult(NamedTuple):

@@ -65,6 +65,12 @@ def trace(model: NeuronModel, masked: bool) -> Traced:
     )
 
 
+def apply(function: Callable[[Any], Any], graph: Graph, name: str, node: Node) -> Node:
+    """The node of a function of one number. Raises as `trace`."""
+    found = function(Symbol(graph, name, _array([node], (1, 1))))
+    return found.nodes.ravel()[0]  # type: ignore[no-any-return]
+
+
 def _parts(graph: Graph, model: NeuronModel, state: Any, value: Any) -> tuple[Node, ...]:
     shape = (1, 1) if state.count is None else (state.count, 1, 1)
     found = value.shape if isinstance(value, Symbol) else type(value).__name__

@@ -1,33 +1,41 @@
-"""A layer's whole pass on the CPU: block products by torch's library, scans by compiled code, float32.
+"""A layer's whole pass on the CPU, float32: buffers and jobs for one set of sizes.
 
-Memory is [R,T,B,*], W wide: a block of D steps is consecutive rows, so its lateral input is one product. Every product
-is of one replica and every scan of one sample, so that neither threads nor the number of replicas change a bit. Padded
-neurons have zeros for parameters and weights: nothing reads them.
+Nothing it decides depends on threads or on the number of replicas, so a replica's bits are its own. Padded neurons have
+zeros for stored parameters and weights: nothing reads them. Products with wide inputs are torch's, one over all steps of
+a replica; all others are made between the scans (`passes.py`).
 
 Shapes: R replicas, B batch, T steps, I inputs, H neurons, W width (the next multiple of 16), G gates, D delay in steps,
-P parts of parameters, n parts of states.
+P parts of parameters, n elements of the state.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from glifr.engine.cpu.codegen import Layout
-from glifr.engine.cpu.jobs import Runner, compiled, layout_of, threads_for
-from glifr.engine.cpu.llvm import width_for
+from glifr.engine.cpu.jobs import Kind, Runner, layout_of, threads_for
+from glifr.engine.cpu.llvm import BYTES, LANES, width_for
 from glifr.engine.cpu.memory import empty
+from glifr.engine.cpu.passes import OWN
 from glifr.engine.definition import NeuronModel
+from glifr.engine.sequence import LayerTensors
 
-_SEGMENT = 32  # steps between two checkpoints, at most: what the backward scan recomputes stays in the first cache
-_GROUPS = 8  # tasks of a replica, at most
+_CHUNK = 16  # samples; what two or three steps' blocks of them need fits the second cache
+_BLOCK = 28  # steps whose followed elements are recomputed at once
+_STRETCH = 256  # rows that make a product with the input, or of a weight gradient, worth its result's way to memory
+_GROUPS = 8  # at most: how many threads a backward pass of one replica can use
+_WIDE = 512  # inputs, from which on their products are torch's
 
 
 class Sizes(NamedTuple):
-    """What fixes memory and code. learned: whether gradients of neuron parameters are wanted. keep: of any."""
+    """What fixes memory and code. learned: whether gradients of neuron parameters are wanted. keep: of any.
+
+    stored: whether parameters are read, and their gradients given, as they are stored.
+    """
 
     model: NeuronModel
     replicas: int
@@ -39,6 +47,7 @@ class Sizes(NamedTuple):
     masked: bool
     learned: bool
     keep: bool
+    stored: bool
 
     @property
     def width(self) -> int:
@@ -50,250 +59,256 @@ class Sizes(NamedTuple):
         return self.model.gates * self.width
 
     @property
-    def segment(self) -> int:
-        return min(self.delay, self.steps, _SEGMENT)
+    def chunk(self) -> int:
+        """Samples that one thread takes through all steps; of few, half."""
+        return _CHUNK if self.batch >= 2 * _CHUNK else -(-self.batch // 2)
 
     @property
-    def samples(self) -> int:
-        """Of a task."""
-        return -(-self.batch // min(self.batch, _GROUPS))
+    def chunks(self) -> int:
+        """In a group, whose gradients are added in their order."""
+        count = -(-self.batch // self.chunk)
+        return -(-count // min(count, _GROUPS))
 
     @property
     def groups(self) -> int:
-        return -(-self.batch // self.samples)
+        return -(-self.batch // (self.chunk * self.chunks))
 
     @property
-    def blocks(self) -> list[tuple[int, int]]:
-        """First step and end of each."""
-        return [(begin, min(begin + self.delay, self.steps)) for begin in range(0, self.steps, self.delay)]
+    def block(self) -> int:
+        """Steps whose synaptic input is computed at once."""
+        return min(self.delay, _BLOCK)
+
+    @property
+    def blocks(self) -> int:
+        return -(-self.steps // self.block)
+
+    @property
+    def wide(self) -> bool:
+        """Whether products with the input are torch's."""
+        return self.inputs >= _WIDE
 
 
-class Weights(NamedTuple):
-    """As products and scans read them: weight_in [R,I,G*W], weight_lat [R,W,G*W], parameters [P,R,W]."""
+class _Packed:
+    """R matrices as `products.multiply` reads them: panels [N/16,K,16] of [K,N], with N in gates of a width."""
 
-    weight_in: Tensor
-    weight_lat: Tensor
-    parameters: Tensor
+    def __init__(self, replicas: int, rows: int, gates: int, width: int) -> None:
+        self.buffer = torch.zeros(replicas, gates, width // LANES, rows, LANES)
 
-    @classmethod
-    def for_sizes(cls, s: Sizes, parts: int) -> Weights:
-        """Zeros."""
-        return cls(
-            torch.zeros(s.replicas, s.inputs, s.columns),
-            torch.zeros(s.replicas, s.width, s.columns),
-            torch.zeros(parts, s.replicas, s.width),
-        )
-
-    def fill(self, s: Sizes, weight_in: Tensor, weight_lat: Tensor, parameters: Sequence[Tensor]) -> None:
-        """Copies weights [R,K,G*H] and parts of parameters [R,1,H]."""
-        gates, hidden = s.model.gates, s.hidden
-        for wide, narrow in ((self.weight_in, weight_in), (self.weight_lat[:, :hidden], weight_lat)):
-            wide.unflatten(2, (gates, s.width))[..., :hidden].copy_(narrow.unflatten(2, (gates, hidden)))
-        for row, part in zip(self.parameters, parameters, strict=True):
-            row[:, :hidden].copy_(part.squeeze(1))
+    def pairs(self, r: int, matrix: Tensor, first: int = 0) -> list[tuple[Tensor, Tensor]]:
+        """Places and what is copied there, of a matrix [K,G,H], from row `first` on."""
+        rows, _, hidden = matrix.shape
+        whole, rest = divmod(hidden, LANES)
+        target, found = self.buffer[r, :, :, first : first + rows].permute(2, 0, 1, 3), []  # [K,G,W/16,16]
+        if whole:
+            found.append((target[:, :, :whole], matrix[..., : whole * LANES].unflatten(2, (whole, LANES))))
+        if rest:
+            found.append((target[:, :, whole, :rest], matrix[..., whole * LANES :]))
+        return found
 
 
-class Gradients(NamedTuple):
-    """Of each tensor of `Weights`, of x [R,T,B,I], history [R,D,B,W] and the start [n,R,B,W]; None where not wanted."""
+class Weights:
+    """Weights and parameters of R layers as compiled code reads them. of_x: whether x's gradient is wanted.
 
-    weight_in: Tensor | None
-    weight_lat: Tensor | None
-    parameters: Tensor | None
-    x: Tensor | None
-    history: Tensor | None
-    start: Tensor
+    parameters: [P,R,W]. plain: weight_in [R,I,G*W] where its products are torch's.
+    """
+
+    def __init__(self, s: Sizes, of_x: bool = False) -> None:
+        self.sizes, gates = s, s.model.gates
+        parts = len(layout_of(s.model, s.masked, s.learned, s.stored).parameters)
+        self.parameters = torch.zeros(parts, s.replicas, s.width)
+        self.plain = torch.zeros(s.replicas, s.inputs, s.columns) if s.wide else None
+        self.into = None if s.wide else _Packed(s.replicas, s.inputs, gates, s.width)
+        self.lat = _Packed(s.replicas, s.width, gates, s.width)
+        self.lat_back = _Packed(s.replicas, s.columns, 1, s.width) if s.keep else None
+        self.in_back = _Packed(s.replicas, s.columns, 1, width_for(s.inputs)) if of_x and not s.wide else None
+
+    def pairs(self, r: int, tensors: LayerTensors) -> list[tuple[Tensor, Tensor]]:
+        """Places and what is copied there, of the r-th layer."""
+        s, gates = self.sizes, self.sizes.model.gates
+        weight_in, weight_lat = (w.unflatten(1, (gates, s.hidden)) for w in tensors[:2])
+        found = self.lat.pairs(r, weight_lat)
+        if self.plain is not None:
+            found.append((self.plain[r].unflatten(1, (gates, s.width))[..., : s.hidden], weight_in))
+        if self.into is not None:
+            found += self.into.pairs(r, weight_in)
+        for packed, weight in ((self.lat_back, weight_lat), (self.in_back, weight_in)):
+            for gate in (
+                range(gates) if packed is not None else ()
+            ):  # transposed; a gate's rows begin at a multiple of W
+                found += packed.pairs(r, weight[:, gate].t().unsqueeze(1), gate * s.width)  # type: ignore[union-attr]
+        places = (row[r, : s.hidden] for row in self.parameters)
+        return [*found, *((place, part[0][0]) for place, part in zip(places, tensors.parameters, strict=True))]
+
+    def sums(self, r: int, tensors: LayerTensors) -> list[tuple[Tensor, Tensor]]:
+        """Places, and what is added there after `pairs`, of the r-th layer."""
+        places = (row[r, : self.sizes.hidden] for row in self.parameters)
+        pairs = zip(places, tensors.parameters, strict=True)
+        return [(place, other[0]) for place, (_, *others) in pairs for other in others]
 
 
 class Pass:
-    """Buffers and jobs of a pass for one set of sizes; forward, and backward if `keep`.
+    """Buffers and jobs of a pass for one set of sizes: forward, and backward if `keep`.
 
-    constants: the model's. in_place: the gradient of the synaptic input is written over what it was made from, so that
-    there is one backward for each forward.
+    constants: the model's. mask: broadcastable to [R,B,T,W], or None.
     """
 
-    def __init__(self, s: Sizes, constants: Sequence[float], weights: Weights, in_place: bool = False) -> None:
-        self.sizes, self.weights = s, weights
-        self.layout: Layout = layout_of(s.model, s.masked, s.learned)
-        like, lead = weights.weight_lat, (s.replicas, s.steps, s.batch)
+    def __init__(self, weights: Weights, constants: Sequence[float], mask: Tensor | None) -> None:
+        s = self.sizes = weights.sizes
+        self.weights, self._mask = weights, mask
+        self.layout: Layout = layout_of(s.model, s.masked, s.learned, s.stored)
+        like, lead = weights.parameters, (s.replicas, s.batch, s.steps)
         self.values, self.sent = empty((*lead, s.columns), like), empty((*lead, s.width), like)
         places, followed = len(self.layout.place), len(self.layout.checkpoint)
         self.start = like.new_zeros(places, s.replicas, s.batch, s.width)
         self.state = torch.empty_like(self.start)
-        self._per_block = -(-min(s.delay, s.steps) // s.segment)  # checkpoints
-        count = len(s.blocks) * self._per_block if s.keep else 1
-        self._kept = empty((count, followed, s.replicas, s.batch, s.width), like)
-        self._coefficients = empty((s.replicas, len(self.layout.coefficients), s.width), like)
+        self._kept = empty((s.blocks if s.keep else 1, followed, s.replicas, s.batch, s.width), like)
+        self._coefficients = empty((s.replicas, len(self.layout.rows), s.width), like)
         self._constants = torch.tensor(list(constants) or [0.0], dtype=torch.float32)
-        self._threads = threads_for(s.replicas * s.groups)
-        self._in_place = in_place
-        self._mask: Tensor | None = None
+        self._threads = threads_for(s.replicas * s.groups * s.chunks)
         self._hoist, self._scan = self._runner("coefficients"), self._runner("forward")
         self._hoist.set(tasks=s.replicas)
+        self._scan.set(tasks=s.replicas * s.groups * s.chunks)
+        self._scan.point(weight_lat=weights.lat.buffer, weight_in=None if s.wide else weights.into.buffer)  # type: ignore[union-attr]
 
-    def _runner(self, kind: Any) -> Runner:
-        s, layout, number = self.sizes, self.layout, 4
-        runner, row = Runner(compiled(kind, s.model, s.masked, s.learned)), 4 * s.width
-        state = s.replicas * s.batch * row
+    def _runner(self, kind: Kind) -> Runner:
+        s, layout, row = self.sizes, self.layout, 4 * self.sizes.width
+        runner, state = Runner(kind, layout), s.replicas * s.batch * row
         runner.set(
-            tasks=s.replicas * s.groups,
-            groups=s.groups,
-            samples=s.samples,
+            replicas=s.replicas,
+            steps=s.steps,
             batch=s.batch,
+            inputs=s.inputs,
             row=row,
-            segment=s.segment,
-            values_r=number * s.steps * s.batch * s.columns,
-            values_t=number * s.batch * s.columns,
-            sent_r=s.steps * s.batch * row,
-            sent_t=s.batch * row,
+            columns=s.columns,
+            delay=s.delay,
+            block=s.block,
+            stretch=s.block * -(-_STRETCH // (s.block * s.chunk)),
+            chunk=s.chunk,
+            groups=s.groups,
+            chunks=s.chunks,
             state_n=state,
-            state_r=s.batch * row,
             kept_s=len(layout.checkpoint) * state if s.keep else 0,
-            coefficients_r=len(layout.coefficients) * row,
+            coefficients_r=len(layout.rows) * row,
             parameters_p=s.replicas * row,
         )
-        runner.point(values=self.values, sent=self.sent, start=self.start, state=self.state)
+        runner.point(values=self.values, sent=self.sent, start=self.start, state=self.state, kept=self._kept)
         runner.point(coefficients=self._coefficients, parameters=self.weights.parameters, constants=self._constants)
-        return runner
-
-    def mask(self, mask: Tensor | None) -> None:
-        """The mask of the next passes, broadcastable to [R,B,T,W]; before `prepare_backward`."""
-        self._mask = mask
-        self._masked(self._scan)
-
-    def _masked(self, runner: Runner) -> None:
         if self._mask is not None:
-            s = self.sizes
             strides = self._mask.expand(s.replicas, s.batch, s.steps, s.width).stride()
             runner.point(mask=self._mask)
             runner.set(mask_r=4 * strides[0], mask_b=4 * strides[1], mask_t=4 * strides[2])
+        return runner
+
+    def _read(self, runner: Runner, x: Tensor) -> None:
+        """x: [R or 1,B,T,I], contiguous."""
+        if not self.sizes.wide:
+            runner.point(x=x)
+            runner.set(x_replica=0 if len(x) == 1 else 4 * x[0].numel())
 
     def forward(self, x: Tensor, history: Tensor | None) -> None:
-        """x: [R or 1,T,B,I], or a view of another layout. history: [R,D,B,W]."""
+        """x: [R or 1,B,T,I], history: [R,B,D,W], both contiguous."""
         s = self.sizes
         self._hoist.run(1)
-        self._project(x)
+        for r, weight in enumerate(self.weights.plain if self.weights.plain is not None else ()):
+            torch.mm(x[r % len(x)].view(-1, s.inputs), weight, out=self.values[r].view(-1, s.columns))
         self.state.copy_(self.start)
-        for number, (begin, end) in enumerate(s.blocks):
-            before = history if begin == 0 else self.sent[:, begin - s.delay : end - s.delay]
-            if before is not None:
-                for r, weight in enumerate(self.weights.weight_lat.unbind(0)):
-                    rows = before[r, : end - begin].reshape(-1, s.width)
-                    self.values[r, begin:end].view(-1, s.columns).addmm_(rows, weight)
-            self._scan.set(begin=begin, end=end)
-            self._scan.point(kept=self._kept[number * self._per_block if s.keep else 0])
-            self._scan.run(self._threads)
-
-    def _project(self, x: Tensor) -> None:
-        """All steps' input through weight_in: one product of a replica, in whichever order of rows x lies."""
-        s = self.sizes
-        for r, weight in enumerate(self.weights.weight_in.unbind(0)):
-            one, values = x[r if len(x) > 1 else 0], self.values[r]
-            if one.is_contiguous():
-                torch.mm(one.view(-1, s.inputs), weight, out=values.view(-1, s.columns))
-            else:
-                found = torch.mm(one.transpose(0, 1).reshape(-1, s.inputs), weight)
-                values.copy_(found.view(s.batch, s.steps, s.columns).transpose(0, 1))
+        self._scan.point(history=history)
+        self._read(self._scan, x)
+        self._scan.run(self._threads)
 
     @property
     def final(self) -> Tensor:
         """The state after the last step [n,R,B,W]."""
-        found, gates = self.state.clone(), self.values[:, -1].unflatten(-1, (self.sizes.model.gates, -1))
-        found[0] = self.sent[:, -1]
+        found, gates = self.state.clone(), self.values[:, :, -1].unflatten(-1, (self.sizes.model.gates, -1))
+        found[0] = self.sent[:, :, -1]
         for element, gate in self.layout.plan.kept.items():
             found[self.layout.place[element]] = gates[:, :, gate]
         return found
 
-    def prepare_backward(self) -> None:
+    def prepare_backward(self, wanted: Wanted) -> None:
         """Makes what only the way back needs."""
         s, layout, like = self.sizes, self.layout, self.sent
-        self.gradient = self.values if self._in_place else empty(self.values.shape, like)
-        self._sums = empty((s.replicas, s.groups, len(layout.learned_parts), s.width), like)
-        scratch = layout.scratch_bytes * (s.segment + 1)
-        self._scratch = like.new_empty(self._threads, max(scratch // 4, 1))
-        self._zeros = like.new_zeros(s.width)
-        self._reaching = empty((s.replicas, min(s.delay, s.steps), s.batch, s.width), like)
-        self._back = self._runner("backward")
-        self._masked(self._back)
-        self._back.point(gradient=self.gradient, sums=self._sums, scratch=self._scratch)
-        self._back.set(sums_task=4 * len(layout.learned_parts) * s.width, scratch_size=scratch)
-
-    def backward(self, upstream: Tensor | None) -> None:
-        """upstream: gradient of what was sent [R,T,B,W], which is written to; `state` holds that of the final state."""
-        s = self.sizes
-        self._sums.zero_()
-        for number, (begin, end) in reversed(list(enumerate(s.blocks))):
-            sends = max(min(end, s.steps - s.delay) - begin, 0)  # so many first steps of the block send to later ones
-            reaching = self._reaching if upstream is None else upstream[:, begin:end]
-            for r, weight in enumerate(self.weights.weight_lat.unbind(0) if sends else ()):
-                target = reaching[r, :sends].view(-1, s.width)
-                rows = self.gradient[r, begin + s.delay : begin + s.delay + sends].view(-1, s.columns)
-                if upstream is None:
-                    torch.mm(rows, weight.t(), out=target)
-                else:
-                    target.addmm_(rows, weight.t())
-            self._aim(reaching, upstream is not None, sends, end - begin)
-            self._back.set(begin=begin, end=end)
-            self._back.point(kept=self._kept[number * self._per_block])
-            self._back.run(self._threads)
-
-    def _aim(self, reaching: Tensor, given: bool, sends: int, steps: int) -> None:
-        """Where the scan finds the gradient of what was sent in a block: zeros where nothing reaches it."""
-        if not given and not sends:
-            self._back.point(reaching=self._zeros)
-            self._back.set(reaching_r=0, reaching_t=0, reaching_b=0)
-            return
-        if not given:
-            reaching[:, sends:steps].zero_()
-        self._back.point(reaching=reaching)
-        strides = reaching.stride()
-        self._back.set(reaching_r=4 * strides[0], reaching_t=4 * strides[1], reaching_b=4 * strides[2])
-
-    def gradients(self, x: Tensor, history: Tensor | None, wanted: Sequence[bool]) -> Gradients:
-        """After `backward`. wanted: of weight_in, weight_lat, x and history."""
-        s, g = self.sizes, self.gradient
-        in_, lat, of_x, of_history = wanted
-        return Gradients(
-            self._of_weight_in(x) if in_ else None,
-            self._of_weight_lat(history) if lat else None,
-            self._summed() if s.learned else None,
-            self._through(g, self.weights.weight_in) if of_x else None,
-            self._of_history(history) if history is not None and of_history else None,
-            self.state,
+        self._wanted, self._tasks = wanted, s.replicas * s.groups
+        self._threads_back = threads_for(self._tasks)
+        self.total = (s.inputs + s.width) * s.columns + len(layout.learned_parts) * s.width
+        self.totals = empty((s.replicas, s.groups, self.total), like)
+        of_scan = layout.scratch_bytes * (s.block + 1)
+        size = OWN + of_scan + (0 if s.wide else 4 * s.chunk * s.steps * s.columns)
+        size = -(-size // BYTES) * BYTES
+        self._scratch = empty((self._threads_back, size // 4), like)
+        self._zeros = like.new_zeros(max(s.width, LANES))
+        self._g_values = empty(self.values.shape, like) if s.wide else None
+        self._g_x = (
+            empty((s.replicas, s.batch, s.steps, width_for(s.inputs)), like) if wanted.x and not s.wide else None
         )
+        self._g_history = like.new_zeros(s.replicas, s.batch, s.delay, s.width) if wanted.history else None
+        self._back = self._runner("backward")
+        assert self.weights.lat_back is not None
+        self._back.set(tasks=self._tasks, total=self.total, scratch_size=size, scan_scratch=of_scan)
+        self._back.set(learns_in=int(wanted.weight_in and not s.wide), learns_lat=int(wanted.weight_lat))
+        self._back.set(wide_inputs=width_for(s.inputs))
+        self._back.point(weight_lat=self.weights.lat_back.buffer, totals=self.totals, scratch=self._scratch)
+        self._back.point(weight_in=self.weights.in_back and self.weights.in_back.buffer, zeros=self._zeros)
+        self._back.point(g_values=self._g_values, g_x=self._g_x, g_history=self._g_history)
 
-    def _of_weight_in(self, x: Tensor) -> Tensor:
-        s, found = self.sizes, torch.empty_like(self.weights.weight_in)
-        for r, target in enumerate(found.unbind(0)):
-            one, g = x[r if len(x) > 1 else 0], self.gradient[r]
-            if not one.is_contiguous():
-                one, g = one.transpose(0, 1), g.transpose(0, 1)
-            torch.mm(one.reshape(-1, s.inputs).t(), g.reshape(-1, s.columns), out=target)
-        return found
-
-    def _of_weight_lat(self, history: Tensor | None) -> Tensor:
-        s, found = self.sizes, torch.zeros_like(self.weights.weight_lat)
-        for r, target in enumerate(found.unbind(0)):
-            if s.steps > s.delay:
-                sent, g = self.sent[r, : -s.delay], self.gradient[r, s.delay :]
-                torch.mm(sent.view(-1, s.width).t(), g.view(-1, s.columns), out=target)
-            if history is not None:
-                first = min(s.delay, s.steps)
-                rows, g = history[r, :first].reshape(-1, s.width), self.gradient[r, :first]
-                target.addmm_(rows.t(), g.view(-1, s.columns))
-        return found
-
-    def _summed(self) -> Tensor:
-        """[P,R,W]: the groups in their order."""
-        total = self._sums[:, 0].clone()
-        for group in self._sums.unbind(1)[1:]:
+    def backward(self, x: Tensor, history: Tensor | None, upstream: Tensor | None) -> Gradients:
+        """upstream: gradient of what was sent [R,B,T,W]; `state` holds that of the final state, and gets the start's."""
+        s, back = self.sizes, self._back
+        back.point(upstream=self._zeros if upstream is None else upstream, history=history)
+        back.set(upstream_t=0 if upstream is None else 4 * s.width)
+        self._read(back, x)
+        back.run(self._threads_back)
+        total = self.totals[:, 0]
+        for group in self.totals.unbind(1)[1:]:  # in their order
             total += group
-        return total.transpose(0, 1)
+        of_in, of_lat, of_parameters = total.split(
+            [s.inputs * s.columns, s.width * s.columns, self.total - (s.inputs + s.width) * s.columns], 1
+        )
+        weight_in = of_in.view(s.replicas, s.inputs, s.columns)
+        if s.wide and self._wanted.weight_in:
+            weight_in = self._torch_weight_in(x)
+        sums = of_parameters.view(s.replicas, -1, s.width)
+        if self.layout.slopes:
+            sums *= self._coefficients[:, -self.layout.slopes :]
+        g_x = self._g_x if not s.wide else self._torch_x() if self._wanted.x else None
+        return Gradients(weight_in, of_lat.view(s.replicas, s.width, s.columns), sums, g_x, self._g_history, self.state)
 
-    def _through(self, gradient: Tensor, weight: Tensor) -> Tensor:
-        """[R,t,B,K] of gradients [R,t,B,G*W] and weights [R,K,G*W]."""
-        return torch.stack([(g.reshape(-1, g.shape[-1]) @ w.t()).view(*g.shape[:2], -1) for g, w in zip(gradient, weight, strict=True)])
+    def _torch_weight_in(self, x: Tensor) -> Tensor:
+        s, g = self.sizes, self._g_values
+        assert g is not None
+        rows = (x[r % len(x)].view(-1, s.inputs).t() for r in range(s.replicas))
+        return torch.stack([each @ g[r].view(-1, s.columns) for r, each in enumerate(rows)])
 
-    def _of_history(self, history: Tensor) -> Tensor:
-        found, first = torch.zeros_like(history), min(self.sizes.delay, self.sizes.steps)
-        found[:, :first] = self._through(self.gradient[:, :first], self.weights.weight_lat)
+    def _torch_x(self) -> Tensor:
+        assert self._g_values is not None and self.weights.plain is not None
+        return torch.stack([g @ w.t() for g, w in zip(self._g_values, self.weights.plain, strict=True)])
+
+
+class Wanted(NamedTuple):
+    """Whether a gradient is wanted."""
+
+    x: bool
+    history: bool
+    weight_in: bool
+    weight_lat: bool
+
+
+class Gradients(NamedTuple):
+    """weight_in [R,I,G*W], weight_lat [R,W,G*W], parameters [R,P,W] of the learned, x [R,B,T,N], history, start."""
+
+    weight_in: Tensor
+    weight_lat: Tensor
+    parameters: Tensor
+    x: Tensor | None
+    history: Tensor | None
+    start: Tensor
+
+    def pairs(self, s: Sizes, r: int, tensors: LayerTensors) -> list[tuple[Tensor, Tensor]]:
+        """Places in the r-th layer's gradients, and what is copied there."""
+        gates, hidden = s.model.gates, s.hidden
+        found = []
+        for wide, narrow in ((self.weight_in[r], tensors.weight_in), (self.weight_lat[r, :hidden], tensors.weight_lat)):
+            found.append((narrow.unflatten(1, (gates, hidden)), wide.unflatten(1, (gates, s.width))[..., :hidden]))
+        for row, parts in zip(self.parameters[r], tensors.parameters, strict=False):
+            found += [(part[0], row[:hidden]) for part in parts]
         return found

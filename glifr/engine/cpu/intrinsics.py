@@ -12,12 +12,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import numba
 from llvmlite import binding, ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic as _intrinsic
 
 intrinsic: Any = _intrinsic  # numba has types for it that do not know of the context that it fills in
+OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}}
+called: Any = numba.njit(**OPTIONS)  # compiled once in a function, however often it is used
+inlined: Any = numba.njit(forceinline=True, **OPTIONS)
 _KNOWN = binding.get_process_triple().startswith(("x86_64", "i686", "amd64"))
 _FLUSH = 1 << 15 | 1 << 6  # MXCSR: results that small become zero, and so are operands
 _REGISTER = ir.IntType(32)
@@ -47,6 +51,42 @@ def take(typing_context: Any, job: Any, place: Any) -> Any:
 def _place(builder: Any, job: Any, place: Any) -> Any:
     kind = ir.IntType(64)
     return builder.inttoptr(builder.add(job, builder.mul(place, kind(8))), kind.as_pointer())
+
+
+@intrinsic
+def put(typing_context: Any, address: Any, place: Any, value: Any) -> Any:
+    """Writes a 64-bit integer to a place behind an address."""
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        builder.store(arguments[2], _place(builder, *arguments[:2]))
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, types.int64), build
+
+
+@intrinsic
+def clear(typing_context: Any, address: Any, size: Any) -> Any:
+    """So many bytes of zeros."""
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        pointer = builder.inttoptr(arguments[0], ir.IntType(8).as_pointer())
+        cgutils.memset(builder, pointer, arguments[1], 0)  # type: ignore[no-untyped-call]
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64), build
+
+
+@intrinsic
+def call(typing_context: Any, function: Any, arguments: Any) -> Any:
+    """Calls the C function at an address with a tuple of integers."""
+
+    def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        kind = ir.FunctionType(ir.VoidType(), [ir.IntType(64)] * len(arguments))
+        pointer = builder.inttoptr(given[0], kind.as_pointer())
+        builder.call(pointer, cgutils.unpack_tuple(builder, given[1], len(arguments)))  # type: ignore[no-untyped-call]
+        return context.get_dummy_value()
+
+    return types.void(types.int64, arguments), build
 
 
 @intrinsic

@@ -1,4 +1,4 @@
-"""Compiled code and what it works on: one C function of one address, of a job (`codegen.Job`).
+"""Compiled code and what it works on: one C function of one address, of a job (`job.py`).
 
 The first places of a job are the counters that threads draw tasks and their own number from, and how many tasks there
 are. Which thread does a task has no part in the result. Threads are those of torch's own pool, where that is GNU
@@ -9,71 +9,73 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
-import types as python_types
 from array import array
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from types import FunctionType
 from typing import Any, Literal
 
 import torch
 from numba import types
 from torch import Tensor
 
-from glifr.engine.cpu import codegen
+from glifr.engine.cpu import codegen, passes
 from glifr.engine.cpu.code_cache import compile_cached
-from glifr.engine.cpu.codegen import JOB, Layout
-from glifr.engine.cpu.intrinsics import field, flush_denormals, intrinsic, restore_denormals, take
+from glifr.engine.cpu.codegen import Layout
+from glifr.engine.cpu.intrinsics import OPTIONS, intrinsic
+from glifr.engine.cpu.job import JOB
 from glifr.engine.definition import NeuronModel
 from glifr.engine.plan import plan
 
-OPTIONS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract"}}
 Kind = Literal["coefficients", "forward", "backward"]
+_SCAN = types.void(*[types.int64] * 7)
+_EMIT: dict[str, Callable[..., None]] = {
+    "coefficients": codegen.emit_coefficients,
+    "forward": codegen.emit_forward,
+    "backward": codegen.emit_backward,
+}
 
 
 @cache
-def layout_of(model: NeuronModel, masked: bool, learned: bool) -> Layout:
-    """Which memory the scans of a model need. learned: whether gradients of parameters are wanted."""
-    return Layout(plan(model, masked), learned)
+def layout_of(model: NeuronModel, masked: bool, learned: bool, stored: bool) -> Layout:
+    """Which memory the scans of a model need. learned, stored: as in `Layout`."""
+    return Layout(plan(model, masked), learned, stored)
 
 
 @cache
-def compiled(kind: Kind, model: NeuronModel, masked: bool, learned: bool) -> Any:
-    """One of the three C functions of a model; from numba's cache on disk where it is there, of the same graph."""
-    layout = layout_of(model, masked, learned)
-    emit: dict[str, Callable[..., None]] = {
-        "coefficients": lambda builder, job, task, thread: codegen.emit_coefficients(builder, job, task, layout),
-        "forward": lambda builder, job, task, thread: codegen.emit_forward(builder, job, task, layout),
-        "backward": lambda builder, job, task, thread: codegen.emit_backward(builder, job, task, thread, layout),
-    }
+def driver(kind: Kind) -> Any:
+    """One of the C functions of `passes.py`, the same for all models."""
+    return _kept(getattr(passes, kind), types.void(types.int64), kind)
 
-    def scan(typing_context: Any, job: Any, task: Any, thread: Any) -> Any:
+
+@cache
+def scan(kind: Kind, layout: Layout) -> Any:
+    """One of the C functions of a model, which the driver of that kind calls."""
+
+    def typed(
+        context: Any, job: Any, replica: Any, first: Any, count: Any, begin: Any, end: Any, own: Any
+    ) -> tuple[Any, Callable[..., Any]]:
         def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            emit[kind](builder, *arguments)
+            _EMIT[kind](builder, layout, *arguments)
             return context.get_dummy_value()
 
-        return types.void(types.int64, types.int64, types.int64), build
+        return _SCAN, build
 
-    names = {
-        **{"scan": intrinsic(scan), "take": take, "field": field},
-        **{"flush_denormals": flush_denormals, "restore_denormals": restore_denormals},
-    }
-    function = python_types.FunctionType(_all_tasks.__code__, {**globals(), **names}, kind)
-    facts = f"{model.digest}.{masked}.{learned}.{_sources()}"  # the file's name in the cache
-    function.__module__, function.__qualname__ = __name__, f"{kind}.{hashlib.sha256(facts.encode()).hexdigest()[:24]}"
-    return compile_cached(function, types.void(types.int64), OPTIONS)
+    # numba's cache cannot keep an intrinsic in a closure, so it becomes a global
+    function = FunctionType(_scan.__code__, {"emitted": intrinsic(typed)}, kind)
+    return _kept(function, _SCAN, f"{layout.plan.model.digest}.{layout.facts}")
 
 
-def _all_tasks(job: int) -> None:
-    """What each thread does; `scan` is put in its place when it is compiled."""
-    before = flush_denormals()
-    thread = take(job, 1)
-    while True:
-        task = take(job, 0)
-        if task >= field(job, 2):
-            break
-        scan(job, task, thread)  # type: ignore[name-defined] # noqa: F821
-    restore_denormals(before)
+def _scan(job: int, replica: int, first: int, count: int, begin: int, end: int, own: int) -> None:
+    emitted(job, replica, first, count, begin, end, own)  # type: ignore[name-defined] # noqa: F821
+
+
+def _kept(function: Any, signature: Any, facts: str) -> Any:
+    """The C function of a function; from numba's cache on disk where it is there, of the same facts and sources."""
+    name = hashlib.sha256(f"{facts}.{_sources()}".encode()).hexdigest()[:24]  # names the file in the cache
+    function.__module__, function.__qualname__ = __name__, f"{function.__name__}.{name}"
+    return compile_cached(function, signature, OPTIONS)
 
 
 @cache
@@ -97,21 +99,23 @@ def pool() -> Any:
 
 
 class Runner:
-    """A compiled function and its job, with counts and addresses of contiguous tensors by the names of `codegen.Job`."""
+    """A driver and its job, with counts and addresses of contiguous tensors by the names of `job.Job`."""
 
-    def __init__(self, code: Any) -> None:
-        self._code, self._job, self._used = code, array("q", bytes(8 * len(JOB))), dict[str, Tensor]()
+    def __init__(self, kind: Kind, layout: Layout) -> None:
+        self._code, self._job, self._used = driver(kind), array("q", bytes(8 * len(JOB))), dict[str, Any]()
         self._address, _ = self._job.buffer_info()
+        self._scan = scan(kind, layout)
+        self._job[JOB.scan] = self._scan.address
 
     def set(self, **values: int) -> None:
         for name, value in values.items():
             self._job[getattr(JOB, name)] = value
 
-    def point(self, **tensors: Tensor) -> None:
-        """Sets addresses of tensors, which stay alive as long as this does or points to another."""
+    def point(self, **tensors: Tensor | None) -> None:
+        """Sets addresses of tensors, which stay alive as long as this does or points to another; none is 0."""
         for name, tensor in tensors.items():
             self._used[name] = tensor
-            self._job[getattr(JOB, name)] = tensor.data_ptr()
+            self._job[getattr(JOB, name)] = 0 if tensor is None else tensor.data_ptr()
 
     def run(self, threads: int) -> None:
         """Does all tasks."""

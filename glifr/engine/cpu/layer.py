@@ -11,9 +11,9 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import pad
 
-from glifr.engine.cpu.blocks import Pass, Sizes, Weights
+from glifr.engine.cpu.blocks import Pass, Sizes, Wanted, Weights
 from glifr.engine.definition import NeuronModel, parts
-from glifr.engine.sequence import SequenceInput, SequenceResult
+from glifr.engine.sequence import LayerTensors, SequenceInput, SequenceResult
 
 
 class _Work(NamedTuple):
@@ -21,17 +21,20 @@ class _Work(NamedTuple):
     constants: Sequence[float]
     delay: int
     keep: bool
+    stored: bool
 
 
 def run(sequence: SequenceInput) -> SequenceResult:
     """Runs the sequence of a model that has a graph, float32, on the CPU."""
     model, initial = sequence.model, sequence.initial
-    states = [] if initial is None else [part for s, t in zip(model.states, initial, strict=True) for part in _split(s, t)]
+    states = (
+        [] if initial is None else [part for s, t in zip(model.states, initial, strict=True) for part in _split(s, t)]
+    )
     parameters = [part for p, t in zip(model.parameters, sequence.parameters, strict=True) for part in _split(p, t)]
     tensors = [sequence.x, sequence.weight_in, sequence.weight_lat, sequence.history, *parameters, *states]
     # Within a Function grad mode is off and needs_input_grad ignores no_grad, so what to keep is decided here.
     keep = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors)
-    work = _Work(model, tuple(sequence.constants), sequence.delay, keep)
+    work = _Work(model, tuple(sequence.constants), sequence.delay, keep, sequence.stored)
     sent, *final = _Layer.apply(work, sequence.mask, *tensors)
     return SequenceResult(sent, model.State(*_joined(model, final)))
 
@@ -70,69 +73,59 @@ class _Layer(Function):
         count = sum(len(parts(p)) for p in work.model.parameters)
         learned = work.keep and any(ctx.needs_input_grad[6 : 6 + count])
         replicas, hidden = weight_lat.shape[:2]
-        s = Sizes(
-            work.model, replicas, x.shape[1], x.shape[2], x.shape[3], hidden, work.delay, mask is not None, learned, work.keep
-        )
-        weights = Weights.for_sizes(s, count)
-        weights.fill(s, weight_in, weight_lat, others[:count])
-        whole = Pass(s, work.constants, weights)
+        facts = mask is not None, learned, work.keep, work.stored
+        s = Sizes(work.model, replicas, *x.shape[1:], hidden, work.delay, *facts)
+        weights = Weights(s, of_x=work.keep and ctx.needs_input_grad[2])
+        for r in range(replicas):
+            parameters = tuple((part[r],) for part in others[:count])
+            for place, tensor in weights.pairs(r, LayerTensors(weight_in[r], weight_lat[r], parameters)):
+                place.copy_(tensor)
+        whole = Pass(weights, work.constants, None if mask is None else _widen(mask.expand(*mask.shape[:3], hidden), s))
         for row, start in zip(whole.start, others[count:], strict=False):
             row[..., :hidden].copy_(start)
-        if mask is not None:
-            wide = pad(mask.expand(*mask.shape[:3], hidden), (0, s.width - hidden))
-            whole.mask(wide.contiguous() if mask.is_contiguous() else wide)
-        by_time = _by_time(x, s)
-        before = None if history is None else pad(history.transpose(1, 2), (0, s.width - hidden)).contiguous()
-        whole.forward(by_time, before)
+        inputs, before = x.contiguous(), None if history is None else _widen(history, s).contiguous()
+        whole.forward(inputs, before)
         final = whole.final
         if work.keep:
             ctx.save_for_backward(weight_in, weight_lat, *others)
-            ctx.whole, ctx.x, ctx.history, ctx.count, ctx.shared = whole, by_time, before, count, x.shape[0] != replicas
+            ctx.whole, ctx.x, ctx.history, ctx.count = whole, inputs, before, count
             ctx.set_materialize_grads(False)
-        return (whole.sent[..., :hidden].transpose(1, 2), *(each[..., :hidden] for each in final))
+        return (whole.sent[..., :hidden], *(each[..., :hidden] for each in final))
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, upstream: Tensor | None, *final: Tensor | None) -> tuple[Tensor | None, ...]:
         whole, count = ctx.whole, ctx.count
         s, hidden = whole.sizes, whole.sizes.hidden
-        whole.prepare_backward()
+        needs = ctx.needs_input_grad[2:]
+        whole.prepare_backward(Wanted(needs[0], needs[3], needs[1], needs[2]))
         whole.state.zero_()
         for row, gradient in zip(whole.state, final, strict=True):
             if gradient is not None:
                 row[..., :hidden].copy_(gradient)
-        reaching = None
-        if upstream is not None:
-            reaching = pad(upstream.transpose(1, 2), (0, s.width - hidden)).clone(memory_format=torch.contiguous_format)
-        whole.backward(reaching)
-        needs = ctx.needs_input_grad[2:]
-        g = whole.gradients(ctx.x, ctx.history, (needs[1], needs[2], needs[0], needs[3]))
-        of_x = None if g.x is None else g.x.transpose(1, 2)
-        if of_x is not None and ctx.shared:
+        g = whole.backward(ctx.x, ctx.history, None if upstream is None else _widen(upstream, s).contiguous())
+        of_x = None if g.x is None else g.x[..., : s.inputs]
+        if of_x is not None and len(ctx.x) != s.replicas:
             of_x = of_x.sum(0, keepdim=True)
-        of_parameters = [None] * count
-        if g.parameters is not None:
-            learned = {which: n for n, which in enumerate(whole.layout.learned_parts)}
-            of_parameters = [g.parameters[learned[w]][:, None, :hidden] for w in whole.layout.parameters]  # type: ignore[misc]
+        of_parameters = [row[:, None, :hidden] for row in g.parameters.unbind(1)] or [None] * count
         starts = [row[..., :hidden].clone() for row in g.start] if len(needs) > 4 + count else []
         return (
             *(None, None, of_x),
-            _narrow(g.weight_in, s),
-            None if g.weight_lat is None else _narrow(g.weight_lat[:, :hidden], s),
-            None if g.history is None else g.history[..., :hidden].transpose(1, 2),
+            _narrow(g.weight_in, s) if needs[1] else None,
+            _narrow(g.weight_lat[:, :hidden], s) if needs[2] else None,
+            None if g.history is None else g.history[..., :hidden],
             *of_parameters,
             *starts,
         )
 
 
-def _by_time(x: Tensor, s: Sizes) -> Tensor:
-    """[R or 1,T,B,I], in that order in memory where a copy costs less than one of the synaptic input."""
-    by_time = x.transpose(1, 2)
-    return by_time.contiguous() if s.inputs <= s.columns else by_time
+def _widen(tensor: Tensor, s: Sizes) -> Tensor:
+    """[*,H] -> [*,W]."""
+    return pad(tensor, (0, s.width - s.hidden)) if s.width != s.hidden else tensor
 
 
-def _narrow(gradient: Tensor | None, s: Sizes) -> Tensor | None:
+def _narrow(gradient: Tensor, s: Sizes) -> Tensor:
     """[R,K,G*W] -> [R,K,G*H]."""
-    if gradient is None or s.width == s.hidden:
+    if s.width == s.hidden:
         return gradient
     return gradient.unflatten(2, (s.model.gates, s.width))[..., : s.hidden].flatten(2)
