@@ -239,18 +239,29 @@ class Pass:
         self._scratch = empty((self._threads_back, size // 4), like)
         self._zeros = like.new_zeros(max(s.width, LANES))
         self._g_values = empty(self.values.shape, like) if s.wide else None
-        self._g_x = (
-            empty((s.replicas, s.batch, s.steps, width_for(s.inputs)), like) if wanted.x and not s.wide else None
-        )
+        wide_inputs = s.inputs if s.wide else width_for(s.inputs)
+        self._g_x = empty((s.replicas, s.batch, s.steps, wide_inputs), like) if wanted.x else None
         self._g_history = like.new_zeros(s.replicas, s.batch, s.delay, s.width) if wanted.history else None
         self._back = self._runner("backward")
         assert self.weights.lat_back is not None
         self._back.set(tasks=self._tasks, total=self.total, scratch_size=size, scan_scratch=of_scan)
         self._back.set(learns_in=int(wanted.weight_in and not s.wide), learns_lat=int(wanted.weight_lat))
-        self._back.set(wide_inputs=width_for(s.inputs))
+        self._back.set(wide_inputs=wide_inputs)
         self._back.point(weight_lat=self.weights.lat_back.buffer, totals=self.totals, scratch=self._scratch)
         self._back.point(weight_in=self.weights.in_back and self.weights.in_back.buffer, zeros=self._zeros)
-        self._back.point(g_values=self._g_values, g_x=self._g_x, g_history=self._g_history)
+        self._back.point(g_values=self._g_values, g_x=None if s.wide else self._g_x, g_history=self._g_history)
+        sizes = [s.inputs * s.columns, s.width * s.columns, len(layout.learned_parts) * s.width]
+        of_in, of_lat, of_parameters = self.totals[:, 0].split(sizes, 1)
+        self.gradients = Gradients(
+            of_in.unflatten(1, (s.inputs, s.columns))
+            if not s.wide
+            else like.new_zeros(s.replicas, s.inputs, s.columns),
+            of_lat.unflatten(1, (s.width, s.columns)),
+            of_parameters.unflatten(1, (len(layout.learned_parts), s.width)),
+            self._g_x,
+            self._g_history,
+            self.state,
+        )
 
     def backward(self, x: Tensor, history: Tensor | None, upstream: Tensor | None) -> Gradients:
         """upstream: gradient of what was sent [R,B,T,W]; `state` holds that of the final state, and gets the start's."""
@@ -262,27 +273,22 @@ class Pass:
         total = self.totals[:, 0]
         for group in self.totals.unbind(1)[1:]:  # in their order
             total += group
-        of_in, of_lat, of_parameters = total.split(
-            [s.inputs * s.columns, s.width * s.columns, self.total - (s.inputs + s.width) * s.columns], 1
-        )
-        weight_in = of_in.view(s.replicas, s.inputs, s.columns)
-        if s.wide and self._wanted.weight_in:
-            weight_in = self._torch_weight_in(x)
-        sums = of_parameters.view(s.replicas, -1, s.width)
+        found = self.gradients
+        if s.wide:
+            self._torch_products(x)
         if self.layout.slopes:
-            sums *= self._coefficients[:, -self.layout.slopes :]
-        g_x = self._g_x if not s.wide else self._torch_x() if self._wanted.x else None
-        return Gradients(weight_in, of_lat.view(s.replicas, s.width, s.columns), sums, g_x, self._g_history, self.state)
+            found.parameters.mul_(self._coefficients[:, -self.layout.slopes :])
+        return found
 
-    def _torch_weight_in(self, x: Tensor) -> Tensor:
-        s, g = self.sizes, self._g_values
-        assert g is not None
-        rows = (x[r % len(x)].view(-1, s.inputs).t() for r in range(s.replicas))
-        return torch.stack([each @ g[r].view(-1, s.columns) for r, each in enumerate(rows)])
-
-    def _torch_x(self) -> Tensor:
-        assert self._g_values is not None and self.weights.plain is not None
-        return torch.stack([g @ w.t() for g, w in zip(self._g_values, self.weights.plain, strict=True)])
+    def _torch_products(self, x: Tensor) -> None:
+        """Gradients of wide inputs and their weights."""
+        s, found, plain = self.sizes, self.gradients, self.weights.plain
+        assert self._g_values is not None and plain is not None
+        for r, g in enumerate(self._g_values.view(s.replicas, -1, s.columns).unbind(0)):
+            if self._wanted.weight_in:
+                torch.mm(x[r % len(x)].view(-1, s.inputs).t(), g, out=found.weight_in[r])
+            if found.x is not None:
+                torch.mm(g, plain[r].t(), out=found.x[r].view(-1, s.inputs))
 
 
 class Wanted(NamedTuple):
