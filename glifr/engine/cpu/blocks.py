@@ -16,12 +16,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from glifr.engine.cpu.codegen import Layout
-from glifr.engine.cpu.jobs import Kind, Runner, layout_of, threads_for
+from glifr.engine.cpu.codegen import scratch_bytes
+from glifr.engine.cpu.jobs import Kind, Runner, threads_for
 from glifr.engine.cpu.llvm import BYTES, LANES, width_for
 from glifr.engine.cpu.memory import empty
 from glifr.engine.cpu.passes import OWN
 from glifr.engine.definition import NeuronModel
+from glifr.engine.layout import Layout, layout_of
 from glifr.engine.sequence import LayerTensors
 
 _CHUNK = 16  # samples; what two or three steps' blocks of them need fits the second cache
@@ -232,7 +233,7 @@ class Pass:
         self._threads_back = threads_for(self._tasks)
         self.total = (s.inputs + s.width) * s.columns + len(layout.learned_parts) * s.width
         self.totals = empty((s.replicas, s.groups, self.total), like)
-        of_scan = layout.scratch_bytes * (s.block + 1)
+        of_scan = scratch_bytes(layout) * (s.block + 1)
         size = OWN + of_scan + (0 if s.wide else 4 * s.chunk * s.steps * s.columns)
         size = -(-size // BYTES) * BYTES
         self._scratch = empty((self._threads_back, size // 4), like)

@@ -15,51 +15,14 @@ from typing import Any
 
 from glifr.engine.cpu.job import JOB
 from glifr.engine.cpu.llvm import BYTES, Address, Arithmetic, integer, loop, number
-from glifr.engine.definition import stored_reads
-from glifr.engine.graph import Input, Node, needed, pullback, rebuild
-from glifr.engine.plan import Element, Plan, hoisted, is_invariant
+from glifr.engine.graph import Input, Node, needed
+from glifr.engine.layout import Layout
+from glifr.engine.plan import Element, hoisted, is_invariant
 
 
-class Layout:
-    """Which row of memory is what, for one plan.
-
-    learned: whether there are sums for parameters. stored: whether parameters are read as they are stored; the slopes of
-    their values, one for each of the sums, are then the last coefficients.
-    """
-
-    def __init__(self, plan: Plan, learned: bool, stored: bool) -> None:
-        self.plan, self.facts = plan, (plan.masked, learned, stored)
-        model = plan.model
-        self.sent = plan.elements[0]
-        self.place = {element: n for n, element in enumerate(plan.elements)}  # in start, state and gradients
-        self.stepwise = [self.sent, *plan.kept]  # elements that lie in memory step by step
-        self.checkpoint = {element: n for n, element in enumerate(plan.followed)}
-        gradients = zip(plan.gradients_of, plan.backward, strict=True)
-        self.backward = {which: node for which, node in gradients if learned or which.kind != "parameter"}
-        self.learned_parts = [which for which in self.backward if which.kind == "parameter"]
-        self.parameters = {w: n for n, w in enumerate(w for w in plan.gradients_of if w.kind == "parameter")}
-        self.constants = {Input("constant", c.name): n for n, c in enumerate(model.constants)}
-        rows: dict[Node, None] = {}
-        for outputs in (self.forward_outputs, plan.recompute, list(self.backward.values())):
-            rows |= dict.fromkeys([*hoisted(outputs), *(n for n in outputs if is_invariant(n) and n.op != "const")])
-        self.coefficients = {node: n for n, node in enumerate(rows)}
-        self.rows = list(rows)  # what is computed for each, and slopes
-        self.slopes = len(self.learned_parts) if stored else 0
-        if stored:
-            graph = model.traced(plan.masked).graph
-            reads = stored_reads(model, graph)
-            own = [graph.input(*which) for which in self.learned_parts]
-            slopes = [pullback(graph, [reads[node]], [graph.const(1)], [node])[0] for node in own]
-            self.rows = [*rebuild(graph, self.rows, reads), *slopes]
-
-    @property
-    def forward_outputs(self) -> list[Node]:
-        return [*self.plan.forward, *(n for n in self.plan.slots if n is not None)]
-
-    @property
-    def scratch_bytes(self) -> int:
-        """A step's."""
-        return BYTES * len(self.plan.followed)
+def scratch_bytes(layout: Layout) -> int:
+    """Of a step: what a backward scan recomputes."""
+    return BYTES * len(layout.plan.followed)
 
 
 class _Emitter:
@@ -300,7 +263,7 @@ class _Columns:
                 return self._read_step(which, values, mask)
 
             found = self.e.compute(plan.recompute, known, read)
-            pointers = [values + at.values_t, sent + at.row, mask + at.mask_t, place + layout.scratch_bytes]
+            pointers = [values + at.values_t, sent + at.row, mask + at.mask_t, place + scratch_bytes(layout)]
             return [*pointers, *found, *new]
 
         pointers = [self.values, self.sent, self.mask, scratch]
@@ -315,9 +278,9 @@ class _Columns:
         carries = [at.element(at.state, layout.place[element]) + self.k for element in plan.elements]
         memory = [*carries, *(sums + e.times(at.row, integer(n)) for n in range(len(layout.learned_parts)))]
         more = builder.sub(self.steps, integer(1))
-        place = scratch + e.times(more, integer(layout.scratch_bytes))
-        after = [(place + (layout.scratch_bytes + BYTES * n)).load() for n in range(len(plan.followed))]
-        strides = [at.values_t, at.row, at.mask_t, at.upstream_t, at.values_t, integer(layout.scratch_bytes)]
+        place = scratch + e.times(more, integer(scratch_bytes(layout)))
+        after = [(place + (scratch_bytes(layout) + BYTES * n)).load() for n in range(len(plan.followed))]
+        strides = [at.values_t, at.row, at.mask_t, at.upstream_t, at.values_t, integer(scratch_bytes(layout))]
         firsts = [self.values, self.sent, self.mask, at.upstream + self.k, to]
         pointers = [*(p + e.times(more, stride) for p, stride in zip(firsts, strides, strict=False)), place]
         zeros = e.address(JOB.zeros)

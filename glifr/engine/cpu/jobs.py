@@ -22,11 +22,9 @@ from torch import Tensor
 
 from glifr.engine.cpu import codegen, passes
 from glifr.engine.cpu.code_cache import compile_cached
-from glifr.engine.cpu.codegen import Layout
 from glifr.engine.cpu.intrinsics import OPTIONS, intrinsic
 from glifr.engine.cpu.job import JOB
-from glifr.engine.definition import NeuronModel
-from glifr.engine.plan import plan
+from glifr.engine.layout import Layout
 
 Kind = Literal["coefficients", "forward", "backward"]
 _SCAN = types.void(*[types.int64] * 7)
@@ -35,12 +33,6 @@ _EMIT: dict[str, Callable[..., None]] = {
     "forward": codegen.emit_forward,
     "backward": codegen.emit_backward,
 }
-
-
-@cache
-def layout_of(model: NeuronModel, masked: bool, learned: bool, stored: bool) -> Layout:
-    """Which memory the scans of a model need. learned, stored: as in `Layout`."""
-    return Layout(plan(model, masked), learned, stored)
 
 
 @cache
