@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from glifr.equations import GLIFRParameters, GLIFRState
+from glifr.kernels.sequence import GLIFRParameters, GLIFRState
 from glifr.kernels.passes import Engine, Layer, Passed, Tile, Wanted, backward, forward
 from glifr.kernels.scan import BackwardScan, ForwardScan
 from glifr.kernels.sequence import SequenceInput, SequenceResult, start_of

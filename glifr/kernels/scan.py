@@ -1,6 +1,6 @@
 """The scalar recurrence of a GLIFR layer over time, forward and backward, in place and without autograd.
 
-Equations: glifr/equations.py. The backward, with c = dt/tau, q = dt k_m R, F_t the gradient that reaches f_t from the
+Equations: glifr/neurons/glifr.py. The backward, with c = dt/tau, q = dt k_m R, F_t the gradient that reaches f_t from the
 readout and from later blocks, and carries (Gf, Gv, Ga_j) from step t+1:
 
     d_t  = m (F_t + Gf) p (1 - p) / sigma_v,  p = sigmoid((v_t - thresh) / sigma_v)
@@ -25,7 +25,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from glifr.equations import Constants, GLIFRParameters, GLIFRState
+from glifr.kernels.sequence import Constants, GLIFRParameters, GLIFRState
 from glifr.kernels.sequence import mask_at
 
 _sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from glifr.equations import Constants, GLIFRParameters, GLIFRState
+from glifr.kernels.sequence import Constants, GLIFRParameters, GLIFRState
 from glifr.kernels.scan import Saved
 from glifr.kernels.scan_triton import backward_kernel, forward_kernel
 

@@ -5,23 +5,40 @@ Shapes: R replicas, B batch, T steps, I inputs, H neurons, J after-spike current
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from glifr.equations import Constants, GLIFRParameters, GLIFRState
 
-Kind = Literal["glifr", "tanh", "lstm"]
+class Constants(NamedTuple):
+    """What all neurons share. reset_rate: dt/tau. sigma_v: width of firing curve. R: resistance. I0: constant input."""
+
+    reset_rate: float = 1.0
+    sigma_v: float = 1.0
+    R: float = 0.1
+    I0: float = 0.0
+    v_reset: float = 0.0
 
 
-class Recurrence(NamedTuple):
-    """A recurrent layer, beside its parameters. ascs: J. constants: GLIFR's."""
+class GLIFRParameters(NamedTuple):
+    """A GLIFR layer. Rates are scaled by dt, so in (0, 1); r in (-1, 1)."""
 
-    kind: Kind
-    delay: int
-    ascs: int = 0
-    constants: Constants | None = None
+    weight_in: Tensor  # [*,I,H]
+    weight_lat: Tensor  # [*,H,H]
+    thresh: Tensor  # [*,1,H]
+    decay_m: Tensor  # [*,1,H]   dt k_m
+    decay_j: Tensor  # [J,*,1,H] dt k_j
+    r: Tensor  # [J,*,1,H]
+    a: Tensor  # [J,*,1,H]
+
+
+class GLIFRState(NamedTuple):
+    """A GLIFR layer after one step; all zeros at the start of a sequence."""
+
+    firing: Tensor  # [*,B,H]
+    voltage: Tensor  # [*,B,H]
+    ascurrents: Tensor  # [J,*,B,H]
 
 
 class SequenceInput(NamedTuple):

@@ -1,4 +1,4 @@
-"""One layer, one step, as modules: parameters and settings here, the equations in glifr/equations.py.
+"""One layer, one step, as modules: parameters and settings here, the equations in `glifr.neurons`.
 
 Shapes: B batch, I inputs, H neurons, J after-spike currents, R replicas. Times in ms, rates in 1/ms; voltage, current
 and threshold are dimensionless. Source: Winston et al., Neural Computation 35(4), 2023.
@@ -13,21 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from glifr import checks
-from glifr.equations import (
-    Constants,
-    GLIFRParameters,
-    GLIFRState,
-    LSTMParameters,
-    RNNParameters,
-    glifr_step,
-    rnn_step,
-    synaptic_input,
-)
+from glifr.engine.definition import NeuronModel
+from glifr.engine.sequence import LayerTensors
+from glifr.neurons import glifr, lstm, tanh
 from glifr.parameters import (
     HETEROGENEOUS,
     HOMOGENEOUS,
-    read_decay,
-    read_multiplier,
     start_neurons,
     start_weights,
 )
@@ -55,7 +46,38 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     return tensors[0].unsqueeze(dim) if len(tensors) == 1 else torch.stack(list(tensors), dim)
 
 
-class GLIFR(nn.Module):
+class Layer(nn.Module):
+    """Neurons of one model and their tensors. stored: the names of these, two weights and the model's parameters."""
+
+    stored: tuple[str, ...]
+
+    @property
+    def model(self) -> NeuronModel:
+        raise NotImplementedError
+
+    def tensors(self) -> tuple[Tensor, ...]:
+        """What is stored."""
+        return tuple(getattr(self, name) for name in self.stored)
+
+    def views(self, weight_in: Tensor, weight_lat: Tensor, *parameters: Tensor) -> LayerTensors:
+        """Tensors like those of `tensors`, as engines take them."""
+        return LayerTensors(weight_in, weight_lat, self._parts(parameters))
+
+    def _parts(self, parameters: Sequence[Tensor]) -> tuple[tuple[Tensor, ...], ...]:
+        pairs = zip(self.model.parameters, parameters, strict=True)
+        return tuple((part,) for p, t in pairs for part in ((t,) if p.count is None else t.unbind(0)))
+
+    def values(self) -> Any:
+        """The model's parameters, [1,H] or [J,1,H]."""
+        pairs = zip(self.model.parameters, self.tensors()[2:], strict=True)
+        return self.model.Parameters(*(p.transform.read(stored) for p, stored in pairs))
+
+    def _synaptic(self, x: Tensor, delayed: Tensor) -> Tensor:
+        weight_in, weight_lat = self.tensors()[:2]
+        return x @ weight_in + delayed @ weight_lat
+
+
+class GLIFR(Layer):
     """A layer of GLIFR neurons.
 
     hetinit: neuron parameters start heterogeneous (from the prior) instead of homogeneous. ascs=False is num_ascs=0.
@@ -70,6 +92,7 @@ class GLIFR(nn.Module):
     [J,1,H]. Raises InputError for sizes, times and numbers that cannot be meant, and for dt k outside (0, 1).
     """
 
+    stored = ("weight_iv", "weight_lat", "thresh", "trans_k_m", "trans_k_j", "trans_r_j", "a_j")
     dt = _Setting(checks.time)
     sigma_v = _Setting(lambda name, value: checks.number(name, value, above=0.0))
     R = _Setting(checks.number)
@@ -131,29 +154,28 @@ class GLIFR(nn.Module):
         self._tau = None if value is None else checks.time("tau", value)
 
     @property
+    def model(self) -> NeuronModel:
+        return glifr(self.num_ascs)
+
+    @property
     def k_m(self) -> Tensor:
         """Membrane decay rate [1/ms], [1,H]."""
-        return read_decay(self.trans_k_m) / self.dt
+        return self.values().decay_m / self.dt  # type: ignore[no-any-return]
 
     @property
     def k_j(self) -> Tensor:
         """Decay rates of the after-spike currents [1/ms], [J,1,H]."""
-        return read_decay(self.trans_k_j) / self.dt
+        return self.values().decay_j / self.dt  # type: ignore[no-any-return]
 
     @property
     def r_j(self) -> Tensor:
         """Multipliers of the after-spike currents, [J,1,H]."""
-        return read_multiplier(self.trans_r_j)
+        return self.values().r  # type: ignore[no-any-return]
 
     @property
-    def constants(self) -> Constants:
-        return Constants(self.dt / self.tau, self.sigma_v, self.R, self.I0, self.v_reset)
-
-    def read(self) -> GLIFRParameters:
-        """The parameters as the equations take them, without replica dimension; differentiable."""
-        return _read(
-            self.weight_iv, self.weight_lat, self.thresh, self.trans_k_m, self.trans_k_j, self.trans_r_j, self.a_j
-        )
+    def constants(self) -> Any:
+        """Those of the model."""
+        return self.model.Constants(self.dt / self.tau, self.sigma_v, self.R, self.I0, self.v_reset)
 
     def forward(
         self,
@@ -176,39 +198,24 @@ class GLIFR(nn.Module):
         for name, tensor in named.items():
             checks.shape(name, tensor, (batch, hidden))
         checks.shape("ascurrents", ascurrents, (self.num_ascs, batch, hidden))
-        p = self.read()
-        synaptic = synaptic_input(x, delayed, p.weight_in, p.weight_lat)
-        new = glifr_step(synaptic, GLIFRState(firing, voltage, ascurrents), p, self.constants)
+        model, synaptic = self.model, self._synaptic(x, delayed)
+        old = model.State(firing, voltage, ascurrents)
+        new = model.State(*model.step(synaptic, old, self.values(), self.constants, None))
         return new.firing, new.voltage, new.ascurrents, synaptic
 
 
-def _read(weight_iv: Tensor, weight_lat: Tensor, thresh: Tensor, *stored: Tensor) -> GLIFRParameters:
-    k_m, k_j, r_j, a_j = stored
-    return GLIFRParameters(weight_iv, weight_lat, thresh, read_decay(k_m), read_decay(k_j), read_multiplier(r_j), a_j)
-
-
-def stack_glifr(layers: Sequence[GLIFR]) -> GLIFRParameters:
-    """The parameters of R layers of one shape, with replica dimension R; each layer gets its own gradients.
-
-    On the CPU each layer is read by itself: vectorised functions round the ends of an array differently, and a
-    replica's bits are to be its own.
-    """
-    if layers[0].weight_iv.device.type == "cpu":
-        each = [layer.read() for layer in layers]
-        parts = zip(*each, strict=True)
-        return GLIFRParameters(*(stack(part, dim=int(part[0].ndim == 3)) for part in parts))
-    return _read(
-        *(stack([getattr(n, name) for n in layers]) for name in ("weight_iv", "weight_lat", "thresh", "trans_k_m")),
-        *(stack([getattr(n, name) for n in layers], dim=1) for name in ("trans_k_j", "trans_r_j", "a_j")),
-    )
-
-
-class RNNC(nn.Module):
+class RNNC(Layer):
     """A layer of tanh units with lateral delay.
 
     Attributes, trained: weight_ih [I,H], weight_lat [H,H], bias [1,H], drawn in this order from `generator`, uniform in
     +-weight_spread sqrt(1/H). Raises InputError for sizes and spreads that cannot be meant.
     """
+
+    stored = ("weight_ih", "weight_lat", "bias")
+
+    @property
+    def model(self) -> NeuronModel:
+        return tanh()
 
     def __init__(
         self,
@@ -235,21 +242,30 @@ class RNNC(nn.Module):
         delayed = hidden if hidden_delayed is None else hidden_delayed
         checks.shape("hidden", hidden, (x.shape[0], self.hidden_size))
         checks.shape("hidden_delayed", delayed, (x.shape[0], self.hidden_size))
-        preactivation = synaptic_input(x, delayed, self.weight_ih, self.weight_lat) + self.bias
-        return rnn_step(preactivation), preactivation
+        model, synaptic = self.model, self._synaptic(x, delayed)
+        (new,) = model.step(synaptic, model.State(hidden), self.values(), model.defaults(), None)
+        return new, synaptic + self.bias
 
 
-def stack_rnn(layers: Sequence[RNNC]) -> RNNParameters:
-    """The parameters of R layers of one shape, with replica dimension R; each layer gets its own gradients."""
-    return RNNParameters(*(stack([getattr(n, name) for n in layers]) for name in ("weight_ih", "weight_lat", "bias")))
-
-
-class LSTMC(nn.Module):
-    """The parameters of an LSTM layer in torch's parametrisation; the step is `glifr.equations.lstm_step`.
+class LSTMC(Layer):
+    """The parameters of an LSTM layer in torch's parametrisation; the step is that of `glifr.neurons.lstm`.
 
     Attributes, trained: weight_ih [4H,I], weight_hh [4H,H], bias_ih, bias_hh [4H], drawn in this order from
     `generator`, uniform in +-weight_spread sqrt(1/H). Raises InputError for sizes and spreads that cannot be meant.
     """
+
+    stored = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+
+    @property
+    def model(self) -> NeuronModel:
+        return lstm()
+
+    def views(self, weight_in: Tensor, weight_lat: Tensor, *biases: Tensor) -> LayerTensors:
+        own, other = (bias.view(4, 1, -1).unbind(0) for bias in biases)
+        return LayerTensors(weight_in.t(), weight_lat.t(), tuple(zip(own, other, strict=True)))
+
+    def values(self) -> Any:
+        return self.model.Parameters((self.bias_ih + self.bias_hh).view(4, 1, -1))
 
     def __init__(
         self,
@@ -267,8 +283,3 @@ class LSTMC(nn.Module):
         shapes: tuple[tuple[int, ...], ...] = ((rows, input_size), (rows, hidden_size), (rows,), (rows,))
         weights = [nn.Parameter(start_weights(shape, hidden_size, spread, generator)) for shape in shapes]
         self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh = weights
-
-
-def stack_lstm(layers: Sequence[LSTMC]) -> LSTMParameters:
-    """The parameters of R layers of one shape, with replica dimension R; each layer gets its own gradients."""
-    return LSTMParameters(*(stack([getattr(n, name) for n in layers]) for name in LSTMParameters._fields))
