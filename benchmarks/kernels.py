@@ -132,8 +132,8 @@ def row(model: NeuronModel, masked: bool, learned: bool, delay: int, steps: int,
 
 _HEAD = """# CUDA kernels, without a GPU
 
-Made by `python -m benchmarks.kernels`. **Nothing on this page was measured on a GPU**: registers and spills are what the
-compiler says, bytes and operations are counted in the generated kernels, and the times that follow are bounds from below.
+Made by `python -m benchmarks.kernels`. **Nothing on this page was measured on a GPU**: registers and spills are what
+the compiler says, bytes and operations are counted in the generated kernels, and the times are bounds from below.
 
 Each neuron model's forward and backward scan is generated from its step. A scan reads and writes each number of a
 step once; a block's parameters and states come on top. Operations count every node of the step's graph and of its

@@ -2,17 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
-from functools import cache
-
 from glifr.engine.cuda import cudnn
 from glifr.engine.sequence import SequenceInput, SequenceResult
-
-
-@cache
-def available() -> bool:
-    """Whether Triton is installed."""
-    return importlib.util.find_spec("triton") is not None
 
 
 def interpreted() -> bool:
