@@ -13,12 +13,11 @@ from types import MappingProxyType
 
 import torch
 
-from glifr.engine import portable, reference
+from glifr.engine import cuda, portable, reference
 from glifr.engine.definition import NeuronModel
 from glifr.engine.notes import note_once
 from glifr.engine.sequence import SequenceInput, SequenceResult
 from glifr.errors import InputError, Problem, nearest
-from glifr.kernels import cuda
 
 BACKENDS = ("auto", "reference", "torch", "cpu", "triton")
 

@@ -2,16 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
-from functools import cache
-
+from glifr.engine.cuda import cudnn
 from glifr.engine.sequence import SequenceInput, SequenceResult
-
-
-@cache
-def available() -> bool:
-    """Whether Triton is installed."""
-    return importlib.util.find_spec("triton") is not None
 
 
 def interpreted() -> bool:
@@ -23,6 +15,8 @@ def interpreted() -> bool:
 
 def run(sequence: SequenceInput) -> SequenceResult:
     """Runs the sequence of a model that has a graph, float32; differentiable once."""
+    if cudnn.takes(sequence):
+        return cudnn.run(sequence)
     from glifr.engine.cuda import layer  # Triton takes a while to import, and may not be there
 
     return layer.run(sequence)

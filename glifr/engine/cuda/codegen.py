@@ -37,7 +37,7 @@ def _tanh(x):
     return tl.where(z < 0.390625, (near - 3.33332819422e-1) * z * x + x, far)
 '''
 
-_OPERATIONS: Mapping[str, str] = {
+TABLE: Mapping[str, str] = {
     "add": "{} + {}",
     "sub": "{} - {}",
     "mul": "{} * {}",
@@ -135,7 +135,7 @@ class _Kernel:
             else:
                 self._computed += 1
                 names[node] = f"x{self._computed}"
-                self.add(f"{names[node]} = {_OPERATIONS[node.op].format(*(names[a] for a in node.args))}")
+                self.add(f"{names[node]} = {TABLE[node.op].format(*(names[a] for a in node.args))}")
         return [names[node] for node in outputs]
 
     def load(self, name: str, place: str, condition: str = "there") -> None:

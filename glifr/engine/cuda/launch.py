@@ -50,6 +50,12 @@ def segment_steps(delay: int, steps: int, held: int) -> int:
     return -(-block // -(-block // most))
 
 
+@cache
+def segment(layout: Layout, delay: int, steps: int) -> int:
+    """S of a model."""
+    return segment_steps(delay, steps, held(layout))
+
+
 class Sizes(NamedTuple):
     """Of a pass."""
 
@@ -79,7 +85,7 @@ class Scans:
         row, values, followed = s.batch * s.hidden, tensors["values"], len(layout.plan.followed)
         for name in ("values", "sent"):
             _whole(name, tensors[name])
-        self.segment = segment_steps(s.delay, s.steps, held(layout))
+        self.segment = segment(layout, s.delay, s.steps)
         block = BLOCK if s.replicas * row >= _MANY else SMALL_BLOCK
         self._grid = (-(-row // block), s.replicas)
         self._options = {"BLOCK": block, "num_warps": block // 32, "enable_fp_fusion": True}
