@@ -33,7 +33,7 @@ setup: $(STAMP)
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; use make PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
-	$(INSTALL) -e .
+	$(INSTALL) -e '.[study]'
 	touch $(STAMP)
 
 dev: $(DEV)
@@ -85,15 +85,15 @@ pictures: setup
 	for pack in docs/results/*.tar.xz; do $(RUN) -m analysis $$pack --only figures || exit; done
 
 notebook: dev
-	$(RUN) tests/run_notebook.py $(RESULTS)
+	$(RUN) tests/support/run_notebook.py $(RESULTS)
 
 dashboard: setup
 	$(INSTALL) -e '.[dashboard]'
-	$(RUN) -m launch.search_mirror $(RESULTS)
+	$(RUN) -m launch.tracking.optuna_mirror $(RESULTS)
 	$(VENV)/bin/optuna-dashboard sqlite:///$(RESULTS)/optuna.db
 
 chaos: dev
-	cd tests && ../$(RUN) -m chaos && ../$(RUN) -m chaos.write_up
+	cd tests && PYTHONPATH=..:support ../$(RUN) -m chaos && PYTHONPATH=.. ../$(RUN) -m chaos.write_up
 
 overhead: setup
 	$(RUN) -m benchmarks.launcher.overhead --trials 1000 --out docs/launcher

@@ -4,15 +4,16 @@ From a notebook: `load` a folder, or take any DataFrame with a row a seed and a 
 `judge`, `factorial`, `t_interval` and the others. docs/statistics.md shows how.
 """
 
-from analysis.assessment import Assessment, assess
-from analysis.cautions import cautions
-from analysis.comparisons import smallest_p
-from analysis.contrasts import Judged, all_pairs, judge
-from analysis.factorial import Effect, Factorial, factorial
-from analysis.intervals import iqm_interval, t_interval
-from analysis.load import Results, load
-from analysis.make import PARTS, Part, ReportPaths, make_report, write_report
-from analysis.summary import as_text, summarise, summary_table
+from analysis.judgement.assessment import Assessment, assess
+from analysis.judgement.warnings import cautions
+from analysis.load import load
+from analysis.report.make import PARTS, Part, ReportPaths, make_report, write_report
+from analysis.report.terminal_table import as_text, summarise, summary_table
+from analysis.results.load import Results
+from analysis.statistics.comparisons import smallest_p
+from analysis.statistics.contrasts import Judged, all_pairs, judge
+from analysis.statistics.factorial import Effect, Factorial, factorial
+from analysis.statistics.intervals import iqm_interval, t_interval
 from glifr.records import Contrast, pair
 
 __all__ = [

@@ -1,135 +1,12 @@
-"""Reads a results folder, or a pack of one, into tidy tables and counts.
-
-Everything else in this room works on what this returns.
-"""
+"""Loads a study from its results folder, or from a pack of one."""
 
 from __future__ import annotations
 
-import gc
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import pandas as pd
-
-from analysis.networks import KeptNetwork, Networks, NetworksInFolder
 from analysis.pack.opened import opened
-from analysis.study import StudyInfo, read_study
-from analysis.tables import make_tables, status
-from analysis.text import count, listed, without_paths
-from glifr.records import STAGES, Layout, Stage, StudyRecords, UnitRecords, scan
-
-WITHOUT = "the pack was made without what its networks are like, so figures and tables of neurons are missing"
-_STATES = ("complete", "pruned", "failed", "unfinished")
-
-
-@dataclass(frozen=True)
-class Results:
-    """A results folder in memory.
-
-    source: the folder, or the pack of it. layout: where what is made of it is written: the results folder itself, if
-    nothing else was said. tables: the five tidy tables. counts: condition, stage, planned, complete, pruned, failed,
-    unfinished, not started, diverged (networks). sessions: the body of provenance.json. finished_at: of the last
-    result. problems: what could not be used, without the folder's own path. kept: final networks whose characteristics
-    are on record, by condition and seed; networks: where they are read from, None for a pack without them.
-    """
-
-    source: Path
-    layout: Layout
-    info: StudyInfo
-    tables: dict[str, pd.DataFrame]
-    counts: pd.DataFrame
-    sessions: tuple[dict[str, Any], ...]
-    finished_at: str
-    problems: tuple[str, ...]
-    networks: Networks | None
-    kept: tuple[KeptNetwork, ...] = ()
-
-    def count(self, what: str, stage: Stage | None = None, condition: str | None = None) -> int:
-        """The sum of a column of `counts`, over one stage and one condition where given."""
-        rows = self.counts
-        rows = rows if stage is None else rows[rows["stage"] == stage]
-        rows = rows if condition is None else rows[rows["condition"] == condition]
-        return int(rows[what].sum())
-
-    @property
-    def complete(self) -> bool:
-        """Whether every planned final network and its silencing has a result."""
-        rows = self.counts[self.counts["stage"].isin(["final", "silencing"])]
-        return bool((rows["complete"] >= rows["planned"]).all()) and len(rows) > 0
-
-    @property
-    def finals(self) -> pd.DataFrame:
-        """Rows of the table of seeds that are finished final networks with a value of the primary measure."""
-        return self._measured.drop_duplicates(["condition", "seed"])
-
-    @property
-    def doubled(self) -> list[tuple[str, int]]:
-        """(condition, seed) of final networks that are there more than once; `finals` has the first of each."""
-        again = self._measured
-        again = again[again.duplicated(["condition", "seed"])]
-        return [(str(c), int(s)) for c, s in zip(again["condition"], again["seed"], strict=True)]
-
-    @property
-    def _measured(self) -> pd.DataFrame:
-        seeds = self.tables["seeds"]
-        done = seeds[(seeds["stage"] == "final") & (seeds["status"] == "complete")]
-        return done[done[self.info.measure.column].notna()]
-
-    def final_values(self) -> pd.DataFrame:
-        """Primary measure as recorded: a row a seed, a column a condition of the study, NaN where there is none."""
-        return self._wide(self.info.measure.column).astype("float64")
-
-    def unit_values(self, without_diverged: bool = False, column: str = "") -> pd.DataFrame:
-        """Values of the independent units, as recorded: a row a unit, a column a condition, NaN where there is none.
-
-        Of a study that repeats its search a unit is a repeat, with the mean over the repeat's networks: those share one
-        search, so none of them stands for itself. Else it is a seed, and the rows are those of `final_values`.
-        without_diverged: as if those networks were missing. column: the primary measure's unless given.
-        """
-        values = self._wide(column or self.info.measure.column).astype("float64")
-        if without_diverged:
-            values = values.mask(self.diverged_finals())
-        if self.info.repeats == 1:
-            return values
-        return values.groupby(self.repeat_of_seed).mean().rename_axis(index=self.info.unit)
-
-    def per_unit(self, networks: pd.DataFrame, by: tuple[str, ...] = ("condition",)) -> pd.DataFrame:
-        """`networks` with a row a unit instead of a row a network: means over the networks of a repeat.
-
-        networks: `by`, seed and columns of numbers or truths, of which a repeat has the mean or whether any is true. In
-        a study with repeats the column seed then holds the repeat.
-        """
-        if self.info.repeats == 1:
-            return networks
-        rows = networks.assign(seed=networks["seed"].map(self.repeat_of_seed))
-        kinds = {c: "any" if rows[c].dtype == bool else "mean" for c in rows if c not in (*by, "seed")}
-        return rows.groupby([*by, "seed"], sort=False, as_index=False).agg(kinds)[list(networks.columns)]
-
-    @property
-    def repeat_of_seed(self) -> pd.Series[int]:
-        """The repeat of the search that each seed of a final network belongs to: repeats have no seed in common."""
-        finals = self.finals
-        repeats = finals["repeat"] if "repeat" in finals else pd.Series(0, index=finals.index)
-        return repeats.astype("int64").groupby(finals["seed"]).first().rename("repeat")
-
-    def diverged_finals(self) -> pd.DataFrame:
-        """Whether the network diverged: rows and columns as `final_values`, False where there is none."""
-        return self._wide("diverged").fillna(False).astype(bool)
-
-    def diverged_units(self) -> pd.DataFrame:
-        """Whether a unit has a diverged network: rows and columns as `unit_values`."""
-        lost = self.diverged_finals()
-        if self.info.repeats == 1:
-            return lost
-        return lost.groupby(self.repeat_of_seed).any().rename_axis(index=self.info.unit)
-
-    def _wide(self, column: str) -> pd.DataFrame:
-        wide = self.finals.pivot(index="seed", columns="condition", values=column)
-        return wide.reindex(columns=self.info.names).sort_index()
+from analysis.results.load import Results, assemble, load_folder, uncollected
+from glifr.records import Layout, scan
 
 
 def load(root: Path, out: Path | None = None) -> Results:
@@ -137,12 +14,10 @@ def load(root: Path, out: Path | None = None) -> Results:
 
     Raises InputError if it is neither, is of another version, or is a pack that cannot be trusted.
     """
-    layout = Layout(output_folder(root, out))
-    with _uncollected():
-        if not root.is_file():
-            return _results(scan(root), root, layout, NetworksInFolder(Layout(root), caching=out is None))
-        with opened(root) as pack:
-            return _results(scan(pack.folder), root, layout, pack.networks)
+    if not root.is_file():
+        return load_folder(root, out)
+    with uncollected(), opened(root) as pack:
+        return assemble(scan(pack.folder), root, Layout(output_folder(root, out)), pack.networks)
 
 
 def output_folder(root: Path, out: Path | None = None) -> Path:
@@ -153,107 +28,3 @@ def output_folder(root: Path, out: Path | None = None) -> Path:
         return root
     stem = root.name.removesuffix(".tar.xz") if root.name.endswith(".tar.xz") else root.stem
     return root.with_name(stem if stem != root.name else f"{root.name}-report")
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Without Python's cycle collector: the records have no cycles, and it would walk all of them again and again."""
-    collected = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collected:
-            gc.enable()
-
-
-def _results(records: StudyRecords, source: Path, layout: Layout, networks: Networks | None) -> Results:
-    info = read_study(records.study, str(records.layout.study))
-    known = list({str(u.unit): u for u in records.units if u.unit.condition in info.names}.values())
-    tables = make_tables(known, info.names)
-    counts = _counts(info, known)
-    finished = [u.result.finished_at for u in known if u.result is not None]
-    return Results(
-        source=source,
-        layout=layout,
-        info=info,
-        tables=tables,
-        counts=counts,
-        sessions=tuple(records.sessions),
-        finished_at=max(finished, default=""),
-        problems=(*_problems(records), *_notes(info, records, tables, counts), *([] if networks else [WITHOUT])),
-        networks=networks,
-        kept=() if networks is None else _kept(info, known),
-    )
-
-
-def _kept(info: StudyInfo, units: list[UnitRecords]) -> tuple[KeptNetwork, ...]:
-    found = [
-        KeptNetwork(unit.unit.condition, outcome.seed, outcome.characteristics)
-        for unit in units
-        if unit.unit.stage == "final" and unit.result is not None
-        for outcome in unit.result.seeds
-        if outcome.characteristics is not None
-    ]
-    return tuple(sorted(found, key=lambda network: (info.names.index(network.condition), network.seed)))
-
-
-def _problems(records: StudyRecords) -> list[str]:
-    root = records.layout.root
-    ways = sorted({str(root), str(root.resolve())}, key=len, reverse=True)
-    texts = []
-    for problem in records.problems:
-        for way in ways:
-            problem = problem.replace(f"{way}/", "")
-        texts.append(without_paths(problem))
-    return texts
-
-
-def _counts(info: StudyInfo, units: list[UnitRecords]) -> pd.DataFrame:
-    states: Counter[tuple[str, Stage, str]] = Counter()
-    lost: Counter[tuple[str, Stage]] = Counter()
-    for u in units:
-        states[u.unit.condition, u.unit.stage, status(u)] += 1
-        lost[u.unit.condition, u.unit.stage] += sum(o.diverged for o in u.result.seeds) if u.result else 0
-    rows = []
-    for condition in info.conditions:
-        for stage in STAGES:
-            by_state = {state: states[condition.name, stage, state] for state in _STATES}
-            diverged = lost[condition.name, stage]
-            planned = condition.planned[stage]
-            waiting = max(0, planned - sum(by_state.values()))
-            rows.append(
-                {"condition": condition.name, "stage": stage, "planned": planned, **by_state}
-                | {"not started": waiting, "diverged": diverged}
-            )
-    return pd.DataFrame(rows)
-
-
-def _notes(info: StudyInfo, records: StudyRecords, tables: dict[str, pd.DataFrame], counts: pd.DataFrame) -> list[str]:
-    """What a reader must know of the numbers beyond unreadable files."""
-    notes = []
-    names = [str(u.unit) for u in records.units]
-    twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
-    if twice:
-        notes.append(f"units that lie in two folders, of which one is used: {listed(twice)}")
-    unknown = sorted({c for contrast in info.declaration.contrasts for c in contrast.conditions} - set(info.names))
-    if unknown:
-        notes.append(f"declared contrasts name conditions that the study does not have: {listed(unknown)}")
-    others = sorted({u.unit.condition for u in records.units} - set(info.names))
-    if others:
-        notes.append(f"results of conditions that the study no longer names are left out: {listed(others)}")
-    for row in counts.to_dict("records"):
-        found = sum(row[state] for state in _STATES)
-        if found > row["planned"]:
-            notes.append(
-                f"{row['stage']}/{row['condition']}: the folder has {found} units, the study plans {row['planned']}; "
-                "all of them are used"
-            )
-    seeds, column = tables["seeds"], info.measure.column
-    finals = seeds[(seeds["stage"] == "final") & (seeds["status"] == "complete")]
-    for name, rows in finals[finals[column].isna()].groupby("condition", sort=False):
-        notes.append(
-            f"{name}: {count(len(rows), 'final network')} without a {info.measure.label} "
-            f"(seeds {listed(rows['seed'].tolist())}), left out of every comparison"
-        )
-    return notes

@@ -23,7 +23,7 @@ from glifr.conditions import CONDITIONS
 from glifr.errors import InputError
 from glifr.tasks import TASKS, Split, TaskData, TaskSettings
 from glifr.tasks.mnist import FULL, MEAN, STD
-from glifr.training import Configuration, Training, TrainingSettings
+from glifr.training.train import Configuration, Training, TrainingSettings
 
 IMAGES, SLOW_IMAGES, QUICK_IMAGES = 60_000, 40 * LINE.batch, 10 * LINE.batch
 OURS, PRELOADED, LOADED = "our training", "plain loop, preloaded data", "plain loop, DataLoader"

@@ -20,10 +20,10 @@ from benchmarks.machine import facts
 from benchmarks.machine_words import machine_words
 from glifr.conditions import CONDITIONS
 from glifr.configuration import Configuration, TrainingSettings
-from glifr.seed_run import SeedRun
-from glifr.steps import EagerSteps
-from glifr.streams import stream
 from glifr.tasks import TASKS, TaskSettings
+from glifr.training.seed_run import SeedRun
+from glifr.training.steps import EagerSteps
+from glifr.training.streams import stream
 
 _WINDOW = 5  # steps of the running mean in the picture
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from glifr.steps import CudaRecorder
+from glifr.training.steps import CudaRecorder
 
 _WARM = 3  # steps before the recording: lazy initialisation and autotuning must not be recorded
 

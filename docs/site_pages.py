@@ -20,7 +20,7 @@ from mkdocs.structure.pages import Page
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from launch.spec.schema import allowed_at, sections
+from launch.studyfile.schema import allowed_at, sections
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOK, PAGE = "library.ipynb", "library.md"

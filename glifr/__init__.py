@@ -10,9 +10,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from glifr.loading import best_seed, load
     from glifr.networks import BNNFC, LSTMFC, RNNFC
     from glifr.networks.layers import GLIFR, RNNC
+    from glifr.records.storage.loading import best_seed, load
 
 __all__ = ["BNNFC", "GLIFR", "LSTMFC", "RNNC", "RNNFC", "best_seed", "load"]
 
@@ -22,8 +22,8 @@ _HOMES = {
     "LSTMFC": "glifr.networks",
     "RNNC": "glifr.networks.layers",
     "RNNFC": "glifr.networks",
-    "best_seed": "glifr.loading",
-    "load": "glifr.loading",
+    "best_seed": "glifr.records.storage.loading",
+    "load": "glifr.records.storage.loading",
 }
 
 

@@ -14,20 +14,25 @@ from pathlib import Path
 from rich.console import Console
 
 from glifr.errors import InputError, Problem
-from glifr.reading import RecordError
+from glifr.records import STAGES
+from glifr.records.reading import RecordError
+from launch.continuing import INSTALLED
 from launch.signals import StopSignals
 
 COMPLETE, REFUSED = 0, 2
+MOST_HOURS = 100_000
 _WIDTH_OF_A_FILE = 160
 
 
 def parser() -> argparse.ArgumentParser:
     """Every option of the command line."""
     options = argparse.ArgumentParser(
-        prog="launch/study.py",
+        prog=INSTALLED if Path(sys.argv[0]).name == INSTALLED else "launch/study.py",
         description="Run one study: search, confirm, final seeds, silencing, report. The same command continues it.",
     )
-    options.add_argument("study", type=Path, help="the study file, as studies/smnist_ablation.yaml")
+    options.add_argument(
+        "study", type=Path, help="the study file, or the name of one of the project's own, as smnist_ablation"
+    )
     options.add_argument("--profile", help="a variant named in the study file, as quick or medium")
     options.add_argument(
         "--set",
@@ -69,10 +74,34 @@ def parser() -> argparse.ArgumentParser:
         const="fresh",
         help="code or data have changed: put units of the old ones aside and run them again",
     )
+    options.add_argument(
+        "--max-hours",
+        type=_hours,
+        metavar="H",
+        help="stop cleanly after so many hours (exit code 1, no report of a half study); the same command goes on",
+    )
+    options.add_argument(
+        "--stop-after", choices=STAGES[:-1], metavar="STAGE", help=f"stop once {', '.join(STAGES[:-1])} is done"
+    )
     what = options.add_mutually_exclusive_group()
     what.add_argument("--plan", action="store_true", help="print what would run and how long, then exit")
     what.add_argument("--status", action="store_true", help="print where the study stands, running or not, then exit")
+    options.add_argument(
+        "--failures",
+        action="store_true",
+        help="with --status: each failed attempt with its traceback and what followed",
+    )
     return options
+
+
+def _hours(text: str) -> float:
+    try:
+        hours = float(text)
+    except ValueError:
+        hours = 0.0
+    if not 0 < hours <= MOST_HOURS:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time limit: give hours, above 0 and at most {MOST_HOURS}")
+    return hours
 
 
 def main(arguments: Sequence[str] | None = None, stop: StopSignals | None = None) -> int:
@@ -81,6 +110,12 @@ def main(arguments: Sequence[str] | None = None, stop: StopSignals | None = None
     options = parser().parse_args(given)
     with contextlib.nullcontext(stop) if stop is not None else StopSignals(given) as stop:
         return _main(options, given, stop)
+
+
+def study_file(given: Path) -> Path:
+    """The file, or the project's own study of that name where there is no such file."""
+    own = Path(__file__).resolve().parent.parent / "studies" / f"{given}.yaml"
+    return own if len(given.parts) == 1 and not given.exists() and own.is_file() else given
 
 
 def _main(options: argparse.Namespace, given: Sequence[str], stop: StopSignals) -> int:
@@ -103,8 +138,7 @@ def console() -> Console:
 
 
 def _refuse_full_disk(error: OSError) -> int:
-    from launch.durable import disk_is_full
-    from launch.failures import DISK_FULL
+    from launch.failures import DISK_FULL, disk_is_full
 
     if not disk_is_full(error):
         raise error
@@ -114,21 +148,27 @@ def _refuse_full_disk(error: OSError) -> int:
 
 def _run(options: argparse.Namespace, given: Sequence[str], stop: StopSignals) -> int:
     # Imported late: a mistake in the study file is told before seconds go into importing Ray.
-    from launch.spec import load_study
+    from launch.studyfile import load_study
 
-    study = load_study(options.study, profile=options.profile, overrides=options.overrides)
+    if options.failures and not options.status:
+        todo = "add --status, which starts nothing, or leave --failures out"
+        raise InputError(Problem("--failures is a part of --status", "--failures", todo=todo))
+    study = load_study(study_file(options.study), profile=options.profile, overrides=options.overrides)
     from glifr.tasks import task_of
-    from launch.checks import refuse_impossible, refuse_too_large
-    from launch.folder import results_folder, results_path
-    from launch.plan import make_plan
+    from launch.ledger.folder import results_folder, results_path
+    from launch.planning.machine_checks import refuse_impossible, refuse_too_large
+    from launch.planning.plan import make_plan
 
     shown = console()
     if options.status:  # needs neither the data nor a cluster
-        from launch.status import show_status
+        from launch.terminal.status import show_status
 
         plan = make_plan(study, fingerprint="")
-        return show_status(plan, results_path(plan, options.results), shown)
+        return show_status(plan, results_path(plan, options.results), shown, given, failures=options.failures)
     refuse_impossible(study.spec, options.address)
+    from launch.tracking.login import refuse_without_login
+
+    refuse_without_login(study.spec.tracking.wandb.mode)
     if options.address is not None:  # told before the data are read, or downloaded
         from launch.executors.ray_connect import refuse_unusable
 
@@ -136,10 +176,12 @@ def _run(options: argparse.Namespace, given: Sequence[str], stop: StopSignals) -
     plan = make_plan(study, task_of(settings := study.spec.task.settings()).fingerprint(settings))
     refuse_too_large(plan, options.address)
     root = results_folder(plan, options.results)
-    from launch.executors import Cluster
+    from launch.executors.ray_connect import Cluster
     from launch.session import run_study, show_plan
 
     cluster = Cluster(options.address, options.insecure_cluster, options.wait_for_nodes, options.allow_mixed_nodes)
     if options.plan:
         return show_plan(plan, root, cluster, shown)
-    return run_study(plan, root, cluster, shown, given, stop, options.stale)
+    if options.max_hours is not None:
+        stop.limit(options.max_hours)
+    return run_study(plan, root, cluster, shown, given, stop, options.stale, options.stop_after)

@@ -1,4 +1,4 @@
-"""`python launch/dashboard.py STUDY.yaml`: only starts launch.tracking_workspace.
+"""`python launch/dashboard.py STUDY.yaml`: only starts launch.tracking.workspace.
 
 A script's own folder is first on sys.path; the project's folder is needed there instead.
 """
@@ -8,7 +8,7 @@ from pathlib import Path
 
 sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from launch.tracking_workspace import main  # noqa: E402 - only importable once the path is right
+from launch.tracking.workspace import main  # noqa: E402 - only importable once the path is right
 
 if __name__ == "__main__":
     sys.exit(main())

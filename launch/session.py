@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -12,30 +12,35 @@ from rich.console import Console
 from analysis import as_text, load, smallest_p, summarise, write_report
 from glifr.errors import InputError
 from glifr.records import Layout, Stage, scan
-from glifr.seed_batches import Seconds
-from launch.alike import AlikePair, alike_words, find_alike
 from launch.code import code_version
-from launch.condition_run import RunOptions
-from launch.conductor import Conductor
-from launch.data import FromFiles
-from launch.ending import tell_end
-from launch.estimate import estimate
-from launch.executors import Cluster, RayExecutor, Resources
-from launch.folder import create, recorded_alike, refuse_foreign, under_its_scheme, write_study
-from launch.ledger import Ledger
-from launch.lock import DriverLock
-from launch.plan import StudyPlan
-from launch.progress import Progress, TimeLeft
-from launch.provenance import Sessions
-from launch.repair import damaged_study, set_damaged_aside
-from launch.seed_batches import Measurement, SeedBatches, decide
-from launch.show_plan import plan_view
-from launch.signals import StopSignals, program, short
-from launch.standing import Choice, settle
-from launch.tracking import mirror_report
-from launch.tracking_login import Decision, Handover, decide_mode, forget_key
-from launch.tracking_queue import Outage
-from launch.utilisation import Meter
+from launch.continuing import interpreter, short
+from launch.executors.ray_connect import Cluster
+from launch.executors.ray_tune import RayExecutor
+from launch.ledger.folder import create, recorded_alike, refuse_foreign, write_study
+from launch.ledger.lock import DriverLock
+from launch.ledger.provenance import Sessions
+from launch.ledger.reconcile import Choice, settle
+from launch.ledger.repair import damaged_study, set_damaged_aside
+from launch.ledger.units import Ledger
+from launch.planning.alike_pairs import AlikePair, alike_words
+from launch.planning.estimate import estimate
+from launch.planning.placement import Resources
+from launch.planning.plan import StudyPlan
+from launch.planning.seed_batches import seed_batches
+from launch.scheduling.condition_run import RunOptions
+from launch.scheduling.scheme import under_its_scheme
+from launch.scheduling.study_scheduler import Conductor
+from launch.scheduling.utilisation import Meter
+from launch.signals import StopSignals
+from launch.terminal.end_summary import tell_end
+from launch.terminal.plan_view import plan_view
+from launch.terminal.progress import Progress, TimeLeft
+from launch.tracking.login import Decision, Handover, decide_mode, forget_key
+from launch.tracking.queue import Outage
+from launch.tracking.wandb_run import mirror_report
+from launch.workers.alike import find_alike
+from launch.workers.calibration import calibrate
+from launch.workers.data import FromFiles
 
 COMPLETE, INCOMPLETE = 0, 1
 
@@ -48,8 +53,12 @@ def run_study(
     given: Sequence[str],
     stop: StopSignals,
     stale: Choice | None = None,
+    last: Stage | None = None,
 ) -> int:
-    """Runs, or continues, the study in `root`; returns the exit code. stale: what becomes of units of changed code."""
+    """Runs, or continues, the study in `root`; returns the exit code.
+
+    stale: what becomes of units of changed code. last: the stage after which to stop, None for the end.
+    """
     spec = plan.study.spec
     tracking = decide_mode(spec.tracking.wandb.mode)
     forget_key()
@@ -76,8 +85,7 @@ def run_study(
         with lock, handover.of(tracking.login):
             plan = _look_back(console, plan, layout, lock, stale)
             time_left, ledger = TimeLeft(plan, executor.slots), Ledger(root)
-            batches = seed_batches(plan, executor, console, ledger.proposed, lambda text: ledger.event("warning", text))
-            options = RunOptions(batches, spec.resources.retries, code_version())
+            options = RunOptions(seed_batches(plan, executor.slots), spec.resources.retries, code_version(), last)
             conductor = Conductor(plan, ledger, options, lock.check, time_left.worked)
             write_study(layout, plan, _alike_pairs(console, plan, layout, ledger))
             sessions = Sessions(layout, _command(given), executor.differences, plan.study.hash)
@@ -90,6 +98,8 @@ def run_study(
             code = stop.exit_code if stop.requested else COMPLETE if conductor.complete else INCOMPLETE
             close(code)
     stopped = "Stopped" if stop.requested else conductor.halted
+    if stopped is None and last is not None and not conductor.complete:
+        stopped = f"Stopped after the stage {last}, as asked"
     console.print(f"Used: {meter.utilisation}")
     tell_end(console, conductor.snapshot(), stopped, given)
     stop.where = "every result is kept, the report is not made"
@@ -114,7 +124,7 @@ def _closing(lock: DriverLock, sessions: Sessions, meter: Meter, handover: Hando
         handover.remove()
         if lock.held():
             with contextlib.suppress(OSError):  # on a full disk the session stays open on record
-                sessions.finish(code, meter.utilisation)
+                sessions.finish(code, meter.utilisation.to_json())
             lock.release()
 
     return close
@@ -125,8 +135,7 @@ def show_plan(plan: StudyPlan, root: Path, cluster: Cluster, console: Console) -
     mode = "disabled" if decide_mode(plan.study.spec.tracking.wandb.mode).mode == "disabled" else "offline"
     status = console.status("timing a short trial of each condition")
     with status, RayExecutor(root, mode, _resources(plan), cluster) as executor:
-        batches = seed_batches(plan, executor, console, lambda *_: 0, lambda text: console.print(text, markup=False))
-        measured = estimate(plan, executor, mode, batches)
+        measured = estimate(plan, executor, calibrate, mode)
         pairs = alike_conditions(plan, lambda text: console.print(text, markup=False))
     where = f"the Ray cluster at {cluster.address}" if cluster.address else "this machine"
     console.print(plan_view(plan, measured, smallest_p, where, pairs or ()))
@@ -162,7 +171,8 @@ def _report(console: Console, root: Path, tracking: Decision) -> bool:
         results = load(root)
         report = write_report(results).report
     except (OSError, InputError) as error:
-        console.print(f"No report: {error}\nMake it later with: {program()[0]} -m analysis {short(root)}", markup=False)
+        console.print(f"No report: {error}\nMake it later with:", markup=False)
+        console.print(f"  {interpreter()} -m analysis {short(root)}", markup=False, soft_wrap=True)
         return False
     mirror_report(scan(root), tracking.mode, tracking.login)
     console.print(f"\n{as_text(summarise(results))}\n\nReport: {short(report)}")
@@ -174,36 +184,9 @@ def _tell_outage(console: Console, root: Path) -> None:
     outage = Outage(Layout(root))
     if failures := outage.failures:
         went_on = "; the session went on without it" if outage.over else ""
-        repair = shlex.join([program()[0], "-m", "launch.tracking", "sync", short(root)])
+        repair = shlex.join([interpreter(), "-m", "launch.tracking", "sync", short(root)])
         text = f"Warning: {failures[0]}{went_on}. Nothing is lost; when W&B answers again:\n  {repair}"
         console.print(text, markup=False, soft_wrap=True)
-
-
-def seed_batches(
-    plan: StudyPlan,
-    executor: RayExecutor,
-    console: Console,
-    proposed: Callable[[Stage, str], int],
-    warn: Callable[[str], None],
-) -> SeedBatches:
-    """How many seeds are trained at once; one where that cannot be measured, which ends no study.
-
-    proposed: how many units of a stage and condition have a proposal.
-    """
-
-    def call(measurement: Measurement) -> Mapping[str, Seconds]:
-        console.print("timing a few training steps: how many seeds to train at once ...")
-        try:
-            # For a GPU on a worker: this machine may have none. A CPU is here, and a worker takes seconds to start.
-            return executor.map(Measurement.run, [(measurement,)])[0] if measurement.gpus > 0 else measurement.run()
-        except Exception as error:
-            cause = getattr(error, "cause", None) or error  # Ray wraps what a worker raised
-            first_line = next(iter(str(cause).splitlines()), "")
-            text = f"{type(cause).__name__}: {first_line}; seeds are trained one by one"
-            warn(f"how many seeds to train at once could not be measured: {text}")
-            return {}
-
-    return decide(plan, executor.slots, proposed, call)
 
 
 def alike_conditions(plan: StudyPlan, warn: Callable[[str], None]) -> tuple[AlikePair, ...] | None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis.assessment import Assessment
-from analysis.emptiness import CONTINUE
 from analysis.figures.distributions import distributions, label
-from analysis.figures.drawing import Drawing, Empty, new_figure
-from analysis.figures.style import MUTED, WIDTH
-from analysis.load import Results
-from analysis.neurons import PARAMETERS
+from analysis.figures.drawing.drawing import Drawing, Empty, new_figure
+from analysis.figures.drawing.style import MUTED, WIDTH
+from analysis.judgement.assessment import Assessment
+from analysis.judgement.missing_data import CONTINUE
+from analysis.results.load import Results
+from analysis.results.neurons import PARAMETERS
 
 _NUMBERS = ["mean", "sd", "q05", "q25", "median", "q75", "q95"]
 

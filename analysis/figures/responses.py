@@ -6,14 +6,14 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis.assessment import Assessment
-from analysis.emptiness import not_recorded
-from analysis.figures.drawing import Drawing, Empty, new_figure
-from analysis.figures.panels import draw_curves, panels
-from analysis.figures.style import BAND, GRID, INK, MUTED, WIDTH, both_ways_log
-from analysis.networks import QUANTITIES
-from analysis.neurons import across_networks
-from analysis.study import ConditionInfo
+from analysis.figures.drawing.drawing import Drawing, Empty, new_figure
+from analysis.figures.drawing.panels import draw_curves, panels
+from analysis.figures.drawing.style import BAND, GRID, INK, MUTED, WIDTH, both_ways_log
+from analysis.judgement.assessment import Assessment
+from analysis.judgement.missing_data import not_recorded
+from analysis.results.networks import QUANTITIES
+from analysis.results.neurons import across_networks
+from analysis.results.study import ConditionInfo
 from analysis.text import significant, span
 
 _LABELS = {"voltage": "voltage", "firing": "firing (0 to 1)", "after_spike": "after-spike current"}

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis.emptiness import nothing_from
-from analysis.figures.drawing import Drawing, Empty
-from analysis.figures.panels import panels
-from analysis.figures.style import INK, MUTED, edge, log_axis
-from analysis.load import Results
-from analysis.study import ConditionInfo
+from analysis.figures.drawing.drawing import Drawing, Empty
+from analysis.figures.drawing.panels import panels
+from analysis.figures.drawing.style import INK, MUTED, edge, log_axis
+from analysis.judgement.missing_data import nothing_from
+from analysis.results.load import Results
+from analysis.results.study import ConditionInfo
 from analysis.text import count, significant
 
 _FAILED_AT = 0.95  # of the panel's height: failed trials have no value

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.networks import BANDS, Course, KeptNetwork, NetworkSummary
+from analysis.results.networks import BANDS, Course, KeptNetwork, NetworkSummary
 from glifr.records import Examples
 
 Array = NDArray[Any]

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from analysis.cluster_cache import ClusterCache, read_clusters
-from analysis.networks import KeptNetwork, Networks, NetworkSummary
 from analysis.pack import arrays, contents
 from analysis.pack.archive import MOST_BYTES, ArchiveError, members_of
+from analysis.results.networks import KeptNetwork, Networks, NetworkSummary
+from analysis.statistics.cluster_cache import ClusterCache, read_clusters
 from glifr.records import InputError, Problem, RecordError
 
 _FORM = "a pack as `python -m analysis pack RESULTS -o FILE` writes it, or a results folder"

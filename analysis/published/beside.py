@@ -9,17 +9,17 @@ from functools import cached_property
 import numpy as np
 from scipy import stats
 
-from analysis.comparisons import holm
-from analysis.effects import Values, equivalence_from, obstacle, welch, welch_p
-from analysis.intervals import LEVEL, MeanInterval, t_interval
-from analysis.load import Results
+from analysis.measure import Measure
 from analysis.published.data import PublishedTask, published_task
 from analysis.published.margin import LEVEL_APART
 from analysis.published.order import Order, order
 from analysis.published.settings import Setting, settings
-from analysis.study import Measure
-from analysis.summaries import Tuning
-from analysis.verdicts import WITHHELD, Family, Numbers, Verdict, verdict
+from analysis.results.load import Results
+from analysis.results.summaries import Tuning
+from analysis.statistics.comparisons import holm
+from analysis.statistics.effects import Values, equivalence_from, obstacle, welch, welch_p
+from analysis.statistics.intervals import LEVEL, MeanInterval, t_interval
+from analysis.statistics.verdicts import WITHHELD, Family, Numbers, Verdict, verdict
 
 _NAN = float("nan")
 

@@ -9,9 +9,9 @@ from itertools import combinations
 import numpy as np
 from scipy import stats
 
-from analysis.comparisons import holm
-from analysis.effects import welch_p
-from analysis.intervals import DRAWS, LEVEL, SHOWN_FROM
+from analysis.statistics.comparisons import holm
+from analysis.statistics.effects import welch_p
+from analysis.statistics.intervals import DRAWS, LEVEL, SHOWN_FROM
 
 _FEWEST = 3  # conditions: a rank correlation of two is 1 or -1
 _NAN = float("nan")

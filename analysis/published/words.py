@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from analysis import text, wording
+from analysis import text
 from analysis.published.beside import Beside, Compared
 from analysis.published.data import CITATION
 from analysis.published.order import Order
-from analysis.study import StudyInfo
+from analysis.results.study import StudyInfo
+from analysis.statistics import wording
 
 
 def intro(b: Beside, info: StudyInfo) -> str:

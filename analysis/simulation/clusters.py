@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.clusters import ALPHA, cluster
 from analysis.simulation.rates import Rate
+from analysis.statistics.clusters import ALPHA, cluster
 
 Array = NDArray[np.float64]
 

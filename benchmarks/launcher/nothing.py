@@ -13,10 +13,10 @@ from functools import cache
 from pathlib import Path
 
 from glifr.records import EpochRecord, Proposal, SeedOutcome, UnitId, UnitResult
-from launch.data import DataSource
-from launch.durable import now
-from launch.ledger import Ledger
-from launch.trial import Context, Step, read_context
+from launch.jobs import DataSource, Step
+from launch.ledger.durable import now
+from launch.ledger.units import Ledger
+from launch.workers.trial import Context, read_context
 
 _BEST_RATE = 3e-3
 

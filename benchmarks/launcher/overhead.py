@@ -19,15 +19,16 @@ from pathlib import Path
 from benchmarks.launcher.nothing import do_nothing
 from benchmarks.launcher.rows import add_row
 from benchmarks.launcher.simulation import Never, plan_of
-from launch.condition_run import RunOptions
-from launch.conductor import Conductor
-from launch.executors import Decider, Job, RayExecutor, Resources
+from launch.executors.ray_tune import RayExecutor
 from launch.failures import Failure
-from launch.folder import write_study
-from launch.ledger import Ledger
-from launch.seed_batches import SeedBatches
-from launch.trial import Step
-from launch.utilisation import Meter, Utilisation
+from launch.jobs import Decider, Job, Step
+from launch.ledger.folder import write_study
+from launch.ledger.units import Ledger
+from launch.planning.placement import Resources
+from launch.planning.seed_batches import SeedBatches
+from launch.scheduling.condition_run import RunOptions
+from launch.scheduling.study_scheduler import Conductor
+from launch.scheduling.utilisation import Meter, Utilisation
 
 Sample = tuple[int, float, float]  # jobs ended, seconds, MB of the driver
 

@@ -18,16 +18,16 @@ from pathlib import Path
 from benchmarks.launcher.nothing import do_nothing
 from benchmarks.launcher.rows import add_row
 from glifr.tasks import TASKS
-from launch.condition_run import RunOptions
-from launch.conductor import Conductor
-from launch.executors import Job
 from launch.executors.simulated import Clock, SimulatedExecutor
-from launch.folder import write_study
-from launch.ledger import Ledger
-from launch.plan import StudyPlan, make_plan
-from launch.seed_batches import SeedBatches
-from launch.spec import load_study
-from launch.utilisation import Meter, Utilisation
+from launch.jobs import Job
+from launch.ledger.folder import write_study
+from launch.ledger.units import Ledger
+from launch.planning.plan import StudyPlan, make_plan
+from launch.planning.seed_batches import SeedBatches
+from launch.scheduling.condition_run import RunOptions
+from launch.scheduling.study_scheduler import Conductor
+from launch.scheduling.utilisation import Meter, Utilisation
+from launch.studyfile import load_study
 
 STUDY = Path(__file__).parents[2] / "studies" / "smnist_ablation.yaml"
 EPOCH_SECONDS = 20.0  # simulated; conditions differ by up to a factor of three

@@ -7,8 +7,8 @@ from functools import cached_property
 from pathlib import Path
 
 from glifr.tasks import TASKS
-from launch.plan import StudyPlan, make_plan
-from launch.spec import load_study
+from launch.planning.plan import StudyPlan, make_plan
+from launch.studyfile import load_study
 
 STUDY = Path(__file__).parents[2] / "studies" / "smnist_ablation.yaml"
 BUDGET = 1700

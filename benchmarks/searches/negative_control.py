@@ -26,7 +26,7 @@ from pathlib import Path
 import pandas as pd
 
 from analysis import judge, load, pair
-from analysis.alike import find_alike
+from analysis.judgement.alike import find_alike
 from benchmarks.launcher.rows import add_row
 
 ROOT = Path(__file__).parents[2]

@@ -15,8 +15,8 @@ import numpy as np
 from benchmarks.searches.designs import Design
 from benchmarks.searches.surface import Surface, luck_of
 from glifr.records import Stage
-from launch.plan import SCHEME, SCHEME_BY_CONDITION, StudyPlan
-from launch.search import ConditionSearch
+from launch.planning.plan import SCHEME, SCHEME_BY_CONDITION, StudyPlan
+from launch.scheduling.search import ConditionSearch
 
 Proposals = Literal["common", "own"]
 Settings = Mapping[str, float]

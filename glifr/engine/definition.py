@@ -66,8 +66,8 @@ class State:
 class Parameter:
     """A number of each neuron, or J of them, that may be learned.
 
-    start: centre and half-width of its uniform homogeneous and heterogeneous start, as values. spread: the name of the
-    hyperparameter that scales the half-widths. rate: whether its value is dt times a rate, reported in 1/ms.
+    homogeneous, heterogeneous: centre and half-width of its uniform start, as values; as rates in 1/ms, of which it is
+    dt times, if `start_per_ms`. spread: the name of the hyperparameter that scales the half-widths.
     """
 
     name: str
@@ -78,7 +78,7 @@ class Parameter:
     homogeneous: tuple[float, float] = (0.0, 0.0)
     heterogeneous: tuple[float, float] = (0.0, 0.0)
     spread: str = "neuron_spread"
-    rate: bool = False
+    start_per_ms: bool = False
 
 
 @dataclass(frozen=True)
@@ -249,6 +249,7 @@ def _check_elementwise(model: NeuronModel) -> None:
                     raise refusal(model.name, rule, state.name, f"a step that is elementwise over {what}")
 
 
+@torch.enable_grad()  # type: ignore[untyped-decorator]
 def _check_graph(model: NeuronModel, masked: bool) -> None:
     """Compares graph and derivative with the step and autograd. Raises InputError where they differ."""
     sample = _sample(model)
@@ -282,7 +283,7 @@ def _check_graph(model: NeuronModel, masked: bool) -> None:
     with torch.no_grad():
         found = graphs.evaluate(_with_gradients(model, masked), read, mask)
     results = _by_parts(model.states, new)
-    gradients = gradients or [torch.zeros(())] * len(leaves)
+    gradients = gradients or [torch.zeros_like(leaf) for leaf in leaves]
     expected = [
         *results,
         *gradients[: model.gates],

@@ -6,20 +6,20 @@ and threshold are dimensionless. Source: Winston et al., Neural Computation 35(4
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from glifr import checks
+from glifr.conditions import OF_A_CURRENT, OF_A_NEURON
 from glifr.engine.definition import NeuronModel
 from glifr.engine.sequence import LayerTensors
+from glifr.errors import InputError, Problem, nearest
 from glifr.neurons import glifr, lstm, tanh
 from glifr.parameters import (
-    HETEROGENEOUS,
-    HOMOGENEOUS,
-    start_neurons,
+    start_parameters,
     start_weights,
 )
 
@@ -81,9 +81,10 @@ class GLIFR(Layer):
     """A layer of GLIFR neurons.
 
     hetinit: neuron parameters start heterogeneous (from the prior) instead of homogeneous. ascs=False is num_ascs=0.
-    learnparams: neuron parameters are trained; if not, they are still in the state dict, without gradient.
+    learnparams: neuron parameters are trained, or those of these names (thresh, k_m, k_j, r_j, a_j); what is not is
+    still in the state dict, without gradient.
     dt, tau [ms]; tau None follows dt. Stored are logit(dt k): setting dt later keeps these, so rates k change as 1/dt.
-    weight_spread: gain on sqrt(1/H). neuron_spread, after_spike_spread: see `glifr.parameters.start_neurons`.
+    weight_spread: gain on sqrt(1/H). neuron_spread, after_spike_spread: see `glifr.parameters.start_parameters`.
 
     Draws from `generator` (torch's global one by default) in the order weight_iv, weight_lat, then neuron parameters:
     one seed gives one start, and the same weights whatever the neuron parameters.
@@ -92,6 +93,13 @@ class GLIFR(Layer):
     [J,1,H]. Raises InputError for sizes, times and numbers that cannot be meant, and for dt k outside (0, 1).
     """
 
+    weight_iv: nn.Parameter
+    weight_lat: nn.Parameter
+    thresh: nn.Parameter
+    trans_k_m: nn.Parameter
+    trans_k_j: nn.Parameter
+    trans_r_j: nn.Parameter
+    a_j: nn.Parameter
     stored = ("weight_iv", "weight_lat", "thresh", "trans_k_m", "trans_k_j", "trans_r_j", "a_j")
     dt = _Setting(checks.time)
     sigma_v = _Setting(lambda name, value: checks.number(name, value, above=0.0))
@@ -106,7 +114,7 @@ class GLIFR(Layer):
         num_ascs: int = 2,
         hetinit: bool = False,
         ascs: bool = True,
-        learnparams: bool = True,
+        learnparams: bool | Collection[str] = True,
         *,
         dt: float = 0.05,
         tau: float | None = None,
@@ -129,20 +137,12 @@ class GLIFR(Layer):
         spread = checks.number("weight_spread", weight_spread, least=0.0)
         self.weight_iv = nn.Parameter(start_weights((input_size, hidden_size), hidden_size, spread, generator))
         self.weight_lat = nn.Parameter(start_weights((hidden_size, hidden_size), hidden_size, spread, generator))
-        start = start_neurons(
-            self.hidden_size,
-            self.num_ascs,
-            self.dt,
-            HETEROGENEOUS if hetinit else HOMOGENEOUS,
-            checks.number("neuron_spread", neuron_spread, least=0.0),
-            checks.number("after_spike_spread", after_spike_spread, least=0.0),
-            generator,
-        )
-        self.thresh = nn.Parameter(start.thresh, learnparams)
-        self.trans_k_m = nn.Parameter(start.trans_k_m, learnparams)
-        self.trans_k_j = nn.Parameter(start.trans_k_j, learnparams)
-        self.trans_r_j = nn.Parameter(start.trans_r_j, learnparams)
-        self.a_j = nn.Parameter(start.a_j, learnparams)
+        spreads = {"neuron_spread": neuron_spread, "after_spike_spread": after_spike_spread}
+        spreads = {name: checks.number(name, value, least=0.0) for name, value in spreads.items()}
+        starts = start_parameters(self.model, self.hidden_size, self.dt, hetinit, spreads, generator)
+        trained = _trained(learnparams)
+        for name, start in zip(self.stored[2:], starts, strict=True):
+            setattr(self, name, nn.Parameter(start, name.removeprefix("trans_") in trained))
 
     @property
     def tau(self) -> float:
@@ -202,6 +202,18 @@ class GLIFR(Layer):
         old = model.State(firing, voltage, ascurrents)
         new = model.State(*model.step(synaptic, old, self.values(), self.constants, None))
         return new.firing, new.voltage, new.ascurrents, synaptic
+
+
+def _trained(learnparams: bool | Collection[str]) -> frozenset[str]:
+    """The names of the trained neuron parameters; InputError for one that there is not."""
+    known = (*OF_A_NEURON, *OF_A_CURRENT)
+    if isinstance(learnparams, bool):
+        return frozenset(known if learnparams else ())
+    for name in learnparams:
+        if name not in known:
+            rule = "a neuron has no such parameter to learn"
+            raise InputError(Problem(rule, "learnparams", name, ", ".join(known), nearest(str(name), list(known))))
+    return frozenset(learnparams)
 
 
 class RNNC(Layer):

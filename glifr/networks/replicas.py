@@ -8,35 +8,26 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Hashable, Sequence
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from glifr import checks
+from glifr.engine.backends import RUN, check_backend, choose_backend
+from glifr.engine.reference import Trace, trace
+from glifr.engine.sequence import Recurrence, SequenceInput
 from glifr.errors import InputError, Problem
-from glifr.kernels import check_backend, choose_backend, cpu
-from glifr.kernels.sequence import Recurrence
-from glifr.networks.layers import stack
+from glifr.networks.layers import Layer, stack
 from glifr.parameters import start_weights
 
 if TYPE_CHECKING:
-    from glifr.kernels.prepared_cpu import PreparedPass
+    from glifr.engine.cpu.prepared import PreparedPass
 
 
 # R B T H: in a longer step Python's part is small, and its memory is better not held while something else is computed
 _MOST_PREPARED = 2**24
-
-
-class Hidden(NamedTuple):
-    """What the readout reads, in consecutive parts of the batch [R,b,T,H], and its last step [R,B,H].
-
-    tracked: the states that were asked for, each [...,R,B,T,H].
-    """
-
-    tiles: tuple[Tensor, ...]
-    last: Tensor
-    tracked: tuple[Tensor, ...] = ()
 
 
 class Network(nn.Module):
@@ -46,7 +37,7 @@ class Network(nn.Module):
     H neurons themselves. dropout_generator: what dropout draws from in training mode, None for torch's global one.
     """
 
-    neuron_layer: nn.Module
+    neuron_layer: Layer
     neuron_mask: Tensor | None
 
     def __init__(
@@ -81,12 +72,12 @@ class Network(nn.Module):
         """The recurrent layer, beside its parameters: what networks must have in common to be computed as one."""
 
     @abstractmethod
-    def stored(self) -> tuple[Tensor, ...]:
-        """The recurrent layer's parameters as they are stored, in the order of `kernels/weights_cpu.py`."""
+    def tracked(self, trace: Trace) -> tuple[Tensor, ...]:
+        """The states that are given to whoever tracks them, each [...,R,B,T,H]."""
 
-    @abstractmethod
-    def run_hidden(self, networks: Sequence[Any], x: Tensor, mask: Tensor | None, track: bool) -> Hidden:
-        """The recurrent layers of `networks` on x [R or 1,B,T,I]; mask broadcastable to [R,B,T,H]."""
+    def traced(self, inputs: Tensor) -> Trace:
+        """Every state on inputs [B,T,I], by the plain loop; R is 1."""
+        return trace(_sequence([self], inputs.unsqueeze(0), _mask([self], inputs, None)))
 
     def neuron_parameters(self) -> dict[str, Tensor]:
         """thresh, k_m [1,H] and k_j, r_j, a_j [J,1,H] in natural units (rates in 1/ms); {} for RNN and LSTM."""
@@ -128,9 +119,9 @@ class Network(nn.Module):
         if not track:
             return forward_replicas([self], inputs)[0]
         checks.alike("inputs", inputs, next(self.parameters()))
-        hidden = self.run_hidden([self], inputs.unsqueeze(0), _mask([self], inputs, None), track=True)
-        outputs = _read_out([self], hidden.tiles)
-        return (outputs[0], *(state.select(-4, 0) for state in hidden.tracked))
+        kept = self.traced(inputs)
+        outputs = _read_out([self], kept.states[0])
+        return (outputs[0], *(state.select(-4, 0) for state in self.tracked(kept)))
 
     def draw_dropout(self, steps: int, batch: int, like: Tensor) -> Tensor | None:
         """A mask [T,B,H] of 0 and 1/(1-p), drawn per step, sample and neuron; None where nothing is dropped."""
@@ -173,22 +164,31 @@ def forward_replicas(
     if neuron_masks is not None:
         checks.shape("neuron_masks", neuron_masks, (len(networks), first.hidden_size))
     mask = _mask(networks, inputs[0], neuron_masks)
-    if choose_backend(first.backend, inputs.device, inputs.dtype) == "cpu":
-        return _compiled(networks, inputs, mask, readout)
-    hidden = first.run_hidden(networks, inputs, mask, track=False)
-    if readout == "all":
-        return _read_out(networks, hidden.tiles)
-    return _read_out(networks, (hidden.last.unsqueeze(2),)).squeeze(2)
+    backend = choose_backend(first.backend, inputs.device, inputs.dtype, first.neuron_layer.model)
+    result = RUN[backend](_sequence(networks, inputs, mask))
+    return _read_out(networks, result.sent if readout == "all" else result.final[0])
 
 
-def _compiled(networks: Sequence[Network], x: Tensor, mask: Tensor | None, readout: Literal["last", "all"]) -> Tensor:
-    """By backend "cpu", whole."""
-    first, parameters = networks[0], [_parameters(n) for n in networks]
-    recurrence, sizes = first.recurrence(), (first.in_size, first.hidden_size)
-    if first.output_linear is not None:
-        return cpu.run_networks(recurrence, parameters, x, mask, (*sizes, first.out_size), readout)
-    hidden, last = cpu.run_hidden(recurrence, parameters, x, mask, sizes)
-    return last if readout == "last" else hidden
+def _sequence(networks: Sequence[Network], x: Tensor, mask: Tensor | None) -> SequenceInput:
+    """The recurrent layers on x [R or 1,B,T,I] and mask, broadcastable to [R,B,T,H]. Each gets its own gradients."""
+    layers = [n.neuron_layer for n in networks]
+    model, constants, delay = networks[0].recurrence()
+    each = [layer.views(*layer.tensors()) for layer in layers]
+    weights = (stack(weights) for weights in zip(*(views[:2] for views in each), strict=True))
+    parts = iter(
+        [stack([sum(of[1:], of[0]) for of in part]) for part in zip(*(v.parameters for v in each), strict=True)]
+    )
+    hidden = networks[0].hidden_size
+
+    def whole(count: int | None) -> Tensor:
+        """A parameter [R,1,H] or [J,R,1,H], as it is stored."""
+        if count is None:
+            return next(parts)
+        own = [next(parts) for _ in range(count)]
+        return stack(own) if own else x.new_empty(0, len(layers), 1, hidden)
+
+    parameters = model.Parameters(*(whole(p.count) for p in model.parameters))
+    return SequenceInput(model, x, *weights, parameters, constants, delay, mask, stored=True)
 
 
 def prepare_replicas(
@@ -203,31 +203,38 @@ def prepare_replicas(
     first = _common(networks)
     checks.shape("inputs", inputs, (len(networks), "B", "T", first.in_size))
     checks.alike("inputs", inputs, next(first.parameters()))
-    parameters = [_parameters(n) for n in networks]
+    model = first.neuron_layer.model
     masked = first.dropout_prob > 0 or any(n.neuron_mask is not None for n in networks)
     large = len(networks) * inputs.shape[1:3].numel() * first.hidden_size > _MOST_PREPARED
-    if masked or large or choose_backend(first.backend, inputs.device, inputs.dtype) != "cpu":
+    if masked or large or choose_backend(first.backend, inputs.device, inputs.dtype, model) != "cpu":
         return None
-    if not all(p.is_contiguous() for each in parameters for p in each):
+    tensors = [n.neuron_layer.tensors() for n in networks]
+    if not all(t.is_contiguous() for each in tensors for t in each):
         return None
-    if not all(any(p.requires_grad for p in n.stored()) for n in networks):
+    if not all(any(t.requires_grad for t in each) for each in tensors):
         return None
-    from glifr.kernels.prepared_cpu import PreparedPass  # needs numba
+    from glifr.engine.cpu.prepared import PreparedPass  # needs numba
 
-    sizes = (first.in_size, first.hidden_size, 0 if first.output_linear is None else first.out_size)
-    return PreparedPass(first.recurrence(), parameters, inputs.contiguous(), sizes, readout)
-
-
-def _parameters(network: Network) -> tuple[Tensor, ...]:
-    """All of a network, those of the readout last."""
-    readout = network.output_linear
-    return network.stored() if readout is None else (*network.stored(), readout.weight, readout.bias)
+    read = [p for n in networks if n.output_linear is not None for p in n.output_linear.parameters()]
+    views = first.neuron_layer.views
+    return PreparedPass(first.recurrence(), tensors, views, partial(_read_out, networks), read, inputs, readout)
 
 
 def _common(networks: Sequence[Network]) -> Network:
     def described(n: Network) -> tuple[Hashable, ...]:
         sizes = (n.in_size, n.hidden_size, n.out_size, n.output_linear is None)
-        return (type(n).__name__, *sizes, n.dropout_prob, n.training, n.backend, *n.recurrence())
+        model, constants, delay = n.recurrence()
+        return (
+            type(n).__name__,
+            *sizes,
+            n.dropout_prob,
+            n.training,
+            n.backend,
+            model.name,
+            id(model),
+            constants,
+            delay,
+        )
 
     if not networks:
         raise InputError(Problem("there is no network to run", "networks", [], "one or more"))
@@ -255,27 +262,18 @@ def _mask(networks: Sequence[Network], inputs: Tensor, neuron_masks: Tensor | No
     return dropout if mask is None else dropout * mask
 
 
-def _read_out(networks: Sequence[Network], tiles: Sequence[Tensor]) -> Tensor:
-    """Outputs [R,B,T,O] of hidden states in parts of the batch [R,b,T,H]."""
+def _read_out(networks: Sequence[Network], sent: Tensor) -> Tensor:
+    """Outputs [R,B,T,O] or [R,B,O] of what neurons sent [R,B,T,H] or [R,B,H]; on the CPU of each replica by itself.
+
+    A product of several replicas might round otherwise.
+    """
     layers = [n.output_linear for n in networks if n.output_linear is not None]
     if not layers:
-        return _join(tiles)
+        return sent
+    if sent.device.type == "cpu":
+        return torch.stack([layer(one) for layer, one in zip(layers, sent.unbind(0), strict=True)])
     weight, bias = stack([layer.weight for layer in layers]), stack([layer.bias for layer in layers])
-    parts = []
-    for tile in tiles:
-        by_time = tile.stride(1) < tile.stride(2)  # rows in the order of memory are no copy
-        rows = (tile.transpose(1, 2) if by_time else tile).flatten(1, 2)
-        flat = torch.baddbmm(bias.unsqueeze(1), rows, weight.transpose(1, 2))
-        replicas, batch, steps, _ = tile.shape
-        sizes = (steps, batch) if by_time else (batch, steps)
-        outputs = flat.reshape(replicas, *sizes, -1)
-        parts.append(outputs.transpose(1, 2) if by_time else outputs)
-    return _join(parts)
-
-
-def _join(tiles: Sequence[Tensor]) -> Tensor:
-    """Parts of the batch [R,b,...] as one."""
-    return tiles[0] if len(tiles) == 1 else torch.cat(list(tiles), 1)
+    return torch.baddbmm(bias.unsqueeze(1), sent.flatten(1, -2), weight.transpose(1, 2)).unflatten(1, sent.shape[1:-1])
 
 
 def _readout(hidden_size: int, out_size: int, generator: torch.Generator | None) -> nn.Linear:

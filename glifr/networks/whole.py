@@ -7,7 +7,7 @@ Shapes: R replicas, B batch, T steps, I inputs, H neurons, J after-spike current
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import torch
@@ -15,13 +15,11 @@ from torch import Tensor
 
 from glifr import checks
 from glifr.conditions import Condition
+from glifr.engine.reference import Trace
+from glifr.engine.sequence import Recurrence
 from glifr.errors import InputError, Problem
-from glifr.kernels import RUN, SequenceInput, choose_backend
-from glifr.kernels.reference import trace
-from glifr.kernels.sequence import Recurrence
-from glifr.networks.layers import GLIFR, LSTMC, RNNC, stack_glifr, stack_lstm, stack_rnn
-from glifr.networks.replicas import Hidden, Network
-from glifr.recurrent import run_lstm, run_rnn, trace_lstm, trace_rnn
+from glifr.networks.layers import GLIFR, LSTMC, RNNC
+from glifr.networks.replicas import Network
 
 
 def _steps(delay: float, dt: float) -> int:
@@ -32,7 +30,7 @@ def _steps(delay: float, dt: float) -> int:
 class BNNFC(Network):
     """GLIFR neurons with delayed lateral connections, and a readout.
 
-    delay: synaptic delay, D = max(1, round(delay / dt)) steps. backend: one of `glifr.kernels.BACKENDS`. The rest as in
+    delay: synaptic delay, D = max(1, round(delay / dt)) steps. backend: one of `glifr.engine.backends.BACKENDS`. The rest as in
     `GLIFR` (sigma_v, R, I0, v_reset and the three spreads by name) and `Network`. Raises InputError for what cannot be
     meant.
     """
@@ -47,7 +45,7 @@ class BNNFC(Network):
         dt: float = 0.05,
         hetinit: bool = False,
         ascs: bool = True,
-        learnparams: bool = True,
+        learnparams: bool | Collection[str] = True,
         *,
         num_ascs: int = 2,
         tau: float | None = None,
@@ -69,22 +67,10 @@ class BNNFC(Network):
         return _steps(self.delay, self.neuron_layer.dt)
 
     def recurrence(self) -> Recurrence:
-        layer = self.neuron_layer
-        return Recurrence("glifr", self.delay_steps, layer.num_ascs, layer.constants)
+        return Recurrence(self.neuron_layer.model, self.neuron_layer.constants, self.delay_steps)
 
-    def stored(self) -> tuple[Tensor, ...]:
-        n = self.neuron_layer
-        return n.weight_iv, n.weight_lat, n.thresh, n.trans_k_m, n.trans_k_j, n.trans_r_j, n.a_j
-
-    def run_hidden(self, networks: Sequence[BNNFC], x: Tensor, mask: Tensor | None, track: bool) -> Hidden:
-        layer = self.neuron_layer
-        parameters = stack_glifr([n.neuron_layer for n in networks])
-        sequence = SequenceInput(x, parameters, layer.constants, self.delay_steps, mask)
-        if track:
-            kept = trace(sequence)
-            return Hidden((kept.firing,), kept.firing[:, :, -1], (kept.voltage, kept.ascurrents, kept.synaptic))
-        result = RUN[choose_backend(self.backend, x.device, x.dtype)](sequence)
-        return Hidden(result.tiles, result.final.firing)
+    def tracked(self, trace: Trace) -> tuple[Tensor, ...]:
+        return trace.states.voltage, trace.states.ascurrents, trace.synaptic
 
     def neuron_parameters(self) -> dict[str, Tensor]:
         layer = self.neuron_layer
@@ -98,7 +84,7 @@ class RNNFC(Network):
     """Tanh units with delayed lateral connections, and a readout.
 
     dt: time step [ms]. delay: synaptic delay [ms], None for one step. weight_spread: as in `RNNC`. backend: one of
-    `glifr.kernels.BACKENDS`, see `glifr.recurrent`. Raises InputError for what cannot be meant.
+    `glifr.engine.backends.BACKENDS`. Raises InputError for what cannot be meant.
     """
 
     neuron_layer: RNNC
@@ -127,25 +113,18 @@ class RNNFC(Network):
         return _steps(self.delay, self.dt)
 
     def recurrence(self) -> Recurrence:
-        return Recurrence("tanh", self.delay_steps)
+        model = self.neuron_layer.model
+        return Recurrence(model, model.defaults(), self.delay_steps)
 
-    def stored(self) -> tuple[Tensor, ...]:
-        n = self.neuron_layer
-        return n.weight_ih, n.weight_lat, n.bias
-
-    def run_hidden(self, networks: Sequence[RNNFC], x: Tensor, mask: Tensor | None, track: bool) -> Hidden:
-        parameters = stack_rnn([n.neuron_layer for n in networks])
-        if not track and choose_backend(self.backend, x.device, x.dtype) != "reference":
-            return Hidden(*run_rnn(x, parameters, self.delay_steps, mask))
-        hidden, preactivations = trace_rnn(x, parameters, self.delay_steps, mask)
-        return Hidden((hidden,), hidden[:, :, -1], (preactivations,) if track else ())
+    def tracked(self, trace: Trace) -> tuple[Tensor, ...]:
+        return (trace.synaptic + self.neuron_layer.bias,)
 
 
 class LSTMFC(Network):
     """An LSTM layer in torch's parametrisation, without delay, and a readout.
 
     dt: time step [ms]; it has no part in the equations. weight_spread: as in `LSTMC`. backend: one of
-    `glifr.kernels.BACKENDS`, see `glifr.recurrent`. Raises InputError for what cannot be meant.
+    `glifr.engine.backends.BACKENDS`. Raises InputError for what cannot be meant.
     """
 
     neuron_layer: LSTMC
@@ -168,18 +147,11 @@ class LSTMFC(Network):
         self.neuron_layer = LSTMC(in_size, hid_size, weight_spread=weight_spread, generator=generator)
 
     def recurrence(self) -> Recurrence:
-        return Recurrence("lstm", 1)
+        model = self.neuron_layer.model
+        return Recurrence(model, model.defaults(), 1)
 
-    def stored(self) -> tuple[Tensor, ...]:
-        n = self.neuron_layer
-        return n.weight_ih, n.weight_hh, n.bias_ih, n.bias_hh
-
-    def run_hidden(self, networks: Sequence[LSTMFC], x: Tensor, mask: Tensor | None, track: bool) -> Hidden:
-        parameters = stack_lstm([n.neuron_layer for n in networks])
-        if not track and choose_backend(self.backend, x.device, x.dtype) != "reference":
-            return Hidden(*run_lstm(x, parameters, mask))
-        hidden, cell = trace_lstm(x, parameters, mask)
-        return Hidden((hidden,), hidden[:, :, -1], (hidden, cell) if track else ())
+    def tracked(self, trace: Trace) -> tuple[Tensor, ...]:
+        return tuple(trace.states)
 
 
 def build_network(  # noqa: PLR0913 - each is a fact of the study
@@ -199,8 +171,11 @@ def build_network(  # noqa: PLR0913 - each is a fact of the study
     """A network of `condition` at its start.
 
     dt [ms]. delay_steps: D, None for the LSTM. hyperparameters: spreads, 1 where absent; others are not for the start.
-    output_weight: whether it has a readout. Raises InputError for what cannot be meant.
+    output_weight: whether it has a readout. dt and output_weight: where the condition does not say. Raises InputError
+    for what cannot be meant.
     """
+    dt = dt if condition.dt is None else condition.dt
+    output_weight = output_weight if condition.output_weight is None else condition.output_weight
     sizes = (in_size, hidden_size, out_size, dt)
     common: dict[str, Any] = {"dropout_prob": dropout_prob, "backend": backend, "generator": generator}
     common["output_weight"] = output_weight
@@ -212,6 +187,7 @@ def build_network(  # noqa: PLR0913 - each is a fact of the study
     common["delay"] = checks.size("delay_steps", delay_steps) * dt
     if condition.architecture == "RNN":
         return RNNFC(*sizes, **common)
+    common |= condition.constants
     return BNNFC(
         *sizes,
         hetinit=condition.start == "heterogeneous",

@@ -46,8 +46,8 @@ def glifr(num_ascs: int = 2) -> NeuronModel:
         states=(State("firing"), State("voltage"), State("ascurrents", J)),
         parameters=(
             Parameter("thresh", meaning="threshold", homogeneous=(1.0, 0.0), heterogeneous=(0.0, 1.0)),
-            Parameter("decay_m", None, DECAY, "dt k_m", "1/ms", (0.05, 0.0), (0.05, 0.01), rate=True),
-            Parameter("decay_j", J, DECAY, "dt k_j", "1/ms", (0.1, 0.0), (0.1, 0.025), rate=True),
+            Parameter("decay_m", None, DECAY, "dt k_m", "1/ms", (0.05, 0.0), (0.05, 0.01), start_per_ms=True),
+            Parameter("decay_j", J, DECAY, "dt k_j", "1/ms", (0.1, 0.0), (0.1, 0.025)),
             Parameter("r", J, MULTIPLIER, "multiplier", "", (0.0, 0.01), (0.0, 0.1), ascs),
             Parameter("a", J, meaning="additive term", homogeneous=(0.0, 0.01), heterogeneous=(0.0, 0.1), spread=ascs),
         ),

@@ -18,8 +18,8 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from glifr.reading import RecordError, read_bytes
 from glifr.records.layout import Layout
+from glifr.records.reading import RecordError, read_bytes
 from glifr.records.schema import NetworkFile
 
 Array = NDArray[Any]

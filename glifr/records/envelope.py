@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from glifr.reading import RecordError, read_bytes
+from glifr.records.reading import RecordError, read_bytes
 
 FORMAT = 1
 

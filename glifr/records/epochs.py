@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from glifr.reading import RecordError, read_bytes
+from glifr.records.reading import RecordError, read_bytes
 from glifr.records.schema import EpochRecord, UnitResult
 
 _END = re.compile(rb', "sum": "([0-9a-f]{16})"}$')

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from glifr.reading import RecordError
+from glifr.records.reading import RecordError
 from glifr.records.schema import UnitId
+
+FAILURE_FILE = "failure.json"  # in an attempt's folder
 
 
 class ForeignPathError(RecordError):

@@ -26,8 +26,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from glifr.checkpoints import write_whole
 from glifr.errors import InputError, Problem
+from glifr.records.atomic import write_whole
 from glifr.tasks import aer, event_bins
 from glifr.tasks.places import cache_folder, named_folder
 

@@ -7,9 +7,9 @@ from contextlib import closing
 from pathlib import Path
 
 from glifr.records import Layout
-from launch.executors.roles import Decider, Job, Result, StopRequest
-from launch.tracking_queue import FINISH_SECONDS, START_SECONDS, settle
-from launch.trial import run_job
+from launch.jobs import Decider, Job, Result, StopRequest
+from launch.tracking.queue import FINISH_SECONDS, START_SECONDS, settle
+from launch.workers.trial import run_job
 
 
 class InProcessExecutor:

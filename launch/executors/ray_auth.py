@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from launch.durable import publish
+from launch.ledger.durable import publish
 
 _MODE = "RAY_AUTH_MODE"
 _ASK_SECONDS = 60

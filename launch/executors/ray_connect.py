@@ -17,9 +17,7 @@ from typing import Any
 import ray
 
 from glifr.errors import InputError, Problem
-from launch.abandoned import mark, remove, remove_abandoned
 from launch.code import stage_code
-from launch.durable import disk_is_full
 from launch.executors.ray_auth import (
     answers_without_token,
     close_token_to_others,
@@ -27,6 +25,8 @@ from launch.executors.ray_auth import (
     send_no_token,
     send_token,
 )
+from launch.failures import disk_is_full
+from launch.ledger.abandoned import mark, remove, remove_abandoned
 
 _CONNECT_SECONDS = 5.0
 _STORE_BYTES = 100 * 2**20  # Ray's least is 75 MiB; results never go through Ray

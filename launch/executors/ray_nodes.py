@@ -13,8 +13,8 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from glifr.errors import InputError, Problem
 from launch.code import code_version, installed
-from launch.placement import BYTES_PER_GB, Node
-from launch.probe import ASKED, Answer, touch
+from launch.executors.node_check import ASKED, Answer, touch
+from launch.planning.placement import BYTES_PER_GB, Node
 
 _PROBE_SECONDS = 120.0
 _JOIN_SECONDS = 300.0

@@ -26,19 +26,17 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from glifr.records import Layout, UnitId
-from launch.abandoned import mark, remove, remove_abandoned
-from launch.data import DataSource
-from launch.durable import disk_is_full
 from launch.executors.ray_connect import Cluster, connect, disconnect
 from launch.executors.ray_data import SharedData, bytes_of
 from launch.executors.ray_nodes import alive, check_nodes, wait_for_nodes
 from launch.executors.ray_watch import ClusterWatch
-from launch.executors.roles import Decider, Result, StopRequest, Work
-from launch.failures import DISK_FULL, Failure, failure_of_lost
-from launch.gpu_share import cap_gpu_memory
-from launch.placement import BYTES_PER_GB, Resources, refuse_what_cannot_fit, slots
-from launch.tracking_queue import settle
-from launch.trial import Step, run_watched_job
+from launch.failures import DISK_FULL, Failure, disk_is_full, failure_of_lost
+from launch.jobs import DataSource, Decider, Result, Step, StopRequest, Work
+from launch.ledger.abandoned import mark, remove, remove_abandoned
+from launch.planning.placement import BYTES_PER_GB, Resources, refuse_what_cannot_fit, slots
+from launch.tracking.queue import settle
+from launch.workers.gpu_share import cap_gpu_memory
+from launch.workers.trial import run_watched_job
 
 _MOST_JOBS = 10_000_000  # Tune wants a total; the searcher says when it is over
 

@@ -11,8 +11,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from launch.executors.roles import Decider, Job, StopRequest, Work
-from launch.trial import Step
+from launch.jobs import Decider, Job, Step, StopRequest, Work
 
 
 class Clock:

@@ -18,7 +18,7 @@ from chaos.kills import Assault, Study, three_nodes
 from chaos.mishaps import MISHAPS_BY_NAME
 from chaos.rows import Record
 from chaos.write_points import points, run_command, warm
-from launch.plan import StudyPlan
+from launch.planning.plan import StudyPlan
 
 _SPAN = 8.0  # seconds over which the moments of kills are spread
 

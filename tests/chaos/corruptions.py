@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from glifr.records import RecordError, UnitId, read_sealed, scan
-from launch.ledger import Ledger
+from launch.ledger.units import Ledger
 
 KINDS = ("truncated", "zeroed", "one byte flipped")
 FILES = ("checkpoint", "result", "proposal", "epoch records", "resolved study")

@@ -11,7 +11,7 @@ from pathlib import Path
 from small_study import new_conductor
 
 from glifr.records import read_epochs, scan
-from launch.plan import StudyPlan
+from launch.planning.plan import StudyPlan
 
 # what may differ between two runs of the same study: time, attempt and host
 _LEFT_OUT = ("attempts", "failures", "last_failure", "resumed", "repeated_epochs", "started_at", "finished_at")

@@ -19,13 +19,13 @@ from typing import Any, Self
 from rich.console import Console
 
 from analysis import load
-from analysis.tables import write_tables
+from analysis.results.tidy_tables import write_tables
 from glifr.records import Layout
 from launch import cli, session
-from launch.data import FromFiles
-from launch.executors import InProcessExecutor
-from launch.plan import StudyPlan
-from launch.tracking_login import Mode
+from launch.executors.in_process import InProcessExecutor
+from launch.planning.plan import StudyPlan
+from launch.tracking.login import Mode
+from launch.workers.data import FromFiles
 
 _OPERATIONS = ("link", "replace", "rename", "fsync", "unlink", "mkdir")
 _TORN = "torn epochs.jsonl"

@@ -98,7 +98,7 @@ def test_a_submitted_job_runs_the_study(pair: Pair) -> None:
 
 
 def test_every_printed_line_of_this_kind_is_run_by_a_test() -> None:
-    """By those above, or as the setup of every test, or on this machine alone (tests/test_cli.py)."""
+    """By those above, or as the setup of every test, or on this machine alone (tests/launch/test_cli.py)."""
     elsewhere = ("# this machine alone", "pip install")
     kinds = ("secrets.token_hex", "ray start", "ray job submit", "--address auto", "--address HOST:6379", *elsewhere)
     assert TOKEN in (ROOT / "docs" / "cluster.md").read_text()

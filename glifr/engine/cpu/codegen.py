@@ -142,7 +142,7 @@ def _over_samples(e: _Emitter, first: Any, count: Any, body: Any) -> None:
     loop(e.builder, count, [first], each)
 
 
-def emit_forward(  # noqa: PLR0913 - what `passes.py` calls it with
+def emit_forward(
     builder: Any, layout: Layout, job: Any, replica: Any, first: Any, count: Any, begin: Any, end: Any, _: Any
 ) -> None:
     """Takes `count` samples of a replica through the steps begin .. end-1."""

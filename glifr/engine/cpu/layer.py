@@ -60,7 +60,7 @@ class _Layer(Function):
     """Gradients flow to x, weights, history, parameters and start; none to the mask."""
 
     @staticmethod
-    def forward(  # noqa: PLR0913 - autograd takes tensors one by one
+    def forward(
         ctx: Any,
         work: _Work,
         mask: Tensor | None,
@@ -120,8 +120,10 @@ class _Layer(Function):
 
 
 def _widen(tensor: Tensor, s: Sizes) -> Tensor:
-    """[*,H] -> [*,W]."""
-    return pad(tensor, (0, s.width - s.hidden)) if s.width != s.hidden else tensor
+    """[*,H] -> [*,W], with numbers side by side."""
+    if s.width != s.hidden:
+        return pad(tensor, (0, s.width - s.hidden))
+    return tensor if tensor.stride(-1) == 1 else tensor.contiguous()
 
 
 def _narrow(gradient: Tensor, s: Sizes) -> Tensor:

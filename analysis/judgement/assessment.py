@@ -1,0 +1,161 @@
+"""Everything that is computed from a results folder, once: what tables, figures, findings and warnings are made of."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import pandas as pd
+
+from analysis.judgement.alike import Alike, find_alike
+from analysis.published import Beside, beside
+from analysis.results.load import Results
+from analysis.results.neurons import Neurons, observe
+from analysis.results.summaries import Performance, Tuning, performances, tunings
+from analysis.statistics.components import Components, components
+from analysis.statistics.contrasts import Judged, all_pairs, judge
+from analysis.statistics.factorial import Factorial, factorial
+from analysis.statistics.groups import Groups, groups
+from analysis.statistics.power import FEWEST, Need, detectable, need, power, seeds_for_equivalence, seeds_needed
+from analysis.statistics.robustness import silenced_networks
+from glifr.records import Contrast
+
+
+@dataclass(frozen=True)
+class Reach:
+    """What a planned contrast could see. alpha: what its p must not exceed at the first step of Holm.
+
+    power: to find a difference of the smallest effect of interest. detectable: the difference found with 80 % power,
+    as recorded. needed, needed_for_equivalence: pairs for 80 % power. Where too few pairs tell the spread none of these
+    is known: NaN and None.
+    """
+
+    contrast: Contrast
+    pairs: int
+    sd: float
+    alpha: float
+    power: float
+    detectable: float
+    needed: Need | None
+    needed_for_equivalence: Need | None
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """A study judged.
+
+    planned: the declared contrasts. factorial_kept, planned_kept: without diverged networks, None where none diverged.
+    pairs: every pair of conditions, exploratory. silenced: what each silenced network loses.
+    reaches: in the order of `planned`. published: None for a task without published values.
+    """
+
+    results: Results
+    performances: list[Performance]
+    tunings: list[Tuning]
+    factorial: Factorial
+    factorial_kept: Factorial | None
+    planned: list[Judged]
+    planned_kept: list[Judged] | None
+    pairs: list[Judged]
+    silenced: pd.DataFrame
+    reaches: list[Reach]
+    published: Beside | None
+
+    @cached_property
+    def neurons(self) -> Neurons:
+        """What the final networks are like: read when it is asked for, as that takes time."""
+        return observe(self.results)
+
+    @cached_property
+    def groups(self) -> list[Groups]:
+        """Whether neurons fall into groups, a row a condition of GLIFR neurons that are on file."""
+        return groups(self.neurons.clustered)
+
+    @cached_property
+    def components(self) -> list[Components]:
+        """What of the spread is the search's and what the seeds'; none in a study that searched once or never."""
+        if self.results.info.repeats == 1:
+            return []
+        values, repeat = self.results.final_values(), self.results.repeat_of_seed
+        return [components(name, own := values[name].dropna(), repeat[own.index]) for name in self.results.info.names]
+
+    @cached_property
+    def alike(self) -> tuple[Alike, ...]:
+        """Pairs of conditions that are numerically one network."""
+        return find_alike(self.results)
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Everything that could not be used."""
+        return (*self.results.problems, *self.neurons.problems)
+
+
+def assess(results: Results) -> Assessment:
+    """Judges a results folder by its declaration."""
+    info, declared = results.info, results.info.declaration
+    values = results.unit_values()
+    measure = info.measure
+
+    def judged(frame: pd.DataFrame, contrasts: Sequence[Contrast]) -> list[Judged]:
+        return judge(
+            frame,
+            contrasts,
+            smallest_effect=declared.smallest_effect,
+            alpha=declared.alpha,
+            higher_is_better=measure.higher_is_better,
+            evidence=info.evidence,
+        )
+
+    def effects(frame: pd.DataFrame) -> Factorial:
+        return factorial(
+            frame,
+            smallest_effect=declared.smallest_effect,
+            alpha=declared.alpha,
+            higher_is_better=measure.higher_is_better,
+            levels=info.levels,
+            evidence=info.evidence,
+        )
+
+    planned = judged(values, declared.contrasts)
+    any_lost = bool(results.diverged_finals().to_numpy().any())
+    kept = results.unit_values(without_diverged=True)
+    silenced, tuned = results.tables["silencing"], tunings(results)
+    return Assessment(
+        results=results,
+        performances=performances(results),
+        tunings=tuned,
+        factorial=effects(values),
+        factorial_kept=effects(kept) if any_lost else None,
+        planned=planned,
+        planned_kept=judged(kept, declared.contrasts) if any_lost else None,
+        pairs=judged(values, all_pairs(info.names)),
+        silenced=silenced_networks(silenced[silenced[measure.column].notna()], measure),
+        reaches=reaches(planned, declared.smallest_effect, declared.alpha),
+        published=beside(results, tuned),
+    )
+
+
+def reaches(judged: Sequence[Judged], smallest_effect: float, alpha: float) -> list[Reach]:
+    """The reach of each contrast of a family, at alpha over the number of contrasts that could be tested."""
+    tests = max(1, sum(not math.isnan(j.p) for j in judged))
+    own = alpha / tests
+    return [_reach(j, smallest_effect, own) for j in judged]
+
+
+def _reach(judged: Judged, effect: float, alpha: float) -> Reach:
+    n, sd = judged.interval.n, judged.interval.sd
+    told = n >= FEWEST and not math.isnan(judged.p)
+    return Reach(
+        contrast=judged.contrast,
+        pairs=n,
+        sd=sd,
+        alpha=alpha,
+        power=power(n, effect, sd, alpha) if told else math.nan,
+        detectable=detectable(n, sd, alpha) if told else math.nan,
+        needed=need(lambda spread: seeds_needed(effect, spread, alpha), sd, n) if told else None,
+        needed_for_equivalence=need(lambda spread: seeds_for_equivalence(effect, spread, alpha), sd, n)
+        if told
+        else None,
+    )

@@ -1,0 +1,111 @@
+"""Whether every condition had the same chances: computed from what ran, not from what was meant."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+
+from analysis.results.load import Results
+from analysis.results.summaries import Tuning, by_condition
+from analysis.text import listed
+from glifr.conditions import HYPERPARAMETERS
+
+_NAMED = 9  # conditions or searches of one kind that are named one by one
+SIZE_TOLERANCE = 1.02  # largest over smallest number of trained parameters
+
+
+def unequal_budgets(results: Results, tuned: list[Tuning]) -> list[str]:
+    """In which respects the searches had different budgets."""
+    found = []
+    finals = {c.name: c.planned["final"] for c in results.info.conditions}
+    for what, numbers in (
+        ("trials that ended", _by_search(tuned, lambda t: t.ended)),
+        ("confirm runs", _by_search(tuned, lambda t: len(t.confirmed))),
+        ("planned final seeds", finals),
+    ):
+        if len(set(numbers.values())) > 1:
+            found.append(f"{what}: {_grouped(numbers)}")
+    table = results.tables["trials"]
+    for stage in ("search", "confirm"):
+        ended = table[(table["stage"] == stage) & (table["status"] == "complete")]
+        for column, what in (("epochs", "epochs of a whole trial"), ("seeds", "seeds of a trial")):
+            by_condition = ended.groupby("condition", sort=False)[column]
+            seen = {str(name): listed(sorted(own.unique())) for name, own in by_condition}
+            if len(set(seen.values())) > 1:
+                found.append(f"{what} ({stage}): {_grouped(seen)}")
+    return found
+
+
+def _by_search(tuned: list[Tuning], number: Callable[[Tuning], int]) -> dict[str, int]:
+    """The number of each search; of a condition, where all its searches have the same."""
+    found: dict[str, int] = {}
+    for condition, own in by_condition(tuned).items():
+        alike = len({number(t) for t in own}) == 1
+        found |= {condition if alike else t.name: number(t) for t in own}
+    return found
+
+
+def unequal_spaces(results: Results) -> list[str]:
+    """Hyperparameters that conditions share but search in different ranges."""
+    found = []
+    for name in HYPERPARAMETERS:
+        ranges = {c.name: json.dumps(c.space[name], sort_keys=True) for c in results.info.conditions if name in c.space}
+        if len(set(ranges.values())) > 1:
+            words = {n: _range(json.loads(text)) for n, text in ranges.items()}
+            found.append(f"{name.replace('_', ' ')}: {_grouped(words)}")
+    return found
+
+
+def unequal_sizes(results: Results) -> str:
+    """The smallest and largest network where their trained parameters differ by more than 2 %; '' else."""
+    sizes = {c.name: c.trained_parameters for c in results.info.conditions}
+    if not sizes or max(sizes.values()) <= SIZE_TOLERANCE * min(sizes.values()):
+        return ""
+    low, high = min(sizes, key=lambda n: sizes[n]), max(sizes, key=lambda n: sizes[n])
+    return f"trained parameters run from {sizes[low]:,} ({low}) to {sizes[high]:,} ({high})"
+
+
+def shared_seeds(results: Results) -> list[int]:
+    """Seeds that both a tuning run and a final network had, whichever repeat of the search they belong to."""
+    seeds = results.tables["seeds"]
+    final = seeds["stage"] == "final"
+    return sorted({int(s) for s in set(seeds.loc[final, "seed"]) & set(seeds.loc[~final, "seed"])})
+
+
+def seeds_of_two_repeats(results: Results) -> list[int]:
+    """Seeds that two repeats of the search had: they are then not independent."""
+    owners = results.tables["seeds"].groupby("seed")["repeat"].nunique()
+    return sorted(int(seed) for seed in owners.index[owners > 1])
+
+
+def repeated_test_reads(results: Results) -> list[str]:
+    """Where the test data were read other than once for each final network."""
+    seeds = results.tables["seeds"]
+    found = []
+    tuned = seeds[(seeds["stage"] != "final") & (seeds["test_loss"].notna() | seeds["test_accuracy"].notna())]
+    if len(tuned):
+        found.append(f"tuning runs have test results ({listed(sorted(set(tuned['condition'])))})")
+    final = seeds[(seeds["stage"] == "final") & (seeds["status"] == "complete")]
+    again = final[final.duplicated(["condition", "identity"], keep=False)]
+    if len(again):
+        named = sorted({f"{c} seed {s}" for c, s in zip(again["condition"], again["seed"], strict=True)})
+        found.append(f"one network was trained and tested more than once ({listed(named)})")
+    return found
+
+
+def _grouped(values: Mapping[str, object]) -> str:
+    """'40 for RNN and LSTM, 39 for Hom'."""
+    by_value: dict[object, list[str]] = {}
+    for name, value in values.items():
+        by_value.setdefault(value, []).append(name)
+    most = max(by_value, key=lambda value: len(by_value[value]))
+    if len(by_value[most]) > _NAMED:  # in a study with repeats there are many: the exceptions tell
+        others = {value: names for value, names in by_value.items() if value != most}
+        return ", ".join(
+            [*(f"{value} for {listed(names)}" for value, names in others.items()), f"{most} for the others"]
+        )
+    return ", ".join(f"{value} for {listed(names)}" for value, names in by_value.items())
+
+
+def _range(space: Mapping[str, object]) -> str:
+    return f"{space['low']:g} to {space['high']:g}{'' if space['log'] else ' (linear)'}"

@@ -1,0 +1,1 @@
+"""The page, its templates and sentences, LaTeX, the manifest, and the comparison of two studies."""

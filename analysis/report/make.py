@@ -1,0 +1,76 @@
+"""Makes what is wanted of a study - tables, figures, page, LaTeX - and the manifest of all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from analysis import figures
+from analysis.files import claim, write_whole
+from analysis.judgement.assessment import Assessment, assess
+from analysis.judgement.warnings import cautions
+from analysis.load import load
+from analysis.report.latex import write_latex
+from analysis.report.manifest import write_manifest
+from analysis.report.methods import methods
+from analysis.report.page import Shown, all_sheets, render
+from analysis.results.load import Results
+from analysis.results.tidy_tables import write_dictionary, write_tables
+from analysis.tables.derived import derived_tables
+from glifr.records import Layout
+
+Part = Literal["html", "latex", "csv", "figures"]
+PARTS: tuple[Part, ...] = get_args(Part)
+
+
+@dataclass(frozen=True)
+class ReportPaths:
+    """What was made. tables, figures, latex: relative to `report`'s folder. complete: whether the study is.
+
+    report: where the page is, or would be.
+    """
+
+    report: Path
+    tables: tuple[str, ...]
+    figures: tuple[str, ...]
+    latex: tuple[str, ...]
+    complete: bool
+
+
+def make_report(root: Path, parts: Collection[Part] = PARTS, out: Path | None = None) -> ReportPaths:
+    """Of the results folder or pack `root`; equal records give equal bytes. out: where to, see `load`.
+
+    Raises InputError if `root` is neither, is of another version, or `out` cannot be written.
+    """
+    return write_report(load(root, out), parts)
+
+
+def write_report(results: Results, parts: Collection[Part] = PARTS) -> ReportPaths:
+    """As `make_report`, of results in memory."""
+    layout = results.layout
+    claim(layout.root, results.source)
+    assessed = assess(results)
+    found = cautions(assessed)
+    tables: list[str] = []
+    if "csv" in parts:
+        tables = write_tables(layout, {**results.tables, **derived_tables(assessed, found)})
+        tables.append(write_dictionary(layout))
+    shown, drawn = _figures(layout, assessed) if {"html", "figures"} & set(parts) else ({}, [])
+    if "html" in parts:
+        write_whole(layout.report, render(assessed, found, shown).encode())
+    latex = write_latex(layout, all_sheets(assessed, found), methods(assessed)) if "latex" in parts else []
+    write_manifest(layout, results.info)
+    return ReportPaths(layout.report, tuple(tables), tuple(drawn), tuple(latex), results.complete)
+
+
+def _figures(layout: Layout, assessed: Assessment) -> tuple[dict[str, Shown], list[str]]:
+    shown, drawn = {}, []
+    with figures.house_style():
+        for name, draw in figures.FIGURES.items():
+            figure = draw(assessed)
+            paths, source = figures.write_figure(layout, figure)
+            drawn += paths
+            shown[name] = Shown(figure, source)
+    return shown, drawn

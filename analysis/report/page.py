@@ -1,0 +1,133 @@
+"""The report: one self-contained HTML page from a study judged and its figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+from analysis import tables as sheets
+from analysis.figures import Drawing, Empty
+from analysis.judgement.assessment import Assessment
+from analysis.judgement.declared import declaration_facts
+from analysis.judgement.findings import findings
+from analysis.judgement.headline import answer
+from analysis.judgement.lights import lights
+from analysis.judgement.missing_data import single_network
+from analysis.judgement.sample_size import more_seeds
+from analysis.judgement.warnings import Caution
+from analysis.published import words
+from analysis.report import sentences as prose
+from analysis.report.methods import methods
+from analysis.results.provenance import SESSION_HEADS, provenance
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A figure as the page has it: a data URI with its texts, or why it is missing."""
+
+    drawn: Drawing | Empty
+    source: str
+
+    @property
+    def empty(self) -> bool:
+        return isinstance(self.drawn, Empty)
+
+
+def render(assessment: Assessment, cautions: list[Caution], figures: Mapping[str, Shown]) -> str:
+    """The page's HTML."""
+    content = {**_head(assessment, cautions), **_body(assessment, cautions), "figures": figures}
+    content["figure_numbers"] = _figure_numbers(figures)
+    return environment().get_template("report.html.j2").render(css=packaged("report.css"), **content)
+
+
+def environment() -> Environment:
+    """Templates of this room: everything from the records is escaped."""
+    return Environment(
+        loader=FunctionLoader(packaged),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+
+
+def packaged(name: str) -> str:
+    """A file of this room."""
+    return files("analysis.report").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+def all_sheets(a: Assessment, cautions: list[Caution]) -> list[sheets.Sheet]:
+    """Every table that the study's content allows, in the order of the report."""
+    results, searched = a.results, a.results.info.planned("search") > 0
+    found = [sheets.design_sheet(results), sheets.counts_sheet(results), sheets.conditions_sheet(a, cautions)]
+    found += [sheets.components_sheet(a)] if a.components else []
+    found += [sheets.factorial_sheet(a, cautions)] if a.factorial.effects else []
+    found += [sheets.contrasts_sheet(a, cautions)] if a.planned else []
+    found += [sheets.pairs_sheet(a, cautions)] if a.pairs else []
+    found += sheets.published_sheets(a, cautions)
+    found += [sheets.silencing_sheet(a, cautions)] if len(a.silenced) else []
+    found += sheets.tuning_sheets(results, a.tunings, cautions) if searched else []
+    recovery = sheets.recovery_sheet(results)
+    found += [recovery] if recovery else []
+    found += [sheets.clusters_sheet(a, cautions), sheets.cluster_networks_sheet(a)] if a.groups else []
+    found += [sheets.power_sheet(a)] if a.planned else []
+    return [*found, sheets.reliability_sheet(results), sheets.runs_sheet(results)]
+
+
+def _numbered(found: list[sheets.Sheet]) -> dict[str, sheets.Sheet]:
+    """The tables by name, counted in the order of the page."""
+    return {s.name: replace(s, title=f"Table {n}. {s.title}") for n, s in enumerate(found, 1)}
+
+
+def _figure_numbers(figures: Mapping[str, Shown]) -> dict[str, int]:
+    """The figures that there are, counted in the order of the page."""
+    return {name: n for n, name in enumerate((n for n, shown in figures.items() if not shown.empty), 1)}
+
+
+def _head(a: Assessment, cautions: list[Caution]) -> dict[str, Any]:
+    info = a.results.info
+    return {
+        "info": info,
+        "quick": prose.QUICK,
+        "complete": a.results.complete,
+        "answer": answer(a),
+        "lights": lights(a, cautions),
+        "findings": findings(a),
+        "cautions": cautions,
+        "standing": prose.standing(a.results),
+        "incidents": prose.incidents(a.results),
+        "design": prose.design(info),
+        "conditional": info.conditional_sentence,
+        "declaration": declaration_facts(info),
+    }
+
+
+def _published(a: Assessment) -> dict[str, Any]:
+    """What the section beside the published runs says; nothing for a task without them."""
+    b, info = a.published, a.results.info
+    if b is None:
+        return {}
+    repetition = info.evidence and len(b.same) == len(b.rows)
+    said = {"intro": words.intro(b, info), "standing": words.standing(b, info.evidence)}
+    return {**said, "repetition": repetition, "order": words.order_words(b.order)}
+
+
+def _body(a: Assessment, cautions: list[Caution]) -> dict[str, Any]:
+    results = a.results
+    return {
+        "sheets": _numbered(all_sheets(a, cautions)),
+        "searched": results.info.planned("search") > 0,
+        "single_network": single_network(results),
+        "factorial": a.factorial,
+        "advice": more_seeds(a),
+        "published": _published(a),
+        "methods": methods(a),
+        "provenance": provenance(results),
+        "session_heads": SESSION_HEADS,
+        "problems": a.problems,
+    }

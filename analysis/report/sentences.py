@@ -1,0 +1,110 @@
+"""The report's sentences, generated from the study and its counts: nothing is said that was not planned or run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from analysis.results.load import Results
+from analysis.results.study import StudyInfo
+from analysis.text import count, listed
+from glifr.records import STAGES
+
+QUICK = "Quick profile: this run shows that the system works; its numbers are no evidence."
+_STAGE_WORDS = {"search": "trial", "confirm": "confirm run", "final": "final network", "silencing": "silencing run"}
+
+
+def how_many(value: Any) -> int:
+    """The number behind a study's `seeds`: a count, or a list of them."""
+    return len(value) if isinstance(value, list | tuple) else int(value or 0)
+
+
+def design(info: StudyInfo) -> str:
+    """One paragraph: what is compared, on what, and how."""
+    task, training = info.task, info.section("training")
+    others = len(info.conditions) - 1
+    against = f"with {info.reference} as the reference" if others > 0 else "alone"
+    splits = ", ".join(f"{n:,} {name}" for name, n in task.splits.items())
+    parts = [
+        f"{count(len(info.conditions), 'condition')} on {task.title}, {against}. "
+        f"Data: {task.source} ({splits} samples; {task.steps} steps of {task.time_step_ms:g} ms); "
+        f"trained on {'training and validation data' if task.train_on != 'train' else 'the training data'}"
+        f"{_training_words(training, task.passes)}.",
+        *_search_words(info),
+        _final_words(info),
+        *_silencing_words(info),
+    ]
+    return " ".join(parts)
+
+
+def _training_words(training: Mapping[str, Any], passes: int) -> str:
+    if not training.get("epochs"):
+        return ""
+    each = f" of {passes} passes" if passes > 1 else ""
+    batch = f", batches of {training['batch_size']:,}" if training.get("batch_size") else ""
+    return f" for {count(training['epochs'], 'epoch')}{each} with Adam{batch}"
+
+
+def _search_words(info: StudyInfo) -> list[str]:
+    search, confirm = info.section("search"), info.section("confirm")
+    if not info.planned("search"):
+        return ["Hyperparameters were fixed in the study file; nothing was searched."]
+    budgets = sorted({c.planned["search"] // info.repeats for c in info.conditions})
+    budget = count(budgets[0], "trial") if len(budgets) == 1 else f"{budgets[0]} to {budgets[-1]} trials"
+    seeds = how_many(search.get("seeds_per_trial"))
+    each = f" of {count(seeds, 'seed')}" if seeds else ""
+    short = f" and {count(search['epochs'], 'epoch')}" if search.get("epochs") else ""
+    sampler = {"tpe": " (TPE)", "random": " (random search)"}.get(
+        str(info.section("search", "sampler").get("name")), ""
+    )
+    pruned = info.section("search", "pruner").get("name") not in (None, "none")
+    stopping = ", with early stopping within the condition" if pruned else ""
+    often = f" {info.repeats} times, independently, each time" if info.repeats > 1 else ""
+    words = [f"Each condition searched its own settings{often} in {budget}{each}{short}{sampler}{stopping}."]
+    if info.planned("confirm"):
+        top, fresh = info.conditions[0].planned["confirm"] // info.repeats, how_many(confirm.get("seeds"))
+        on = f" on {count(fresh, 'further seed')}" if fresh else ""
+        won = f"The best {top} were trained again{on}; the best mean won."
+        words.append(won if top > 1 else f"The best was trained again{on}.")
+    return words
+
+
+def _final_words(info: StudyInfo) -> str:
+    n = max(c.planned["final"] for c in info.conditions) // info.repeats
+    winner = "the winner" if info.planned("search") else "each condition"
+    winner = "each search's winner" if info.repeats > 1 else winner
+    return f"For the result {winner} was trained on {count(n, 'seed')}, the same for every condition; " + (
+        "the test data were read only after a network's last epoch."
+        if info.task.held_out
+        else "its value is that on the training data after the last epoch, as the task holds nothing out."
+    )
+
+
+def _silencing_words(info: StudyInfo) -> list[str]:
+    silencing = info.section("silencing")
+    if not info.planned("silencing") or not silencing:
+        return []
+    fractions = [f"{100 * f:g}" for f in silencing.get("fractions", [])]
+    return [f"Then {listed(fractions)} % of the neurons were silenced, {silencing.get('masks')} random choices each."]
+
+
+def standing(results: Results) -> str:
+    """One sentence: what is done of what was planned; and what failed or is missing."""
+    parts = []
+    for stage in STAGES:
+        planned = results.info.planned(stage)
+        if planned:
+            done = results.count("complete", stage) + results.count("pruned", stage)
+            parts.append(f"{done:,} of {count(planned, _STAGE_WORDS[stage])}")
+    return f"Done: {listed(parts)}." if parts else "Nothing was planned."
+
+
+def incidents(results: Results) -> str:
+    """What did not go as planned: pruned, failed, unfinished, not started and diverged."""
+    states = ("pruned", "failed", "unfinished", "not started")
+    found = [f"{n:,} {what}" for what in states if (n := results.count(what))]
+    diverged = results.count("diverged", "final")
+    found += [f"{count(diverged, 'final network')} diverged"] if diverged else []
+    if not found:
+        return "No unit was pruned, failed or is missing; no final network diverged."
+    return f"{listed(found)}."

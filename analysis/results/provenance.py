@@ -1,0 +1,92 @@
+"""What made the results: versions, commit, hardware. Never a host name, a user or a home path."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from analysis.results.load import Results
+from analysis.text import count, duration, listed, without_paths
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """facts: (what, value) pairs. sessions: one row of texts a session. packages: 'name version', sorted."""
+
+    facts: list[tuple[str, str]]
+    sessions: list[list[str]]
+    packages: list[str]
+
+
+SESSION_HEADS = ("Started (UTC)", "Command", "Commit", "Code", "Python", "Platform", "Processor", "GPUs")
+
+
+def provenance(results: Results) -> Provenance:
+    """The provenance of a results folder, from its sessions and its units."""
+    info, sessions = results.info, results.sessions
+    seeds = results.tables["seeds"]
+    made = seeds[seeds["finished_at"].notna()]
+    backends = [
+        f"{b} on {d or 'unnamed device'}" for b, d in sorted(set(zip(made["backend"], made["device"], strict=True)))
+    ]
+    facts = [
+        ("Study", f"{info.name}, profile {info.profile}"),
+        ("Study hash", info.hash),
+        ("Last result (UTC)", moment(results.finished_at)),
+        ("Training time, all units", duration(_training_seconds(results))),
+        ("Computed by", listed(backends) or "nothing yet"),
+        ("Sessions", count(len(sessions), "session")),
+    ]
+    return Provenance(facts, [_session(s) for s in sessions], _packages(sessions))
+
+
+def moment(iso: str) -> str:
+    """'2026-03-01 14:05' of an ISO time in UTC."""
+    return iso[:16].replace("T", " ") if iso else "none yet"
+
+
+def _training_seconds(results: Results) -> float:
+    finals = results.tables["seeds"]
+    finals = finals[finals["stage"] == "final"]
+    return float(results.tables["trials"]["seconds"].sum() + finals["seconds"].sum())
+
+
+def _session(session: dict[str, Any]) -> list[str]:
+    commit = (session.get("commit") or "unknown")[:12]
+    changed = " with uncommitted changes" if session.get("dirty") else ""
+    return [
+        moment(session.get("started_at") or ""),
+        without_paths(str(session.get("command") or "")),
+        f"{commit}{changed}",
+        str(session.get("code_version") or "")[:12],
+        without_paths(str(session.get("python") or "")),
+        without_paths(str(session.get("platform") or "")),
+        f"{session.get('cpu') or 'unknown'}, {session.get('cores')} cores",
+        listed(session.get("gpus") or []) or "none",
+    ]
+
+
+def _packages(sessions: tuple[dict[str, Any], ...]) -> list[str]:
+    last = sessions[-1].get("packages") or {} if sessions else {}
+    return [f"{name} {version}" for name, version in sorted(last.items())]
+
+
+def mixtures(results: Results) -> list[str]:
+    """What differs between the sessions, or between the final networks: code, packages, hardware."""
+    by_session = (
+        ("commit", "the commit"),
+        ("code_version", "the code"),
+        ("packages", "the packages"),
+        ("gpus", "the GPUs"),
+        ("cpu", "the processor"),
+    )
+    found = [what for key, what in by_session if len({str(s.get(key)) for s in results.sessions}) > 1]
+    finals = results.finals
+    by_network = (
+        ("code_version", "the code"),
+        ("device", "the device"),
+        ("backend", "the kernel"),
+        ("processor", "the kind of processor"),
+    )
+    found += [what for column, what in by_network if finals[column].nunique() > 1]
+    return list(dict.fromkeys(found))

@@ -1,0 +1,262 @@
+"""The study as the analysis needs it: the body of study.json, checked once, as frozen types."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from analysis.measure import Measure
+from glifr.conditions import CONDITIONS, Condition
+from glifr.records import (
+    Declaration,
+    InputError,
+    Primary,
+    Problem,
+    Stage,
+    default_contrasts,
+    default_smallest_effect,
+)
+from glifr.records.declaration import ALPHA
+
+_FEATURES = ("network", "after-spike currents", "start", "neuron parameters")
+_SPLITS = ("train", "validation", "test")
+_Value = TypeVar("_Value")
+
+
+@dataclass(frozen=True)
+class TaskInfo:
+    """The task of a study; see `task` in docs/results-folder.md."""
+
+    name: str
+    title: str
+    primary: str
+    chance_loss: float
+    chance_accuracy: float | None
+    source: str
+    splits: Mapping[str, int]
+    train_on: str
+    time_step_ms: float
+    steps: int
+    passes: int
+
+    def measure(self, primary: Primary) -> Measure:
+        """A measure on test data; of a task that holds nothing out, on what was trained on."""
+        if primary == "accuracy":
+            name = "test accuracy" if self.held_out else "training accuracy"
+            return Measure("test_accuracy", name, 100.0, "%", "points", 2, True, self.chance_accuracy)
+        name = "test loss" if self.held_out else "training loss"
+        return Measure("test_loss", name, 1.0, "", "", 4, False, self.chance_loss)
+
+    @property
+    def held_out(self) -> bool:
+        """Whether there are data that no network was trained on."""
+        return "test" in self.splits
+
+    @property
+    def worst_score(self) -> float:
+        """The score of a diverged seed and the cap of all others: twice the loss of chance."""
+        return 2 * self.chance_loss
+
+
+@dataclass(frozen=True)
+class ConditionInfo:
+    """One condition of a study, in the study's order. style: what it is, with its colour and marker.
+
+    levels: -1 or 1 on each factor that the study crosses; None for a condition outside the factorial.
+    control: equal to another condition on purpose.
+    """
+
+    name: str
+    hidden_size: int
+    trained_parameters: int
+    delay_steps: int | None
+    features: Mapping[str, str]
+    difference: str
+    levels: Mapping[str, int] | None
+    planned: Mapping[Stage, int]
+    space: Mapping[str, Mapping[str, Any]]
+    style: Condition
+    control: bool = False
+
+
+@dataclass(frozen=True)
+class StudyInfo:
+    """What was planned.
+
+    spec: the resolved study file. declaration: how the conditions are judged; history: what study.json records of it
+    (hash, declared_at, final_results), oldest first, empty for a study from before declarations. alike: pairs of
+    conditions that were numerically one network before the start.
+    """
+
+    name: str
+    profile: str
+    hash: str
+    evidence: bool
+    reference: str
+    conditions: tuple[ConditionInfo, ...]
+    task: TaskInfo
+    spec: Mapping[str, Any]
+    declaration: Declaration
+    history: tuple[Mapping[str, Any], ...]
+    alike: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def varied(self) -> str:
+        """What differs between the final networks of a condition."""
+        return "the seed" if self.repeats == 1 else "the seed and, between repeats, the search"
+
+    @property
+    def conditional_on(self) -> str:
+        """What all results are conditional on beside their seeds; '' where the search was repeated too."""
+        if not self.planned("search"):
+            return "the settings of the study file, which were not tuned"
+        return "" if self.repeats > 1 else "one search per condition"
+
+    @property
+    def conditional_sentence(self) -> str:
+        """The same as a sentence, after a space, to stand beside intervals."""
+        return f" Intervals are conditional on {self.conditional_on}." if self.conditional_on else ""
+
+    @property
+    def measure(self) -> Measure:
+        """The declared primary measure."""
+        return self.task.measure(self.declaration.primary)
+
+    @property
+    def smallest_effect(self) -> float:
+        """The declared smallest effect of interest, as recorded (not scaled)."""
+        return self.declaration.smallest_effect
+
+    @property
+    def repeats(self) -> int:
+        """How often each condition's search is made, independently of the others."""
+        return int(self.section("search").get("repeats") or 1)
+
+    @property
+    def unit(self) -> str:
+        """What is independent of all others: a repeat of the search, or in a study without repeats a seed."""
+        return "repeat" if self.repeats > 1 else "seed"
+
+    @property
+    def levels(self) -> dict[str, Mapping[str, int]]:
+        """The levels of the conditions that are of the factorial."""
+        return {c.name: c.levels for c in self.conditions if c.levels is not None}
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the conditions in the study's order."""
+        return [c.name for c in self.conditions]
+
+    def planned(self, stage: Stage) -> int:
+        """Units of a stage over all conditions."""
+        return sum(c.planned[stage] for c in self.conditions)
+
+    def section(self, *keys: str) -> dict[str, Any]:
+        """A section of the study file; {} where the study has none."""
+        found: Any = self.spec
+        for key in keys:
+            found = found.get(key) if isinstance(found, Mapping) else None
+        return dict(found) if isinstance(found, Mapping) else {}
+
+
+def read_study(body: dict[str, Any], place: str) -> StudyInfo:
+    """The body of study.json as `StudyInfo`. Raises InputError if it is of another version of the records."""
+    try:
+        return StudyInfo(
+            name=body["name"],
+            profile=body["profile"],
+            hash=body["hash"],
+            evidence=body["evidence"],
+            reference=body["reference"],
+            conditions=tuple(_condition(body, name) for name in _order(body)),
+            task=_task(body["task"]),
+            spec=body["spec"],
+            declaration=_declaration(body),
+            history=tuple(body.get("declarations", ())),
+            alike=tuple((first, second) for first, second in body.get("alike", ())),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(
+            Problem(
+                "study.json is not what this version writes",
+                place,
+                f"{type(error).__name__}: {error}",
+                allowed="the keys that docs/results-folder.md lists",
+                todo="make the report with the version of this project that made the results",
+            )
+        ) from None
+
+
+def _order(body: dict[str, Any]) -> list[str]:
+    """The study's order; without one (sealed JSON sorts its keys) that of `CONDITIONS`, unknown names last."""
+    known = [name for name in body.get("order", CONDITIONS) if name in body["conditions"]]
+    return [*known, *(name for name in body["conditions"] if name not in known)]
+
+
+def _declaration(body: dict[str, Any]) -> Declaration:
+    """What the study declares; the defaults for one from before declarations were recorded."""
+    if "declaration" in body:
+        return Declaration.from_json(body["declaration"])
+    primary, chance = body["task"]["primary"], body["task"]["chance_loss"]
+    names = _order(body)
+    contrasts = default_contrasts(names, body["reference"], {n: _style(body["conditions"][n], n) for n in names})
+    return Declaration(primary, default_smallest_effect(primary, chance), ALPHA, contrasts)
+
+
+def _condition(body: dict[str, Any], name: str) -> ConditionInfo:
+    own, planned = body["conditions"][name], body["planned"][name]
+    return ConditionInfo(
+        name=name,
+        hidden_size=own["hidden_size"],
+        trained_parameters=own["trained_parameters"],
+        delay_steps=own["delay_steps"],
+        features=_sorted(own["features"], _FEATURES),
+        difference=own["difference"],
+        levels=_levels(own, name),
+        planned={
+            "search": planned["search"],
+            "confirm": planned["confirm"],
+            "final": planned["final"],
+            "silencing": planned["silencing"],
+        },
+        space=body["spaces"].get(name, {}),
+        style=_style(own, name),
+        control=own.get("control", False),
+    )
+
+
+def _style(own: Mapping[str, Any], name: str) -> Condition:
+    """As recorded; in a study from before it was, the published one of the name, or grey crosses."""
+    if "values" in own:
+        return Condition.from_json(own["values"])
+    return CONDITIONS.get(name) or Condition(name, "GLIFR", color="#999999", marker="X")
+
+
+def _levels(own: Mapping[str, Any], name: str) -> dict[str, int] | None:
+    """As recorded; of a study from before they were, those of the published conditions."""
+    if "levels" not in own:
+        return CONDITIONS[name].levels if name in CONDITIONS else None
+    recorded = own["levels"]
+    return None if recorded is None else {str(factor): 1 if level > 0 else -1 for factor, level in recorded.items()}
+
+
+def _task(body: dict[str, Any]) -> TaskInfo:
+    return TaskInfo(
+        name=body["name"],
+        title=body["title"],
+        primary=body["primary"],
+        chance_loss=body["chance_loss"],
+        chance_accuracy=body["chance_accuracy"],
+        source=body["source"],
+        splits=_sorted(body["splits"], _SPLITS),
+        train_on=body["train_on"],
+        time_step_ms=body["time_step_ms"],
+        steps=body["steps"],
+        passes=body.get("passes", 1),
+    )
+
+
+def _sorted(found: Mapping[str, _Value], order: tuple[str, ...]) -> dict[str, _Value]:
+    """`found` with the keys of `order` first: sealed JSON sorts its keys by name."""
+    return {key: found[key] for key in (*(k for k in order if k in found), *(k for k in found if k not in order))}

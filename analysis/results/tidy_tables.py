@@ -1,0 +1,156 @@
+"""The five tidy tables: one row an observation, built from the records and written as CSV and Parquet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import pandas as pd
+
+from analysis.files import write_whole
+from analysis.results.columns import DERIVED, DTYPES, TABLES
+from analysis.text import without_paths
+from glifr.conditions import HYPERPARAMETERS
+from glifr.records import Layout, SeedOutcome, UnitRecords
+
+Row = dict[str, Any]
+_MEASURED = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "test_loss", "test_accuracy")
+_OUTCOME = ("epochs", "diverged", "score", *_MEASURED)
+
+
+def status(unit: UnitRecords) -> str:
+    """complete, pruned, failed (every attempt failed) or unfinished."""
+    if unit.result is not None:
+        return unit.result.status
+    return "failed" if unit.failures and len(unit.failures) >= unit.attempts else "unfinished"
+
+
+def make_tables(units: Iterable[UnitRecords], order: list[str]) -> dict[str, pd.DataFrame]:
+    """The tables of docs/results-folder.md, rows in the order of stages, conditions (`order`), repeats and numbers."""
+    ranked = sorted(units, key=lambda u: (order.index(u.unit.condition), u.unit.repeat, u.unit.number))
+    by_stage = [u for stage in ("search", "confirm", "final", "silencing") for u in ranked if u.unit.stage == stage]
+    chosen = _chosen(by_stage)
+    trained = [u for u in by_stage if u.unit.stage != "silencing"]
+    rows: dict[str, Iterable[Row]] = {
+        "trials": (_trial(u, str(u.unit) in chosen) for u in trained if u.unit.stage != "final"),
+        "epochs": (row for u in trained for row in _epochs(u)),
+        "seeds": (row for u in trained for row in _seeds(u)),
+        "silencing": (row for u in by_stage for row in _silencing(u)),
+        "parameters": (row for u in trained for row in _parameters(u)),
+    }
+    return {name: _frame(name, own) for name, own in rows.items()}
+
+
+def _frame(table: str, rows: Iterable[Row]) -> pd.DataFrame:
+    columns = TABLES[table]
+    frame = pd.DataFrame.from_records(list(rows), columns=[c.name for c in columns])
+    return frame.astype({c.name: DTYPES[c.kind] for c in columns})
+
+
+def _chosen(units: Iterable[UnitRecords]) -> set[str]:
+    """The confirm units that final networks took their hyperparameters from, and the search units of those."""
+    sources = {str(u.unit): u.proposal.source for u in units}
+    first = {source for unit, source in sources.items() if unit.startswith("final/") and source}
+    return first | {source for unit in first if (source := sources.get(unit))}
+
+
+def _unit(unit: UnitRecords) -> Row:
+    own = unit.unit
+    return {"stage": own.stage, "condition": own.condition, "repeat": own.repeat, "number": own.number}
+
+
+def _run(unit: UnitRecords) -> Row:
+    result, last = unit.result, unit.failures[-1] if unit.failures else None
+    return {
+        "source": unit.proposal.source,
+        "attempts": unit.attempts,
+        "failures": len(unit.failures),
+        "last_failure": without_paths(f"{last.kind}: {last.message}") if last else None,
+        "resumed": unit.resumed,
+        "repeated_epochs": unit.repeated_epochs,
+        "started_at": result.started_at if result else None,
+        "finished_at": result.finished_at if result else None,
+        "seconds": result.seconds if result else None,
+        "backend": result.backend if result else None,
+        "device": result.device if result else None,
+        "threads": result.threads if result else None,
+        "processor": "; ".join(result.processors) or None if result else None,
+        "seeds_in_batch": result.seeds_in_batch if result else None,
+        "code_version": unit.proposal.code_version,
+        "identity": unit.proposal.identity,
+    }
+
+
+def _hyperparameters(unit: UnitRecords) -> Mapping[str, float | None]:
+    return {name: unit.proposal.hyperparameters.get(name) for name in HYPERPARAMETERS}
+
+
+def _trial(unit: UnitRecords, chosen: bool) -> Row:
+    outcomes = unit.result.seeds if unit.result else ()
+    return {
+        **_unit(unit),
+        "status": status(unit),
+        "value": unit.result.value if unit.result else None,
+        **_hyperparameters(unit),
+        "chosen": chosen,
+        "seeds": len(unit.proposal.seeds),
+        "diverged_seeds": sum(o.diverged for o in outcomes) if outcomes else None,
+        "epochs": max((e.epoch for e in unit.epochs), default=max((o.epochs for o in outcomes), default=0)),
+        **_run(unit),
+    }
+
+
+def _epochs(unit: UnitRecords) -> Iterator[Row]:
+    return ({**_unit(unit), **vars(record)} for record in unit.epochs)
+
+
+def _seeds(unit: UnitRecords) -> Iterator[Row]:
+    outcomes: dict[int, SeedOutcome] = {o.seed: o for o in unit.result.seeds} if unit.result else {}
+    shared = {
+        **_unit(unit),
+        "status": status(unit),
+        **_hyperparameters(unit),
+        "hidden_size": unit.proposal.hidden_size,
+        "trained_parameters": unit.proposal.trained_parameters,
+        "delay_steps": unit.proposal.delay_steps,
+        **_run(unit),
+    }
+    for seed in unit.proposal.seeds:
+        outcome = outcomes.get(seed)
+        own: Row = {"seed": seed, "diverged": None, "network": None}
+        if outcome is not None:
+            own |= {name: getattr(outcome, name) for name in _OUTCOME}
+            own["network"] = outcome.network.path if outcome.network else None
+        yield {**shared, **own}
+
+
+def _silencing(unit: UnitRecords) -> Iterator[Row]:
+    for row in unit.result.silencing if unit.result else ():
+        own = unit.unit
+        yield {"condition": own.condition, "repeat": own.repeat, "seed": own.number, **vars(row)}
+
+
+def _parameters(unit: UnitRecords) -> Iterator[Row]:
+    for outcome in unit.result.seeds if unit.result else ():
+        for summary in outcome.parameters:
+            yield {**_unit(unit), "seed": outcome.seed, **vars(summary)}
+
+
+def write_tables(layout: Layout, tables: Mapping[str, pd.DataFrame]) -> list[str]:
+    """Writes each table as CSV and Parquet; returns the paths relative to the results folder."""
+    written = []
+    for name, frame in tables.items():
+        # as objects: the same text in two thirds of the time
+        csv = frame.astype(object).to_csv(index=False, lineterminator="\n").encode()
+        parquet = frame.to_parquet(path=None, index=False)
+        for path, content in ((f"{name}.csv", csv), (f"{name}.parquet", parquet)):
+            written.append(str(write_whole(layout.tables / path, content).relative_to(layout.root)))
+    return written
+
+
+def write_dictionary(layout: Layout) -> str:
+    """Writes tables/columns.csv: what every column of every table means; returns its path."""
+    rows = [(table, *vars(c).values()) for table, columns in {**TABLES, **DERIVED}.items() for c in columns]
+    frame = pd.DataFrame(rows, columns=["table", "column", "kind", "unit", "meaning"])
+    content = frame.to_csv(index=False, lineterminator="\n").encode()
+    return str(write_whole(layout.tables / "columns.csv", content).relative_to(layout.root))

@@ -1,0 +1,183 @@
+"""Contrasts between conditions, paired over shared units, judged as a family.
+
+A unit is what is independent of all others: a seed, or in a study that repeats its search, a repeat.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+from analysis.statistics.comparisons import holm, sign_flip_p, smallest_p
+from analysis.statistics.effects import equivalence_p, hedges_g, sd_ratio, superiority, welch_p
+from analysis.statistics.intervals import MeanInterval, t_interval
+from analysis.statistics.skewness import failures_decide, units_with_failures
+from analysis.statistics.verdicts import WITHHELD, Family, Numbers, Verdict, verdict
+from analysis.text import count
+from glifr.records import Contrast, pair
+
+_NAN = float("nan")
+_ERROR = 64 * float(np.finfo(np.float64).eps)  # relative, of a mean of a few conditions
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One contrast with everything that is said of it, in the recorded unit.
+
+    pairs: the difference within each unit that all its conditions have. interval: of their mean, 95 %, not adjusted;
+    without ends where failed networks decide it (`failures_decide`), as then no test is made.
+    p: sign-flip permutation test; p_welch: as if unpaired; p_equivalence: TOST at the smallest effect of interest.
+    p_holm, p_equivalence_holm: adjusted over the family. g: Hedges; superiority: P(A > B). reason: why something is
+    missing. unpaired: units that only some of its conditions have.
+    """
+
+    contrast: Contrast
+    pairs: pd.Series[float]
+    interval: MeanInterval
+    p: float
+    p_holm: float
+    p_welch: float
+    p_equivalence: float
+    p_equivalence_holm: float
+    g: float
+    superiority: float
+    sd_ratio: float
+    verdict: Verdict
+    reason: str
+    unpaired: tuple[int, ...]
+
+    @property
+    def smallest_p(self) -> float:
+        """What the permutation test could give at best with so many pairs, before Holm."""
+        return smallest_p(self.interval.n)
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked of each unit: a contrast, `times` its difference; whether it is an interaction of parts."""
+
+    contrast: Contrast
+    times: float = 1.0
+    interaction: bool = False
+
+
+def judge(
+    values: pd.DataFrame,
+    contrasts: Sequence[Contrast | Question],
+    *,
+    smallest_effect: float,
+    alpha: float = 0.05,
+    higher_is_better: bool = True,
+    evidence: bool = True,
+) -> list[Judged]:
+    """Judges a family of contrasts.
+
+    values: a row a unit, a column a condition, NaN where there is no network. Holm's correction runs over `contrasts`.
+    A contrast whose conditions are not all columns stays in the result, not testable, with the reason. evidence: False
+    withholds every verdict.
+    """
+    asked = [c if isinstance(c, Question) else Question(c) for c in contrasts]
+    raw = [_measured(values, question, smallest_effect) for question in asked]
+    p, p_equivalence = holm([j.p for j in raw]), holm([j.p_equivalence for j in raw])
+    family = Family(int(np.isfinite(p).sum()), alpha, higher_is_better, evidence)
+    adjusted = (
+        replace(j, p_holm=float(a), p_equivalence_holm=float(b)) for j, a, b in zip(raw, p, p_equivalence, strict=True)
+    )
+    return [
+        replace(j, verdict=_verdict(j, question, smallest_effect, family))
+        for j, question in zip(adjusted, asked, strict=True)
+    ]
+
+
+def all_pairs(names: Sequence[str]) -> tuple[Contrast, ...]:
+    """Every pair of conditions, the later minus the earlier."""
+    return tuple(pair(later, earlier) for earlier, later in combinations(names, 2))
+
+
+def _verdict(j: Judged, question: Question, margin: float, family: Family) -> Verdict:
+    t = j.interval
+    floor = j.smallest_p if np.isfinite(j.p) else _NAN
+    found = Numbers(t.low, t.high, margin, j.p_holm, j.p_equivalence_holm, floor, j.reason, question.interaction)
+    return verdict(found, family)
+
+
+def _measured(values: pd.DataFrame, question: Question, smallest_effect: float) -> Judged:
+    contrast, unit = question.contrast, str(values.index.name or "seed")
+    unknown = [name for name in contrast.conditions if name not in values.columns]
+    if unknown:
+        return _unknown(contrast, f"not in the study: {', '.join(unknown)}")
+    own = values.sort_index()[list(contrast.conditions)]
+    whole = own.dropna()
+    sides = [whole[list(names)].mean(axis=1).to_numpy(dtype=np.float64) for names in (contrast.of, contrast.minus)]
+    a, b = sides
+    exact = question.times * _differences(a, b)
+    t = t_interval(exact)
+    t = replace(t, reason=_in_pairs(t.reason, unit))
+    p, p_welch, p_equivalence = sign_flip_p(exact), welch_p(a, b), equivalence_p(exact, smallest_effect)
+    if failures_decide(whole.to_numpy(dtype=np.float64), contrast):
+        t = replace(t, low=_NAN, high=_NAN, reason=_failures(whole, contrast, unit))
+        p = p_welch = p_equivalence = _NAN
+    alone = own.index[own.notna().any(axis=1) & own.isna().any(axis=1)]
+    return Judged(
+        contrast=contrast,
+        pairs=pd.Series(exact, index=whole.index, name="difference"),
+        interval=t,
+        p=p,
+        p_holm=_NAN,
+        p_welch=p_welch,
+        p_equivalence=p_equivalence,
+        p_equivalence_holm=_NAN,
+        g=hedges_g(a, b),
+        superiority=superiority(a, b),
+        sd_ratio=sd_ratio(a, b),
+        verdict=WITHHELD,
+        reason=t.reason,
+        unpaired=tuple(int(s) for s in alone),
+    )
+
+
+def _failures(whole: pd.DataFrame, contrast: Contrast, unit: str) -> str:
+    """Why failed networks leave a contrast untested."""
+    failed, sides = int(units_with_failures(whole.to_numpy(dtype=np.float64))), (len(contrast.of), len(contrast.minus))
+    return (
+        f"networks failed in {failed} of {count(len(whole), unit)}: a mean of {max(sides)} conditions against one of "
+        f"{min(sides)} then tells how often networks fail"
+    )
+
+
+def _differences(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """a - b [n]; 0 where they are equal but for the rounding of their means."""
+    d = a - b
+    return np.where(np.abs(d) <= _ERROR * np.maximum(np.abs(a), np.abs(b)), 0.0, d)
+
+
+def _unknown(contrast: Contrast, reason: str) -> Judged:
+    nothing = MeanInterval(0, _NAN, _NAN, _NAN, _NAN, reason)
+    return Judged(
+        contrast=contrast,
+        pairs=pd.Series(np.array([], dtype=np.float64), name="difference"),
+        interval=nothing,
+        p=_NAN,
+        p_holm=_NAN,
+        p_welch=_NAN,
+        p_equivalence=_NAN,
+        p_equivalence_holm=_NAN,
+        g=_NAN,
+        superiority=_NAN,
+        sd_ratio=_NAN,
+        verdict=WITHHELD,
+        reason=reason,
+        unpaired=(),
+    )
+
+
+def _in_pairs(reason: str, unit: str) -> str:
+    return {
+        "no finished network": f"no {unit} in common",
+        "one network has no spread": "one pair has no spread",
+        "all values are equal": "all differences are equal",
+    }.get(reason, reason)

@@ -1,0 +1,36 @@
+"""The report's tables as rows of ready texts, a module a subject."""
+
+from analysis.tables.clusters import cluster_networks_sheet, clusters_sheet
+from analysis.tables.comparisons import contrasts_sheet, factorial_sheet, pairs_sheet
+from analysis.tables.components import components_sheet
+from analysis.tables.design import counts_sheet, design_sheet
+from analysis.tables.performance import conditions_sheet
+from analysis.tables.power import power_sheet
+from analysis.tables.published import published_sheets
+from analysis.tables.recovery import recovery_sheet
+from analysis.tables.reliability import reliability_sheet, runs_sheet
+from analysis.tables.robustness import silencing_sheet
+from analysis.tables.table import Cell, Head, Sheet
+from analysis.tables.tuning import tuning_sheets
+
+__all__ = [
+    "Cell",
+    "Head",
+    "Sheet",
+    "cluster_networks_sheet",
+    "clusters_sheet",
+    "components_sheet",
+    "conditions_sheet",
+    "contrasts_sheet",
+    "counts_sheet",
+    "design_sheet",
+    "factorial_sheet",
+    "pairs_sheet",
+    "power_sheet",
+    "published_sheets",
+    "recovery_sheet",
+    "reliability_sheet",
+    "runs_sheet",
+    "silencing_sheet",
+    "tuning_sheets",
+]

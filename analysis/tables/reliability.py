@@ -1,0 +1,96 @@
+"""How the execution went: attempts, failures, resumptions and work done twice."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from analysis import text
+from analysis.results.load import Results
+from analysis.tables.table import Cell, Head, Sheet
+from glifr.records import STAGES
+
+_COUNTED = ("attempts", "failures", "resumed", "repeated_epochs")
+
+
+def reliability_sheet(results: Results) -> Sheet:
+    """A row a stage."""
+    units = unit_rows(results)
+    rows = []
+    for stage in (*STAGES, "all"):
+        own = units if stage == "all" else units[units["stage"] == stage]
+        if not len(own):
+            continue
+        moved = int(own["processor"].fillna("").str.contains(";").sum())
+        sums = [int(own[column].fillna(0).sum()) for column in _COUNTED]
+        retried = int((own["attempts"] > 1).sum())
+        epochs = int(own["epochs"].fillna(0).sum())
+        cells = (len(own), sums[0], retried, moved, *sums[1:])
+        rows.append([Cell(stage), *(Cell(f"{n:,}") for n in cells), Cell(f"{epochs:,}")])
+    heads = (
+        Head("Stage", "left"),
+        *(
+            Head(n)
+            for n in (
+                "units started",
+                "attempts",
+                "units retried",
+                "on several kinds of processor",
+                "failed attempts",
+                "resumed attempts",
+                "epochs run again",
+                "epochs",
+            )
+        ),
+    )
+    caption = (
+        "Attempts: how often units were started. On several kinds of processor: units that were tried again on another "
+        "kind than they began on, whose bits may differ from those of an undisturbed run. "
+        "Resumed: attempts that went on from a checkpoint. Epochs run again: "
+        "epoch records of one seed that a later attempt wrote once more; each counts once in every number of this "
+        "report. Silencing runs, which train nothing, are in the ledger."
+    )
+    return Sheet("reliability", "Attempts, retries and repeated work", caption, heads, rows)
+
+
+def unit_rows(results: Results) -> pd.DataFrame:
+    """One row a trained unit: where it belongs, its counts, epochs, kind of processor and times."""
+    columns = ["stage", "condition", "number", "status", *_COUNTED, "epochs", "processor", "started_at", "finished_at"]
+    finals = results.tables["seeds"]
+    finals = finals[finals["stage"] == "final"]
+    return pd.concat([results.tables["trials"][columns], finals[columns]], ignore_index=True)
+
+
+def runs_sheet(results: Results, most: int = 400) -> Sheet:
+    """Every final network; all other runs are in the exported tables."""
+    info = results.info
+    seeds = results.tables["seeds"]
+    finals = seeds[seeds["stage"] == "final"]
+    measure = info.measure
+    by_name = {c.name: c for c in info.conditions}
+    rows = []
+    for row in finals.head(most).to_dict("records"):
+        value = row[measure.column]
+        rate = row["learning_rate"]
+        rows.append(
+            [
+                Cell(str(row["condition"]), condition=by_name[str(row["condition"])]),
+                Cell(str(row["seed"])),
+                Cell(str(row["status"]), "diverged" if row["diverged"] is True else str(row["last_failure"] or "")),
+                Cell(text.number(None if pd.isna(value) else value * measure.scale, measure.decimals)),
+                Cell(text.significant(None if pd.isna(row["validation_loss"]) else row["validation_loss"])),
+                Cell(text.significant(None if pd.isna(rate) else rate)),
+                Cell("" if pd.isna(row["epochs"]) else str(row["epochs"])),
+                Cell(text.duration(None if pd.isna(row["seconds"]) else row["seconds"])),
+                Cell(str(row["attempts"])),
+            ]
+        )
+    heads = (
+        Head("Condition", "left"),
+        Head("seed"),
+        Head("status", "left"),
+        *(Head(n) for n in (measure.axis, "validation loss", "learning rate", "epochs", "time", "attempts")),
+    )
+    left_out = len(finals) - len(rows)
+    more = f" The first {most}; {left_out:,} more are in tables/seeds.csv." if left_out > 0 else ""
+    caption = f"Every final network. Trials, confirm runs and every epoch are in tables/, as CSV and Parquet.{more}"
+    return Sheet("runs", f"Every run ({len(finals):,} final networks)", caption, heads, rows, folded=True)

@@ -1,0 +1,127 @@
+"""The roles around an executor. Both executors ask a `Decider` for jobs, pass on each step and report each end."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from glifr.records import Stage, UnitId
+from launch.failures import Failure
+
+if TYPE_CHECKING:
+    from glifr.tasks import Split, TaskData
+
+Result = TypeVar("Result")  # of a function that an executor runs
+
+
+@dataclass(frozen=True)
+class Job:
+    """Units of one stage and condition that one worker computes together.
+
+    out_of_memory: how often they ran out of it; each time their share of a GPU is doubled.
+    """
+
+    key: str
+    units: tuple[UnitId, ...]
+    out_of_memory: int = 0
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a worker reports after each epoch.
+
+    scores: unit -> (epoch, mean score over its seeds). done: the job has ended; failure: why, if without results.
+    seconds, cpu_seconds: wall and processor time since the step before, as the executor measured it.
+    """
+
+    scores: dict[str, tuple[int, float]]
+    done: bool = False
+    failure: Failure | None = None
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+
+
+class DataSource(Protocol):
+    """A study's data. The test split is apart: only the final and the silencing stage ask for it."""
+
+    def tuning(self) -> TaskData:
+        """What tuning may see."""
+
+    def test(self) -> Split:
+        """The test split."""
+
+
+class Work(Protocol):
+    """What a worker does with a job's units: `workers.trial.run_job`, or something that costs nothing, to be timed."""
+
+    def __call__(
+        self, root: Path, units: Sequence[UnitId], tracking_mode: str, data: DataSource | None = None
+    ) -> Generator[Step, None, None]:
+        """Runs the units to their end; yields after every epoch."""
+
+
+class StopRequest(Protocol):
+    """Whether the user has asked to stop."""
+
+    @property
+    def requested(self) -> bool:
+        """True from the first signal on."""
+
+
+class Decider(Protocol):
+    """Says what runs next and hears what came of it. Its methods do not raise."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether there will be no further job."""
+
+    def next_job(self) -> Job | None:
+        """A job to start now, or None if none can start before another ends, or yet: ask again."""
+
+    def step(self, key: str, step: Step) -> bool:
+        """Hears of an epoch; returns whether the job is to be stopped early."""
+
+    def ended(self, key: str, step: Step | None, lost: Failure | None = None) -> None:
+        """Hears of a job's end: its last step, or None if its worker was lost, and then how."""
+
+    def halt(self, reason: str) -> None:
+        """Hears that nothing more can be done, as on a full disk."""
+
+
+@dataclass(frozen=True)
+class StageCount:
+    """Units of one condition and stage. planned 0: the study has no such stage.
+
+    out_of_reach: of those planned, that an error keeps from ever being begun.
+    """
+
+    planned: int
+    running: int
+    complete: int
+    pruned: int
+    failed: int
+    out_of_reach: int = 0
+
+    @property
+    def ended(self) -> int:
+        return self.complete + self.pruned + self.failed
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Where the study stands.
+
+    under_way: units' worth of epochs that running jobs have done. best: lowest search or confirm score so far. errors:
+    why a condition cannot go on. failures: of the units given up. failed_attempts: of this session, given up or not.
+    moved: units that were tried again on another kind of processor, with the kinds.
+    """
+
+    counts: dict[str, dict[Stage, StageCount]]
+    under_way: dict[str, dict[Stage, float]]
+    best: dict[str, float | None]
+    errors: dict[str, str]
+    failures: dict[UnitId, Failure]
+    failed_attempts: int = 0
+    moved: Mapping[UnitId, tuple[str, ...]] = field(default_factory=dict)

@@ -1,0 +1,192 @@
+"""What stands in a results folder when a study comes (back) to it: kept, run again, or refused, before anything starts.
+
+An edited study runs only what is missing. Settings that would change a standing unit's result are another study. Code
+or data that have changed make units stale: the user says whether finished ones are kept or run again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from glifr.errors import InputError, Problem
+from glifr.records import STAGES, Proposal, RecordError, UnitId, read_sealed
+from launch.ledger.units import Ledger
+from launch.planning.plan import StudyPlan
+
+Choice = Literal["keep", "fresh"]
+_NAMED = 5
+_DIFFERENCES_SHOWN = 8
+# What a study may change while its results stand: more units, or how units are executed. Identities guard the rest.
+_FREE = (
+    "description",
+    "evidence",
+    "final",
+    "reference",
+    "resources",
+    "search.repeats",
+    "search.trials",
+    "tracking",
+    "training.checkpoint_every",
+    "training.cuda_graphs",
+    "training.seeds_per_batch",
+)
+_STEERS_THE_SEARCH = ("search.spaces", "search.sampler", "search.pruner")
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A unit on record. stale: made by other code, or from other data, than now."""
+
+    proposal: Proposal
+    finished: bool
+    stale: bool
+
+    @property
+    def unit(self) -> UnitId:
+        return self.proposal.unit
+
+
+def settle(ledger: Ledger, plan: StudyPlan, code: str, choice: Choice | None) -> list[str]:
+    """Refuses another study, deals with stale units as chosen; returns what was done, a sentence each."""
+    standing = [s for name in plan.conditions for s in _standing(ledger, plan, name, code)]
+    _refuse_other_study(ledger, plan, standing)
+    _refuse_other_shares(ledger, plan, standing)
+    stale = [s for s in standing if s.stale]
+    finished = [s for s in stale if s.finished]
+    if finished and choice is None:
+        raise InputError(_stale_problem(ledger, finished))
+    again = _with_dependents(standing, stale) if choice == "fresh" else [s for s in stale if not s.finished]
+    for one in again:
+        ledger.put_aside(one.unit)
+    told = []
+    if again:
+        told.append(f"run again, since code or data have changed: {_names(again)}")
+    if finished and choice == "keep":
+        told.append(f"kept, though code or data have changed since: {_names(finished)}")
+    for sentence in told:
+        ledger.event("warning", sentence)
+    return told
+
+
+def fits(plan: StudyPlan, proposal: Proposal) -> bool:
+    """Whether this study would give the proposal's hyperparameters this identity, on the data that it was made for."""
+    unit, on_its_data = proposal.unit, replace(plan, fingerprint=proposal.data or plan.fingerprint)
+    seeds = _seeds_in(plan, proposal)
+    return proposal.identity == on_its_data.identity(unit.stage, unit.condition, proposal.hyperparameters, seeds)
+
+
+def _seeds_in(plan: StudyPlan, proposal: Proposal) -> tuple[int, ...]:
+    """The seeds that the study would give a unit; of a repeat that it no longer has, those that the unit has."""
+    unit, spec = proposal.unit, plan.study.spec
+    if unit.repeat >= spec.repeats:
+        return proposal.seeds
+    tuned = {"search": spec.search_seeds(unit.repeat), "confirm": spec.confirm_seeds(unit.repeat)}
+    return tuned.get(unit.stage, (unit.number,))
+
+
+def _standing(ledger: Ledger, plan: StudyPlan, condition: str, code: str) -> Iterator[Standing]:
+    for unit in (unit for stage in STAGES for unit in ledger.units(stage, condition)):
+        proposal = ledger.proposal(unit)
+        if proposal is not None:
+            other_data = proposal.data not in ("", plan.fingerprint)
+            yield Standing(
+                proposal,
+                finished=ledger.result(unit) is not None,
+                stale=proposal.code_version != code or other_data,
+            )
+
+
+def _with_dependents(standing: list[Standing], stale: list[Standing]) -> list[Standing]:
+    """The stale units, those that start from their networks, and what came after these in each search."""
+    sources = {str(s.unit) for s in stale}
+    stale = stale + [s for s in standing if s.proposal.start_from in sources and s not in stale]
+    first: dict[str, int] = {}
+    for one in stale:
+        stage = STAGES.index(one.unit.stage)
+        first[one.unit.search_name] = min(stage, first.get(one.unit.search_name, stage))
+    names = {s.unit for s in stale}
+    return [
+        s
+        for s in standing
+        if s.unit in names or STAGES.index(s.unit.stage) > first.get(s.unit.search_name, len(STAGES))
+    ]
+
+
+def _stale_problem(ledger: Ledger, finished: list[Standing]) -> Problem:
+    return Problem(
+        "the code of glifr, or the data, have changed since these units ran",
+        str(ledger.layout.units),
+        _names(finished),
+        "--keep: their results stand as they are; --fresh: they are put aside and run again",
+        "give the same command with --keep or --fresh",
+    )
+
+
+def _names(units: list[Standing]) -> str:
+    names = ", ".join(str(s.unit) for s in units[:_NAMED])
+    more = f" and {len(units) - _NAMED} more" if len(units) > _NAMED else ""
+    return f"{len(units)} units: {names}{more}"
+
+
+def _refuse_other_study(ledger: Ledger, plan: StudyPlan, standing: list[Standing]) -> None:
+    other = [s for s in standing if not fits(plan, s.proposal)]
+    differences = _differences(ledger, plan)
+    steering = [d for d in differences if d.place.startswith(_STEERS_THE_SEARCH)]
+    searched = any(s.unit.stage == "search" for s in standing)
+    if not other and not (searched and steering):
+        return
+    shown = differences if other else steering
+    place = str(ledger.layout.proposal(other[0].unit) if other else ledger.layout.study)
+    count = f"{len(other)} units, as {other[0].unit}" if other else "trials proposed under other rules"
+    raise InputError(
+        Problem(
+            "another study of this name has its results here: its units have other settings",
+            place,
+            count,
+            todo="give the study another name, another --results folder, or its old settings; what differs:",
+        ),
+        *shown[:_DIFFERENCES_SHOWN],
+    )
+
+
+def _refuse_other_shares(ledger: Ledger, plan: StudyPlan, standing: list[Standing]) -> None:
+    """Final networks may become more or fewer, but no seed may go from one repeat of the search to another."""
+    spec = plan.study.spec
+    owner = {seed: repeat for repeat in range(spec.repeats) for seed in spec.final_seeds(repeat)}
+    moved = [
+        s for s in standing if s.unit.stage == "final" and owner.get(s.unit.number, s.unit.repeat) != s.unit.repeat
+    ]
+    if moved:
+        raise InputError(
+            Problem(
+                "final seeds would go from one repeat of the search to another, and these networks are trained",
+                str(ledger.layout.proposal(moved[0].unit)),
+                _names(moved),
+                "each seed with the repeat that it was trained in",
+                "add seeds to final.seeds in whole shares at its end, or give the study another name",
+            )
+        )
+
+
+def _differences(ledger: Ledger, plan: StudyPlan) -> list[Problem]:
+    """What the study on record and this one say differently, as far as it is not free to change."""
+    try:
+        before = read_sealed(ledger.layout.study)
+    except (FileNotFoundError, RecordError):
+        return []
+    old, new = dict(_flat(before["spec"])), dict(_flat(plan.study.resolved))
+    return [
+        Problem("differs from the study whose results are here", key, new[key], f"{old[key]!r}, as it was")
+        for key in old
+        if key in new and old[key] != new[key] and not key.startswith(_FREE)
+    ]
+
+
+def _flat(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _flat(inner, f"{key}.{name}" if key else str(name))
+    else:
+        yield key, value

@@ -1,0 +1,157 @@
+"""How long a plan would take, and how much disk: timed trials, multiplied with what is planned."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from glifr.records import STAGES, Stage
+from glifr.training.train import EVALUATION_BATCH
+from launch.planning.plan import StudyPlan
+
+_REPEATS = 2  # of each condition at least: their spread is the uncertainty
+_HANDOVER_SECONDS = 0.15  # from a job's end to the next one's start on the same worker (docs/cluster.md)
+_SESSION_SECONDS = 20.0  # starting Ray and its workers; tables, figures and report of a small study
+_RECORD_BYTES = 250  # an epoch of a seed
+_NUMBER_BYTES = 4  # of a trained parameter
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Of one condition, in seconds of one slot.
+
+    step: a training step of one seed, in the company that the study gives it. evaluation: one evaluation batch. epoch:
+    an epoch's bookkeeping (checkpoint, records, tracking). job: a job's (start, results, tracking). bytes: what a unit
+    leaves on the disk, W&B's files included, what only final units keep not: the trained network and its
+    characteristics. characteristics: bytes of these.
+    """
+
+    step: float
+    evaluation: float
+    epoch: float
+    job: float
+    bytes: int
+    characteristics: int = 0
+
+
+TimeCondition = Callable[[StudyPlan, str, str], Timing]  # plan, condition, tracking mode
+
+
+class Runner(Protocol):
+    """Where trials would run: as many at once as there are slots."""
+
+    @property
+    def slots(self) -> int:
+        """How many run at once."""
+
+    def map(self, function: Callable[..., Timing], items: Sequence[tuple[object, ...]]) -> list[Timing]:
+        """`function` of each item, on as much of a node as a trial takes, all slots busy."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """An estimate with the range that the timings leave."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """slots: how many trials at once. timings: condition -> its timed trials. slot_seconds: condition -> of one slot.
+
+    seconds: wall time of the whole study. bytes: what it leaves on the disk.
+    """
+
+    slots: int
+    timings: Mapping[str, Sequence[Timing]]
+    slot_seconds: Mapping[str, float]
+    seconds: Span
+    bytes: int
+
+    def step(self, condition: str) -> float:
+        """Seconds of a training step of one seed."""
+        return statistics.median(t.step for t in self.timings[condition])
+
+
+def estimate(plan: StudyPlan, runner: Runner, time_condition: TimeCondition, tracking_mode: str) -> Estimate:
+    """Times every condition, on all slots at once as in the study."""
+    names = list(plan.conditions)
+    repeats = max(_REPEATS, math.ceil(runner.slots / len(names)))
+    items = [(plan, name, tracking_mode) for _ in range(repeats) for name in names]
+    found = runner.map(time_condition, items)
+    timings = {name: [t for item, t in zip(items, found, strict=True) if item[1] == name] for name in names}
+
+    def seconds(choose: Callable[[list[float]], float], searched: float = 1.0) -> dict[str, dict[Stage, float]]:
+        return {n: _condition_seconds(plan, n, _pick(timings[n], choose), searched) for n in names}
+
+    middle, fast, slow = seconds(statistics.median), seconds(min, _stopped(plan)), seconds(max)
+    return Estimate(
+        slots=runner.slots,
+        timings=timings,
+        slot_seconds={name: sum(stages.values()) for name, stages in middle.items()},
+        seconds=Span(*(_wall_seconds(plan, found, runner.slots) for found in (middle, fast, slow))),
+        bytes=sum(_bytes(plan, name, timings[name]) for name in names),
+    )
+
+
+def _pick(timings: Sequence[Timing], choose: Callable[[list[float]], float]) -> Timing:
+    step, evaluation, epoch, job = (
+        choose([getattr(t, part) for t in timings]) for part in ("step", "evaluation", "epoch", "job")
+    )
+    return Timing(step, evaluation, epoch, job, timings[0].bytes, timings[0].characteristics)
+
+
+def _condition_seconds(plan: StudyPlan, name: str, t: Timing, searched: float) -> dict[Stage, float]:
+    """Slot-seconds of a condition by stage. searched: the share of the search's epochs that are run."""
+    planned = plan.conditions[name].planned
+    seconds = {stage: planned[stage] * _unit_seconds(plan, name, stage, t) for stage in STAGES}
+    return seconds | {"search": seconds["search"] * searched}
+
+
+def _unit_seconds(plan: StudyPlan, condition: str, stage: Stage, t: Timing) -> float:
+    spec, task = plan.study.spec, plan.task
+    test = math.ceil(task.samples_tested_on(spec.task.source) / EVALUATION_BATCH) * t.evaluation
+    if stage == "silencing":
+        return _HANDOVER_SECONDS + plan.silencing_passes * test
+    held_out = task.samples_validated_on(spec.task.settings())
+    epoch = plan.steps_an_epoch(condition) * t.step + math.ceil(held_out / EVALUATION_BATCH) * t.evaluation + t.epoch
+    epochs = plan.seeds_a_unit(stage) * spec.epochs(stage, condition)
+    return _HANDOVER_SECONDS + t.job + epochs * epoch + (test if stage == "final" else 0.0)
+
+
+def _stopped(plan: StudyPlan) -> float:
+    """The share of the search's epochs that early stopping leaves: the median stops half of what it may judge."""
+    search = plan.study.spec.search
+    if search is None or search.pruner.name == "none":
+        return 1.0
+    epochs = plan.study.spec.epochs("search")
+    judged = max(0, search.trials - search.pruner.startup_trials) / search.trials
+    kept = min(1.0, (search.pruner.warmup_epochs + 1) / epochs)
+    return 1.0 - judged * 0.5 * (1.0 - kept)
+
+
+def _wall_seconds(plan: StudyPlan, seconds: Mapping[str, Mapping[Stage, float]], slots: int) -> float:
+    """All the work over all the slots, but no less than the longest chain of stages: a repeat's own, one after another,
+    after those of the condition that it starts from.
+    """
+    total = sum(sum(stages.values()) for stages in seconds.values())
+    chains = {
+        name: sum(s * math.ceil(of_repeat[stage] / slots) / n for stage, s in stages.items() if (n := planned[stage]))
+        for name, stages in seconds.items()
+        for planned, of_repeat in [(plan.conditions[name].planned, plan.planned_in_repeat(name))]
+    }
+    longest = max(chains[name] + chains.get(own.start_from or "", 0.0) for name, own in plan.conditions.items())
+    return _SESSION_SECONDS + max(total / slots, longest)
+
+
+def _bytes(plan: StudyPlan, name: str, timings: Sequence[Timing]) -> int:
+    own, spec = plan.conditions[name], plan.study.spec
+    records = sum(own.planned[s] * plan.seeds_a_unit(s) * spec.epochs(s, name) for s in STAGES) * _RECORD_BYTES
+    network = own.trained_parameters * _NUMBER_BYTES + max(t.characteristics for t in timings)
+    units = sum(own.planned.values()) * max(t.bytes for t in timings)
+    return units + records + own.planned["final"] * network

@@ -1,0 +1,78 @@
+"""What the machine must have before a study starts."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import replace
+
+import torch
+
+from glifr.engine.backends import choose_backend
+from glifr.errors import InputError, Problem
+from launch.planning.plan import StudyPlan
+from launch.studyfile import StudySpec
+
+_COPIES = 4  # weights, gradients, two moments
+
+
+def refuse_impossible(spec: StudySpec, address: str | None) -> None:
+    """Raises InputError if a trial asks for more than this machine has, or for a backend that its device cannot run.
+
+    A cluster is asked once connected to.
+    """
+    if spec.resources.gpus == 0 or address is None:
+        _refuse_backend(spec)
+    if address is not None:
+        return
+    gpus, cpus = torch.cuda.device_count(), os.cpu_count() or 1
+    problems = []
+    if math.ceil(spec.resources.gpus) > gpus:
+        problems.append(
+            Problem(
+                "a trial asks for a GPU, and this machine has none"
+                if gpus == 0
+                else "a trial asks for more GPUs than this machine has",
+                "resources.gpus",
+                spec.resources.gpus,
+                f"at most {gpus}",
+                f"--set resources.gpus={gpus}, or --address HOST:PORT of a Ray cluster that has them",
+            )
+        )
+    if spec.resources.cpus > cpus:
+        problems.append(
+            Problem(
+                "a trial asks for more CPUs than this machine has",
+                "resources.cpus",
+                spec.resources.cpus,
+                f"at most {cpus}",
+                f"--set resources.cpus={cpus}, or --address HOST:PORT of a Ray cluster that has them",
+            )
+        )
+    if problems:
+        raise InputError(*problems)
+
+
+def _refuse_backend(spec: StudySpec) -> None:
+    try:
+        choose_backend(spec.training.backend, "cuda" if spec.resources.gpus > 0 else "cpu")
+    except InputError as error:
+        raise InputError(*(replace(problem, place="training.backend") for problem in error.problems)) from None
+
+
+def refuse_too_large(plan: StudyPlan, address: str | None) -> None:
+    """Raises InputError if one training's weights, their gradients and Adam's two moments exceed this machine's memory.
+
+    A cluster's memory is not known here.
+    """
+    if address is not None or plan.study.spec.resources.gpus > 0:
+        return
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    for name, condition in plan.conditions.items():
+        needed = _COPIES * condition.trained_parameters * torch.float32.itemsize
+        if needed > memory:
+            rule = f"one network of {name} needs more memory than this machine has"
+            found = f"{condition.hidden_size:,} neurons: {needed / 2**30:,.0f} GiB to train"
+            allowed = f"at most {memory / 2**30:,.0f} GiB"
+            place = f"conditions.{name}.hidden_size"
+            raise InputError(Problem(rule, place, found, allowed, "give fewer neurons, or train it on a cluster"))

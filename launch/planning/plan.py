@@ -1,0 +1,236 @@
+"""The complete list of what a study will run, before anything starts. `make_plan` is pure; `estimate.py` measures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from glifr.conditions import CONSTANTS, Condition, Delay
+from glifr.networks import hidden_size_for_budget, trained_parameters
+from glifr.records import STAGES, Stage, digest
+from glifr.tasks import TaskDefinition, task_of
+from launch.planning.differences import difference, features, levels
+from launch.studyfile import Dimension, Study, Training
+
+SCHEME = 2  # how proposals are drawn (`search`); recorded in study.json
+_LATER = (*CONSTANTS, "dt", "output_weight")  # of a condition, in an identity only where they are given
+SCHEME_BY_CONDITION = 1  # that of folders without one: by Optuna, seeded by (study seed, condition, k)
+
+
+@dataclass(frozen=True)
+class ConditionPlan:
+    """What one condition runs. delay_steps: None for the LSTM. planned: units per stage, over all repeats.
+
+    start_from: the condition whose trained network of the same seed a `learned` start draws from.
+    delay: as the study says it. training: the condition's recipe. control: equal to another condition on purpose.
+    features, difference, levels: what tells it apart, see `differences`.
+    """
+
+    condition: Condition
+    hidden_size: int
+    trained_parameters: int
+    delay_steps: int | None
+    space: Mapping[str, Dimension]
+    fixed: Mapping[str, float]
+    planned: Mapping[Stage, int]
+    start_from: str | None
+    delay: Delay
+    training: Training
+    control: bool = False
+    features: Mapping[str, str] = field(default_factory=dict)
+    difference: str = ""
+    levels: Mapping[str, int] | None = None
+
+    @property
+    def name(self) -> str:
+        return self.condition.name
+
+
+@dataclass(frozen=True)
+class StudyPlan:
+    """What a study runs. fingerprint: SHA-256 of the task's data. scheme: how proposals are drawn."""
+
+    study: Study
+    task: TaskDefinition
+    fingerprint: str
+    conditions: Mapping[str, ConditionPlan]
+    scheme: int = SCHEME
+
+    def planned(self, stage: Stage) -> int:
+        """Units of a stage over all conditions."""
+        return sum(c.planned[stage] for c in self.conditions.values())
+
+    def planned_in_repeat(self, condition: str) -> dict[Stage, int]:
+        """Units per stage of one of the condition's independent searches and what follows it."""
+        return {stage: count // self.study.spec.repeats for stage, count in self.conditions[condition].planned.items()}
+
+    def seeds_a_unit(self, stage: Stage) -> int:
+        """How many seeds one unit of a stage trains."""
+        spec = self.study.spec
+        several = {"search": len(spec.search_seeds()), "confirm": len(spec.confirm_seeds()), "silencing": 0}
+        return several.get(stage, 1)
+
+    def work(self, stage: Stage, condition: str) -> float:
+        """Samples passed through a network in one unit of a stage; a training step counts three (forward, backward)."""
+        spec = self.study.spec
+        if stage == "silencing":
+            return float(self.silencing_passes * self.task.samples_tested_on(spec.task.source))
+        passes = self.seeds_a_unit(stage) * spec.epochs(stage, condition) * self.task.passes
+        return 3.0 * passes * self.task.samples_trained_on(spec.task.settings())
+
+    def steps_an_epoch(self, condition: str) -> int:
+        """Training steps of one seed."""
+        samples = self.task.samples_trained_on(self.study.spec.task.settings())
+        return self.task.passes * math.ceil(samples / self.conditions[condition].training.batch_size)
+
+    @property
+    def silencing_passes(self) -> int:
+        """How often one network is run over the test set: each mask, and once where none or all are silenced."""
+        silencing = self.study.spec.silencing
+        if silencing is None:
+            return 0
+        inner = sum(0 < fraction < 1 for fraction in silencing.fractions)
+        return inner * silencing.masks + len(silencing.fractions) - inner
+
+    def training_identity(self, stage: Stage, condition: str) -> dict[str, Any]:
+        """What decides a trained unit's result beside its configuration and seeds: task, data, training."""
+        spec, training = self.study.spec, self.conditions[condition].training
+        sigma_v = training.sigma_v
+        # "linear" is in the identity: earlier versions annealed in equal ratios, which is another experiment
+        annealed = {"sigma_v": [sigma_v.start, sigma_v.end, "linear"]} if sigma_v else {}
+        return annealed | {
+            "task": [self.task.name, spec.task.source, spec.task.train_on, self.fingerprint],
+            "epochs": spec.epochs(stage, condition),
+            "batch_size": training.batch_size,
+            "adam": [training.adam.beta1, training.adam.beta2, training.adam.epsilon],
+            "dropout": training.dropout,
+        }
+
+    def identity(
+        self, stage: Stage, condition: str, hyperparameters: Mapping[str, float], seeds: tuple[int, ...]
+    ) -> str:
+        """Hash of what decides a unit's result. How it is executed (batching, device, stopping) is left out."""
+        plan = self.conditions[condition]
+        content: dict[str, Any] = {
+            "stage": "training" if stage != "silencing" else stage,
+            "condition": [plan.condition.architecture, plan.condition.num_ascs, plan.condition.start],
+            "learned": plan.condition.learned,
+            "hidden_size": plan.hidden_size,
+            "delay_steps": plan.delay_steps,
+            "hyperparameters": dict(hyperparameters),
+            "seeds": list(seeds),
+            "start_from": self._source_identity(plan.start_from, seeds),
+            "training": self.training_identity("final" if stage == "silencing" else stage, condition),
+        }
+        own = {name: value for name in _LATER if (value := getattr(plan.condition, name)) is not None}
+        if own:
+            content["network"] = own
+        silencing = self.study.spec.silencing
+        if stage == "silencing" and silencing is not None:
+            content["silencing"] = [list(silencing.fractions), silencing.masks]
+        return digest(content)
+
+    def _source_identity(self, source: str | None, seeds: tuple[int, ...]) -> str | None:
+        """The identity of the final unit whose network a unit's `learned` start, or that of its network, draws from."""
+        if source is None:
+            return None
+        return self.identity("final", source, self.conditions[source].fixed, seeds)
+
+    def summary(self) -> dict[str, Any]:
+        """The body of study.json: what readers of the results need to know of the plan."""
+        spec, task = self.study.spec, self.task
+        return {
+            "name": spec.name,
+            "profile": self.study.profile,
+            "hash": self.study.hash,
+            "scheme": self.scheme,
+            "evidence": spec.evidence,
+            "reference": spec.reference,
+            "order": list(self.conditions),
+            "conditions": {name: self._condition_summary(c) for name, c in self.conditions.items()},
+            "planned": {name: dict(c.planned) for name, c in self.conditions.items()},
+            "task": {
+                "name": task.name,
+                "title": task.title,
+                "primary": task.primary,
+                "classes": task.classes,
+                "chance_loss": task.chance_loss,
+                "chance_accuracy": task.chance_accuracy,
+                "source": spec.task.source,
+                "fingerprint": self.fingerprint,
+                "splits": task.sizes(spec.task.source),
+                "train_on": spec.task.train_on,
+                "time_step_ms": task.time_step_ms,
+                "steps": task.steps,
+                "passes": task.passes,
+            },
+            "spaces": {
+                name: {d: {"low": x.low, "high": x.high, "log": x.log} for d, x in c.space.items()}
+                for name, c in self.conditions.items()
+            },
+            "declaration": spec.declaration().to_json(),
+            "spec": self.study.resolved,
+        }
+
+    def _condition_summary(self, plan: ConditionPlan) -> dict[str, Any]:
+        return {
+            "hidden_size": plan.hidden_size,
+            "trained_parameters": plan.trained_parameters,
+            "delay_steps": plan.delay_steps,
+            "features": dict(plan.features),
+            "difference": plan.difference,
+            "levels": plan.levels,
+            "start_from": plan.start_from,
+            "values": plan.condition.to_json(),
+            "control": plan.control,
+        }
+
+
+def make_plan(study: Study, fingerprint: str) -> StudyPlan:
+    """Resolves sizes and counts. The hidden size `matched` is the largest that keeps within the parameter budget."""
+    spec = study.spec
+    task = task_of(spec.task.settings())
+    shape, readout = (task.inputs, task.outputs), not task.neurons_are_outputs
+    budget = trained_parameters(spec.budget_condition, *shape, spec.parameter_budget.hidden_size)
+    conditions = {}
+    for name, wanted in spec.conditions.items():
+        condition = spec.condition(name)
+        size = wanted.hidden_size
+        hidden = hidden_size_for_budget(condition, *shape, budget) if size == "matched" else size
+        has_readout = readout if condition.output_weight is None else condition.output_weight
+        conditions[name] = ConditionPlan(
+            condition=condition,
+            hidden_size=hidden,
+            trained_parameters=trained_parameters(condition, *shape, hidden, has_readout),
+            delay_steps=spec.delay_steps(name),
+            space=spec.space_for(name),
+            fixed=wanted.fixed or {},
+            planned=_planned(study),
+            start_from=spec.start_from(name),
+            delay=wanted.delay,
+            training=spec.training_of(name),
+            control=wanted.control,
+        )
+    return StudyPlan(study, task, fingerprint, _told_apart(conditions, spec.reference))
+
+
+def _told_apart(plans: Mapping[str, ConditionPlan], reference: str) -> dict[str, ConditionPlan]:
+    """The plans, each with what tells it from the others."""
+    words, cells = features(plans), levels(plans, reference)
+    return {
+        name: replace(own, features=words[name], difference=difference(name, reference, words), levels=cells[name])
+        for name, own in plans.items()
+    }
+
+
+def _planned(study: Study) -> dict[Stage, int]:
+    spec = study.spec
+    in_repeat = {
+        "search": spec.search.trials if spec.search else 0,
+        "confirm": spec.confirm.top if spec.confirm else 0,
+        "final": len(spec.final_seeds()),
+        "silencing": len(spec.final_seeds()) if spec.silencing else 0,
+    }
+    return {stage: spec.repeats * in_repeat[stage] for stage in STAGES}

@@ -1,0 +1,93 @@
+"""How many seeds of a condition are trained as one computation, decided before its units are proposed.
+
+A study says a number, or `auto`, which means a table: on the CPU 4 where a step is so small that calls cost more than
+arithmetic, else 1; on a GPU 8, as far as its memory goes. The number is written into each proposal and stands from then
+on; only a number in the study overrules it. Final seeds are units of their own, so as many of them as are trained at
+once make one job.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from glifr.configuration import TrainingSettings
+from glifr.engine.backends import batches_exactly
+from glifr.records import Proposal, Stage
+from launch.planning.plan import ConditionPlan, StudyPlan
+from launch.studyfile import Training
+
+Wanted = int | Literal["auto"]
+
+_SMALL_STEP = 1024  # batch size x neurons: sine (6 x 124) gains 1.7x from four seeds, line MNIST (256 x 252) loses
+_ON_CPU, _ON_GPU = 4, 8
+_GPU_BYTES = 16 * 2**30  # of a GPU; nobody trains on less, and the driver may see none
+_NUMBERS = 8  # kept for the backward pass, per sample, step and neuron
+
+
+@dataclass(frozen=True)
+class SeedBatches:
+    """What the driver decides by. wanted: the study's word. most: final seeds in a job, so that no worker stands idle.
+
+    table: condition -> seeds at once that `auto` means there; a condition that is absent has one at once.
+    """
+
+    wanted: Wanted
+    most: int = 1
+    table: Mapping[str, int] = field(default_factory=dict)
+
+    def choose(self, condition: str, stage: Stage, seeds: int) -> int:
+        """For a new proposal: seeds at once, of a unit with `seeds` seeds; in the final stage, of a job."""
+        if self.wanted != "auto":
+            return self.wanted
+        seeds = self.most if stage == "final" else seeds
+        batches = math.ceil(seeds / self.table.get(condition, 1))
+        return math.ceil(seeds / batches)  # as even as can be
+
+    def of(self, proposal: Proposal) -> int:
+        """What holds for a proposal: the study's number, else the one on record; 1 where there is none."""
+        return seeds_per_batch(self.wanted, [proposal])
+
+
+def seeds_per_batch(wanted: Wanted, proposals: Sequence[Proposal]) -> int:
+    """What holds for units that are computed together."""
+    if wanted != "auto":
+        return wanted
+    return min(proposal.seeds_per_batch or 1 for proposal in proposals)
+
+
+def seed_batches(plan: StudyPlan, slots: int) -> SeedBatches:
+    """The study's number, or the table's. slots: jobs at a time."""
+    spec = plan.study.spec
+    most_final = min(len(spec.final_seeds()), math.ceil(plan.planned("final") / max(1, slots)))
+    table = {name: seeds_at_once(plan, own) for name, own in plan.conditions.items()}
+    return SeedBatches(spec.training.seeds_per_batch, most_final, table)
+
+
+def seeds_at_once(plan: StudyPlan, own: ConditionPlan) -> int:
+    """What `auto` means for a condition, by the table of this module."""
+    spec, task = plan.study.spec, plan.task
+    batch, gpus = own.training.batch_size, spec.resources.gpus
+    if gpus > 0:
+        bytes_of_a_seed = 4 * batch * task.steps * (_NUMBERS * own.hidden_size + task.inputs)
+        return max(1, min(_ON_GPU, int(min(1.0, gpus) * _GPU_BYTES / bytes_of_a_seed)))
+    small = batch * own.hidden_size <= _SMALL_STEP
+    return _ON_CPU if small and batches_exactly(own.training.backend, "cpu") else 1
+
+
+def training_settings(training: Training, epochs: int, seeds_at_once: int | None = None) -> TrainingSettings:
+    """How a condition is trained, as `glifr` takes it."""
+    return TrainingSettings(
+        epochs=epochs,
+        batch_size=training.batch_size,
+        beta1=training.adam.beta1,
+        beta2=training.adam.beta2,
+        epsilon=training.adam.epsilon,
+        dropout=training.dropout,
+        sigma_v=(training.sigma_v.start, training.sigma_v.end) if training.sigma_v else None,
+        backend=training.backend,
+        seeds_per_batch=seeds_at_once,
+        cuda_graphs=training.cuda_graphs,
+    )

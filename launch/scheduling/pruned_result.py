@@ -1,0 +1,51 @@
+"""The result of a trial that the pruner stopped: made by the driver from the trial's epoch records."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from glifr.records import EpochRecord, Proposal, SeedOutcome, UnitResult
+from glifr.tasks import TaskDefinition
+from glifr.training.train import score
+from launch.ledger.durable import now
+from launch.planning.plan import StudyPlan
+from launch.planning.seed_batches import seeds_per_batch
+
+
+def pruned_result(
+    plan: StudyPlan, proposal: Proposal, attempt: str, records: Sequence[EpochRecord], processors: tuple[str, ...]
+) -> UnitResult:
+    """What the records (at least one a seed, in order of epochs) say of the trial. processors: of its attempts."""
+    last = {record.seed: record for record in records}
+    outcomes = tuple(_outcome(plan.task, record) for record in last.values())
+    training = plan.study.spec.training
+    return UnitResult(
+        unit=proposal.unit,
+        identity=proposal.identity,
+        attempt=attempt,
+        status="pruned",
+        value=sum(o.score for o in outcomes) / len(outcomes),
+        seeds=outcomes,
+        silencing=(),
+        started_at=proposal.proposed_at,
+        finished_at=now(),
+        seconds=sum(r.seconds for r in records),
+        backend=training.backend,
+        device="",
+        threads=0,
+        seeds_in_batch=min(len(outcomes), seeds_per_batch(training.seeds_per_batch, [proposal])),
+        processors=processors,
+    )
+
+
+def _outcome(task: TaskDefinition, record: EpochRecord) -> SeedOutcome:
+    return SeedOutcome(
+        seed=record.seed,
+        epochs=record.epoch,
+        diverged=record.diverged,
+        score=score(task, record),
+        train_loss=record.train_loss,
+        train_accuracy=record.train_accuracy,
+        validation_loss=record.validation_loss,
+        validation_accuracy=record.validation_accuracy,
+    )

@@ -1,0 +1,323 @@
+"""A study as strict, frozen types. What each field takes is said by its type in `values`."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+    model_validator,
+)
+
+from glifr.conditions import CONDITIONS, Condition, styled
+from glifr.records import Contrast, Declaration, Primary, Stage, default_contrasts, default_smallest_effect
+from glifr.records.declaration import ALPHA
+from glifr.tasks import TASKS, TaskSettings, TrainOn, task_of
+from launch.studyfile import values as v
+from launch.studyfile.conditions import ConditionSpec, completed
+from launch.studyfile.sections import Section
+from launch.studyfile.training import Training
+from launch.studyfile.tree import Unreadable
+
+_SEEDS_OF_A_STUDY = 1_000_000
+_FIRST_SEED = {"final": 1, "search": 100_001, "confirm": 200_001}
+
+
+class ParameterBudget(Section):
+    """The network whose number of trained parameters `hidden_size: matched` meets."""
+
+    condition: v.ConditionName = "RNN"
+    hidden_size: Annotated[int, Field(ge=1, le=4096, description="a whole number from 1 to 4096")] = 256
+
+
+class TaskSpec(Section):
+    """frequencies [1/ms], noise: of the inputs, of tasks that have them (`TaskDefinition.options`)."""
+
+    name: v.TaskName
+    source: Annotated[str, Field(description="one of the task's sources")]
+    data_root: Annotated[str, Field(min_length=1, description="a folder")] | None = None
+    train_on: Annotated[TrainOn, Field(description="train or train+validation")] = "train"
+    frequencies: v.Frequencies | None = None
+    noise: v.FromZero = 0.0
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _default_source(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        if isinstance(data, dict) and "source" not in data:
+            task = TASKS.get(str(data.get("name")))
+            data = {**data, "source": task.sources[0] if task else Unreadable("no task, so no default")}
+        return handler(data)
+
+    def settings(self) -> TaskSettings:
+        root = None if self.data_root is None else Path(self.data_root)
+        return TaskSettings(self.name, self.source, root, self.train_on, self.frequencies, self.noise)
+
+
+class Dimension(Section):
+    """One searched hyperparameter: from `low` to `high`, drawn evenly on a `log` or `linear` scale."""
+
+    low: v.Number
+    high: v.Number
+    scale: Annotated[Literal["log", "linear"], Field(description="log or linear")]
+    description: v.Text = ""
+
+    @property
+    def log(self) -> bool:
+        return self.scale == "log"
+
+    @property
+    def middle(self) -> float:
+        """The middle of the range, on its own scale."""
+        return math.sqrt(self.low * self.high) if self.log else (self.low + self.high) / 2
+
+
+Space = Annotated[dict[v.Hyperparameter, Dimension], Field(description="hyperparameters with their ranges")]
+
+
+class Sampler(Section):
+    """Optuna's sampler. All but `name` is for tpe alone; candidates is Optuna's n_ei_candidates."""
+
+    name: Annotated[Literal["tpe", "random"], Field(description="tpe or random")]
+    startup_trials: v.CountFromZero = 10
+    candidates: v.Count = 24
+    multivariate: v.Flag = True
+    constant_liar: v.Flag = True
+    group: v.Flag = False
+
+
+class Pruner(Section):
+    """Early stopping of trials, within each condition: none, or below the median of its trials at the same epoch."""
+
+    name: Annotated[Literal["none", "median"], Field(description="none or median")]
+    startup_trials: v.CountFromZero = 5
+    warmup_epochs: v.CountFromZero = 0
+    min_trials: v.Count = 1
+
+
+class Search(Section):
+    """trials: of one search. epochs: of one trial, null for those of training.
+
+    repeats: independent searches of each condition, each with its own confirmation and its share of the final seeds.
+    """
+
+    trials: Annotated[int, Field(ge=1, le=100_000, description="a whole number from 1 to 100000")]
+    epochs: v.Count | None = None
+    seeds_per_trial: v.Seeds
+    spaces: Annotated[dict[v.Family, Space], Field(description="a space file or a space for each family")]
+    sampler: Sampler
+    pruner: Pruner
+    repeats: v.Repeats = 1
+
+
+class Confirm(Section):
+    """top: how many of a condition's best configurations are trained again, each on `seeds`."""
+
+    top: v.Count
+    seeds: v.Seeds
+
+
+class Final(Section):
+    seeds: v.Seeds
+
+
+class Silencing(Section):
+    """fractions: of the neurons of each final network. masks: random choices of neurons at each fraction."""
+
+    fractions: v.Fractions
+    masks: v.Count
+
+
+class ContrastSpec(Section):
+    """Within each seed: the mean of the conditions `of` minus the mean of the conditions `minus`."""
+
+    of: v.ConditionNames
+    minus: v.ConditionNames
+
+
+class Analysis(Section):
+    """What is declared before results exist. A null takes the default of `glifr.records.declaration`.
+
+    primary: the measure on test data. smallest_effect: the smallest difference that matters, a share of 1 for accuracy.
+    contrasts: the planned family, by name. alpha: level of the tests.
+    """
+
+    primary: Annotated[Primary, Field(description="accuracy or loss")] | None = None
+    smallest_effect: v.Positive | None = None
+    alpha: v.Alpha = ALPHA
+    contrasts: (
+        Annotated[dict[v.ContrastName, ContrastSpec], Field(description="contrasts, each with `of` and `minus`")] | None
+    ) = None
+
+
+class Resources(Section):
+    """Of one trial. max_concurrent: trials at the same time, null for as many as fit. retries: of a failed unit.
+
+    memory: in GB, which a node must have free of other trials; null where memory is no concern.
+    timeout_minutes: an epoch that takes longer has hung, and its worker is ended; null for never.
+    """
+
+    cpus: v.Positive = 1.0
+    gpus: v.Gpus = 0.0
+    memory: v.Positive | None = None
+    max_concurrent: v.Count | None = None
+    retries: v.CountFromZero = 2
+    timeout_minutes: v.Minutes | None = 120.0
+
+
+class Wandb(Section):
+    """runs: of which stages W&B gets runs. system_metrics: W&B's own, of processor, memory and GPU, with each run."""
+
+    mode: Annotated[
+        Literal["auto", "online", "offline", "disabled"], Field(description="auto, online, offline or disabled")
+    ] = "auto"
+    project: v.Project = "glifr-studies"
+    entity: Annotated[str, Field(min_length=1, description="a W&B user or team")] | None = None
+    runs: Annotated[Literal["all", "final"], Field(description="all or final")] = "all"
+    system_metrics: v.Flag = False
+
+
+class Tracking(Section):
+    wandb: Wandb = Wandb()
+
+
+class StudySpec(Section):
+    """A whole study, after its profile and overrides. The order of `conditions` is that of every table and figure."""
+
+    name: v.StudyName
+    description: v.Text = ""
+    seed: v.Seed = 0
+    reference: v.ConditionName
+    exploratory: v.Flag = False
+    parameter_budget: ParameterBudget = ParameterBudget()
+    conditions: Annotated[
+        dict[v.ConditionName, ConditionSpec],
+        AfterValidator(completed),
+        Field(description="conditions, each a published name or a base, with values"),
+    ]
+    task: TaskSpec
+    training: Training
+    search: Search | None = None
+    confirm: Confirm | None = None
+    final: Final
+    silencing: Silencing | None = None
+    analysis: Analysis = Analysis()
+    resources: Resources = Resources()
+    tracking: Tracking = Tracking()
+
+    @property
+    def evidence(self) -> bool:
+        """Whether verdicts may be given."""
+        return not self.exploratory
+
+    @field_validator("*", mode="wrap")
+    @classmethod
+    def _remember(cls, value: Any, handler: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
+        """Leaves each good section in the context, so that cross rules can run though another section is bad."""
+        checked = handler(value)
+        if info.context is not None:
+            info.context[info.field_name] = checked
+        return checked
+
+    @property
+    def values(self) -> dict[str, Condition]:
+        """What each condition is, and how it is drawn."""
+        return styled(own.value(name) for name, own in self.conditions.items())
+
+    def condition(self, name: str) -> Condition:
+        """What a condition is."""
+        return self.values[name]
+
+    @property
+    def budget_condition(self) -> Condition:
+        """The network whose number of trained parameters `hidden_size: matched` meets."""
+        name = self.parameter_budget.condition
+        return self.condition(name) if name in self.conditions else CONDITIONS[name]
+
+    def delay_steps(self, condition: str) -> int | None:
+        """D of the condition in time steps of its network; None for a network without delay."""
+        delay, dt = self.conditions[condition].delay, self.condition(condition).dt
+        if isinstance(delay, str):
+            return 1 if delay == "one_step" else None
+        return max(1, round(delay / (dt or TASKS[self.task.name].time_step_ms)))
+
+    def start_from(self, condition: str) -> str | None:
+        """The condition whose trained networks this one starts from; None where it starts from its prior."""
+        own = self.conditions[condition]
+        if own.start != "learned":
+            return None
+        return own.learned_from or self.condition(condition).learned_from(self.values.values())
+
+    def training_of(self, condition: str) -> Training:
+        """How a condition is trained: the study's recipe with what is the condition's own."""
+        changes = self.conditions[condition].training
+        return self.training if changes is None else changes.onto(self.training)
+
+    def space_for(self, condition: str) -> dict[str, Dimension]:
+        """The dimensions of the condition's family that the condition has; empty without search."""
+        if self.search is None:
+            return {}
+        value = self.condition(condition)
+        space = self.search.spaces[value.family]
+        return {name: space[name] for name in value.hyperparameters if name in space}
+
+    def epochs(self, stage: Stage, condition: str | None = None) -> int:
+        """Epochs of one training in `stage`: a search may train for fewer. condition: None for the study's own."""
+        short = self.search.epochs if stage == "search" and self.search else None
+        return short or (self.training if condition is None else self.training_of(condition)).epochs
+
+    def declaration(self) -> Declaration:
+        """How the conditions will be judged, with the defaults filled in."""
+        given, task = self.analysis, task_of(self.task.settings())
+        primary = given.primary or task.primary
+        smallest = given.smallest_effect or default_smallest_effect(primary, task.chance_loss)
+        contrasts = (
+            default_contrasts(list(self.conditions), self.reference, self.values)
+            if given.contrasts is None
+            else tuple(Contrast(name, c.of, c.minus) for name, c in given.contrasts.items())
+        )
+        return Declaration(primary, smallest, given.alpha, contrasts)
+
+    @property
+    def repeats(self) -> int:
+        """How often the search is done; 1 without search."""
+        return self.search.repeats if self.search else 1
+
+    def search_seeds(self, repeat: int = 0) -> tuple[int, ...]:
+        """Seeds of every trial of a repeat; () without search."""
+        return self._seeds("search", self.search.seeds_per_trial if self.search else (), repeat)
+
+    def confirm_seeds(self, repeat: int = 0) -> tuple[int, ...]:
+        """Seeds that each of the best configurations of a repeat is trained on again; () without search."""
+        return self._seeds("confirm", self.confirm.seeds if self.confirm else (), repeat)
+
+    def final_seeds(self, repeat: int = 0) -> tuple[int, ...]:
+        """Seeds of the final networks of a repeat, the same for every condition."""
+        given = self.final.seeds
+        return self._seeds("final", given // self.repeats if isinstance(given, int) else given, repeat)
+
+    def _seeds(self, stage: str, given: int | tuple[int, ...], repeat: int) -> tuple[int, ...]:
+        """given: how many for each repeat, or those of all repeats, which share them in their order.
+
+        Those of a number begin at a place of their own for each repeat: more seeds, or more repeats, leave them alone.
+        """
+        if not isinstance(given, int):
+            share = len(given) // self.repeats
+            return given[repeat * share : (repeat + 1) * share]
+        first = self.seed * _SEEDS_OF_A_STUDY + _FIRST_SEED[stage] + repeat * v.SEEDS_OF_A_REPEAT
+        return tuple(range(first, first + given))
+
+    @property
+    def reproducible(self) -> bool:
+        """Whether the same study proposes the same trials whatever order they finish in."""
+        if self.search is None:
+            return True
+        sampler, pruner = self.search.sampler, self.search.pruner
+        blind = sampler.name == "random" or self.search.trials <= sampler.startup_trials
+        return blind and pruner.name == "none"

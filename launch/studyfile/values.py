@@ -1,0 +1,255 @@
+"""The kinds of value a study has, each with its rule and the words that say what is allowed."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Annotated, Any, Literal, NoReturn
+
+from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic_core import PydanticCustomError
+
+from glifr.conditions import CONDITIONS, HYPERPARAMETERS, OF_A_CURRENT, OF_A_NEURON
+from glifr.errors import nearest
+from glifr.tasks import TASKS
+
+RULE = "rule"  # the type of our own validation errors; their context has rule, allowed, todo
+MAX_SEED = 2**31 - 1
+MAX_SEEDS = 99_999
+MAX_REPEATS = 99
+SEEDS_OF_A_REPEAT = 1_000  # at most, in each stage, where there are several: 99 x 1,000 keep within MAX_SEEDS
+# far beyond any study: what is larger is a slip, and would overflow somewhere later
+MAX_COUNT = 10_000_000
+MAX_NEURONS = 1_000_000
+MAX_CURRENTS = 64
+MAX_NUMBER = 1e38  # of float32
+MAX_MINUTES = 1e6
+FAMILIES = tuple(dict.fromkeys(condition.family for condition in CONDITIONS.values()))
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_CONDITION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+CONDITION_RULE = "letters, digits, - and _, beginning with a letter or digit, at most 64 characters"
+CONDITIONS_RULE = "the name of a condition of the study, or a list of different ones"
+PARAMETERS = (*OF_A_NEURON, *OF_A_CURRENT)
+NAME_RULE = "small letters, digits, - and _, beginning with a letter or digit, at most 64 characters"
+
+
+def refuse(rule: str, allowed: str = "", todo: str = "") -> NoReturn:
+    """Refuses the value being validated, in the words of the message that the user gets."""
+    raise PydanticCustomError(RULE, "{rule}", {"rule": rule, "allowed": allowed, "todo": todo})
+
+
+@dataclass(frozen=True)
+class Keys:
+    """Marks the key type of a mapping with the names it takes; `known` is empty where the user makes them up."""
+
+    known: tuple[str, ...] = ()
+
+
+def _one_of(what: str, known: tuple[str, ...]) -> Callable[[str], str]:
+    def check(name: str) -> str:
+        if name not in known:
+            refuse(f"there is no {what} {name!r}", "one of " + ", ".join(known), nearest(name, list(known)))
+        return name
+
+    return check
+
+
+def _condition_names(value: Any) -> Any:
+    names = [value] if isinstance(value, str) else value
+    if not isinstance(names, list | tuple) or not names or not all(isinstance(name, str) for name in names):
+        refuse("this must be a condition's name or a list of them", CONDITIONS_RULE)
+    if len(set(names)) < len(names):
+        refuse("a condition is given twice", CONDITIONS_RULE, "give each condition once")
+    return tuple(names)
+
+
+def _check_name(name: str) -> str:
+    if "/" in name or "\\" in name or ".." in name:
+        refuse("the name would leave the results folder: it becomes a folder's name", NAME_RULE, "give a plain name")
+    if not _NAME.fullmatch(name):
+        refuse("the name has characters that a folder's name should not have", NAME_RULE)
+    return name
+
+
+def _check_condition_name(name: str) -> str:
+    if not _CONDITION.fullmatch(name):
+        refuse("a condition's name becomes a folder's name, and this cannot", CONDITION_RULE)
+    return name
+
+
+def _check_profile_name(name: str) -> str:
+    if name == "full":
+        refuse("'full' is the study without a profile", NAME_RULE, "give the profile another name")
+    return _check_name(name)
+
+
+def _check_project(name: str) -> str:
+    if not name or len(name) > 128 or any(c in name for c in "/\\#?%:"):
+        refuse("W&B does not take this project name", "1 to 128 characters without / \\ # ? % :")
+    return name
+
+
+def is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def is_number(value: Any) -> bool:
+    return isinstance(value, float) or is_whole(value)
+
+
+SEEDS_RULE = f"how many seeds (1 to {MAX_SEEDS}), or a list of different seeds, each 0 to {MAX_SEED}"
+
+
+def _seeds(value: Any) -> int | tuple[int, ...]:
+    if is_whole(value):
+        if not 1 <= value <= MAX_SEEDS:
+            refuse("at least one seed is needed" if value < 1 else "that is too many seeds", SEEDS_RULE)
+        return int(value)
+    if not isinstance(value, list | tuple) or not all(is_whole(seed) for seed in value):
+        refuse("this must be a whole number or a list of whole numbers", SEEDS_RULE)
+    if not 1 <= len(value) <= MAX_SEEDS:
+        refuse("the list of seeds is empty" if not value else "that is too many seeds", SEEDS_RULE)
+    outside = [seed for seed in value if not 0 <= seed <= MAX_SEED]
+    if outside:
+        refuse(f"seeds out of range: {listed(outside)}", SEEDS_RULE)
+    twice = sorted(seed for seed, times in Counter(value).items() if times > 1)
+    if twice:
+        refuse(f"seeds given twice: {listed(twice)}", SEEDS_RULE, "give each seed once")
+    return tuple(value)
+
+
+def listed(seeds: list[int]) -> str:
+    """The first few of a list of seeds, in words."""
+    shown = ", ".join(map(str, seeds[:5]))
+    return shown if len(seeds) <= 5 else f"{shown} and {len(seeds) - 5} more"
+
+
+DELAY_RULE = "one_step, none, or a number of milliseconds above 0"
+
+
+def _delay(value: Any) -> float | str:
+    if value in ("one_step", "none"):
+        return str(value)
+    if value is None:
+        refuse("the delay is not given", DELAY_RULE, "write `none` for a network without delay; null says nothing")
+    if not is_number(value) or not 0 < value < 1e9:
+        refuse("this is not a delay", DELAY_RULE)
+    return float(value)
+
+
+def _word_or_count(word: str, what: str, most: int) -> Callable[[Any], int | str]:
+    def check(value: Any) -> int | str:
+        if value == word:
+            return word
+        if not is_whole(value) or not 1 <= value <= most:
+            refuse(f"this must be {word}, or {what}", f"{word}, or a whole number from 1 to {most}")
+        return int(value)
+
+    return check
+
+
+def _learned(value: Any) -> Any:
+    rule = "true, false, or a list of different parameters, from " + ", ".join(PARAMETERS)
+    if isinstance(value, bool):
+        return value
+    if not isinstance(value, list | tuple):
+        refuse("this must say what is learned: all, nothing, or which parameters", rule)
+    for name in value:
+        if name not in PARAMETERS:
+            refuse(f"a neuron has no parameter {name!r}", rule, nearest(str(name), list(PARAMETERS)))
+    if len(set(value)) < len(value):
+        refuse("a parameter is given twice", rule, "give each once")
+    return tuple(value)
+
+
+def _fractions(value: Any) -> Any:
+    rule = "a list of different numbers from 0 to 1, each larger than the one before, as [0, 0.5, 1]"
+    if not isinstance(value, list | tuple) or not value or not all(is_number(f) for f in value):
+        refuse("this must be a list of numbers", rule)
+    outside = [f for f in value if not 0 <= f <= 1]
+    if outside:
+        refuse(f"fractions outside 0 to 1: {', '.join(map(str, outside))}", rule)
+    if any(a >= b for a, b in pairwise(value)):
+        refuse("the fractions are not in rising order, or one is given twice", rule)
+    return tuple(float(f) for f in value)
+
+
+def _frequencies(value: Any) -> Any:
+    rule = "a list of different numbers above 0, per ms, as [0.1, 0.2]"
+    if not isinstance(value, list | tuple) or not value or not all(is_number(f) and f > 0 for f in value):
+        refuse("this must be a list of numbers above 0", rule)
+    if len(set(value)) < len(value):
+        refuse("a frequency is given twice", rule, "give each once")
+    return tuple(float(f) for f in value)
+
+
+def _gpus(value: float) -> float:
+    if value > 1 and not value.is_integer():
+        refuse("only a part of ONE GPU can be asked for", "a number from 0 to 1, or a whole number")
+    return value
+
+
+Text = Annotated[str, Field(description="text")]
+Flag = Annotated[bool, Field(description="true or false")]
+Count = Annotated[int, Field(ge=1, le=MAX_COUNT, description=f"a whole number from 1 to {MAX_COUNT}")]
+CountFromZero = Annotated[int, Field(ge=0, le=MAX_COUNT, description=f"a whole number from 0 to {MAX_COUNT}")]
+Seed = Annotated[int, Field(ge=0, le=MAX_SEED, description=f"a whole number from 0 to {MAX_SEED}")]
+Repeats = Annotated[int, Field(ge=1, le=MAX_REPEATS, description=f"a whole number from 1 to {MAX_REPEATS}")]
+Positive = Annotated[float, Field(gt=0, le=MAX_NUMBER, description=f"a number above 0, at most {MAX_NUMBER:g}")]
+Minutes = Annotated[float, Field(gt=0, le=MAX_MINUTES, description=f"a number above 0, at most {MAX_MINUTES:g}")]
+Number = Annotated[float, Field(ge=-MAX_NUMBER, le=MAX_NUMBER, description=f"a number within ±{MAX_NUMBER:g}")]
+FromZero = Annotated[float, Field(ge=0, le=MAX_NUMBER, description=f"a number from 0 to {MAX_NUMBER:g}")]
+Fraction = Annotated[float, Field(ge=0, le=1, description="a number from 0 to 1")]
+BelowOne = Annotated[float, Field(ge=0, lt=1, description="a number from 0, below 1")]
+Gpus = Annotated[
+    float,
+    Field(ge=0, le=MAX_NUMBER, description="a number from 0 to 1, or a whole number"),
+    AfterValidator(_gpus),
+]
+
+Frequencies = Annotated[
+    tuple[float, ...], BeforeValidator(_frequencies), Field(description="a list of different numbers above 0, per ms")
+]
+Seeds = Annotated[int | tuple[int, ...], BeforeValidator(_seeds), Field(description=SEEDS_RULE)]
+Delay = Annotated[float | Literal["one_step", "none"], BeforeValidator(_delay), Field(description=DELAY_RULE)]
+Learned = Annotated[
+    bool | tuple[str, ...],
+    BeforeValidator(_learned),
+    Field(description="true, false, or a list from " + ", ".join(PARAMETERS)),
+]
+Currents = Annotated[int, Field(ge=0, le=MAX_CURRENTS, description=f"a whole number from 0 to {MAX_CURRENTS}")]
+Time = Annotated[float, Field(gt=0, lt=1e9, description="a number of milliseconds above 0")]
+HiddenSize = Annotated[
+    int | Literal["matched"],
+    BeforeValidator(_word_or_count("matched", "a number of neurons", MAX_NEURONS)),
+    Field(description=f"matched (trained parameters as `parameter_budget`), or a whole number from 1 to {MAX_NEURONS}"),
+]
+SeedsPerBatch = Annotated[
+    int | Literal["auto"],
+    BeforeValidator(_word_or_count("auto", "a number of seeds", MAX_SEEDS)),
+    Field(description=f"auto, or a whole number from 1 to {MAX_SEEDS}"),
+]
+Fractions = Annotated[
+    tuple[float, ...], BeforeValidator(_fractions), Field(description="a list of rising numbers from 0 to 1")
+]
+
+StudyName = Annotated[str, AfterValidator(_check_name), Field(description=NAME_RULE)]
+Project = Annotated[str, AfterValidator(_check_project), Field(description="the name of a W&B project")]
+ConditionName = Annotated[
+    str, AfterValidator(_check_condition_name), Keys(), Field(description="the name of a condition of the study")
+]
+ConditionNames = Annotated[tuple[str, ...], BeforeValidator(_condition_names), Field(description=CONDITIONS_RULE)]
+ContrastName = Annotated[str, Field(min_length=1, max_length=80, description="a name of 1 to 80 characters"), Keys()]
+Alpha = Annotated[float, Field(gt=0, lt=0.5, description="a number above 0, below 0.5")]
+TaskName = Annotated[
+    str, AfterValidator(_one_of("task", tuple(TASKS))), Field(description="one of " + ", ".join(TASKS))
+]
+Hyperparameter = Annotated[
+    str, AfterValidator(_one_of("hyperparameter", tuple(HYPERPARAMETERS))), Keys(tuple(HYPERPARAMETERS))
+]
+Family = Annotated[str, AfterValidator(_one_of("family of networks", FAMILIES)), Keys(FAMILIES)]
+ProfileName = Annotated[str, AfterValidator(_check_profile_name), Keys()]

