@@ -51,21 +51,23 @@ class Work(NamedTuple):
     operations: int
 
 
-def compiled(layout: Layout, name: str, delay: int, steps: int, keep: bool, capability: int) -> Used:
-    """One kernel, compiled as it is launched with many elements."""
+def compiled(
+    layout: Layout, name: str, delay: int, steps: int, keep: bool, capability: int, small: bool = False
+) -> Used:
+    """One kernel, compiled as it is launched with many elements, or with few (small)."""
     from triton import knobs
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource, compile
 
-    from glifr.engine.cuda.launch import BLOCK, kernels, segment
+    from glifr.engine.cuda.launch import BLOCK, SMALL_BLOCK, kernels, options, segment
 
-    kernel = kernels(layout)[name]
-    facts = {"S": segment(layout, delay, steps), "KEEP": keep, "BLOCK": BLOCK}
+    kernel, block = kernels(layout)[name], SMALL_BLOCK if small else BLOCK
+    facts = {"S": segment(layout, delay, steps), "KEEP": keep, "BLOCK": block}
     constants = {k: v for k, v in facts.items() if k in kernel.arg_names}
     kinds = {a: "constexpr" if a in constants else _kind(a) for a in kernel.arg_names}
     source = ASTSource(kernel, signature=kinds, constexprs=constants)
     target = GPUTarget("cuda", capability, 32)
-    made = compile(source, target=target, options={"num_warps": BLOCK // 32, "enable_fp_fusion": True})
+    made = compile(source, target=target, options=options(layout, name, block))
     return _of_binary(made.asm["cubin"], knobs.nvidia.cuobjdump.path)
 
 
@@ -123,10 +125,12 @@ def _operations(outputs: list[Node]) -> int:
     return sum(not is_invariant(n) and n.op not in ("const", "input") for n in needed(outputs))
 
 
-def row(model: NeuronModel, masked: bool, learned: bool, delay: int, steps: int, capability: int) -> dict[str, Used]:
+def row(
+    model: NeuronModel, masked: bool, learned: bool, delay: int, steps: int, capability: int, small: bool = False
+) -> dict[str, Used]:
     """Each kernel of a model, compiled."""
     layout = layout_of(model, masked, learned, True)
-    found = {(n, k): compiled(layout, n, delay, steps, k, capability) for n, k in variants(learned)}
+    found = {(n, k): compiled(layout, n, delay, steps, k, capability, small) for n, k in variants(learned)}
     return {f"{name}{'' if keep else ', nothing kept'}": used for (name, keep), used in found.items()}
 
 

@@ -23,6 +23,7 @@ from glifr.engine.graph import evaluate
 from glifr.engine.layout import Layout
 
 _SEGMENT, _HELD = 8, 40  # steps of a segment at most; numbers of a segment that registers hold beside the rest
+_FEW = 6  # with so many held, 128 registers are enough for a masked backward scan
 BLOCK, SMALL_BLOCK = 128, 32  # elements of a program, one a thread
 _MANY = 2**15  # elements from which programs of BLOCK are enough to occupy every multiprocessor
 
@@ -54,6 +55,17 @@ def segment_steps(delay: int, steps: int, held: int) -> int:
 def segment(layout: Layout, delay: int, steps: int) -> int:
     """S of a model."""
     return segment_steps(delay, steps, held(layout))
+
+
+def options(layout: Layout, name: str, block: int) -> dict[str, Any]:
+    """How a kernel is compiled for programs of so many elements.
+
+    The compiler's own choice of registers leaves some masked backward scans 8 bytes short, which it spills.
+    """
+    found = {"num_warps": block // 32, "enable_fp_fusion": True}
+    if name == "backward_kernel" and layout.plan.masked:
+        found["maxnreg"] = 128 if held(layout) <= _FEW else 168
+    return found
 
 
 class Sizes(NamedTuple):
@@ -88,7 +100,7 @@ class Scans:
         self.segment = segment(layout, s.delay, s.steps)
         block = BLOCK if s.replicas * row >= _MANY else SMALL_BLOCK
         self._grid = (-(-row // block), s.replicas)
-        self._options = {"BLOCK": block, "num_warps": block // 32, "enable_fp_fusion": True}
+        self._block_size = block
         self._per_block = -(-min(s.delay, s.steps) // self.segment) * followed * s.replicas * row  # numbers kept
         blocks = -(-s.steps // s.delay) if keep else 0
         kept = values.new_empty(max(blocks * self._per_block, 1))
@@ -113,7 +125,9 @@ class Scans:
     def _launch(self, name: str, grid: tuple[int, int], **arguments: Any) -> None:
         # Triton launches on the current device, which may be another.
         with torch.cuda.device_of(self.coefficients):  # type: ignore[no-untyped-call]
-            self._kernels[name][grid](**arguments, **self._options)
+            self._kernels[name][grid](
+                **arguments, BLOCK=self._block_size, **options(self._layout, name, self._block_size)
+            )
 
     def _block(self, begin: int, end: int) -> dict[str, Any]:
         kept = (
