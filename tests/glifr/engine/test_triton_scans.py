@@ -14,8 +14,11 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from glifr.engine import cuda, reference
+from glifr.engine.backends import choose_backend
 from glifr.engine.graph import OPERATIONS
 from glifr.engine.layout import layout_of
+from glifr.errors import InputError
+from glifr.networks import BNNFC, LSTMFC, RNNFC
 
 pytestmark = [
     pytest.mark.usefixtures("unwritten_memory_is_nan", "interpreter"),
@@ -190,3 +193,27 @@ def test_only_torch_s_own_lstm_is_given_to_cudnn(monkeypatch: pytest.MonkeyPatch
         assert not cudnn.takes(other)
     assert not cudnn.takes(make(case._replace(initial=True))[0])
     assert not cudnn.takes(make(case._replace(replicas=2))[0])
+
+
+def test_networks_take_it_when_asked() -> None:
+    x = torch.randn(2, 6, 3, generator=torch.Generator().manual_seed(1))
+    for kind, delay in ((BNNFC, {"delay": 0.1}), (RNNFC, {"delay": 0.1}), (LSTMFC, {})):
+        network = kind(3, 5, 2, backend="triton", generator=torch.Generator().manual_seed(0), **delay)
+        found = network(x)
+        network.backend = "reference"
+        torch.testing.assert_close(found, network(x))
+
+
+def test_where_it_cannot_run_it_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert choose_backend("triton", "cpu") == choose_backend("triton", "cuda") == "triton"
+    for model in (*MODELS.values(), None):
+        assert choose_backend("auto", "cuda", model=model) == "triton"
+    assert choose_backend("auto", "cuda", torch.float64) == "torch"
+    with pytest.raises(InputError, match="float32; for others the backend torch or reference"):
+        choose_backend("triton", "cuda", torch.float64)
+    with pytest.raises(InputError, match="triton runs on cpu, cuda"):
+        choose_backend("triton", "meta")
+    monkeypatch.setenv("TRITON_INTERPRET", "0")
+    with pytest.raises(InputError, match="on cpu: reference, torch, cpu; triton runs on cuda") as refused:
+        choose_backend("triton", "cpu")
+    assert "TRITON_INTERPRET=1" in str(refused.value)
