@@ -23,7 +23,7 @@ from glifr.engine.graph import evaluate
 from glifr.engine.layout import Layout
 
 _SEGMENT, _HELD = 8, 40  # steps of a segment at most; numbers of a segment that registers hold beside the rest
-_FEW = 6  # with so many held, 128 registers are enough for a masked backward scan
+_FEW = 5  # with so many held, 128 registers are enough for a masked backward scan
 BLOCK, SMALL_BLOCK = 128, 32  # elements of a program, one a thread
 _MANY = 2**15  # elements from which programs of BLOCK are enough to occupy every multiprocessor
 
