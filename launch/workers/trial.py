@@ -14,8 +14,8 @@ from typing import Any
 
 import torch
 
-from glifr.kernels import choose_backend
-from glifr.kernels.notes import take_notes
+from glifr.engine.backends import choose_backend
+from glifr.engine.notes import take_notes
 from glifr.records import (
     EpochRecord,
     Layout,

@@ -14,7 +14,8 @@ numba = pytest.importorskip("numba")
 
 from numba import types  # noqa: E402 - only where numba is
 
-from glifr.kernels import code_cache, notes  # noqa: E402
+from glifr.engine import notes
+from glifr.engine.cpu import code_cache  # noqa: E402
 from glifr.kernels.jobs import compiled  # noqa: E402
 
 SIGNATURE = types.void(types.int64)

@@ -12,7 +12,7 @@ from paths import ROOT, SHARED
 from glifr.equations import GLIFRState
 from glifr.kernels import RUN, SequenceInput
 from glifr.networks import BNNFC
-from glifr.neurons import stack_glifr
+from glifr.networks.layers import stack_glifr
 
 OWN = sorted((ROOT / "tests" / "golden").glob("*.npz"))
 PUBLISHED = [
@@ -28,7 +28,7 @@ FILES += [
     pytest.param(SHARED / "reference" / "golden" / f"{name}.npz", id=f"published-{name}", marks=pytest.mark.shared)
     for name in PUBLISHED
 ]
-BACKENDS = sorted(RUN.keys() - {"triton"})  # which needs CUDA or its interpreter: test_kernels_triton.py
+BACKENDS = sorted(RUN.keys() - {"triton"})  # which needs CUDA or its interpreter: test_triton_scans.py
 EXACT = [name for name in BACKENDS if name != "cpu"]  # those that compute in float64
 
 

@@ -23,7 +23,8 @@ from torch import Tensor
 
 from glifr.equations import Constants, GLIFRParameters
 from glifr.errors import InputError
-from glifr.kernels import choose_backend, cpu, jobs, memory, reference, vectors
+from glifr.engine.cpu import memory
+from glifr.kernels import choose_backend, cpu, jobs, reference, vectors
 from glifr.networks import BNNFC, forward_replicas
 
 pytestmark = pytest.mark.usefixtures("unwritten_memory_is_nan")

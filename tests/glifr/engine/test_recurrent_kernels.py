@@ -13,10 +13,11 @@ from torch import Tensor
 
 from glifr import recurrent
 from glifr.equations import LSTMParameters, RNNParameters
-from glifr.kernels import cpu, lstm, memory, tanh
+from glifr.engine.cpu import memory
+from glifr.kernels import cpu, lstm, tanh
 from glifr.kernels.sequence import Recurrence
 from glifr.networks import BNNFC, LSTMFC, RNNFC, forward_replicas
-from glifr.replicas import Network
+from glifr.networks.replicas import Network
 
 pytestmark = pytest.mark.usefixtures("unwritten_memory_is_nan")
 
