@@ -154,7 +154,7 @@ def test_the_analysis_knows_only_records_and_conditions_of_the_science() -> None
                 )
             ),
         ),
-        ("triton", "glifr/kernels/scan_triton.py"),
+        ("triton", ("glifr/engine/cuda/", "benchmarks/kernels.py")),
     ],
 )
 def test_each_third_party_has_one_home(module: str, home: str | tuple[str, ...]) -> None:

@@ -1,7 +1,8 @@
 """Which engine computes a layer's sequence, all with the same result to rounding.
 
-reference: the plain loop. torch: the portable engine, delay blocks around the model's own step. cpu: scans compiled from
-the model's graph, in float32. triton: the same for CUDA. `auto` chooses by device, number type and model and says which.
+reference: the plain loop. torch: the portable engine, delay blocks around the model's own step. cpu: scans compiled
+from the model's graph, in float32. triton: the same for CUDA. `auto` chooses by device, number type and model and says
+which.
 """
 
 from __future__ import annotations

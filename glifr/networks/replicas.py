@@ -166,7 +166,7 @@ def forward_replicas(
     mask = _mask(networks, inputs[0], neuron_masks)
     backend = choose_backend(first.backend, inputs.device, inputs.dtype, first.neuron_layer.model)
     result = RUN[backend](_sequence(networks, inputs, mask))
-    return _read_out(networks, result.sent if readout == "all" else result.final[0])
+    return _read_out(networks, result.sent if readout == "all" else result.final[0], exact=backend == "cpu")
 
 
 def _sequence(networks: Sequence[Network], x: Tensor, mask: Tensor | None) -> SequenceInput:
@@ -217,7 +217,9 @@ def prepare_replicas(
 
     read = [p for n in networks if n.output_linear is not None for p in n.output_linear.parameters()]
     views = first.neuron_layer.views
-    return PreparedPass(first.recurrence(), tensors, views, partial(_read_out, networks), read, inputs, readout)
+    return PreparedPass(
+        first.recurrence(), tensors, views, partial(_read_out, networks, exact=True), read, inputs, readout
+    )
 
 
 def _common(networks: Sequence[Network]) -> Network:
@@ -262,16 +264,19 @@ def _mask(networks: Sequence[Network], inputs: Tensor, neuron_masks: Tensor | No
     return dropout if mask is None else dropout * mask
 
 
-def _read_out(networks: Sequence[Network], sent: Tensor) -> Tensor:
-    """Outputs [R,B,T,O] or [R,B,O] of what neurons sent [R,B,T,H] or [R,B,H]; on the CPU of each replica by itself.
+def _read_out(networks: Sequence[Network], sent: Tensor, exact: bool = False) -> Tensor:
+    """Outputs [R,B,T,O] or [R,B,O] of what neurons sent [R,B,T,H] or [R,B,H].
 
-    A product of several replicas might round otherwise.
+    exact: by engine "cpu", so that a replica has the bits that it has alone; differentiable once.
     """
     layers = [n.output_linear for n in networks if n.output_linear is not None]
     if not layers:
         return sent
-    if sent.device.type == "cpu":
-        return torch.stack([layer(one) for layer, one in zip(layers, sent.unbind(0), strict=True)])
+    if exact:
+        from glifr.engine.cpu.linear import linear  # needs numba
+
+        rows = linear(sent.flatten(1, -2), [layer.weight for layer in layers], [layer.bias for layer in layers])
+        return rows.unflatten(1, sent.shape[1:-1])
     weight, bias = stack([layer.weight for layer in layers]), stack([layer.bias for layer in layers])
     return torch.baddbmm(bias.unsqueeze(1), sent.flatten(1, -2), weight.transpose(1, 2)).unflatten(1, sent.shape[1:-1])
 

@@ -89,7 +89,7 @@ class Sizes(NamedTuple):
         return self.inputs >= _WIDE
 
 
-class _Packed:
+class Packed:
     """R matrices as `products.multiply` reads them: panels [N/16,K,16] of [K,N], with N in gates of a width."""
 
     def __init__(self, replicas: int, rows: int, gates: int, width: int) -> None:
@@ -118,10 +118,10 @@ class Weights:
         parts = len(layout_of(s.model, s.masked, s.learned, s.stored).parameters)
         self.parameters = torch.zeros(parts, s.replicas, s.width)
         self.plain = torch.zeros(s.replicas, s.inputs, s.columns) if s.wide else None
-        self.into = None if s.wide else _Packed(s.replicas, s.inputs, gates, s.width)
-        self.lat = _Packed(s.replicas, s.width, gates, s.width)
-        self.lat_back = _Packed(s.replicas, s.columns, 1, s.width) if s.keep else None
-        self.in_back = _Packed(s.replicas, s.columns, 1, width_for(s.inputs)) if of_x and not s.wide else None
+        self.into = None if s.wide else Packed(s.replicas, s.inputs, gates, s.width)
+        self.lat = Packed(s.replicas, s.width, gates, s.width)
+        self.lat_back = Packed(s.replicas, s.columns, 1, s.width) if s.keep else None
+        self.in_back = Packed(s.replicas, s.columns, 1, width_for(s.inputs)) if of_x and not s.wide else None
 
     def pairs(self, r: int, tensors: LayerTensors) -> list[tuple[Tensor, Tensor]]:
         """Places and what is copied there, of the r-th layer."""

@@ -15,7 +15,7 @@ from typing import Any
 
 from glifr.engine.cpu.job import JOB
 from glifr.engine.cpu.llvm import BYTES, Address, Arithmetic, integer, loop, number
-from glifr.engine.graph import Input, Node, needed
+from glifr.engine.graph import LOGICAL, Input, Node, needed
 from glifr.engine.layout import Layout
 from glifr.engine.plan import Element, hoisted, is_invariant
 
@@ -58,9 +58,11 @@ class _Emitter:
     def coefficients(self, outputs: Sequence[Node], row: Any, column: Address) -> dict[Node, Any]:
         """Loads the hoisted rows that some outputs read. column: of the first row."""
         wanted = [*hoisted(outputs), *(n for n in outputs if is_invariant(n) and n.op != "const")]
-        return {
-            n: (column + self.times(row, integer(self.layout.coefficients[n]))).load() for n in dict.fromkeys(wanted)
-        }
+        found = {}
+        for node in dict.fromkeys(wanted):
+            value = (column + self.times(row, integer(self.layout.coefficients[node]))).load()
+            found[node] = self.table["not"](self.table["eq"](value, number(0.0))) if node.op in LOGICAL else value
+        return found
 
 
 def emit_coefficients(builder: Any, layout: Layout, job: Any, replica: Any, *_: Any) -> None:
@@ -82,7 +84,8 @@ def emit_coefficients(builder: Any, layout: Layout, job: Any, replica: Any, *_: 
                 return (constants + 4 * layout.constants[which]).load_everywhere()
             return (parameters + e.times(stride, integer(layout.parameters[which])) + k).load()
 
-        for n, value in enumerate(e.compute(rows, {}, read)):
+        for n, (node, value) in enumerate(zip(rows, e.compute(rows, {}, read), strict=True)):
+            value = e.table["where"](value, number(1.0), number(0.0)) if node.op in LOGICAL else value
             (target + e.times(row, integer(n)) + k).store(value)
         return [builder.add(k, integer(BYTES))]
 
