@@ -174,7 +174,7 @@ def _sequence(networks: Sequence[Network], x: Tensor, mask: Tensor | None) -> Se
     layers = [n.neuron_layer for n in networks]
     model, constants, delay = networks[0].recurrence()
     each = [layer.views(*layer.tensors()) for layer in layers]
-    weights = (stack(weights) for weights in zip(*(views[:2] for views in each), strict=True))
+    weight_in, weight_lat = stack([views.weight_in for views in each]), stack([views.weight_lat for views in each])
     parts = iter(
         [stack([sum(of[1:], of[0]) for of in part]) for part in zip(*(v.parameters for v in each), strict=True)]
     )
@@ -188,7 +188,7 @@ def _sequence(networks: Sequence[Network], x: Tensor, mask: Tensor | None) -> Se
         return stack(own) if own else x.new_empty(0, len(layers), 1, hidden)
 
     parameters = model.Parameters(*(whole(p.count) for p in model.parameters))
-    return SequenceInput(model, x, *weights, parameters, constants, delay, mask, stored=True)
+    return SequenceInput(model, x, weight_in, weight_lat, parameters, constants, delay, mask, stored=True)
 
 
 def prepare_replicas(

@@ -1,4 +1,4 @@
-"""A linear readout of R replicas by the products of engine "cpu": a replica's bits are its own, on any number of threads.
+"""A linear readout of R replicas by the products of engine "cpu": a replica's bits are its own, whatever the threads.
 
 The library's products are not so: they round by where operands begin and by the number of threads.
 
@@ -30,7 +30,7 @@ def linear(rows: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor]) ->
 class _Linear(Function):
     @staticmethod
     def forward(ctx: Any, rows: Tensor, *tensors: Tensor) -> Tensor:
-        replicas, count, hidden = rows.shape
+        replicas, count, _ = rows.shape
         weights, biases = tensors[:replicas], tensors[replicas:]
         outputs = biases[0].shape[0]
         rows = rows if rows.stride(2) == 1 else rows.contiguous()
@@ -62,7 +62,7 @@ class _Linear(Function):
 
 
 def _read(runner: Runner, rows: Tensor) -> None:
-    replicas, count, terms = rows.shape
+    _, count, terms = rows.shape
     runner.point(x=rows)
     runner.set(x_replica=4 * rows.stride(0), row=4 * rows.stride(1), steps=count, inputs=terms)
 
