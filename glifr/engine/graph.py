@@ -74,10 +74,11 @@ HEAVY: Mapping[str, int] = {"exp": 12, "sigmoid": 16, "tanh": 24, "div": 6}  # c
 
 
 class Graph:
-    """Makes nodes."""
+    """Makes nodes. unknown: operations that no table has, whose results are inputs of the kind "opaque"."""
 
     def __init__(self) -> None:
         self.nodes: list[Node] = []
+        self.unknown: list[str] = []
         self._known: dict[tuple[Any, ...], Node] = {}
 
     def const(self, value: float) -> Node:

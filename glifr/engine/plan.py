@@ -8,8 +8,8 @@ block are kept (checkpoints), and the backward scan recomputes those of the bloc
 A plan has three graphs over these inputs (`graph.Input`): "state" before the step, "new" after it, "slot" of a gate,
 "parameter", "constant", "mask", "gradient" of a state after the step; forward also "synaptic".
 
-GLIFR keeps the voltage over the synaptic input and follows the after-spike currents; the LSTM keeps its opened gates and
-follows the cell; tanh units keep nothing beside what they send.
+GLIFR keeps the voltage over the synaptic input and follows the after-spike currents; the LSTM keeps its opened gates
+and follows the cell; tanh units keep nothing beside what they send.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class Plan:
     """How one model is scanned, with or without masks.
 
     elements: parts of states, in the model's order; the first is sent. forward: their new values. slots: for each gate
-    the node of `forward` that is left in its place, or None. kept: the gate in whose slot an element lies. followed: the
-    elements that are recomputed. recompute: their new values. backward: gradients of `gradients_of`, in its order.
+    the node of `forward` that is left in its place, or None. kept: the gate in whose slot an element lies. followed:
+    the elements that are recomputed. recompute: their new values. backward: gradients of `gradients_of`, in its order.
     """
 
     def __init__(self, model: NeuronModel, masked: bool, slots: Sequence[Node | None]) -> None:

@@ -19,6 +19,8 @@ def run(sequence: SequenceInput) -> SequenceResult:
     synaptic = projected.unflatten(-2, (steps, x.shape[-3]))  # [*,T,B,G*H]
     masks, sent = mask_at(sequence.mask, steps), list[Tensor]()
     before = None if sequence.history is None else sequence.history.transpose(-3, -2)
+    if before is None and steps <= delay:  # no lateral product: its weights have a gradient all the same, of zeros
+        before = synaptic.new_zeros(*synaptic.shape[:-1], sequence.weight_lat.shape[-2])
     for begin in range(0, steps, delay):
         block = synaptic.narrow(-3, begin, min(delay, steps - begin))
         length = block.shape[-3]

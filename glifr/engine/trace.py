@@ -60,6 +60,8 @@ def trace(model: NeuronModel, masked: bool) -> Traced:
             model.Constants(*(symbol("constant", c.name, None) for c in model.constants)),
             symbol("mask", "", None) if masked else None,
         )
+    if graph.unknown:
+        raise UnknownOperationError(graph.unknown[0])
     return Traced(
         graph, tuple(_parts(graph, model, state, value) for state, value in zip(model.states, found, strict=True))
     )
@@ -119,7 +121,19 @@ class Symbol:
             unknown = {key for key, value in kwargs.items() if key != "alpha" or value != 1}
             if not unknown:
                 return self.elementwise(_ELEMENTWISE[name], *args)
-        raise UnknownOperationError(name)
+        return self._opaque(name, args, kwargs)
+
+    def _opaque(self, name: str, args: Any, kwargs: Any) -> Any:
+        """What a function that no table has might give: numbers of its own, so that the rest can still be looked at."""
+        try:
+            found = (getattr(torch, name, None) or getattr(Tensor, name))(*_real(args), **kwargs)
+        except Exception as error:  # of a foreign function anything
+            raise UnknownOperationError(name) from error
+        if not isinstance(found, Tensor):
+            raise UnknownOperationError(name)
+        self.graph.unknown.append(name)
+        nodes = [self.graph.input("opaque", name, n) for n in range(found.numel())]
+        return self.like(_array(nodes, tuple(found.shape)))
 
     def elementwise(self, compute: Callable[..., Node], *args: Any) -> Symbol:
         """`compute` of the nodes of all arguments, which are broadcast."""
@@ -198,6 +212,13 @@ def _flat(values: Any) -> Iterator[Any]:
 
 def _kept_array(found: Any) -> np.ndarray:
     return found if isinstance(found, np.ndarray) else _array([found], ())
+
+
+def _real(value: Any) -> Any:
+    """The same arguments, with a tensor for each symbol."""
+    if isinstance(value, Symbol):
+        return torch.ones(value.shape, dtype=torch.float64)
+    return type(value)(_real(each) for each in value) if isinstance(value, list | tuple) else value
 
 
 def _power(graph: Graph, base: Node, exponent: Node) -> Node:

@@ -166,7 +166,7 @@ def forward_replicas(
     mask = _mask(networks, inputs[0], neuron_masks)
     backend = choose_backend(first.backend, inputs.device, inputs.dtype, first.neuron_layer.model)
     result = RUN[backend](_sequence(networks, inputs, mask))
-    return _read_out(networks, result.sent if readout == "all" else result.final[0])
+    return _read_out(networks, result.sent if readout == "all" else result.final[0], exact=backend == "cpu")
 
 
 def _sequence(networks: Sequence[Network], x: Tensor, mask: Tensor | None) -> SequenceInput:
@@ -174,7 +174,7 @@ def _sequence(networks: Sequence[Network], x: Tensor, mask: Tensor | None) -> Se
     layers = [n.neuron_layer for n in networks]
     model, constants, delay = networks[0].recurrence()
     each = [layer.views(*layer.tensors()) for layer in layers]
-    weights = (stack(weights) for weights in zip(*(views[:2] for views in each), strict=True))
+    weight_in, weight_lat = stack([views.weight_in for views in each]), stack([views.weight_lat for views in each])
     parts = iter(
         [stack([sum(of[1:], of[0]) for of in part]) for part in zip(*(v.parameters for v in each), strict=True)]
     )
@@ -188,7 +188,7 @@ def _sequence(networks: Sequence[Network], x: Tensor, mask: Tensor | None) -> Se
         return stack(own) if own else x.new_empty(0, len(layers), 1, hidden)
 
     parameters = model.Parameters(*(whole(p.count) for p in model.parameters))
-    return SequenceInput(model, x, *weights, parameters, constants, delay, mask, stored=True)
+    return SequenceInput(model, x, weight_in, weight_lat, parameters, constants, delay, mask, stored=True)
 
 
 def prepare_replicas(
@@ -217,7 +217,9 @@ def prepare_replicas(
 
     read = [p for n in networks if n.output_linear is not None for p in n.output_linear.parameters()]
     views = first.neuron_layer.views
-    return PreparedPass(first.recurrence(), tensors, views, partial(_read_out, networks), read, inputs, readout)
+    return PreparedPass(
+        first.recurrence(), tensors, views, partial(_read_out, networks, exact=True), read, inputs, readout
+    )
 
 
 def _common(networks: Sequence[Network]) -> Network:
@@ -262,16 +264,19 @@ def _mask(networks: Sequence[Network], inputs: Tensor, neuron_masks: Tensor | No
     return dropout if mask is None else dropout * mask
 
 
-def _read_out(networks: Sequence[Network], sent: Tensor) -> Tensor:
-    """Outputs [R,B,T,O] or [R,B,O] of what neurons sent [R,B,T,H] or [R,B,H]; on the CPU of each replica by itself.
+def _read_out(networks: Sequence[Network], sent: Tensor, exact: bool = False) -> Tensor:
+    """Outputs [R,B,T,O] or [R,B,O] of what neurons sent [R,B,T,H] or [R,B,H].
 
-    A product of several replicas might round otherwise.
+    exact: by engine "cpu", so that a replica has the bits that it has alone; differentiable once.
     """
     layers = [n.output_linear for n in networks if n.output_linear is not None]
     if not layers:
         return sent
-    if sent.device.type == "cpu":
-        return torch.stack([layer(one) for layer, one in zip(layers, sent.unbind(0), strict=True)])
+    if exact:
+        from glifr.engine.cpu.linear import linear  # needs numba
+
+        rows = linear(sent.flatten(1, -2), [layer.weight for layer in layers], [layer.bias for layer in layers])
+        return rows.unflatten(1, sent.shape[1:-1])
     weight, bias = stack([layer.weight for layer in layers]), stack([layer.bias for layer in layers])
     return torch.baddbmm(bias.unsqueeze(1), sent.flatten(1, -2), weight.transpose(1, 2)).unflatten(1, sent.shape[1:-1])
 

@@ -30,9 +30,9 @@ def _steps(delay: float, dt: float) -> int:
 class BNNFC(Network):
     """GLIFR neurons with delayed lateral connections, and a readout.
 
-    delay: synaptic delay, D = max(1, round(delay / dt)) steps. backend: one of `glifr.engine.backends.BACKENDS`. The rest as in
-    `GLIFR` (sigma_v, R, I0, v_reset and the three spreads by name) and `Network`. Raises InputError for what cannot be
-    meant.
+    delay: synaptic delay, D = max(1, round(delay / dt)) steps. backend: one of `glifr.engine.backends.BACKENDS`. The
+    rest as in `GLIFR` (sigma_v, R, I0, v_reset and the three spreads by name) and `Network`. Raises InputError for what
+    cannot be meant.
     """
 
     neuron_layer: GLIFR

@@ -113,7 +113,7 @@ def make(case: EngineCase, seed: int = 0, dtype: torch.dtype = torch.float64) ->
         return () if entry.count is None else (entry.count,)
 
     x = draw(1 if case.shared_input else R, B, T, case.inputs)
-    weights = draw(R, case.inputs, model.gates * H), draw(R, H, model.gates * H)
+    weights = tuple(draw(R, n, model.gates * H, low=-(n**-0.5), high=n**-0.5) for n in (case.inputs, H))
     limits = [
         (-1.0, 1.0) if case.stored else (max(p.transform.low, -1) + 0.1, min(p.transform.high, 1) - 0.1)
         for p in model.parameters

@@ -1,8 +1,8 @@
 """A layer's whole pass on the CPU, float32: buffers and jobs for one set of sizes.
 
-Nothing it decides depends on threads or on the number of replicas, so a replica's bits are its own. Padded neurons have
-zeros for stored parameters and weights: nothing reads them. Products with wide inputs are torch's, one over all steps of
-a replica; all others are made between the scans (`passes.py`).
+Nothing it decides depends on threads or on the number of replicas, so a replica's bits are its own. Padded neurons
+have zeros for stored parameters and weights: nothing reads them. Products with wide inputs are torch's, one over all
+steps of a replica; all others are made between the scans (`passes.py`).
 
 Shapes: R replicas, B batch, T steps, I inputs, H neurons, W width (the next multiple of 16), G gates, D delay in steps,
 P parts of parameters, n elements of the state.
@@ -89,7 +89,7 @@ class Sizes(NamedTuple):
         return self.inputs >= _WIDE
 
 
-class _Packed:
+class Packed:
     """R matrices as `products.multiply` reads them: panels [N/16,K,16] of [K,N], with N in gates of a width."""
 
     def __init__(self, replicas: int, rows: int, gates: int, width: int) -> None:
@@ -118,10 +118,10 @@ class Weights:
         parts = len(layout_of(s.model, s.masked, s.learned, s.stored).parameters)
         self.parameters = torch.zeros(parts, s.replicas, s.width)
         self.plain = torch.zeros(s.replicas, s.inputs, s.columns) if s.wide else None
-        self.into = None if s.wide else _Packed(s.replicas, s.inputs, gates, s.width)
-        self.lat = _Packed(s.replicas, s.width, gates, s.width)
-        self.lat_back = _Packed(s.replicas, s.columns, 1, s.width) if s.keep else None
-        self.in_back = _Packed(s.replicas, s.columns, 1, width_for(s.inputs)) if of_x and not s.wide else None
+        self.into = None if s.wide else Packed(s.replicas, s.inputs, gates, s.width)
+        self.lat = Packed(s.replicas, s.width, gates, s.width)
+        self.lat_back = Packed(s.replicas, s.columns, 1, s.width) if s.keep else None
+        self.in_back = Packed(s.replicas, s.columns, 1, width_for(s.inputs)) if of_x and not s.wide else None
 
     def pairs(self, r: int, tensors: LayerTensors) -> list[tuple[Tensor, Tensor]]:
         """Places and what is copied there, of the r-th layer."""
@@ -248,7 +248,9 @@ class Pass:
         self._back.set(learns_in=int(wanted.weight_in and not s.wide), learns_lat=int(wanted.weight_lat))
         self._back.set(wide_inputs=wide_inputs)
         self._back.point(weight_lat=self.weights.lat_back.buffer, totals=self.totals, scratch=self._scratch)
-        self._back.point(weight_in=self.weights.in_back and self.weights.in_back.buffer, zeros=self._zeros)
+        self._back.point(
+            weight_in=None if self.weights.in_back is None else self.weights.in_back.buffer, zeros=self._zeros
+        )
         self._back.point(g_values=self._g_values, g_x=None if s.wide else self._g_x, g_history=self._g_history)
         sizes = [s.inputs * s.columns, s.width * s.columns, len(layout.learned_parts) * s.width]
         of_in, of_lat, of_parameters = self.totals[:, 0].split(sizes, 1)
@@ -264,7 +266,7 @@ class Pass:
         )
 
     def backward(self, x: Tensor, history: Tensor | None, upstream: Tensor | None) -> Gradients:
-        """upstream: gradient of what was sent [R,B,T,W]; `state` holds that of the final state, and gets the start's."""
+        """upstream: gradient of what was sent [R,B,T,W]. `state` holds that of the final state, then the start's."""
         s, back = self.sizes, self._back
         back.point(upstream=self._zeros if upstream is None else upstream, history=history)
         back.set(upstream_t=0 if upstream is None else 4 * s.width)
@@ -283,7 +285,8 @@ class Pass:
     def _torch_products(self, x: Tensor) -> None:
         """Gradients of wide inputs and their weights."""
         s, found, plain = self.sizes, self.gradients, self.weights.plain
-        assert self._g_values is not None and plain is not None
+        assert self._g_values is not None
+        assert plain is not None
         for r, g in enumerate(self._g_values.view(s.replicas, -1, s.columns).unbind(0)):
             if self._wanted.weight_in:
                 torch.mm(x[r % len(x)].view(-1, s.inputs).t(), g, out=found.weight_in[r])

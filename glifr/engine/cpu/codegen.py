@@ -15,7 +15,7 @@ from typing import Any
 
 from glifr.engine.cpu.job import JOB
 from glifr.engine.cpu.llvm import BYTES, Address, Arithmetic, integer, loop, number
-from glifr.engine.graph import Input, Node, needed
+from glifr.engine.graph import LOGICAL, Input, Node, needed
 from glifr.engine.layout import Layout
 from glifr.engine.plan import Element, hoisted, is_invariant
 
@@ -58,9 +58,11 @@ class _Emitter:
     def coefficients(self, outputs: Sequence[Node], row: Any, column: Address) -> dict[Node, Any]:
         """Loads the hoisted rows that some outputs read. column: of the first row."""
         wanted = [*hoisted(outputs), *(n for n in outputs if is_invariant(n) and n.op != "const")]
-        return {
-            n: (column + self.times(row, integer(self.layout.coefficients[n]))).load() for n in dict.fromkeys(wanted)
-        }
+        found = {}
+        for node in dict.fromkeys(wanted):
+            value = (column + self.times(row, integer(self.layout.coefficients[node]))).load()
+            found[node] = self.table["not"](self.table["eq"](value, number(0.0))) if node.op in LOGICAL else value
+        return found
 
 
 def emit_coefficients(builder: Any, layout: Layout, job: Any, replica: Any, *_: Any) -> None:
@@ -82,7 +84,8 @@ def emit_coefficients(builder: Any, layout: Layout, job: Any, replica: Any, *_: 
                 return (constants + 4 * layout.constants[which]).load_everywhere()
             return (parameters + e.times(stride, integer(layout.parameters[which])) + k).load()
 
-        for n, value in enumerate(e.compute(rows, {}, read)):
+        for n, (node, value) in enumerate(zip(rows, e.compute(rows, {}, read), strict=True)):
+            value = e.table["where"](value, number(1.0), number(0.0)) if node.op in LOGICAL else value
             (target + e.times(row, integer(n)) + k).store(value)
         return [builder.add(k, integer(BYTES))]
 
@@ -146,51 +149,64 @@ def emit_forward(
     builder: Any, layout: Layout, job: Any, replica: Any, first: Any, count: Any, begin: Any, end: Any, _: Any
 ) -> None:
     """Takes `count` samples of a replica through the steps begin .. end-1."""
-    e = _Emitter(builder, job, layout)
-    plan, outputs, steps = layout.plan, layout.forward_outputs, builder.sub(end, begin)
+    e, steps = _Emitter(builder, job, layout), builder.sub(end, begin)
+    _over_samples(e, first, count, lambda sample: _Steps(e, _Sample(e, replica, sample, begin)).emit(steps))
 
-    def sample(number_of_sample: Any) -> None:
-        at = _Sample(e, replica, number_of_sample, begin)
-        followed = [at.element(at.state, layout.place[f]) for f in plan.followed]
-        checkpoints = [at.element(at.kept, n) for n in range(len(plan.followed))]
 
-        def keep(_: Any, k: Any) -> list[Any]:
-            for source, target in zip(followed, checkpoints, strict=True):
-                (target + k).store((source + k).load())
-            return [builder.add(k, integer(BYTES))]
+class _Steps:
+    """A sample through the steps of a block, forward."""
 
-        if followed:
-            loop(builder, _columns(builder, at.row), [integer(0)], keep)
+    def __init__(self, e: _Emitter, at: _Sample) -> None:
+        self.e, self.at, self.layout, self.plan, self.builder = e, at, e.layout, e.plan, e.builder
+        self.followed = [at.element(at.state, e.layout.place[f]) for f in e.plan.followed]
+
+    def emit(self, steps: Any) -> None:
+        at = self.at
+        if self.followed:
+            self._over_columns(self._keep)
 
         def step(_: Any, values: Address, sent: Address, mask: Address, *before: Address) -> list[Any]:
-            def column(_: Any, k: Any) -> list[Any]:
-                def read(which: Input) -> Any:
-                    if which.kind == "mask":
-                        return (mask + k).load()
-                    if which.kind == "synaptic":
-                        return (at.gate(values, int(which.name)) + k).load()
-                    element = Element(which.name, which.part)
-                    if element in layout.checkpoint:
-                        return (followed[layout.checkpoint[element]] + k).load()
-                    return (before[layout.stepwise.index(element)] + k).load()
-
-                known = e.coefficients(outputs, at.row, at.coefficients + k)
-                found = e.compute(outputs, known, read)
-                new, slots = dict(zip(plan.elements, found, strict=False)), iter(found[len(plan.elements) :])
-                for gate, node in enumerate(plan.slots):
-                    if node is not None:
-                        (at.gate(values, gate) + k).store(next(slots))
-                (sent + k).store(new[layout.sent])
-                for place, element in zip(followed, plan.followed, strict=True):
-                    (place + k).store(new[element])
-                return [builder.add(k, integer(BYTES))]
-
-            loop(builder, _columns(builder, at.row), [integer(0)], column)
+            self._over_columns(lambda k: self._column(k, values, sent, mask, before))
             return [values + at.values_t, sent + at.row, mask + at.mask_t, *at.rows(values, sent)]
 
-        loop(builder, steps, [at.values, at.sent, at.mask, *at.before()], step)
+        loop(self.builder, steps, [at.values, at.sent, at.mask, *at.before()], step)
 
-    _over_samples(e, first, count, sample)
+    def _over_columns(self, body: Any) -> None:
+        """body: of the first byte of sixteen neurons."""
+
+        def column(_: Any, k: Any) -> list[Any]:
+            body(k)
+            return [self.builder.add(k, integer(BYTES))]
+
+        loop(self.builder, _columns(self.builder, self.at.row), [integer(0)], column)
+
+    def _keep(self, k: Any) -> None:
+        """Writes a checkpoint."""
+        for number_of_element, source in enumerate(self.followed):
+            (self.at.element(self.at.kept, number_of_element) + k).store((source + k).load())
+
+    def _column(self, k: Any, values: Address, sent: Address, mask: Address, before: Sequence[Address]) -> None:
+        """Sixteen neurons through a step."""
+        layout, plan, at, outputs = self.layout, self.plan, self.at, self.layout.forward_outputs
+
+        def read(which: Input) -> Any:
+            if which.kind == "mask":
+                return (mask + k).load()
+            if which.kind == "synaptic":
+                return (at.gate(values, int(which.name)) + k).load()
+            element = Element(which.name, which.part)
+            if element in layout.checkpoint:
+                return (self.followed[layout.checkpoint[element]] + k).load()
+            return (before[layout.stepwise.index(element)] + k).load()
+
+        found = self.e.compute(outputs, self.e.coefficients(outputs, at.row, at.coefficients + k), read)
+        new, slots = dict(zip(plan.elements, found, strict=False)), iter(found[len(plan.elements) :])
+        for gate, node in enumerate(plan.slots):
+            if node is not None:
+                (at.gate(values, gate) + k).store(next(slots))
+        (sent + k).store(new[layout.sent])
+        for place, element in zip(self.followed, plan.followed, strict=True):
+            (place + k).store(new[element])
 
 
 def emit_backward(  # noqa: PLR0913 - what `passes.py` calls it with
@@ -230,7 +246,7 @@ class _Columns:
         self.before = [row + k for row in at.before()]
 
     def emit(self, to: Address, reached: Any, sums: Address, scratch: Address) -> None:
-        """to: the gradient of synaptic input at the first step. reached: steps whose place there holds a lateral one."""
+        """to: the gradient of synaptic input at the first step. reached: steps whose place holds a lateral one."""
         if self.plan.followed:
             self._recompute(scratch)
         self._back(to, reached, sums, scratch)

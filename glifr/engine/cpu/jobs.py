@@ -26,7 +26,7 @@ from glifr.engine.cpu.intrinsics import OPTIONS, intrinsic
 from glifr.engine.cpu.job import JOB
 from glifr.engine.layout import Layout
 
-Kind = Literal["coefficients", "forward", "backward"]
+Kind = Literal["coefficients", "forward", "backward", "product", "product_across"]
 _SCAN = types.void(*[types.int64] * 7)
 _EMIT: dict[str, Callable[..., None]] = {
     "coefficients": codegen.emit_coefficients,
@@ -93,11 +93,12 @@ def pool() -> Any:
 class Runner:
     """A driver and its job, with counts and addresses of contiguous tensors by the names of `job.Job`."""
 
-    def __init__(self, kind: Kind, layout: Layout) -> None:
+    def __init__(self, kind: Kind, layout: Layout | None = None) -> None:
         self._code, self._job, self._used = driver(kind), array("q", bytes(8 * len(JOB))), dict[str, Any]()
         self._address, _ = self._job.buffer_info()
-        self._scan = scan(kind, layout)
-        self._job[JOB.scan] = self._scan.address
+        if layout is not None:
+            self._scan = scan(kind, layout)
+            self._job[JOB.scan] = self._scan.address
 
     def set(self, **values: int) -> None:
         for name, value in values.items():

@@ -73,8 +73,10 @@ class _Layer(Function):
         count = sum(len(parts(p)) for p in work.model.parameters)
         learned = work.keep and any(ctx.needs_input_grad[6 : 6 + count])
         replicas, hidden = weight_lat.shape[:2]
-        facts = mask is not None, learned, work.keep, work.stored
-        s = Sizes(work.model, replicas, *x.shape[1:], hidden, work.delay, *facts)
+        (_, batch, steps, inputs), masked = x.shape, mask is not None
+        s = Sizes(
+            work.model, replicas, batch, steps, inputs, hidden, work.delay, masked, learned, work.keep, work.stored
+        )
         weights = Weights(s, of_x=work.keep and ctx.needs_input_grad[2])
         for r in range(replicas):
             parameters = tuple((part[r],) for part in others[:count])
@@ -83,12 +85,12 @@ class _Layer(Function):
         whole = Pass(weights, work.constants, None if mask is None else _widen(mask.expand(*mask.shape[:3], hidden), s))
         for row, start in zip(whole.start, others[count:], strict=False):
             row[..., :hidden].copy_(start)
-        inputs, before = x.contiguous(), None if history is None else _widen(history, s).contiguous()
-        whole.forward(inputs, before)
+        given, before = x.contiguous(), None if history is None else _widen(history, s).contiguous()
+        whole.forward(given, before)
         final = whole.final
         if work.keep:
             ctx.save_for_backward(weight_in, weight_lat, *others)
-            ctx.whole, ctx.x, ctx.history, ctx.count = whole, inputs, before, count
+            ctx.whole, ctx.x, ctx.history, ctx.count = whole, given, before, count
             ctx.set_materialize_grads(False)
         return (whole.sent[..., :hidden], *(each[..., :hidden] for each in final))
 

@@ -108,7 +108,7 @@ def _raw(each: Any) -> Any:
 
 
 class Arithmetic:
-    """Operations on vectors. exp, and with it sigmoid and tanh, are Cephes': right to some 2 units in the last place."""
+    """Operations on vectors. exp, and with it sigmoid and tanh, are Cephes': right to some 2 in the last place."""
 
     def __init__(self, builder: Any) -> None:
         self.builder = builder

@@ -94,6 +94,38 @@ def backward(job: int) -> None:
     restore_denormals(before)
 
 
+def product(job: int) -> None:
+    """Adds [R,n,K] times packed matrices to `values` [R,n,N], some rows a task. Here n is `steps`, K `inputs`."""
+    before = flush_denormals()
+    groups, rows, chunk = field(job, JOB.groups), field(job, JOB.steps), field(job, JOB.chunk)
+    terms, columns, row = field(job, JOB.inputs), field(job, JOB.columns), field(job, JOB.row)
+    while True:
+        task = take(job, JOB.next_task)
+        if task >= field(job, JOB.tasks):
+            break
+        replica, first = task // groups, task % groups * chunk
+        left = field(job, JOB.x) + replica * field(job, JOB.x_replica) + first * row
+        place = field(job, JOB.values) + 4 * columns * (replica * rows + first)
+        weight = field(job, JOB.weight_in) + replica * 4 * terms * columns
+        multiply((left, row, 0), weight, (place, 4 * columns, 0), 1, min(chunk, rows - first), terms, columns, 1)
+    restore_denormals(before)
+
+
+def product_across(job: int) -> None:
+    """Adds the transposed [R,n,K] times `values` [R,n,N] to `totals` [R,K,N], a replica a task. Names as above."""
+    before = flush_denormals()
+    rows, terms, columns = field(job, JOB.steps), field(job, JOB.inputs), field(job, JOB.columns)
+    while True:
+        replica = take(job, JOB.next_task)
+        if replica >= field(job, JOB.tasks):
+            break
+        left = field(job, JOB.x) + replica * field(job, JOB.x_replica)
+        right = field(job, JOB.values) + replica * 4 * rows * columns
+        place = field(job, JOB.totals) + replica * 4 * terms * columns
+        multiply_across((left, field(job, JOB.row), 0), (right, 4 * columns, 0), 1, rows, terms, columns, place)
+    restore_denormals(before)
+
+
 @inlined
 def _chunk_of(job: int, replica: int, number: int) -> Any:
     """A chunk: its replica, its first sample, and how many it has; 0 or fewer beyond the last."""

@@ -20,9 +20,9 @@ class PreparedPass:
     """R layers from zero state, unmasked, forward and backward, for inputs of one shape.
 
     Tensors are read where they are, so they must keep their memory. layers: of each replica its stored tensors, weights
-    first; some of each are trained. views: makes `LayerTensors` of a layer's stored tensors. read_out: what neurons sent
-    in the last step [R,B,H] or in all [R,B,T,H] -> outputs. others: what `read_out` reads beside. x: an input of that
-    shape [R or 1,B,T,I].
+    first; some of each are trained. views: makes `LayerTensors` of a layer's stored tensors. read_out: what neurons
+    sent in the last step [R,B,H] or in all [R,B,T,H] -> outputs. others: what `read_out` reads beside. x: an input of
+    that shape [R or 1,B,T,I].
     """
 
     def __init__(
@@ -37,8 +37,10 @@ class PreparedPass:
     ) -> None:
         model, own = recurrence.model, [views(*(t.detach() for t in layer)) for layer in layers]
         learned = any(t.requires_grad for layer in layers for t in layer[2:])
-        facts = recurrence.delay, False, learned, True, True
-        s = self._sizes = Sizes(model, len(layers), *x.shape[1:], own[0].weight_lat.shape[0], *facts)
+        (_, batch, steps, inputs), hidden = x.shape, own[0].weight_lat.shape[0]
+        s = self._sizes = Sizes(
+            model, len(layers), batch, steps, inputs, hidden, recurrence.delay, False, learned, keep=True, stored=True
+        )
         weights = Weights(s)
         self._copied = _Pairs([pair for r, tensors in enumerate(own) for pair in weights.pairs(r, tensors)])
         self._added = [pair for r, tensors in enumerate(own) for pair in weights.sums(r, tensors)]
