@@ -249,7 +249,7 @@ def _check_elementwise(model: NeuronModel) -> None:
                     raise refusal(model.name, rule, state.name, f"a step that is elementwise over {what}")
 
 
-@torch.enable_grad()  # type: ignore[untyped-decorator]
+@torch.enable_grad()
 def _check_graph(model: NeuronModel, masked: bool) -> None:
     """Compares graph and derivative with the step and autograd. Raises InputError where they differ."""
     sample = _sample(model)
@@ -258,39 +258,38 @@ def _check_graph(model: NeuronModel, masked: bool) -> None:
     new = model.step(gates, states, parameters, constants, mask if masked else None)
     seeds = [torch.cos(torch.arange(n.numel(), dtype=torch.float64)).view(n.shape) for n in new]
     total = torch.stack([(n * g).sum() for n, g in zip(new, seeds, strict=True)]).sum()
-    gradients = (
-        torch.autograd.grad(total, leaves, allow_unused=True, materialize_grads=True) if total.requires_grad else ()
-    )
-    named = dict(zip(model.State._fields, states, strict=True)) | dict(
-        zip(model.Parameters._fields, parameters, strict=True)
-    )
-    counts = {e.name: e.count for e in (*model.states, *model.parameters)}
+    gradients: Sequence[Tensor] = [torch.zeros_like(leaf) for leaf in leaves]
+    if total.requires_grad:
+        gradients = torch.autograd.grad(total, leaves, allow_unused=True, materialize_grads=True)
+    entries: list[State | Parameter] = [*model.states, *model.parameters]
+    named: dict[tuple[str, str], Tensor] = {
+        **{("state", name): tensor for name, tensor in states._asdict().items()},
+        **{("gradient", name): tensor for name, tensor in zip(states._fields, seeds, strict=True)},
+        **{("parameter", name): tensor for name, tensor in parameters._asdict().items()},
+    }
+    whole = {("parameter" if isinstance(e, Parameter) else "state", e.name) for e in entries if e.count is None}
 
     def read(which: graphs.Input) -> Tensor:
         if which.kind == "mask":
             return mask
         if which.kind == "synaptic":
-            return gates if isinstance(gates, Tensor) else gates[int(which.name)]
+            return leaves[int(which.name)]
         if which.kind == "constant":
             return mask.new_tensor(getattr(constants, which.name))
-        tensor = (
-            dict(zip(model.State._fields, seeds, strict=True))[which.name]
-            if which.kind == "gradient"
-            else named[which.name]
-        )
-        return tensor if counts[which.name] is None else tensor[which.part]
+        tensor = named[which.kind, which.name]
+        kind = "state" if which.kind == "gradient" else which.kind
+        return tensor if (kind, which.name) in whole else tensor[which.part]
 
     with torch.no_grad():
         found = graphs.evaluate(_with_gradients(model, masked), read, mask)
     results = _by_parts(model.states, new)
-    gradients = gradients or [torch.zeros_like(leaf) for leaf in leaves]
     expected = [
         *results,
         *gradients[: model.gates],
-        *_by_parts([*model.states, *model.parameters], gradients[model.gates :]),
+        *_by_parts(entries, gradients[model.gates :]),
     ]
     for number, (ours, theirs) in enumerate(zip(found, expected, strict=True)):
-        ours = _summed(ours.expand(torch.broadcast_shapes(ours.shape, theirs.shape)), theirs)
+        ours = _summed(ours.expand((ours + theirs).shape), theirs)
         if not torch.allclose(ours, theirs.detach(), rtol=1e-9, atol=1e-11):
             what = "the result" if number < len(results) else "the derivative"
             error = (ours - theirs).abs().max().item()

@@ -46,8 +46,9 @@ class Plan:
         sent = self.elements[0]
         self.kept = {element: slots.index(node) for element, node in new.items() if element != sent and node in slots}
         self.followed = [e for e in self.elements if e != sent and e not in self.kept]
-        known = {node: graph.input("slot", str(gate)) for gate, node in enumerate(slots) if _computed_or_gate(node)}
-        ends = {node: graph.input("new", *e) for e, node in new.items() if _computed_or_gate(node)}
+        places = [(gate, node) for gate, node in enumerate(slots) if node is not None and _computed_or_gate(node)]
+        known = {node: graph.input("slot", str(gate)) for gate, node in places}
+        ends: dict[Node, Node] = {node: graph.input("new", *e) for e, node in new.items() if _computed_or_gate(node)}
         after, before = (
             known | ends,
             known | {n: end for n, end in ends.items() if n not in map(new.get, self.followed)},
@@ -75,9 +76,9 @@ class Plan:
         return operations + 4 * len(self.followed) + 2 * sum(n is not None for n in self.slots)
 
 
-def _computed_or_gate(node: Node | None) -> bool:
+def _computed_or_gate(node: Node) -> bool:
     """Whether it is worth a place: neither a number nor what can be read elsewhere."""
-    return node is not None and node.op != "const" and (node.op != "input" or node.value.kind == "synaptic")
+    return node.op != "const" and (node.op != "input" or node.value.kind == "synaptic")
 
 
 @cache

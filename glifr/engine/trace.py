@@ -52,13 +52,14 @@ def trace(model: NeuronModel, masked: bool) -> Traced:
         return Symbol(graph, model.name, _array(nodes, shape))
 
     gates = [symbol("synaptic", str(gate), None) for gate in range(model.gates)]
+    mask: Any = symbol("mask", "", None) if masked else None
     with _watched_functions():
         found = model.step(
             gates[0] if model.gates == 1 else tuple(gates),
             model.State(*(symbol("state", s.name, s.count) for s in model.states)),
             model.Parameters(*(symbol("parameter", p.name, p.count) for p in model.parameters)),
             model.Constants(*(symbol("constant", c.name, None) for c in model.constants)),
-            symbol("mask", "", None) if masked else None,
+            mask,
         )
     if graph.unknown:
         raise UnknownOperationError(graph.unknown[0])
@@ -420,11 +421,11 @@ def _watched_functions() -> Iterator[None]:
             return _apply(cls, args)
         return original.__get__(None, cls)(*args)
 
-    torch.autograd.Function.apply = classmethod(apply)  # type: ignore[assignment, method-assign]
+    torch.autograd.Function.apply = classmethod(apply)
     try:
         yield
     finally:
-        torch.autograd.Function.apply = original  # type: ignore[method-assign]
+        torch.autograd.Function.apply = original
 
 
 def _apply(function: Any, args: tuple[Any, ...]) -> Symbol:

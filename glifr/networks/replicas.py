@@ -276,9 +276,9 @@ def _read_out(networks: Sequence[Network], sent: Tensor, exact: bool = False) ->
         from glifr.engine.cpu.linear import linear  # needs numba
 
         rows = linear(sent.flatten(1, -2), [layer.weight for layer in layers], [layer.bias for layer in layers])
-        return rows.unflatten(1, sent.shape[1:-1])
+        return rows.view(*sent.shape[:-1], -1)
     weight, bias = stack([layer.weight for layer in layers]), stack([layer.bias for layer in layers])
-    return torch.baddbmm(bias.unsqueeze(1), sent.flatten(1, -2), weight.transpose(1, 2)).unflatten(1, sent.shape[1:-1])
+    return torch.baddbmm(bias.unsqueeze(1), sent.flatten(1, -2), weight.transpose(1, 2)).view(*sent.shape[:-1], -1)
 
 
 def _readout(hidden_size: int, out_size: int, generator: torch.Generator | None) -> nn.Linear:

@@ -89,6 +89,12 @@ class Sizes(NamedTuple):
         return self.inputs >= _WIDE
 
 
+def _gates(tensor: Tensor, dim: int, gates: int) -> Tensor:
+    """A view in which a dimension is two: so many gates, each of equal width."""
+    found: Tensor = tensor.unflatten(dim, (gates, tensor.shape[dim] // gates))  # type: ignore[no-untyped-call]
+    return found
+
+
 class Packed:
     """R matrices as `products.multiply` reads them: panels [N/16,K,16] of [K,N], with N in gates of a width."""
 
@@ -101,7 +107,7 @@ class Packed:
         whole, rest = divmod(hidden, LANES)
         target, found = self.buffer[r, :, :, first : first + rows].permute(2, 0, 1, 3), []  # [K,G,W/16,16]
         if whole:
-            found.append((target[:, :, :whole], matrix[..., : whole * LANES].unflatten(2, (whole, LANES))))
+            found.append((target[:, :, :whole], _gates(matrix[..., : whole * LANES], 2, whole)))
         if rest:
             found.append((target[:, :, whole, :rest], matrix[..., whole * LANES :]))
         return found
@@ -126,10 +132,10 @@ class Weights:
     def pairs(self, r: int, tensors: LayerTensors) -> list[tuple[Tensor, Tensor]]:
         """Places and what is copied there, of the r-th layer."""
         s, gates = self.sizes, self.sizes.model.gates
-        weight_in, weight_lat = (w.unflatten(1, (gates, s.hidden)) for w in tensors[:2])
+        weight_in, weight_lat = (_gates(w, 1, gates) for w in tensors[:2])
         found = self.lat.pairs(r, weight_lat)
         if self.plain is not None:
-            found.append((self.plain[r].unflatten(1, (gates, s.width))[..., : s.hidden], weight_in))
+            found.append((_gates(self.plain[r], 1, gates)[..., : s.hidden], weight_in))
         if self.into is not None:
             found += self.into.pairs(r, weight_in)
         for packed, weight in ((self.lat_back, weight_lat), (self.in_back, weight_in)):
@@ -220,7 +226,7 @@ class Pass:
     @property
     def final(self) -> Tensor:
         """The state after the last step [n,R,B,W]."""
-        found, gates = self.state.clone(), self.values[:, :, -1].unflatten(-1, (self.sizes.model.gates, -1))
+        found, gates = self.state.clone(), _gates(self.values[:, :, -1], 2, self.sizes.model.gates)
         found[0] = self.sent[:, :, -1]
         for element, gate in self.layout.plan.kept.items():
             found[self.layout.place[element]] = gates[:, :, gate]
@@ -253,13 +259,13 @@ class Pass:
         )
         self._back.point(g_values=self._g_values, g_x=None if s.wide else self._g_x, g_history=self._g_history)
         sizes = [s.inputs * s.columns, s.width * s.columns, len(layout.learned_parts) * s.width]
-        of_in, of_lat, of_parameters = self.totals[:, 0].split(sizes, 1)
+        of_in, of_lat, of_parameters = torch.split(self.totals[:, 0], sizes, 1)
         self.gradients = Gradients(
-            of_in.unflatten(1, (s.inputs, s.columns))
-            if not s.wide
-            else like.new_zeros(s.replicas, s.inputs, s.columns),
-            of_lat.unflatten(1, (s.width, s.columns)),
-            of_parameters.unflatten(1, (len(layout.learned_parts), s.width)),
+            _gates(of_in, 1, s.inputs) if not s.wide else like.new_zeros(s.replicas, s.inputs, s.columns),
+            _gates(of_lat, 1, s.width),
+            of_parameters.view(s.replicas, -1, s.width)
+            if layout.learned_parts
+            else like.new_zeros(s.replicas, 0, s.width),
             self._g_x,
             self._g_history,
             self.state,
@@ -318,7 +324,7 @@ class Gradients(NamedTuple):
         gates, hidden = s.model.gates, s.hidden
         found = []
         for wide, narrow in ((self.weight_in[r], tensors.weight_in), (self.weight_lat[r, :hidden], tensors.weight_lat)):
-            found.append((narrow.unflatten(1, (gates, hidden)), wide.unflatten(1, (gates, s.width))[..., :hidden]))
+            found.append((_gates(narrow, 1, gates), _gates(wide, 1, gates)[..., :hidden]))
         for row, parts in zip(self.parameters[r], tensors.parameters, strict=False):
             found += [(part[0], row[:hidden]) for part in parts]
         return found

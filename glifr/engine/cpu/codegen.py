@@ -119,10 +119,12 @@ class _Sample:
         self.first = e.builder.icmp_signed("==", begin, integer(0))
 
     def element(self, base: Address, place: int) -> Address:
-        return base + self.e.times(self.state_n, integer(place))
+        found: Address = base + self.e.times(self.state_n, integer(place))
+        return found
 
     def gate(self, row: Address, gate: int) -> Address:
-        return row + self.e.times(self.row, integer(gate))
+        found: Address = row + self.e.times(self.row, integer(gate))
+        return found
 
     def rows(self, values: Address, sent: Address) -> list[Address]:
         """Of the elements that lie in memory step by step: what is sent, and what lies in slots."""

@@ -132,4 +132,4 @@ def _narrow(gradient: Tensor, s: Sizes) -> Tensor:
     """[R,K,G*W] -> [R,K,G*H]."""
     if s.width == s.hidden:
         return gradient
-    return gradient.unflatten(2, (s.model.gates, s.width))[..., : s.hidden].flatten(2)
+    return gradient.view(*gradient.shape[:2], s.model.gates, s.width)[..., : s.hidden].flatten(2)
