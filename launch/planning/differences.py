@@ -21,6 +21,9 @@ _OF_THE_NETWORK = {"dt": "time step", "output_weight": "readout", "R": "R", "I0"
 def features(plans: Mapping[str, ConditionPlan]) -> dict[str, Words]:
     """Each condition's features in words: what it is, and settings in which conditions of the study differ."""
     found = {name: own.condition.describe(own.start_from) for name, own in plans.items()}
+    for name, plan in plans.items():
+        if plan.checkpoint is not None:
+            found[name]["start"] = f"the network of {plan.checkpoint['from']}"
     settings = {name: _settings(own) for name, own in plans.items()}
     for key in dict.fromkeys(key for own in settings.values() for key in own):
         networks: dict[str, set[str]] = {}
@@ -101,7 +104,7 @@ def levels(plans: Mapping[str, ConditionPlan], reference: str) -> dict[str, Leve
     One factorial crosses conditions that differ in those parts alone: those that share all else with the reference,
     or else with the most others. Of several with the same levels the reference is the cell, or else the first.
     """
-    candidates = [name for name, own in plans.items() if own.condition.levels is not None and not own.control]
+    candidates = [name for name, own in plans.items() if _may_be_a_cell(own)]
     group = _group([name for name in candidates], lambda name: _all_else(plans[name]), reference)
     with_currents = [name for name in group if plans[name].condition.num_ascs > 0]
     same_number = _group(with_currents, lambda name: plans[name].condition.num_ascs, reference)
@@ -111,6 +114,10 @@ def levels(plans: Mapping[str, ConditionPlan], reference: str) -> dict[str, Leve
         if own is not None and (name not in with_currents or name in same_number):
             cells.setdefault(tuple(own.values()), name)
     return {name: own.condition.levels if name in cells.values() else None for name, own in plans.items()}
+
+
+def _may_be_a_cell(plan: ConditionPlan) -> bool:
+    return plan.condition.levels is not None and not plan.control and plan.checkpoint is None
 
 
 def _all_else(plan: ConditionPlan) -> object:

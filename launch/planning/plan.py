@@ -25,7 +25,8 @@ class ConditionPlan:
     """What one condition runs. delay_steps: None for the LSTM. planned: units per stage, over all repeats.
 
     start_from: the condition whose trained network of the same seed a `learned` start draws from.
-    delay: as the study says it. training: the condition's recipe. control: equal to another condition on purpose.
+    checkpoint: the file of a network that every seed starts from (`from`, `sha256`). delay: as the study says it.
+    training: the condition's recipe. control: equal to another condition on purpose.
     features, difference, levels: what tells it apart, see `differences`.
     """
 
@@ -40,6 +41,7 @@ class ConditionPlan:
     delay: Delay
     training: Training
     control: bool = False
+    checkpoint: Mapping[str, str] | None = None
     features: Mapping[str, str] = field(default_factory=dict)
     difference: str = ""
     levels: Mapping[str, int] | None = None
@@ -151,6 +153,8 @@ class StudyPlan:
             "start_from": self._source_identity(plan.start_from, seeds),
             "training": self.training_identity("final" if stage == "silencing" else stage, condition, plan.training),
         }
+        if plan.checkpoint is not None:
+            content["checkpoint"] = plan.checkpoint["sha256"]
         own = {name: value for name in _LATER if (value := getattr(plan.condition, name)) is not None}
         if own:
             content["network"] = own
@@ -224,6 +228,7 @@ def make_plan(study: Study, fingerprint: str) -> StudyPlan:
             planned=_planned(study),
             start_from=spec.start_from(name),
             control=wanted.control,
+            checkpoint=wanted.checkpoint,
         )
         for name, wanted in spec.conditions.items()
     }
