@@ -5,8 +5,10 @@ All of it follows from values. A setting that all conditions share tells nothing
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
+
+from launch.studyfile.training import RECIPE, Adam, Annealing, Training
 
 if TYPE_CHECKING:
     from launch.planning.plan import ConditionPlan
@@ -57,8 +59,7 @@ def _settings(plan: ConditionPlan) -> Words:
         found[words] = _said(getattr(condition, name))
     found["tau"] = "the time step" if condition.tau is None else f"{condition.tau:g} ms"
     found["sigma_v"] = _said(condition.sigma_v)
-    recipe = plan.training.model_dump(mode="json")
-    return found | {_TRAINING + key: _said(value) for key, value in _flat(recipe)}
+    return found | {_TRAINING + key: _said(value) for key, value in _flat(plan.training)}
 
 
 def _said(value: Any) -> str:
@@ -67,17 +68,14 @@ def _said(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _flat(tree: Mapping[str, Any], before: str = "") -> list[tuple[str, Any]]:
+def _flat(section: Training | Adam, before: str = "") -> Iterator[tuple[str, Any]]:
     """The recipe's settings by their dotted names; an annealing, which has two numbers, as one."""
-    found: list[tuple[str, Any]] = []
-    for key, value in tree.items():
-        if isinstance(value, Mapping) and value.keys() == {"start", "end"}:
-            found.append((f"{before}{key}", f"{value['start']:g} to {value['end']:g}"))
-        elif isinstance(value, Mapping):
-            found += _flat(value, f"{before}{key}.")
+    for name in RECIPE if isinstance(section, Training) else type(section).model_fields:
+        value = getattr(section, name)
+        if isinstance(value, Adam):
+            yield from _flat(value, f"{before}{name}.")
         else:
-            found.append((f"{before}{key}", value))
-    return found
+            yield f"{before}{name}", f"{value.start:g} to {value.end:g}" if isinstance(value, Annealing) else value
 
 
 def difference(name: str, reference: str, words: Mapping[str, Words]) -> str:

@@ -13,7 +13,7 @@ from glifr.networks import hidden_size_for_budget, trained_parameters
 from glifr.records import STAGES, Stage, Value, digest
 from glifr.tasks import TaskDefinition, task_of
 from launch.planning.differences import difference, features, levels
-from launch.studyfile import Dimension, Study, StudySpec, Training
+from launch.studyfile import Adam, Dimension, Study, StudySpec, Training
 
 SCHEME = 2  # how proposals are drawn (`search`); recorded in study.json
 _LATER = (*CONSTANTS, "dt", "output_weight")  # of a condition, in an identity only where they are given
@@ -133,7 +133,7 @@ class StudyPlan:
             "task": [self.task.name, spec.task.source, spec.task.train_on, self.fingerprint],
             "epochs": spec.epochs(stage, condition),
             "batch_size": training.batch_size,
-            "adam": [training.adam.beta1, training.adam.beta2, training.adam.epsilon],
+            "adam": [training.adam.beta1, training.adam.beta2, training.adam.epsilon, *_decay(training.adam)],
             "dropout": training.dropout,
         }
 
@@ -250,6 +250,11 @@ def _network_of(spec: StudySpec, task: TaskDefinition, name: str) -> dict[str, A
         "delay": spec.conditions[name].delay,
         "training": spec.training_of(name),
     }
+
+
+def _decay(adam: Adam) -> list[Any]:
+    """The decay of weights; nothing where there is none, as in studies from before it could be."""
+    return [adam.weight_decay, adam.decoupled] if adam.weight_decay else []
 
 
 def _told_apart(plans: Mapping[str, ConditionPlan], reference: str) -> dict[str, ConditionPlan]:
