@@ -167,6 +167,7 @@ def _run(options: argparse.Namespace, given: Sequence[str], stop: StopSignals) -
     from glifr.tasks import task_of
     from launch.ledger.folder import results_folder, results_path
     from launch.planning.machine_checks import refuse_impossible, refuse_too_large
+    from launch.planning.own_starts import refuse_unfit_starts
     from launch.planning.plan import make_plan
 
     shown = console()
@@ -185,6 +186,7 @@ def _run(options: argparse.Namespace, given: Sequence[str], stop: StopSignals) -
         refuse_unusable(options.address)
     plan = make_plan(study, task_of(settings := study.spec.task.settings()).fingerprint(settings))
     chosen = plan.of(options.only)
+    refuse_unfit_starts(chosen)
     refuse_too_large(plan, options.address)
     root = results_folder(plan, options.results)
     from launch.executors.ray_connect import Cluster
