@@ -10,6 +10,7 @@ import contextlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from rich.console import Console
 
@@ -116,26 +117,25 @@ def _run(options: argparse.Namespace, given: Sequence[str], stop: StopSignals) -
     # Imported late: a mistake in the study file is told before seconds go into importing Ray.
     from launch.studyfile import load_study
 
-    study = load_study(options.study, profile=options.profile, overrides=options.overrides)
-    from glifr.tasks import task_of
+    seen: Literal["tried", "looked at"] = "looked at" if options.status else "tried"
+    study = load_study(options.study, profile=options.profile, overrides=options.overrides, code=seen)
     from launch.ledger.folder import results_folder, results_path
     from launch.planning.machine_checks import refuse_impossible, refuse_too_large
     from launch.planning.plan import make_plan
 
     shown = console()
-    if options.status:  # needs neither the data nor a cluster
+    if options.status:  # needs neither the data nor a cluster, nor code from outside
         from launch.terminal.status import show_status
 
-        plan = make_plan(study, fingerprint="")
-        return show_status(plan, results_path(plan, options.results), shown)
+        return show_status(study, results_path(study, options.results), shown)
     refuse_impossible(study.spec, options.address)
     if options.address is not None:  # told before the data are read, or downloaded
         from launch.executors.ray_connect import refuse_unusable
 
         refuse_unusable(options.address)
-    plan = make_plan(study, task_of(settings := study.spec.task.settings()).fingerprint(settings))
+    plan = make_plan(study, study.spec.task.definition.fingerprint(study.spec.task.settings()))
     refuse_too_large(plan, options.address)
-    root = results_folder(plan, options.results)
+    root = results_folder(study, options.results)
     from launch.executors.ray_connect import Cluster
     from launch.session import run_study, show_plan
 

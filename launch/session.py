@@ -16,7 +16,7 @@ from glifr.training.seed_batches import Seconds
 from launch.code import code_version
 from launch.executors.ray_connect import Cluster
 from launch.executors.ray_tune import RayExecutor
-from launch.ledger.folder import create, recorded_alike, refuse_foreign, under_its_scheme, write_study
+from launch.ledger.folder import create, keep_code, recorded_alike, refuse_foreign, under_its_scheme, write_study
 from launch.ledger.lock import DriverLock
 from launch.ledger.provenance import Sessions
 from launch.ledger.reconcile import Choice, settle
@@ -71,6 +71,7 @@ def run_study(
         data=data,
         environment=handover.environment,
         on_lost=_leaving(stop),
+        code=plan.study.code,
     )
     with executor:
         layout = create(root)
@@ -81,8 +82,9 @@ def run_study(
             batches = seed_batches(plan, executor, console, ledger.proposed, lambda text: ledger.event("warning", text))
             options = RunOptions(batches, spec.resources.retries, code_version())
             conductor = Conductor(plan, ledger, options, lock.check, time_left.worked)
+            keep_code(layout, plan.study.code)
             write_study(layout, plan, _alike_pairs(console, plan, layout, ledger))
-            sessions = Sessions(layout, _command(given), executor.differences, plan.study.hash)
+            sessions = Sessions(layout, _command(given), executor.differences, plan.study.hash, plan.study.code)
             Outage(layout).begin()
             meter = Meter(conductor, executor.slots)
             close = _closing(lock, sessions, meter, handover)
@@ -126,7 +128,7 @@ def show_plan(plan: StudyPlan, root: Path, cluster: Cluster, console: Console) -
     """Prints what would run and how long it would take, timed where it would run; returns the exit code."""
     mode = "disabled" if decide_mode(plan.study.spec.tracking.wandb.mode).mode == "disabled" else "offline"
     status = console.status("timing a short trial of each condition")
-    with status, RayExecutor(root, mode, _resources(plan), cluster) as executor:
+    with status, RayExecutor(root, mode, _resources(plan), cluster, code=plan.study.code) as executor:
         batches = seed_batches(plan, executor, console, lambda *_: 0, lambda text: console.print(text, markup=False))
         measured = estimate(plan, executor, mode, batches)
         pairs = alike_conditions(plan, lambda text: console.print(text, markup=False))

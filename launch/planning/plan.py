@@ -9,8 +9,9 @@ from typing import Any
 
 from glifr.conditions import CONDITIONS, Condition
 from glifr.networks import hidden_size_for_budget, trained_parameters
+from glifr.outside import referenced
 from glifr.records import STAGES, Stage, digest
-from glifr.tasks import TaskDefinition, task_of
+from glifr.tasks import TaskDefinition
 from launch.studyfile import Dimension, Study
 
 SCHEME = 2  # how proposals are drawn (`search`); recorded in study.json
@@ -133,6 +134,11 @@ class StudyPlan:
             content["silencing"] = [list(silencing.fractions), silencing.masks]
         return digest(content)
 
+    def code_version(self, condition: str, own: str) -> str:
+        """Hash of the code that decides a condition's results: `own`, the project's, and what it uses from outside."""
+        task = referenced(self.study.spec.task.name, "tasks")
+        return self.study.code.version(own, [] if task is None else [task])
+
     def _source_identity(self, source: str | None, seeds: tuple[int, ...]) -> str | None:
         """The identity of the final unit whose network a unit's `learned` start, or that of its network, draws from."""
         if source is None:
@@ -166,7 +172,11 @@ class StudyPlan:
                 "time_step_ms": task.time_step_ms,
                 "steps": task.steps,
                 "passes": task.passes,
+                "inputs": task.inputs,
+                "outputs": task.outputs,
+                "problems": task.problems,
             },
+            "code": {m.name: {"version": m.version, "digest": m.digest} for m in self.study.code.modules},
             "spaces": {
                 name: {d: {"low": x.low, "high": x.high, "log": x.log} for d, x in c.space.items()}
                 for name, c in self.conditions.items()
@@ -190,7 +200,7 @@ class StudyPlan:
 def make_plan(study: Study, fingerprint: str) -> StudyPlan:
     """Resolves sizes and counts. The hidden size `matched` is the largest that keeps within the yardstick's count."""
     spec = study.spec
-    task = task_of(spec.task.settings())
+    task = spec.task.definition
     shape, readout = (task.inputs, task.outputs), not task.neurons_are_outputs
     budget = trained_parameters(CONDITIONS[spec.yardstick.condition], *shape, spec.yardstick.hidden_size)
     conditions = {}

@@ -17,7 +17,7 @@ import torch
 from glifr.configuration import Configuration, TrainingSettings
 from glifr.kernels import batches_exactly
 from glifr.records import STAGES, Proposal, Stage
-from glifr.tasks import TASKS
+from glifr.tasks import TaskDefinition
 from glifr.training.seed_batches import Seconds, best, measure, worth_measuring
 from launch.planning.plan import StudyPlan
 from launch.studyfile import StudySpec
@@ -68,7 +68,7 @@ class Measurement:
     each slot: all wait for it. most: seeds that are ever trained together. cpus, gpus: of one trial.
     """
 
-    task: str
+    task: TaskDefinition
     settings: TrainingSettings
     configurations: dict[str, Configuration]
     worth: dict[str, int]
@@ -85,7 +85,7 @@ class Measurement:
         try:
             return {
                 name: measure(
-                    TASKS[self.task],
+                    self.task,
                     configuration,
                     self.settings,
                     device,
@@ -126,7 +126,7 @@ def decide(
     if not open_conditions or not _can_batch(spec):
         return SeedBatches("auto", most_final)
     measurement = Measurement(
-        task=spec.task.name,
+        task=plan.task,
         settings=training_settings(spec, spec.training.epochs),
         configurations={
             c.name: Configuration(c.condition, c.hidden_size, c.delay_steps, {"learning_rate": 1e-3})

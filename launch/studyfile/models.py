@@ -11,6 +11,7 @@ from pydantic import (
     ConfigDict,
     Field,
     ModelWrapValidatorHandler,
+    PrivateAttr,
     ValidationInfo,
     ValidatorFunctionWrapHandler,
     field_validator,
@@ -18,13 +19,15 @@ from pydantic import (
 )
 
 from glifr.conditions import CONDITIONS
+from glifr.outside import entry_points, is_reference
 from glifr.records import Contrast, Declaration, Primary, Stage, default_contrasts, default_smallest_effect
 from glifr.records.declaration import ALPHA
-from glifr.tasks import TASKS, TaskSettings, TrainOn, task_of
+from glifr.tasks import TASKS, TaskDefinition, TaskSettings, TrainOn, task_of
 from launch.studyfile import values as v
 from launch.studyfile.tree import Unreadable
 
 _SEEDS_OF_A_STUDY = 1_000_000
+NOT_READ = "not read"  # the source of a task from outside, where its code is not to be imported
 _FIRST_SEED = {"final": 1, "search": 100_001, "confirm": 200_001}
 
 
@@ -60,18 +63,29 @@ class TaskSpec(Section):
     train_on: Annotated[TrainOn, Field(description="train or train+validation")] = "train"
     frequencies: v.Frequencies | None = None
     noise: v.FromZero = 0.0
+    _recorded: TaskDefinition | None = PrivateAttr(default=None)
 
     @model_validator(mode="wrap")
     @classmethod
     def _default_source(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
-        if isinstance(data, dict) and "source" not in data:
-            task = TASKS.get(str(data.get("name")))
-            data = {**data, "source": task.sources[0] if task else Unreadable("no task, so no default")}
+        if isinstance(data, dict) and "source" not in data:  # one from outside is given its source by the reader
+            task, name = TASKS.get(str(data.get("name"))), str(data.get("name"))
+            unknown = NOT_READ if is_reference(name) or name in entry_points("tasks") else Unreadable("no task")
+            data = {**data, "source": task.sources[0] if task else unknown}
         return handler(data)
 
     def settings(self) -> TaskSettings:
         root = None if self.data_root is None else Path(self.data_root)
         return TaskSettings(self.name, self.source, root, self.train_on, self.frequencies, self.noise)
+
+    @property
+    def definition(self) -> TaskDefinition:
+        """The task as the study sets it. One from outside must be importable, or taken from a record."""
+        return self._recorded or task_of(self.settings())
+
+    def take_recorded(self, task: TaskDefinition) -> None:
+        """Lets `definition` be what a results folder has on record, so that nothing from outside is imported."""
+        self._recorded = task
 
 
 class Adam(Section):
@@ -245,6 +259,7 @@ class StudySpec(Section):
     evidence: v.Flag = True
     yardstick: Yardstick = Yardstick()
     conditions: Annotated[dict[v.ConditionName, ConditionSpec], Field(description="conditions with their delays")]
+    code: v.Code = ()
     task: TaskSpec
     training: Training
     search: Search | None = None
@@ -269,7 +284,7 @@ class StudySpec(Section):
         delay = self.conditions[condition].delay
         if isinstance(delay, str):
             return 1 if delay == "one_step" else None
-        return max(1, round(delay / TASKS[self.task.name].time_step_ms))
+        return max(1, round(delay / self.task.definition.time_step_ms))
 
     def start_from(self, condition: str) -> str | None:
         """The condition whose trained networks this one starts from; None where it starts from its prior."""
@@ -289,7 +304,7 @@ class StudySpec(Section):
 
     def declaration(self) -> Declaration:
         """How the conditions will be judged, with the defaults filled in."""
-        given, task = self.analysis, task_of(self.task.settings())
+        given, task = self.analysis, self.task.definition
         primary = given.primary or task.primary
         smallest = given.smallest_effect or default_smallest_effect(primary, task.chance_loss)
         contrasts = (

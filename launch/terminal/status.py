@@ -19,9 +19,12 @@ from rich.text import Text
 from glifr.errors import InputError, Problem
 from glifr.records import STAGES, Layout, Stage, StudyRecords, UnitId, UnitRecords, scan
 from glifr.records.reading import RecordError, folders, read_bytes
+from glifr.tasks import TASKS
+from glifr.tasks.recorded import recorded_task
 from launch.ledger.lock import has_driver
-from launch.planning.plan import StudyPlan
+from launch.planning.plan import StudyPlan, make_plan
 from launch.scheduling.study_scheduler import Snapshot, StageCount
+from launch.studyfile import Study
 from launch.terminal.progress import TimeLeft, clock, table, totals
 
 COMPLETE, INCOMPLETE = 0, 1
@@ -43,12 +46,18 @@ class Standing:
     warnings: tuple[str, ...]
 
 
-def show_status(plan: StudyPlan, root: Path, console: Console) -> int:
-    """Prints where the study stands; 0 if every final network and its silencing is done, else 1."""
+def show_status(study: Study, root: Path, console: Console) -> int:
+    """Prints where the study stands; 0 if every final network and its silencing is done, else 1.
+
+    A task that is not of this project is the one on record: its code is not imported, its data are not read.
+    """
     if not os.path.lexists(Layout(root).study):
         todo = "start it with the same command without --status"
         raise InputError(Problem("this study has no results yet", str(root), todo=todo))
-    found = standing(plan, scan(root))
+    records = scan(root)
+    if study.spec.task.name not in TASKS:
+        study.spec.task.take_recorded(recorded_task(records.study["task"]))
+    found = standing(make_plan(study, fingerprint=""), records)
     console.print(table(found.snapshot))
     for line in _lines(found):
         console.print(Text(line, style="dim"))

@@ -6,11 +6,15 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Protocol
 
-from glifr.tasks import Split, TaskData, TaskSettings, task_of
+from glifr.tasks import Split, TaskData, TaskDefinition, TaskSettings, task_of
 
 
 class DataSource(Protocol):
-    """A study's data. The test split is apart: only the final and the silencing stage ask for it."""
+    """A study's task and its data. The test split is apart: only the final and the silencing stage ask for it."""
+
+    @property
+    def task(self) -> TaskDefinition:
+        """The task as the study sets it."""
 
     def tuning(self) -> TaskData:
         """What tuning may see."""
@@ -24,6 +28,10 @@ class FromFiles:
     """Reads the files, once per process: a reused worker trains many units on the same tensors."""
 
     settings: TaskSettings
+
+    @property
+    def task(self) -> TaskDefinition:
+        return task_of(self.settings)
 
     def tuning(self) -> TaskData:
         return _tuning(self.settings)
