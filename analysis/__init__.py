@@ -6,9 +6,10 @@ From a notebook: `load` a folder, or take any DataFrame with a row a seed and a 
 
 from analysis.judgement.assessment import Assessment, assess
 from analysis.judgement.warnings import cautions
+from analysis.load import load
 from analysis.report.make import PARTS, Part, ReportPaths, make_report, write_report
 from analysis.report.terminal_table import as_text, summarise, summary_table
-from analysis.results.load import Results, load
+from analysis.results.load import Results
 from analysis.statistics.comparisons import smallest_p
 from analysis.statistics.contrasts import Judged, all_pairs, judge
 from analysis.statistics.factorial import Effect, Factorial, factorial

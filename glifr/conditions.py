@@ -1,21 +1,38 @@
-"""The ten conditions as data: what each network has, how it starts, what of it is learned.
+"""A condition as a value: the network it trains, what of it is learned, how it starts. The ten published ones as data.
 
 The eight GLIFR conditions are a complete 2 x 2 x 2 factorial: after-spike currents {none, two} x start
-{homogeneous, heterogeneous} x neuron parameters learned {no, yes}. To add a condition, add a row here and
-name it in a study. Source: Winston et al., Neural Computation 35(4), 2023.
+{homogeneous, heterogeneous} x neuron parameters learned {no, yes}. A study makes others from them by base and values.
+Source: Winston et al., Neural Computation 35(4), 2023.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields, replace
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal, Self
 
 Architecture = Literal["GLIFR", "RNN", "LSTM"]
 Start = Literal["homogeneous", "heterogeneous"]
+Delay = float | Literal["one_step", "none"]
 
 FACTORS = ("after-spike currents", "heterogeneous start", "learned neurons")
+
+# a GLIFR neuron's trained parameters: those of every neuron, and those of each after-spike current
+OF_A_NEURON = ("thresh", "k_m")
+OF_A_CURRENT = ("k_j", "r_j", "a_j")
+
+# what a condition of each architecture may set, beside its size, its training and its start
+_COMMON = ("delay", "dt", "output_weight")
+SETTINGS: Mapping[Architecture, tuple[str, ...]] = MappingProxyType(
+    {
+        "GLIFR": (*_COMMON, "num_ascs", "learned", "tau", "sigma_v", "R", "I0", "v_reset"),
+        "RNN": _COMMON,
+        "LSTM": ("dt", "output_weight"),
+    }
+)
+CONSTANTS = ("tau", "sigma_v", "R", "I0", "v_reset")  # of GLIFR neurons
+_DELAYS: Mapping[Architecture, Delay] = MappingProxyType({"GLIFR": 1.0, "RNN": "one_step", "LSTM": "none"})
 
 
 @dataclass(frozen=True)
@@ -24,17 +41,56 @@ class Condition:
 
     architecture: the recurrent network. num_ascs: after-spike currents per neuron (J).
     start: how neuron parameters are initialised, None where the network has none.
-    learned: whether neuron parameters are trained beside the weights.
-    color, marker: how the condition is drawn, the same in every figure (Okabe-Ito palette).
+    learned: whether neuron parameters are trained beside the weights; names where some are (see `parameters`).
+    color, marker: how the condition is drawn, the same in every figure.
+    dt: of the network [ms]; None for the task's time step. tau [ms], sigma_v, R, I0, v_reset: of GLIFR neurons, None
+    for the model's own. output_weight: whether there is a readout; None for what the task needs.
     """
 
     name: str
     architecture: Architecture
     num_ascs: int = 0
     start: Start | None = None
-    learned: bool = False
+    learned: bool | tuple[str, ...] = False
     color: str = "#000000"
     marker: str = "o"
+    dt: float | None = None
+    tau: float | None = None
+    sigma_v: float | None = None
+    R: float | None = None
+    I0: float | None = None
+    v_reset: float | None = None
+    output_weight: bool | None = None
+
+    def __post_init__(self) -> None:
+        """Makes all names True, none False, and orders the others: one value for one meaning."""
+        if not isinstance(self.learned, bool):
+            some = tuple(name for name in self.parameters if name in self.learned)
+            object.__setattr__(self, "learned", bool(some) if some in ((), self.parameters) else some)
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The neuron parameters that could be learned; () for a network without."""
+        if self.start is None:
+            return ()
+        return (*OF_A_NEURON, *(OF_A_CURRENT if self.num_ascs else ()))
+
+    @property
+    def learned_parameters(self) -> tuple[str, ...]:
+        """The neuron parameters that are learned."""
+        if isinstance(self.learned, bool):
+            return self.parameters if self.learned else ()
+        return self.learned
+
+    @property
+    def constants(self) -> dict[str, float]:
+        """The constants of the neurons that are not the model's own."""
+        return {name: value for name in CONSTANTS if (value := getattr(self, name)) is not None}
+
+    @property
+    def usual_delay(self) -> Delay:
+        """The delay of the published networks of this architecture [ms]."""
+        return _DELAYS[self.architecture]
 
     @property
     def family(self) -> str:
@@ -43,8 +99,8 @@ class Condition:
 
     @property
     def levels(self) -> dict[str, int] | None:
-        """-1 or 1 on each of `FACTORS`; None for a network without neuron parameters."""
-        if self.start is None:
+        """-1 or 1 on each of `FACTORS`; None without neuron parameters, and where only some are learned."""
+        if self.start is None or not isinstance(self.learned, bool):
             return None
         on = (self.num_ascs > 0, self.start == "heterogeneous", self.learned)
         return {factor: 1 if has else -1 for factor, has in zip(FACTORS, on, strict=True)}
@@ -59,37 +115,45 @@ class Condition:
             names.append("after_spike_spread")
         return tuple(names)
 
-    @property
-    def learned_from(self) -> str | None:
-        """The condition whose trained networks a `learned` start draws from.
+    def learned_from(self, among: Iterable[Condition]) -> str | None:
+        """The first condition of `among` whose trained networks a `learned` start can draw from.
 
-        None unless the start is heterogeneous, and where no condition learns from a homogeneous one with as many
-        after-spike currents.
+        It learns its neurons from a homogeneous start, and has as many after-spike currents. None unless this start is
+        heterogeneous.
         """
         if self.start != "heterogeneous":
             return None
-        alike = (c for c in CONDITIONS.values() if c.num_ascs == self.num_ascs and c.start == "homogeneous")
-        return next((c.name for c in alike if c.learned and c.architecture == self.architecture), None)
+        alike = (c for c in among if c.num_ascs == self.num_ascs and c.start == "homogeneous")
+        return next((c.name for c in alike if c.learned is True and c.architecture == self.architecture), None)
 
-    def describe(self, learned_start: bool = False) -> dict[str, str]:
-        """The condition's features in words, for `--plan` and the report's table of differences."""
-        if self.architecture != "GLIFR":
-            return {"network": self.architecture}
+    def describe(self, learned_start: str | None = None) -> dict[str, str]:
+        """The condition's features in words, for `--plan` and the report's table of differences.
+
+        learned_start: the condition whose trained networks it starts from.
+        """
+        if self.start is None:
+            begins = {"start": f"drawn from trained {learned_start}"} if learned_start else {}
+            return {"network": self.architecture, **begins}
+        some = self.learned_parameters
         return {
-            "network": "GLIFR",
+            "network": self.architecture,
             "after-spike currents": str(self.num_ascs) if self.num_ascs else "none",
-            "start": f"drawn from trained {self.learned_from}" if learned_start else str(self.start),
-            "neuron parameters": "learned" if self.learned else "fixed",
+            "start": f"drawn from trained {learned_start}" if learned_start else str(self.start),
+            "neuron parameters": ("learned" if self.learned else "fixed")
+            if isinstance(self.learned, bool)
+            else f"{', '.join(some)} learned",
         }
 
-    def difference_from(self, reference: Condition, learned_start: bool = False) -> str:
-        """What differs from `reference`, in words; 'reference' for the reference itself."""
-        if self == reference:
-            return "reference"
-        mine, theirs = self.describe(learned_start), reference.describe()
-        if mine["network"] != theirs["network"]:
-            return f"network {mine['network']} instead of {theirs['network']}"
-        return ", ".join(f"{key} {mine[key]} instead of {theirs[key]}" for key in mine if mine[key] != theirs[key])
+    def to_json(self) -> dict[str, Any]:
+        """What the condition is, without what it leaves to the model or the task."""
+        later = {f.name for f in fields(self) if f.default is None} - {"start"}
+        return {name: value for name, value in asdict(self).items() if value is not None or name not in later}
+
+    @classmethod
+    def from_json(cls, body: Mapping[str, Any]) -> Self:
+        """The inverse of `to_json`; TypeError for what is no condition."""
+        learned = body.get("learned", False)
+        return cls(**{**body, "learned": learned if isinstance(learned, bool) else tuple(learned)})
 
 
 _ALL = (
@@ -106,6 +170,29 @@ _ALL = (
 )
 
 CONDITIONS: Mapping[str, Condition] = MappingProxyType({c.name: c for c in _ALL})
+
+# For all others, in the order of their study: dark colours (P. Tol, "muted"), and markers that no published one has
+_COLORS = ("#332288", "#882255", "#117733", "#999933", "#AA4499", "#661100", "#6699CC", "#44AA99", "#CC6677", "#777777")
+_MARKERS = ("X", "*", "h", "<", "p", ">", "d", "8", "H")
+
+
+def own_style(place: int) -> tuple[str, str]:
+    """Colour and marker of a study's own condition, counted from 0; no two have the same marker."""
+    marker = _MARKERS[place] if place < len(_MARKERS) else f"${place + 1}$"
+    return _COLORS[place % len(_COLORS)], marker
+
+
+def styled(conditions: Iterable[Condition]) -> dict[str, Condition]:
+    """The conditions of a study by name, each with its look: a published name keeps its own."""
+    found: dict[str, Condition] = {}
+    own = 0
+    for condition in conditions:
+        known = CONDITIONS.get(condition.name)
+        color, marker = (known.color, known.marker) if known else own_style(own)
+        own += known is None
+        found[condition.name] = replace(condition, color=color, marker=marker)
+    return found
+
 
 HYPERPARAMETERS: Mapping[str, str] = MappingProxyType(
     {

@@ -7,7 +7,7 @@ Shapes: R replicas, B batch, T steps, I inputs, H neurons, J after-spike current
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -48,7 +48,7 @@ class BNNFC(Network):
         dt: float = 0.05,
         hetinit: bool = False,
         ascs: bool = True,
-        learnparams: bool = True,
+        learnparams: bool | Collection[str] = True,
         *,
         num_ascs: int = 2,
         tau: float | None = None,
@@ -200,8 +200,11 @@ def build_network(  # noqa: PLR0913 - each is a fact of the study
     """A network of `condition` at its start.
 
     dt [ms]. delay_steps: D, None for the LSTM. hyperparameters: spreads, 1 where absent; others are not for the start.
-    output_weight: whether it has a readout. Raises InputError for what cannot be meant.
+    output_weight: whether it has a readout. dt and output_weight: where the condition does not say. Raises InputError
+    for what cannot be meant.
     """
+    dt = dt if condition.dt is None else condition.dt
+    output_weight = output_weight if condition.output_weight is None else condition.output_weight
     sizes = (in_size, hidden_size, out_size, dt)
     common: dict[str, Any] = {"dropout_prob": dropout_prob, "backend": backend, "generator": generator}
     common["output_weight"] = output_weight
@@ -213,6 +216,7 @@ def build_network(  # noqa: PLR0913 - each is a fact of the study
     common["delay"] = checks.size("delay_steps", delay_steps) * dt
     if condition.architecture == "RNN":
         return RNNFC(*sizes, **common)
+    common |= condition.constants
     return BNNFC(
         *sizes,
         hetinit=condition.start == "heterogeneous",

@@ -6,13 +6,14 @@ and threshold are dimensionless. Source: Winston et al., Neural Computation 35(4
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from glifr import checks
+from glifr.conditions import OF_A_CURRENT, OF_A_NEURON
 from glifr.equations import (
     Constants,
     GLIFRParameters,
@@ -23,6 +24,7 @@ from glifr.equations import (
     rnn_step,
     synaptic_input,
 )
+from glifr.errors import InputError, Problem, nearest
 from glifr.parameters import (
     HETEROGENEOUS,
     HOMOGENEOUS,
@@ -59,7 +61,8 @@ class GLIFR(nn.Module):
     """A layer of GLIFR neurons.
 
     hetinit: neuron parameters start heterogeneous (from the prior) instead of homogeneous. ascs=False is num_ascs=0.
-    learnparams: neuron parameters are trained; if not, they are still in the state dict, without gradient.
+    learnparams: neuron parameters are trained, or those of these names (thresh, k_m, k_j, r_j, a_j); what is not is
+    still in the state dict, without gradient.
     dt, tau [ms]; tau None follows dt. Stored are logit(dt k): setting dt later keeps these, so rates k change as 1/dt.
     weight_spread: gain on sqrt(1/H). neuron_spread, after_spike_spread: see `glifr.parameters.start_neurons`.
 
@@ -83,7 +86,7 @@ class GLIFR(nn.Module):
         num_ascs: int = 2,
         hetinit: bool = False,
         ascs: bool = True,
-        learnparams: bool = True,
+        learnparams: bool | Collection[str] = True,
         *,
         dt: float = 0.05,
         tau: float | None = None,
@@ -115,11 +118,12 @@ class GLIFR(nn.Module):
             checks.number("after_spike_spread", after_spike_spread, least=0.0),
             generator,
         )
-        self.thresh = nn.Parameter(start.thresh, learnparams)
-        self.trans_k_m = nn.Parameter(start.trans_k_m, learnparams)
-        self.trans_k_j = nn.Parameter(start.trans_k_j, learnparams)
-        self.trans_r_j = nn.Parameter(start.trans_r_j, learnparams)
-        self.a_j = nn.Parameter(start.a_j, learnparams)
+        trained = _trained(learnparams)
+        self.thresh = nn.Parameter(start.thresh, "thresh" in trained)
+        self.trans_k_m = nn.Parameter(start.trans_k_m, "k_m" in trained)
+        self.trans_k_j = nn.Parameter(start.trans_k_j, "k_j" in trained)
+        self.trans_r_j = nn.Parameter(start.trans_r_j, "r_j" in trained)
+        self.a_j = nn.Parameter(start.a_j, "a_j" in trained)
 
     @property
     def tau(self) -> float:
@@ -180,6 +184,18 @@ class GLIFR(nn.Module):
         synaptic = synaptic_input(x, delayed, p.weight_in, p.weight_lat)
         new = glifr_step(synaptic, GLIFRState(firing, voltage, ascurrents), p, self.constants)
         return new.firing, new.voltage, new.ascurrents, synaptic
+
+
+def _trained(learnparams: bool | Collection[str]) -> frozenset[str]:
+    """The names of the trained neuron parameters; InputError for one that there is not."""
+    known = (*OF_A_NEURON, *OF_A_CURRENT)
+    if isinstance(learnparams, bool):
+        return frozenset(known if learnparams else ())
+    for name in learnparams:
+        if name not in known:
+            rule = "a neuron has no such parameter to learn"
+            raise InputError(Problem(rule, "learnparams", name, ", ".join(known), nearest(str(name), list(known))))
+    return frozenset(learnparams)
 
 
 def _read(weight_iv: Tensor, weight_lat: Tensor, thresh: Tensor, *stored: Tensor) -> GLIFRParameters:

@@ -5,7 +5,7 @@ Networks are compared at equal numbers of trained parameters, so this decides th
 
 from __future__ import annotations
 
-from glifr.conditions import Condition
+from glifr.conditions import OF_A_CURRENT, Condition
 from glifr.errors import InputError, Problem
 
 
@@ -20,7 +20,8 @@ def trained_parameters(
     weights = i * h + h * h
     if condition.architecture == "RNN":
         return weights + h + readout
-    neuron = 2 + 3 * condition.num_ascs if condition.learned else 0  # thresh, k_m; k_j, r_j, a_j
+    learned = condition.learned_parameters
+    neuron = sum(condition.num_ascs if name in OF_A_CURRENT else 1 for name in learned)
     return weights + neuron * h + readout
 
 

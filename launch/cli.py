@@ -15,20 +15,25 @@ from typing import Literal
 from rich.console import Console
 
 from glifr.errors import InputError, Problem
+from glifr.records import STAGES
 from glifr.records.reading import RecordError
+from launch.continuing import INSTALLED
 from launch.signals import StopSignals
 
 COMPLETE, REFUSED = 0, 2
+MOST_HOURS = 100_000
 _WIDTH_OF_A_FILE = 160
 
 
 def parser() -> argparse.ArgumentParser:
     """Every option of the command line."""
     options = argparse.ArgumentParser(
-        prog="launch/study.py",
+        prog=INSTALLED if Path(sys.argv[0]).name == INSTALLED else "launch/study.py",
         description="Run one study: search, confirm, final seeds, silencing, report. The same command continues it.",
     )
-    options.add_argument("study", type=Path, help="the study file, as studies/smnist_ablation.yaml")
+    options.add_argument(
+        "study", type=Path, help="the study file, or the name of one of the project's own, as smnist_ablation"
+    )
     options.add_argument("--profile", help="a variant named in the study file, as quick or medium")
     options.add_argument(
         "--set",
@@ -37,6 +42,12 @@ def parser() -> argparse.ArgumentParser:
         dest="overrides",
         metavar="PATH.TO.KEY=VALUE",
         help="change one value of the study; may be given many times",
+    )
+    options.add_argument(
+        "--only",
+        type=_names,
+        metavar="CONDITION[,...]",
+        help="run these conditions of the study now; the others stay as they are, planned and unfinished",
     )
     options.add_argument("--results", type=Path, default=Path("results"), metavar="DIR", help="default: results")
     options.add_argument(
@@ -70,10 +81,38 @@ def parser() -> argparse.ArgumentParser:
         const="fresh",
         help="code or data have changed: put units of the old ones aside and run them again",
     )
+    options.add_argument(
+        "--max-hours",
+        type=_hours,
+        metavar="H",
+        help="stop cleanly after so many hours (exit code 1, no report of a half study); the same command goes on",
+    )
+    options.add_argument(
+        "--stop-after", choices=STAGES[:-1], metavar="STAGE", help=f"stop once {', '.join(STAGES[:-1])} is done"
+    )
     what = options.add_mutually_exclusive_group()
     what.add_argument("--plan", action="store_true", help="print what would run and how long, then exit")
     what.add_argument("--status", action="store_true", help="print where the study stands, running or not, then exit")
+    options.add_argument(
+        "--failures",
+        action="store_true",
+        help="with --status: each failed attempt with its traceback and what followed",
+    )
     return options
+
+
+def _hours(text: str) -> float:
+    try:
+        hours = float(text)
+    except ValueError:
+        hours = 0.0
+    if not 0 < hours <= MOST_HOURS:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time limit: give hours, above 0 and at most {MOST_HOURS}")
+    return hours
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name.strip() for name in text.split(",")))
 
 
 def main(arguments: Sequence[str] | None = None, stop: StopSignals | None = None) -> int:
@@ -82,6 +121,12 @@ def main(arguments: Sequence[str] | None = None, stop: StopSignals | None = None
     options = parser().parse_args(given)
     with contextlib.nullcontext(stop) if stop is not None else StopSignals(given) as stop:
         return _main(options, given, stop)
+
+
+def study_file(given: Path) -> Path:
+    """The file, or the project's own study of that name where there is no such file."""
+    own = Path(__file__).resolve().parent.parent / "studies" / f"{given}.yaml"
+    return own if len(given.parts) == 1 and not given.exists() and own.is_file() else given
 
 
 def _main(options: argparse.Namespace, given: Sequence[str], stop: StopSignals) -> int:
@@ -104,8 +149,7 @@ def console() -> Console:
 
 
 def _refuse_full_disk(error: OSError) -> int:
-    from launch.failures import DISK_FULL
-    from launch.ledger.durable import disk_is_full
+    from launch.failures import DISK_FULL, disk_is_full
 
     if not disk_is_full(error):
         raise error
@@ -117,8 +161,11 @@ def _run(options: argparse.Namespace, given: Sequence[str], stop: StopSignals) -
     # Imported late: a mistake in the study file is told before seconds go into importing Ray.
     from launch.studyfile import load_study
 
+    if options.failures and not options.status:
+        todo = "add --status, which starts nothing, or leave --failures out"
+        raise InputError(Problem("--failures is a part of --status", "--failures", todo=todo))
     seen: Literal["tried", "looked at"] = "looked at" if options.status else "tried"
-    study = load_study(options.study, profile=options.profile, overrides=options.overrides, code=seen)
+    study = load_study(study_file(options.study), profile=options.profile, overrides=options.overrides, code=seen)
     from launch.ledger.folder import results_folder, results_path
     from launch.planning.machine_checks import refuse_impossible, refuse_too_large
     from launch.planning.plan import make_plan
@@ -127,19 +174,27 @@ def _run(options: argparse.Namespace, given: Sequence[str], stop: StopSignals) -
     if options.status:  # needs neither the data nor a cluster, nor code from outside
         from launch.terminal.status import show_status
 
-        return show_status(study, results_path(study, options.results), shown)
+        root = results_path(study, options.results)
+        return show_status(study, root, shown, given, failures=options.failures)
     refuse_impossible(study.spec, options.address)
+    from launch.tracking.login import refuse_without_login
+
+    refuse_without_login(study.spec.tracking.wandb.mode)
     if options.address is not None:  # told before the data are read, or downloaded
         from launch.executors.ray_connect import refuse_unusable
 
         refuse_unusable(options.address)
     plan = make_plan(study, study.spec.task.definition.fingerprint(study.spec.task.settings()))
+    chosen = plan.of(options.only)
     refuse_too_large(plan, options.address)
     root = results_folder(study, options.results)
     from launch.executors.ray_connect import Cluster
-    from launch.session import run_study, show_plan
+    from launch.session import SessionOptions, run_study, show_plan
 
     cluster = Cluster(options.address, options.insecure_cluster, options.wait_for_nodes, options.allow_mixed_nodes)
     if options.plan:
-        return show_plan(plan, root, cluster, shown)
-    return run_study(plan, root, cluster, shown, given, stop, options.stale)
+        return show_plan(chosen, root, cluster, shown)
+    if options.max_hours is not None:
+        stop.limit(options.max_hours)
+    asked = SessionOptions(options.stale, options.stop_after, options.only)
+    return run_study(plan, root, cluster, shown, given, stop, asked)

@@ -5,15 +5,15 @@ Divergence is not here: it is a result, with a score of its own (glifr.training.
 
 from __future__ import annotations
 
+import errno
+import re
+import sys
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
-
-import torch
 
 from glifr.errors import InputError
 from glifr.records import UnitId
-from launch.ledger.durable import disk_is_full
 
 FailureKind = Literal[
     "out of memory",  # of the GPU or of the machine
@@ -26,15 +26,26 @@ FailureKind = Literal[
     "no source",  # the unit whose network it starts from has none
 ]
 DISK_FULL = "the disk of the results folder is full: free some space"
+_ADDRESS = re.compile(r"^\s*ip: (\S+)$", re.MULTILINE)  # in what Ray says of an actor
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 _LOST_FACTOR = 3  # a lost worker is seldom the unit's own fault
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Why an attempt ended without a result. Its traceback is kept in the attempt's folder."""
+    """Why an attempt ended without a result. The traceback of an exception is kept in the attempt's folder.
+
+    Of a worker that was lost, node: where it was, '' if that is not known; words: what Ray said. The node is no part of
+    the message, which reports and packs show to everybody.
+    """
 
     kind: FailureKind
     message: str
+    node: str = field(default="", compare=False)
+    words: str = field(default="", compare=False)
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.message}" + (f" (on {self.node})" if self.node else "")
 
 
 def failure_of(error: BaseException) -> Failure:
@@ -48,20 +59,37 @@ def _kind_of(error: BaseException) -> FailureKind:
     if disk_is_full(error):
         return "disk full"
     # the CPU allocator of PyTorch raises a plain RuntimeError
-    no_memory = isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
+    torch = sys.modules.get("torch")  # whoever raises torch's own error has imported it
+    kinds = (MemoryError, torch.OutOfMemoryError) if torch is not None else (MemoryError,)
+    no_memory = isinstance(error, kinds) or "can't allocate memory" in str(error)
     return "out of memory" if no_memory else "bug"
 
 
-def failure_of_lost(message: str) -> Failure:
+def failure_of_lost(words: str) -> Failure:
     """The failure that Ray's words about a dead worker mean."""
-    words = message.lower()
-    if "preempt" in words:
-        return Failure("preempted", "the node was taken away")
-    if "running low on memory" in words or "outofmemory" in words:
-        return Failure("out of memory", "the worker was ended because its node ran low on memory")
-    if "traceback (most recent call last)" in words:  # raised before the trial itself began
-        return Failure("bug", message.strip().splitlines()[-1])
-    return Failure("node lost", "the worker process or its node died")
+    found = _ADDRESS.search(words)
+    kind, message = _lost(words)
+    return Failure(kind, message, found.group(1) if found else "", words.strip())
+
+
+def _lost(words: str) -> tuple[FailureKind, str]:
+    lower = words.lower()
+    if "preempt" in lower:
+        return "preempted", "the node was taken away"
+    if "running low on memory" in lower or "outofmemory" in lower:
+        return "out of memory", "the worker was ended because its node ran low on memory"
+    if "traceback (most recent call last)" in lower:  # raised before the trial itself began
+        return "bug", words.strip().splitlines()[-1]
+    return "node lost", "the worker process or its node died"
+
+
+def disk_is_full(error: BaseException | None) -> bool:
+    """Whether the error, or the one that caused it, says that there is no space left."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _NO_SPACE:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 class Retries:

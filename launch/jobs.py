@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from glifr.records import UnitId
+from glifr.records import Stage, UnitId
 from launch.failures import Failure
-from launch.workers.data import DataSource
+
+if TYPE_CHECKING:
+    from glifr.tasks import Split, TaskData, TaskDefinition
 
 Result = TypeVar("Result")  # of a function that an executor runs
 
@@ -39,6 +41,20 @@ class Step:
     failure: Failure | None = None
     seconds: float = 0.0
     cpu_seconds: float = 0.0
+
+
+class DataSource(Protocol):
+    """A study's task and its data. The test split is apart: only the final and the silencing stage ask for it."""
+
+    @property
+    def task(self) -> TaskDefinition:
+        """The task as the study sets it."""
+
+    def tuning(self) -> TaskData:
+        """What tuning may see."""
+
+    def test(self) -> Split:
+        """The test split."""
 
 
 class Work(Protocol):
@@ -76,3 +92,40 @@ class Decider(Protocol):
 
     def halt(self, reason: str) -> None:
         """Hears that nothing more can be done, as on a full disk."""
+
+
+@dataclass(frozen=True)
+class StageCount:
+    """Units of one condition and stage. planned 0: the study has no such stage.
+
+    out_of_reach: of those planned, that an error keeps from ever being begun.
+    """
+
+    planned: int
+    running: int
+    complete: int
+    pruned: int
+    failed: int
+    out_of_reach: int = 0
+
+    @property
+    def ended(self) -> int:
+        return self.complete + self.pruned + self.failed
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Where the study stands.
+
+    under_way: units' worth of epochs that running jobs have done. best: lowest search or confirm score so far. errors:
+    why a condition cannot go on. failures: of the units given up. failed_attempts: of this session, given up or not.
+    moved: units that were tried again on another kind of processor, with the kinds.
+    """
+
+    counts: dict[str, dict[Stage, StageCount]]
+    under_way: dict[str, dict[Stage, float]]
+    best: dict[str, float | None]
+    errors: dict[str, str]
+    failures: dict[UnitId, Failure]
+    failed_attempts: int = 0
+    moved: Mapping[UnitId, tuple[str, ...]] = field(default_factory=dict)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -12,34 +13,50 @@ from rich.console import Console
 from analysis import as_text, load, smallest_p, summarise, write_report
 from glifr.errors import InputError
 from glifr.records import Layout, Stage, scan
-from glifr.training.seed_batches import Seconds
 from launch.code import code_version
+from launch.continuing import interpreter, short
 from launch.executors.ray_connect import Cluster
 from launch.executors.ray_tune import RayExecutor
-from launch.ledger.folder import create, keep_code, recorded_alike, refuse_foreign, under_its_scheme, write_study
+from launch.ledger.folder import create, keep_code, recorded_alike, refuse_foreign, write_study
 from launch.ledger.lock import DriverLock
 from launch.ledger.provenance import Sessions
 from launch.ledger.reconcile import Choice, settle
 from launch.ledger.repair import damaged_study, set_damaged_aside
 from launch.ledger.units import Ledger
+from launch.planning.alike_pairs import AlikePair, alike_words
 from launch.planning.estimate import estimate
 from launch.planning.placement import Resources
 from launch.planning.plan import StudyPlan
-from launch.planning.seed_batches import Measurement, SeedBatches, decide
+from launch.planning.seed_batches import seed_batches
 from launch.scheduling.condition_run import RunOptions
+from launch.scheduling.scheme import under_its_scheme
 from launch.scheduling.study_scheduler import Conductor
 from launch.scheduling.utilisation import Meter
-from launch.signals import StopSignals, program, short
+from launch.signals import StopSignals
 from launch.terminal.end_summary import tell_end
 from launch.terminal.plan_view import plan_view
 from launch.terminal.progress import Progress, TimeLeft
 from launch.tracking.login import Decision, Handover, decide_mode, forget_key
 from launch.tracking.queue import Outage
 from launch.tracking.wandb_run import mirror_report
-from launch.workers.alike import AlikePair, alike_words, find_alike
+from launch.workers.alike import find_alike
+from launch.workers.calibration import calibrate
 from launch.workers.data import FromFiles
 
 COMPLETE, INCOMPLETE = 0, 1
+
+
+@dataclass(frozen=True)
+class SessionOptions:
+    """What a session was asked beyond its study.
+
+    stale: what becomes of units of changed code, None to ask. last: the stage after which to stop, None for the end.
+    only: the conditions that run now, None for all.
+    """
+
+    stale: Choice | None = None
+    last: Stage | None = None
+    only: tuple[str, ...] | None = None
 
 
 def run_study(
@@ -49,9 +66,12 @@ def run_study(
     console: Console,
     given: Sequence[str],
     stop: StopSignals,
-    stale: Choice | None = None,
+    asked: SessionOptions = SessionOptions(),
 ) -> int:
-    """Runs, or continues, the study in `root`; returns the exit code. stale: what becomes of units of changed code."""
+    """Runs, or continues, the study in `root`; returns the exit code.
+
+    Where conditions are chosen, the code says whether these are complete.
+    """
     spec = plan.study.spec
     tracking = decide_mode(spec.tracking.wandb.mode)
     forget_key()
@@ -77,11 +97,12 @@ def run_study(
         layout = create(root)
         stop.at_leave = lambda code: _give_up(lock, handover)
         with lock, handover.of(tracking.login):
-            plan = _look_back(console, plan, layout, lock, stale)
-            time_left, ledger = TimeLeft(plan, executor.slots), Ledger(root)
-            batches = seed_batches(plan, executor, console, ledger.proposed, lambda text: ledger.event("warning", text))
-            options = RunOptions(batches, spec.resources.retries, code_version())
-            conductor = Conductor(plan, ledger, options, lock.check, time_left.worked)
+            plan = _look_back(console, plan, layout, lock, asked.stale, asked.only)
+            chosen = plan.of(asked.only)
+            time_left, ledger = TimeLeft(chosen, executor.slots), Ledger(root)
+            batches = seed_batches(chosen, executor.slots)
+            options = RunOptions(batches, spec.resources.retries, code_version(), asked.last)
+            conductor = Conductor(chosen, ledger, options, lock.check, time_left.worked)
             keep_code(layout, plan.study.code)
             write_study(layout, plan, _alike_pairs(console, plan, layout, ledger))
             sessions = Sessions(layout, _command(given), executor.differences, plan.study.hash, plan.study.code)
@@ -94,6 +115,8 @@ def run_study(
             code = stop.exit_code if stop.requested else COMPLETE if conductor.complete else INCOMPLETE
             close(code)
     stopped = "Stopped" if stop.requested else conductor.halted
+    if stopped is None and asked.last is not None and not conductor.complete:
+        stopped = f"Stopped after the stage {asked.last}, as asked"
     console.print(f"Used: {meter.utilisation}")
     tell_end(console, conductor.snapshot(), stopped, given)
     stop.where = "every result is kept, the report is not made"
@@ -118,7 +141,7 @@ def _closing(lock: DriverLock, sessions: Sessions, meter: Meter, handover: Hando
         handover.remove()
         if lock.held():
             with contextlib.suppress(OSError):  # on a full disk the session stays open on record
-                sessions.finish(code, meter.utilisation)
+                sessions.finish(code, meter.utilisation.to_json())
             lock.release()
 
     return close
@@ -129,8 +152,7 @@ def show_plan(plan: StudyPlan, root: Path, cluster: Cluster, console: Console) -
     mode = "disabled" if decide_mode(plan.study.spec.tracking.wandb.mode).mode == "disabled" else "offline"
     status = console.status("timing a short trial of each condition")
     with status, RayExecutor(root, mode, _resources(plan), cluster, code=plan.study.code) as executor:
-        batches = seed_batches(plan, executor, console, lambda *_: 0, lambda text: console.print(text, markup=False))
-        measured = estimate(plan, executor, mode, batches)
+        measured = estimate(plan, executor, calibrate, mode)
         pairs = alike_conditions(plan, lambda text: console.print(text, markup=False))
     where = f"the Ray cluster at {cluster.address}" if cluster.address else "this machine"
     console.print(plan_view(plan, measured, smallest_p, where, pairs or ()))
@@ -142,7 +164,14 @@ def _resources(plan: StudyPlan) -> Resources:
     return Resources(given.cpus, given.gpus, given.max_concurrent, given.memory or 0.0)
 
 
-def _look_back(console: Console, plan: StudyPlan, layout: Layout, lock: DriverLock, stale: Choice | None) -> StudyPlan:
+def _look_back(
+    console: Console,
+    plan: StudyPlan,
+    layout: Layout,
+    lock: DriverLock,
+    stale: Choice | None,
+    only: tuple[str, ...] | None,
+) -> StudyPlan:
     """Deals with what stands in the folder: damaged records, another study, other code or data.
 
     Returns the plan under the folder's own scheme of proposals.
@@ -154,7 +183,7 @@ def _look_back(console: Console, plan: StudyPlan, layout: Layout, lock: DriverLo
     refuse_foreign(layout)
     told += set_damaged_aside(ledger, list(plan.conditions))
     plan = under_its_scheme(layout, plan)
-    told += settle(ledger, plan, code_version(), stale)
+    told += settle(ledger, plan, code_version(), stale, only)
     for sentence in told:
         console.print(f"Note: {sentence}", markup=False)
     return plan
@@ -166,7 +195,8 @@ def _report(console: Console, root: Path, tracking: Decision) -> bool:
         results = load(root)
         report = write_report(results).report
     except (OSError, InputError) as error:
-        console.print(f"No report: {error}\nMake it later with: {program()[0]} -m analysis {short(root)}", markup=False)
+        console.print(f"No report: {error}\nMake it later with:", markup=False)
+        console.print(f"  {interpreter()} -m analysis {short(root)}", markup=False, soft_wrap=True)
         return False
     mirror_report(scan(root), tracking.mode, tracking.login)
     console.print(f"\n{as_text(summarise(results))}\n\nReport: {short(report)}")
@@ -178,36 +208,9 @@ def _tell_outage(console: Console, root: Path) -> None:
     outage = Outage(Layout(root))
     if failures := outage.failures:
         went_on = "; the session went on without it" if outage.over else ""
-        repair = shlex.join([program()[0], "-m", "launch.tracking", "sync", short(root)])
+        repair = shlex.join([interpreter(), "-m", "launch.tracking", "sync", short(root)])
         text = f"Warning: {failures[0]}{went_on}. Nothing is lost; when W&B answers again:\n  {repair}"
         console.print(text, markup=False, soft_wrap=True)
-
-
-def seed_batches(
-    plan: StudyPlan,
-    executor: RayExecutor,
-    console: Console,
-    proposed: Callable[[Stage, str], int],
-    warn: Callable[[str], None],
-) -> SeedBatches:
-    """How many seeds are trained at once; one where that cannot be measured, which ends no study.
-
-    proposed: how many units of a stage and condition have a proposal.
-    """
-
-    def call(measurement: Measurement) -> Mapping[str, Seconds]:
-        console.print("timing a few training steps: how many seeds to train at once ...")
-        try:
-            # For a GPU on a worker: this machine may have none. A CPU is here, and a worker takes seconds to start.
-            return executor.map(Measurement.run, [(measurement,)])[0] if measurement.gpus > 0 else measurement.run()
-        except Exception as error:
-            cause = getattr(error, "cause", None) or error  # Ray wraps what a worker raised
-            first_line = next(iter(str(cause).splitlines()), "")
-            text = f"{type(cause).__name__}: {first_line}; seeds are trained one by one"
-            warn(f"how many seeds to train at once could not be measured: {text}")
-            return {}
-
-    return decide(plan, executor.slots, proposed, call)
 
 
 def alike_conditions(plan: StudyPlan, warn: Callable[[str], None]) -> tuple[AlikePair, ...] | None:

@@ -1,18 +1,17 @@
-"""Signals: the first asks the study to stop at its last checkpoints, another one leaves at once."""
+"""What ends a study early: signals, of which another one leaves at once, and a time limit."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import shlex
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Self
+
+from launch.continuing import continue_command
 
 # SIGUSR1 is what Slurm can be asked to send before it takes a node away, SIGHUP what a closed terminal sends
 WATCHED = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
@@ -55,17 +54,36 @@ class StopSignals:
         self._thread = threading.Thread(target=self._wait, name="signals", daemon=True)
         self._overdue = threading.Timer(LEAVE_SECONDS, self._leave, ["jobs are still ending"])
         self._overdue.daemon = True
+        self._limit: threading.Timer | None = None
+        self._limit_reached = False
         self._watched: set[signal.Signals] = set()
         self._before: dict[signal.Signals, object] = {}
 
     @property
     def requested(self) -> bool:
-        return self.received is not None
+        return self.received is not None or self._limit_reached
 
     @property
     def exit_code(self) -> int:
-        """130 after Ctrl-C, 143 after any other request to end."""
+        """130 after Ctrl-C, 143 after any other signal to end, 1 at the time limit."""
+        if self.received is None:
+            return 1
         return 130 if self.received is signal.SIGINT else 143
+
+    def limit(self, hours: float) -> None:
+        """Asks the study to stop in so many hours, as a first signal would; a report that is being made is finished."""
+        self._limit = threading.Timer(3600 * hours, self._reach_limit, [hours])
+        self._limit.daemon = True
+        self._limit.start()
+
+    def _reach_limit(self, hours: float) -> None:
+        with self._guard:
+            if self.requested:
+                return
+            self._limit_reached = True
+            if self._asks:
+                self._overdue.start()
+                self._say(f"{hours:g} hours are over: stopping at the last checkpoints ...")
 
     @contextlib.contextmanager
     def asking(self) -> Iterator[None]:
@@ -89,6 +107,8 @@ class StopSignals:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._closed.set()
         self._overdue.cancel()
+        if self._limit is not None:
+            self._limit.cancel()
         signal.pthread_kill(self._thread.ident or 0, signal.SIGUSR1)
         self._thread.join()
         for number, handler in self._before.items():
@@ -106,7 +126,7 @@ class StopSignals:
         with self._guard:
             if self.received is None:
                 self.received, self._received_at = signal.Signals(number), time.monotonic()
-                if self._asks:
+                if self._asks and not self._limit_reached:
                     self._overdue.start()
                     self._say(f"{self.received.name}: stopping at the last checkpoints; another one leaves at once ...")
                     return
@@ -139,19 +159,3 @@ class StopSignals:
             self.at_leave(code)
         finally:
             os._exit(code)
-
-
-def continue_command(given: Sequence[str]) -> str:
-    """The command that goes on with a study, as it can be typed here."""
-    return shlex.join([*program(), *given])
-
-
-def program() -> list[str]:
-    """How this program was started: the interpreter and the script, relative to this folder where they lie in it."""
-    return [short(Path(sys.executable)), short(Path(__file__).resolve().with_name("study.py"))]
-
-
-def short(path: Path) -> str:
-    """The path, relative to the current folder where it lies in it."""
-    here = Path.cwd()
-    return str(path.relative_to(here) if path.is_relative_to(here) else path)

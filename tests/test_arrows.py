@@ -27,6 +27,78 @@ def files(room: str) -> list[Path]:
     return sorted((ROOT / room).rglob("*.py"))
 
 
+# room -> the rooms of its package that it may import; all may import the ground floor
+GROUND = {
+    "launch": ("jobs", "failures", "code", "continuing"),
+    "analysis": ("text", "files", "measure"),
+}
+MAY_IMPORT = {
+    "launch": {
+        "outside": "",
+        "studyfile": "outside",
+        "planning": "studyfile",
+        "ledger": "outside studyfile planning",
+        "scheduling": "studyfile planning ledger",
+        "tracking": "studyfile planning ledger",
+        "workers": "studyfile planning ledger tracking",
+        "executors": "outside planning ledger tracking workers",
+        "terminal": "studyfile planning ledger",
+    },
+    "analysis": {
+        "statistics": "",
+        "results": "statistics",
+        "published": "statistics results",
+        "judgement": "statistics results published",
+        "tables": "statistics results published judgement",
+        "figures": "statistics results published judgement tables",
+        "pack": "statistics results",
+        "simulation": "statistics",
+    },
+}
+MOST_FILES = 16  # of a room; more wants another room
+
+
+def modules(package: str) -> dict[str, Path]:
+    return {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in files(package)
+    }
+
+
+@pytest.mark.parametrize(("package", "room"), [(p, room) for p, rooms in MAY_IMPORT.items() for room in rooms])
+def test_a_room_imports_only_rooms_below_it(package: str, room: str) -> None:
+    known = modules(package)
+    allowed = [f"{package}.{name}" for name in (room, *MAY_IMPORT[package][room].split(), *GROUND[package])]
+    for module, path in known.items():
+        if not module.startswith(f"{package}.{room}"):
+            continue
+        for name in imports_of(path) & known.keys():
+            inside = any(name == a or name.startswith(f"{a}.") for a in allowed)
+            assert inside or name == package, f"{path.relative_to(ROOT)} imports {name}"
+
+
+def test_every_room_has_its_arrows_and_they_point_one_way() -> None:
+    """Each room may import only rooms listed before it, so there is no circle."""
+    for package, rooms in MAY_IMPORT.items():
+        before: list[str] = []
+        for room, allowed in rooms.items():
+            assert set(allowed.split()) <= set(before), f"{package}.{room}"
+            before.append(room)
+        folders = {path.parent.name for path in (ROOT / package).glob("*/__init__.py")}
+        assert folders - {"report", "cluster"} == set(rooms), package
+
+
+def test_a_room_is_small_and_says_what_belongs_in_it() -> None:
+    for package in ROOMS:
+        for folder in {path.parent for path in files(package)}:
+            room = folder.relative_to(ROOT).as_posix()
+            if room in ("launch/cluster", "glifr/kernels"):
+                continue
+            own = [path for path in folder.glob("*.py") if path.name != "__init__.py"]
+            assert len(own) <= MOST_FILES, f"{room} has {len(own)} files"
+            assert ast.get_docstring(ast.parse((folder / "__init__.py").read_text())), room
+
+
 def importers(*modules: str) -> set[str]:
     """The files of all rooms that import one of the modules, or something below it."""
     return {
@@ -71,7 +143,16 @@ def test_the_analysis_knows_only_records_and_conditions_of_the_science() -> None
             "numba",
             tuple(
                 f"glifr/kernels/{name}.py"
-                for name in ("code_cache", "denormals_cpu", "emit", "jobs", "products_cpu", "retreat_cpu", "vectors")
+                for name in (
+                    "code_cache",
+                    "denormals_cpu",
+                    "emit",
+                    "jobs",
+                    "processor",
+                    "products_cpu",
+                    "retreat_cpu",
+                    "vectors",
+                )
             ),
         ),
         ("triton", "glifr/kernels/scan_triton.py"),

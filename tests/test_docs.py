@@ -94,3 +94,26 @@ def test_the_study_files_page_has_every_key_with_what_it_may_be(site_pages: Modu
 def test_a_docstring_is_shown_as_it_is_written(plain_docstrings: ModuleType) -> None:
     text = "[*,B,H] and `[*,B]` <x>\n\n    a_j * <b>"
     assert plain_docstrings.escaped(text) == r"\[\*,B,H\] and `[*,B]` \<x>" + "\n\n    a_j * <b>"
+
+
+def test_every_file_and_room_that_tour_and_contributing_name_is_there() -> None:
+    for page in ("docs/tour.md", "CONTRIBUTING.md"):
+        named = re.findall(
+            r"`((?:glifr|launch|analysis|studies|tests|docs|benchmarks)/[\w./-]*)`", (ROOT / page).read_text()
+        )
+        assert named
+        missing = [name for name in named if not (ROOT / name).exists()]
+        assert not missing, page
+
+
+def test_the_picture_of_the_rooms_is_that_of_the_imports(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+    architecture = importlib.import_module("architecture")
+    current = (ROOT / "docs" / "architecture.svg").read_text(encoding="utf-8")
+    assert current == architecture.picture(), "draw it again: python docs/architecture.py"
+
+
+def test_contributing_has_no_long_table_cells() -> None:
+    for page in ("CONTRIBUTING.md", "docs/tour.md"):
+        rows = [line for line in (ROOT / page).read_text().splitlines() if line.startswith("|")]
+        assert max(len(cell.split()) for row in rows for cell in row.split("|")) <= 25, page

@@ -7,7 +7,8 @@ from types import MappingProxyType
 
 from analysis.figures.clusters import clusters_and_null
 from analysis.figures.curves import learning_curves, silencing_curves
-from analysis.figures.drawing import Drawing, Empty, write_figure
+from analysis.figures.drawing.drawing import Drawing, Empty, write_figure
+from analysis.figures.drawing.style import house_style
 from analysis.figures.examples import after_spike_currents, example_activity, example_outputs
 from analysis.figures.factors import factorial_interaction, pair_matrix
 from analysis.figures.neurons import parameter_distributions
@@ -18,7 +19,6 @@ from analysis.figures.recovery import parameter_recovery
 from analysis.figures.responses import current_curves, step_responses
 from analysis.figures.robustness import silencing_area
 from analysis.figures.search import search_results
-from analysis.figures.style import house_style
 from analysis.figures.tuning import best_so_far, importance_map, parallel_coordinates, search_slices
 from analysis.judgement.assessment import Assessment
 
@@ -41,8 +41,8 @@ FIGURES: Mapping[str, Draw] = MappingProxyType(
         "best_so_far": lambda a: best_so_far(a.results),
         "importance": lambda a: importance_map(a.results),
         "parallel_coordinates": lambda a: parallel_coordinates(a.results),
-        "parameter_distributions": parameter_distributions,
         "parameter_recovery": lambda a: parameter_recovery(a.results),
+        "parameter_distributions": parameter_distributions,
         "current_curves": current_curves,
         "step_responses": step_responses,
         "example_outputs": example_outputs,

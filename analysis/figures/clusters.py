@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis.figures.drawing import Drawing, Empty
-from analysis.figures.panels import panels
-from analysis.figures.style import GRID, MUTED
+from analysis.figures.drawing.drawing import Drawing, Empty
+from analysis.figures.drawing.panels import panels
+from analysis.figures.drawing.style import GRID, MUTED
 from analysis.judgement.assessment import Assessment
 from analysis.judgement.missing_data import not_recorded
-from analysis.results.neurons import ClusteredNetwork
 from analysis.statistics.clusters import COUNTS, DRAWS
+from analysis.statistics.groups import ClusteredNetwork
 from analysis.text import span
 
 
@@ -49,8 +49,8 @@ def clusters_and_null(a: Assessment) -> Drawing | Empty:
         f"One line per network (n = {span(sizes)} per condition): Calinski-Harabasz index of Ward's clusters of its "
         f"neurons, divided by the geometric mean of the same index in {DRAWS} draws without clusters (Gaussian copula "
         "with the distribution of each parameter and their correlations). Grey band: middle 95 % of the draws at each "
-        "number of clusters by itself, averaged over networks; table 7 tests all numbers at once. Marker: where the "
-        "line stands highest above 1."
+        "number of clusters by itself, averaged over networks; the table of clusters tests all numbers at once. "
+        "Marker: where the line stands highest above 1."
     )
     return Drawing(name, title, "Index of clusters over its null by number of clusters", caption, figure, data)
 

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
-from analysis.figures.drawing import Drawing, Empty, axis_note
-from analysis.figures.panels import draw_curves, panels
-from analysis.figures.style import MUTED, log_axis
+from analysis.figures.drawing.drawing import Drawing, Empty, axis_note
+from analysis.figures.drawing.panels import draw_curves, panels
+from analysis.figures.drawing.style import MUTED, log_axis
 from analysis.judgement.missing_data import nothing_from
 from analysis.results.load import Results
 from analysis.statistics.intervals import LEVEL, SHOWN_FROM, t_interval
@@ -37,8 +37,8 @@ def learning_curves(results: Results) -> Drawing | Empty:
     capped = f"twice the loss of chance ({significant(info.task.worst_score)})"
     fate = f"a diverged network has that from then on ({count(lost, 'network')})" if lost else "no network diverged"
     caption = (
-        f"{label.capitalize()} of the final networks after each epoch: mean over seeds and their range "
-        f"(n = {span(sizes)} per condition); what varied is the seed. Grey: means of the other conditions. "
+        f"{label.capitalize()} of the final networks after each epoch: their mean and range "
+        f"(n = {span(sizes)} per condition); what varied is {info.varied}. Grey: means of the other conditions. "
         f"Logarithmic axis, which has no 0. Losses are drawn up to {capped}; {fate}."
     )
     return Drawing(name, title, f"{label.capitalize()} by epoch, one panel per condition", caption, figure, data)

@@ -7,8 +7,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from analysis.figures.drawing import Drawing, new_figure
-from analysis.figures.style import MUTED, WIDTH, edge, log_axis
+from analysis.figures.drawing.drawing import Drawing, new_figure
+from analysis.figures.drawing.style import MUTED, WIDTH, edge, log_axis
 from analysis.results.neurons import PARAMETERS, RATES, Neurons
 from analysis.results.study import ConditionInfo
 from analysis.text import count, span

@@ -9,9 +9,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from analysis.figures.drawing import Drawing, Empty, new_figure
-from analysis.figures.panels import panels
-from analysis.figures.style import FAINT, INK, MUTED, WIDTH, both_ways_log
+from analysis.figures.drawing.drawing import Drawing, Empty, new_figure
+from analysis.figures.drawing.panels import panels
+from analysis.figures.drawing.style import FAINT, INK, MUTED, WIDTH, both_ways_log
 from analysis.judgement.assessment import Assessment
 from analysis.judgement.missing_data import not_recorded
 from analysis.results.neurons import Shown

@@ -7,14 +7,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, TwoSlopeNorm
 
-from analysis.figures.drawing import Drawing, Empty, axis_note, new_figure
-from analysis.figures.rows import Row, scatter
-from analysis.figures.style import FAINT, INK, MUTED, WIDTH
+from analysis.figures.drawing.drawing import Drawing, Empty, axis_note, new_figure
+from analysis.figures.drawing.rows import Row, scatter
+from analysis.figures.drawing.style import FAINT, INK, MUTED, WIDTH
 from analysis.judgement.assessment import Assessment
 from analysis.judgement.missing_data import nothing_from
 from analysis.results.study import ConditionInfo, StudyInfo
 from analysis.statistics.intervals import SHOWN_FROM, t_interval
-from analysis.statistics.wording import conditional_words
 from analysis.text import MINUS, count, number, span
 from glifr.conditions import FACTORS
 
@@ -59,7 +58,7 @@ def factorial_interaction(a: Assessment) -> Drawing | Empty:
     caption = (
         f"Mean over {info.unit}s (n = {span(sizes)} per condition), bar: {bar}; small dots: the {info.unit}s. Full "
         "line: homogeneous start; dashed: heterogeneous. Lines that are not parallel are an "
-        f"interaction.{conditional_words(info)}{without}{axis_note(*panels[0].get_ylim())}"
+        f"interaction.{info.conditional_sentence}{without}{axis_note(*panels[0].get_ylim())}"
     )
     words = f"Means of {count(len(cells), 'condition')} by the parts of their neurons"
     return Drawing(name, title, words, caption, figure, data)

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.figures.distributions import distributions, label
-from analysis.figures.drawing import Drawing, Empty, new_figure
-from analysis.figures.style import MUTED, WIDTH
+from analysis.figures.drawing.drawing import Drawing, Empty, new_figure
+from analysis.figures.drawing.style import MUTED, WIDTH
 from analysis.judgement.assessment import Assessment
 from analysis.judgement.missing_data import CONTINUE
 from analysis.results.load import Results

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pandas as pd
 
-from analysis.figures.drawing import Drawing, Empty, axis_note, new_figure
-from analysis.figures.rows import Row, Rows, condition_rows, draw_rows, interval_words
-from analysis.figures.style import INK, WIDTH
+from analysis.figures.drawing.drawing import Drawing, Empty, axis_note, new_figure
+from analysis.figures.drawing.rows import Row, Rows, condition_rows, draw_rows, interval_words, runs_far
+from analysis.figures.drawing.style import INK, WIDTH
 from analysis.judgement.assessment import Assessment
 from analysis.judgement.missing_data import CONTINUE, nothing_from
 from analysis.results.load import Results
 from analysis.statistics.intervals import t_interval
-from analysis.statistics.wording import conditional_words
 from analysis.statistics.wording import margin as margin_words
-from analysis.text import count, span
+from analysis.text import count, listed, span
 from glifr.conditions import Condition
 from glifr.records import Contrast
+
+_FIRST_WIDTH = 7.2  # inches: it stands beside the answer
 
 
 def condition_dots(results: Results) -> Drawing | Empty:
@@ -26,13 +29,15 @@ def condition_dots(results: Results) -> Drawing | Empty:
     if not len(results.finals):
         return Empty(name, title, *nothing_from(results, "final"))
     data = _units(results)
-    figure, notes = draw_rows(Rows(condition_rows(info.conditions), info.reference, data, measure.axis))
+    log = not measure.higher_is_better and runs_far(data["value"])
+    rows = condition_rows(info.conditions)
+    figure, notes = draw_rows(Rows(rows, info.reference, data, measure.axis, width=_FIRST_WIDTH, log=log))
     sizes = data.groupby("condition")["seed"].size().tolist()
     dot = "of each final network" if info.repeats == 1 else "as the mean over the final networks of each repeat"
     caption = (
         f"{measure.label.capitalize()} ({measure.direction}) {dot}, one dot per {info.unit} "
         f"(n = {span(sizes)} per condition); what varied is the {info.unit}. {interval_words(sizes, f'{info.unit}s')}"
-        f"{conditional_words(info)}{notes}"
+        f"{info.conditional_sentence}{' Logarithmic axis; a bar that goes below it is cut.' if log else ''}{notes}"
     )
     means = data.groupby("condition", sort=False)["mean"].first()
     words = ", ".join(f"{condition} {mean:.4g} {measure.unit}".strip() for condition, mean in means.items())
@@ -75,14 +80,17 @@ def contrast_forest(a: Assessment) -> Drawing | Empty:
     rows = tuple(Row(j.contrast.name, contrast_style(a, j.contrast)) for j in a.planned)
     margin = info.smallest_effect * measure.scale
     label = f"difference in {measure.label}{unit}"
-    figure, notes = draw_rows(Rows(rows, "", data, label, zero=True, margin=margin))
+    withheld = frozenset(j.contrast.name for j in a.planned if j.interval.sd > 0 and math.isnan(j.interval.low))
+    figure, notes = draw_rows(Rows(rows, "", data, label, zero=True, margin=margin, range_only=withheld))
+    if withheld:
+        notes = f" Range only, as failed networks leave no interval: {listed(sorted(withheld))}.{notes}"
     sizes = data.groupby("condition")["seed"].size().tolist()
     side = "right" if measure.higher_is_better else "left"
     caption = (
         f"First side minus second, one dot per pair, which is a {info.unit} that all conditions of the contrast have "
         f"(n = {span(sizes)} per contrast); {side} of 0 the first side did better. Grey band: ± the smallest effect of "
         f"interest ({margin_words(info.smallest_effect, measure)}). {interval_words(sizes, 'pairs')}"
-        f"{conditional_words(info)}{notes}"
+        f"{info.conditional_sentence}{notes}"
     )
     alternative = f"Paired differences of {count(len(a.planned), 'planned contrast')}"
     return Drawing(name, title, alternative, caption, figure, data)
@@ -144,7 +152,7 @@ def performance_profile(results: Results) -> Drawing | Empty:
     caption = (
         f"Share of a condition's final networks whose {measure.label} is {word} the value on the axis; the further "
         f"{'right' if measure.higher_is_better else 'left'} a curve falls, the better. It shows the whole "
-        "distribution over seeds, not only its mean. Diverged networks count, beyond the end of the "
-        f"axis.{axis_note(*axes.get_xlim())}"
+        f"distribution over networks, not only its mean; what varied is {info.varied}. Diverged networks count, "
+        f"beyond the end of the axis.{axis_note(*axes.get_xlim())}"
     )
     return Drawing(name, title, f"Share of networks that reach each {measure.label}", caption, figure, pd.concat(parts))

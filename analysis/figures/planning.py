@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.collections import LineCollection
 
-from analysis.figures.drawing import Drawing, Empty, new_figure
+from analysis.figures.drawing.drawing import Drawing, Empty, new_figure
+from analysis.figures.drawing.style import INK, MUTED, WIDTH
 from analysis.figures.performance import contrast_style
-from analysis.figures.style import INK, MUTED, WIDTH
 from analysis.judgement.assessment import Assessment
 from analysis.judgement.missing_data import CONTINUE
 from analysis.results.load import Results
@@ -24,11 +24,12 @@ _LARGEST = 60
 def power_by_seeds(a: Assessment) -> Drawing | Empty:
     """Power of each planned contrast at the smallest effect of interest, against the number of seeds."""
     info = a.results.info
-    name, title = "power", "Power against the number of seeds"
+    name, title = "power", f"Power against the number of {info.unit}s"
     known = [r for r in a.reaches if r.needed is not None]
     if not known:
         why = f"No planned contrast has {FEWEST} pairs and a spread: fewer tell too little of how differences spread."
-        return Empty(name, title, why, f"Give each condition at least {FEWEST} finished seeds that a contrast shares.")
+        todo = f"Give each condition at least {FEWEST} finished {info.unit}s that a contrast shares."
+        return Empty(name, title, why, todo)
     seeds = np.unique(np.round(np.geomspace(3, _LARGEST, 26)).astype(int))
     figure = new_figure(WIDTH, 3.4)
     axes = figure.subplots()
@@ -54,7 +55,7 @@ def power_by_seeds(a: Assessment) -> Drawing | Empty:
     axes.axhline(100 * WANTED, color=MUTED, lw=0.9, ls=(0, (4, 3)))
     have = max(r.pairs for r in known)
     axes.axvline(have, color=INK, lw=0.9)
-    axes.set_xlabel("pairs (seeds per condition)")
+    axes.set_xlabel(f"pairs ({info.unit}s per condition)")
     axes.set_ylabel("power (%)")
     axes.set_ylim(0, 103)
     axes.grid(axis="y")
@@ -66,7 +67,9 @@ def power_by_seeds(a: Assessment) -> Drawing | Empty:
         f"interval of one from {have} pairs goes from {low:.2f} to {high:.2f} times it, and the number of pairs for "
         f"the same power about from {low**2:.2f} to {high**2:.1f} times what the curve shows. The table has the ranges."
     )
-    return Drawing(name, title, "Power of each planned contrast by number of seeds", caption, figure, pd.concat(parts))
+    return Drawing(
+        name, title, f"Power of each planned contrast by number of {info.unit}s", caption, figure, pd.concat(parts)
+    )
 
 
 def run_timeline(results: Results) -> Drawing | Empty:

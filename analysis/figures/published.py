@@ -6,9 +6,19 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis.figures.drawing import Drawing, Empty, axis_note, new_figure
-from analysis.figures.rows import Row, diverged_words, draw_interval, interval_words, scatter, squeezed, stacked
-from analysis.figures.style import GRID, MUTED, WIDTH, log_axis, quiet_y
+from analysis.figures.drawing.drawing import Drawing, Empty, axis_note, new_figure
+from analysis.figures.drawing.rows import (
+    Row,
+    diverged_words,
+    draw_interval,
+    interval_words,
+    log_by_values,
+    runs_far,
+    scatter,
+    squeezed,
+    stacked,
+)
+from analysis.figures.drawing.style import GRID, MUTED, WIDTH, quiet_y
 from analysis.judgement.assessment import Assessment
 from analysis.judgement.missing_data import nothing_from
 from analysis.published import Beside, Compared
@@ -18,7 +28,6 @@ from glifr.conditions import Condition
 
 _ROW = 0.58  # inches a condition: two lanes
 _LANE = 0.21  # of a row: how far the lanes are from its middle
-_WIDE = 8.0  # times: a loss that spreads further is drawn on a logarithmic axis
 _THEIRS = "#8c959f"
 
 
@@ -34,7 +43,7 @@ def beside_published(a: Assessment) -> Drawing | Empty:
     data = _values(a, b)
     if not (data["of"] == "this study").any():
         return Empty(name, title, *nothing_from(a.results, "final"))
-    wide = not b.measure.higher_is_better and bool(data["value"].max() > _WIDE * data["value"].min() > 0)
+    wide = not b.measure.higher_is_better and runs_far(data["value"])
     figure = new_figure(WIDTH, 0.8 + _ROW * len(b.rows))
     if squeezed(data):
         axes, right = figure.subplots(1, 2, sharey=True, width_ratios=(1, 1.4))
@@ -93,8 +102,7 @@ def _draw(axes: Axes, a: Assessment, b: Beside, data: pd.DataFrame, wide: bool) 
     axes.set_xlabel(b.measure.axis)
     axes.margins(x=0.03)
     if wide:
-        log_axis(axes.xaxis)
-        axes.set_xlim(data["value"].min() / 1.15, data["value"].max() * 1.15)
+        log_by_values(axes, data["value"])
     quiet_y(axes)
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from analysis.figures.drawing import Drawing, Empty, new_figure
-from analysis.figures.style import FAINT, MUTED, WIDTH, edge
+from analysis.figures.drawing.drawing import Drawing, Empty, new_figure
+from analysis.figures.drawing.style import FAINT, MUTED, WIDTH, edge
 from analysis.results.load import Results
 from analysis.statistics.recovery import PARAMETERS, WITHIN, recoveries
 
@@ -13,7 +13,7 @@ from analysis.statistics.recovery import PARAMETERS, WITHIN, recoveries
 def parameter_recovery(results: Results) -> Drawing | Empty:
     """Found against true, a panel for each parameter, a dot for each value of each network."""
     name, title = "parameter_recovery", "Recovered parameters"
-    values = recoveries(results)
+    values = recoveries(results.tables["parameters"])
     if not len(values):
         return Empty(name, title, "No parameters are known that could be recovered.", "The task realizable knows them.")
     names = [p for p in PARAMETERS if (values["parameter"] == p).any()]

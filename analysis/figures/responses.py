@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis.figures.drawing import Drawing, Empty, new_figure
-from analysis.figures.panels import draw_curves, panels
-from analysis.figures.style import BAND, GRID, INK, MUTED, WIDTH, both_ways_log
+from analysis.figures.drawing.drawing import Drawing, Empty, new_figure
+from analysis.figures.drawing.panels import draw_curves, panels
+from analysis.figures.drawing.style import BAND, GRID, INK, MUTED, WIDTH, both_ways_log
 from analysis.judgement.assessment import Assessment
 from analysis.judgement.missing_data import not_recorded
 from analysis.results.networks import QUANTITIES

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pandas as pd
 
-from analysis.figures.drawing import Drawing, Empty
-from analysis.figures.rows import Rows, condition_rows, draw_rows, interval_words
+from analysis.figures.drawing.drawing import Drawing, Empty
+from analysis.figures.drawing.rows import Rows, condition_rows, draw_rows, interval_words
 from analysis.judgement.assessment import Assessment
 from analysis.judgement.missing_data import nothing_from
-from analysis.results.study import Measure
+from analysis.measure import Measure
 from analysis.text import count, span
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis.figures.drawing import Drawing, Empty
-from analysis.figures.panels import panels
-from analysis.figures.style import INK, MUTED, edge, log_axis
+from analysis.figures.drawing.drawing import Drawing, Empty
+from analysis.figures.drawing.panels import panels
+from analysis.figures.drawing.style import INK, MUTED, edge, log_axis
 from analysis.judgement.missing_data import nothing_from
 from analysis.results.load import Results
 from analysis.results.study import ConditionInfo

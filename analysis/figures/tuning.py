@@ -8,14 +8,13 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.ticker import MaxNLocator
 
-from analysis.figures.drawing import Drawing, Empty, new_figure
-from analysis.figures.panels import panels
-from analysis.figures.style import FAINT, GRID, INK, MUTED, WIDTH, log_axis
+from analysis.figures.drawing.drawing import Drawing, Empty, new_figure
+from analysis.figures.drawing.panels import panels
+from analysis.figures.drawing.style import FAINT, GRID, INK, MUTED, WIDTH, log_axis
 from analysis.judgement.missing_data import nothing_from
 from analysis.results.load import Results
 from analysis.results.study import ConditionInfo
-from analysis.results.summaries import position
-from analysis.statistics.importance import EVALUATOR, FEWEST, importances
+from analysis.statistics.importance import EVALUATOR, FEWEST, importances, position
 from analysis.text import number
 from glifr.conditions import HYPERPARAMETERS
 
@@ -81,7 +80,7 @@ def importance_map(results: Results) -> Drawing | Empty:
     name, title = "importance", "Which hyperparameters mattered"
     if (nothing := _nothing(results, name, title)) is not None:
         return nothing
-    data = importances(results)
+    data = importances(results.tables["trials"], {c.name: c.space for c in results.info.conditions})
     if not len(data):
         why = f"No condition has {FEWEST} whole trials and two searched hyperparameters."
         return Empty(name, title, why, "Give 'search.trials' in the study file a larger number.")

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from analysis.measure import Measure
 from analysis.results.load import Results
-from analysis.results.study import Measure
 from glifr.records import Contrast
 
 if TYPE_CHECKING:

@@ -146,7 +146,7 @@ def reaches(judged: Sequence[Judged], smallest_effect: float, alpha: float) -> l
 
 def _reach(judged: Judged, effect: float, alpha: float) -> Reach:
     n, sd = judged.interval.n, judged.interval.sd
-    told = n >= FEWEST
+    told = n >= FEWEST and not math.isnan(judged.p)
     return Reach(
         contrast=judged.contrast,
         pairs=n,
@@ -154,6 +154,8 @@ def _reach(judged: Judged, effect: float, alpha: float) -> Reach:
         alpha=alpha,
         power=power(n, effect, sd, alpha) if told else math.nan,
         detectable=detectable(n, sd, alpha) if told else math.nan,
-        needed=need(lambda spread: seeds_needed(effect, spread, alpha), sd, n),
-        needed_for_equivalence=need(lambda spread: seeds_for_equivalence(effect, spread, alpha), sd, n),
+        needed=need(lambda spread: seeds_needed(effect, spread, alpha), sd, n) if told else None,
+        needed_for_equivalence=need(lambda spread: seeds_for_equivalence(effect, spread, alpha), sd, n)
+        if told
+        else None,
     )

@@ -6,10 +6,12 @@ import json
 from collections.abc import Callable, Mapping
 
 from analysis.results.load import Results
+from analysis.results.study import StudyInfo
 from analysis.results.summaries import Tuning, by_condition
 from analysis.text import listed
 from glifr.conditions import HYPERPARAMETERS
 
+_NAMED = 9  # conditions or searches of one kind that are named one by one
 SIZE_TOLERANCE = 1.02  # largest over smallest number of trained parameters
 
 
@@ -27,7 +29,8 @@ def unequal_budgets(results: Results, tuned: list[Tuning]) -> list[str]:
     table = results.tables["trials"]
     for stage in ("search", "confirm"):
         ended = table[(table["stage"] == stage) & (table["status"] == "complete")]
-        for column, what in (("epochs", "epochs of a whole trial"), ("seeds", "seeds of a trial")):
+        columns = (("epochs", "epochs of a whole trial"), ("seeds", "seeds of a trial"))
+        for column, what in (pair for pair in columns if f"training.{pair[0]}" not in results.info.varied_settings):
             by_condition = ended.groupby("condition", sort=False)[column]
             seen = {str(name): listed(sorted(own.unique())) for name, own in by_condition}
             if len(set(seen.values())) > 1:
@@ -53,6 +56,34 @@ def unequal_spaces(results: Results) -> list[str]:
             words = {n: _range(json.loads(text)) for n, text in ranges.items()}
             found.append(f"{name.replace('_', ' ')}: {_grouped(words)}")
     return found
+
+
+def varied_on_purpose(info: StudyInfo) -> list[str]:
+    """In which settings conditions had unequal chances because that is what the study declares to study."""
+    found = []
+    for key in info.varied_settings:
+        of = {c.name: info.training_of(c.name).get(key.removeprefix("training.")) for c in info.conditions}
+        found.append(f"{key} is {_grouped(of)}")
+    if found:
+        seen = {c.name: f"{_samples_seen(info, c.name):,}" for c in info.conditions}
+        found.append(f"samples that a final network has seen: {_grouped(seen)}")
+    return found
+
+
+def no_longer_shared(info: StudyInfo) -> list[str]:
+    """What networks of one seed share no longer where conditions differ in what is declared to vary."""
+    words = {
+        "training.epochs": "the number of epochs (the order of samples is the same in those that both have)",
+        "training.batch_size": "the batches, and so the number of steps (the order of samples is the same)",
+    }
+    return [words[key] for key in info.varied_settings if key in words]
+
+
+def _samples_seen(info: StudyInfo, condition: str) -> int:
+    """Samples that one final network has been trained on, each as often as it was seen."""
+    names = info.task.train_on.split("+")
+    in_a_pass = sum(size for name, size in info.task.splits.items() if name in names)
+    return in_a_pass * info.task.passes * int(info.training_of(condition).get("epochs") or 0)
 
 
 def unequal_sizes(results: Results) -> str:
@@ -97,6 +128,12 @@ def _grouped(values: Mapping[str, object]) -> str:
     by_value: dict[object, list[str]] = {}
     for name, value in values.items():
         by_value.setdefault(value, []).append(name)
+    most = max(by_value, key=lambda value: len(by_value[value]))
+    if len(by_value[most]) > _NAMED:  # in a study with repeats there are many: the exceptions tell
+        others = {value: names for value, names in by_value.items() if value != most}
+        return ", ".join(
+            [*(f"{value} for {listed(names)}" for value, names in others.items()), f"{most} for the others"]
+        )
     return ", ".join(f"{value} for {listed(names)}" for value, names in by_value.items())
 
 

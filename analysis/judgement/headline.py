@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from analysis.judgement.alike import alike_pairs
 from analysis.judgement.assessment import Assessment
 from analysis.judgement.findings import contrast_row, effect_row
-from analysis.results.study import Measure
+from analysis.measure import Measure
 from analysis.statistics import wording
 from analysis.statistics.contrasts import Judged
 from analysis.statistics.factorial import Effect
@@ -81,8 +82,8 @@ def _contrasts(a: Assessment) -> Iterator[Clause]:
         counted = listed([f"{words.count(word)} {word}" for word in WORDS if word in words])
         yield Clause(f"of {count(len(a.planned), 'planned contrast')} {counted}", "table-contrasts")
     known = [(place, j) for place, j in enumerate(a.planned) if j.interval.n]
-    if known:
-        place, largest = max(known, key=lambda found: abs(found[1].interval.mean))
+    if known:  # of those that could be tested, if any could
+        place, largest = max(known, key=lambda found: (not math.isnan(found[1].p), abs(found[1].interval.mean)))
         said = _estimate(largest, a.results.info.measure)
         yield Clause(f"the largest planned contrast, {largest.contrast.name}, is {said}", contrast_row(place))
 
@@ -97,7 +98,7 @@ def _estimate(judged: Judged, measure: Measure) -> str:
 def _conditions(a: Assessment) -> Iterator[Clause]:
     """What all of it is conditional on."""
     info = a.results.info
-    if on := wording.conditional_on(info):
+    if on := info.conditional_on:
         yield Clause(f"all of it conditional on {on}", "warning-one-search" if info.planned("search") else "design")
     done, planned = a.results.count("complete", "final"), info.planned("final")
     if done < planned:

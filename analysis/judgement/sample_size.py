@@ -47,7 +47,8 @@ def _first(a: Assessment, open_: Sequence[Reach], have: int) -> Advice:
     """Where so few pairs tell the spread that a number made of it would mean nothing."""
     most = max(r.pairs for r in open_)
     if most >= FEWEST:
-        return Advice("The paired differences have no spread, so there is nothing to plan seeds by.", "")
+        why = "The paired differences have no spread, or failed networks decide them"
+        return Advice(f"{why}, so there is nothing to plan seeds by.", "")
     unit = a.results.info.unit
     text = (
         f"No number of {unit}s can be told: the spread of the differences is known from {count(most, 'pair')} at most, "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from analysis.judgement.alike import Alike, alike_pairs, averaging, no_finding, 
 from analysis.judgement.assessment import Assessment
 from analysis.published.words import amounts, differing
 from analysis.results.provenance import mixtures
+from analysis.results.summaries import Tuning, by_condition
 from analysis.statistics.clusters import CONTINUUM, UNSTABLE
 from analysis.statistics.comparisons import smallest_p, units_needed
 from analysis.statistics.contrasts import Judged
@@ -20,19 +22,27 @@ from analysis.statistics.wording import margin
 from analysis.text import count, listed, significant
 from glifr.records import Contrast
 
-FEW = 10
+FEW, ADVISED = 10, 20  # networks; repeats, of which each is a whole search, are too dear for more than the least
 SPREAD = 2.0
 _NO_CLUSTERS = (CONTINUUM, UNSTABLE)
 
 
 @dataclass(frozen=True)
 class Caution:
-    """code: stable, for searching. place: id of the table or section it is about. subjects: names of its rows."""
+    """code: stable, for searching. place: id of the table or section it is about. subjects: names of its rows.
+
+    beside: rows of other tables that it touches too, as place and subjects.
+    """
 
     code: str
     text: str
     place: str
     subjects: tuple[str, ...] = ()
+    beside: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+    def touches(self, place: str, subject: str) -> bool:
+        """Whether its code belongs beside a row."""
+        return any(where == place and subject in rows for where, rows in ((self.place, self.subjects), *self.beside))
 
 
 Check = Callable[[Assessment], Iterator[Caution]]
@@ -51,7 +61,7 @@ def cautions(assessment: Assessment) -> list[Caution]:
 
 def codes_for(found: list[Caution], place: str, subject: str) -> list[str]:
     """The codes of the warnings that belong beside one row of a table."""
-    return list(dict.fromkeys(c.code for c in found if c.place == place and subject in c.subjects))
+    return list(dict.fromkeys(c.code for c in found if c.touches(place, subject)))
 
 
 @_check
@@ -80,7 +90,14 @@ def _one_search(a: Assessment) -> Iterator[Caution]:
             "conditional on it, and another search can move a condition by more than its interval says. "
             "'search.repeats' in the study file repeats it."
         )
-        yield Caution("one-search", text, "table-settings")
+        conditions = tuple(info.names)
+        beside = (
+            *((place, conditions) for place in ("table-conditions", "table-silencing", "table-published")),
+            ("table-factorial", tuple(e.name for e in a.factorial.effects)),
+            ("table-contrasts", _names(a.planned)),
+            ("table-pairs", _names(a.pairs)),
+        )
+        yield Caution("one-search", text, "table-settings", conditions, beside)
 
 
 @_check
@@ -121,8 +138,9 @@ def _few(a: Assessment) -> Iterator[Caution]:
     few = {r.condition: r.interval.n for r in a.performances if r.interval.n < FEW}
     if few:
         named = listed([f"{name} {n}" for name, n in few.items()])
-        what = "finished networks" if a.results.info.repeats == 1 else "repeats of the search"
-        text = f"Fewer than {FEW} {what}: {named}. An interval then says little; 20 are advised."
+        once = a.results.info.repeats == 1
+        what, advised = ("finished networks", ADVISED) if once else ("repeats of the search", FEW)
+        text = f"Fewer than {FEW} {what}: {named}. An interval then says little; {advised} are advised."
         yield Caution("few-seeds", text, "table-conditions", tuple(few))
 
 
@@ -197,17 +215,17 @@ def _unattainable(a: Assessment) -> Iterator[Caution]:
         tested = [j for j in judged if not math.isnan(j.p)]
         hollow = [j for j in tested if j.smallest_p * len(tested) > alpha]
         if hollow:
-            yield Caution(
-                "p-unattainable", _unattainable_words(hollow, len(tested), family, alpha), place, _names(hollow)
-            )
+            yield Caution("p-unattainable", _unattainable_words(hollow, len(tested), family, a), place, _names(hollow))
 
 
-def _unattainable_words(hollow: list[Judged], tests: int, family: str, alpha: float) -> str:
-    pairs = max(j.interval.n for j in hollow)
+def _unattainable_words(hollow: list[Judged], tests: int, family: str, a: Assessment) -> str:
+    info = a.results.info
+    alpha, pairs = info.declaration.alpha, max(j.interval.n for j in hollow)
     enough = units_needed(tests, alpha)
     return (
         f"With {count(pairs, 'pair')} the permutation test gives at best p = {significant(smallest_p(pairs), 2)}; "
-        f"after Holm over {tests} {family} that cannot reach {alpha:g}, whatever the difference. {enough} seeds could."
+        f"after Holm over {tests} {family} that cannot reach {alpha:g}, whatever the difference. {enough} "
+        f"{info.unit}s could."
     )
 
 
@@ -247,11 +265,20 @@ def _spread(a: Assessment) -> Iterator[Caution]:
 
 @_check
 def _bounds(a: Assessment) -> Iterator[Caution]:
-    at = [f"{t.name} ({listed([n.replace('_', ' ') for n in t.edges])})" for t in a.tunings if t.edges]
+    at = [
+        f"{name} ({listed(_edges(own))})" for name, own in by_condition(a.tunings).items() if any(t.edges for t in own)
+    ]
     if at:
-        names = tuple(dict.fromkeys(t.condition for t in a.tunings if t.edges))
+        names = tuple(t.name for t in a.tunings if t.edges)
         text = f"The chosen value lies at an end of its range: {listed(at)}. A wider range may hold a better one."
         yield Caution("at-a-bound", text, "table-settings", names)
+
+
+def _edges(searches: list[Tuning]) -> list[str]:
+    """'learning rate'; of a condition that was searched several times 'learning rate in 2 of 9 searches'."""
+    counted = Counter(name.replace("_", " ") for t in searches for name in t.edges)
+    of = f" of {count(len(searches), 'search', 'searches')}"
+    return [name if len(searches) == 1 else f"{name} in {n}{of}" for name, n in counted.items()]
 
 
 @_check
@@ -266,6 +293,29 @@ def _chances(a: Assessment) -> Iterator[Caution]:
     sizes = fairness.unequal_sizes(a.results)
     if sizes:
         yield Caution("unequal-sizes", f"Networks of unequal size: {sizes}.", "table-conditions")
+
+
+@_check
+def _varied(a: Assessment) -> Iterator[Caution]:
+    info = a.results.info
+    if told := fairness.varied_on_purpose(info):
+        text = (
+            f"Conditions had unequal chances on purpose, which is what this study asks about: {'; '.join(told)}. "
+            f"Networks of one seed share no longer {listed(fairness.no_longer_shared(info))}."
+        )
+        yield Caution("varied-on-purpose", text, "design")
+
+
+@_check
+def _controls(a: Assessment) -> Iterator[Caution]:
+    info = a.results.info
+    if controls := [c.name for c in info.conditions if c.control]:
+        luck = ", and the luck of two searches" if info.planned("search") else ""
+        text = (
+            f"Equal to another condition on purpose: {listed(controls)}. Such a difference is a negative control: "
+            f"what it shows is chance{luck}, and any verdict on it but 'equivalent' or none is a false alarm."
+        )
+        yield Caution("negative-control", text, "table-conditions", tuple(controls))
 
 
 @_check

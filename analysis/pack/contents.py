@@ -15,7 +15,7 @@ from typing import Any
 
 from analysis.results.study import StudyInfo
 from analysis.text import without_paths
-from glifr.records import STAGES, Layout, RecordError, read_sealed, seal
+from glifr.records import FAILURE_FILE, STAGES, Layout, RecordError, read_sealed, seal
 
 FORMAT = 1
 BODY, CLUSTERS, INDEX, ARRAYS = "pack.json", "clusters.json", "networks.json", "networks.bin"
@@ -52,7 +52,7 @@ def _records(unit: Path) -> list[Path]:
     """The records of a unit, and each attempt's folder that has none: it counts as an attempt."""
     found = [path for path in (unit / "proposal.json", unit / "result.json") if path.is_file()]
     for attempt in sorted(path for path in (unit / "attempts").glob("*") if path.is_dir()):
-        own = [path for path in (attempt / "epochs.jsonl", attempt / "failure.json") if path.is_file()]
+        own = [path for path in (attempt / "epochs.jsonl", attempt / FAILURE_FILE) if path.is_file()]
         found += own or [attempt]
     return found or [unit]
 
@@ -65,7 +65,7 @@ def _content(path: Path) -> bytes:
         body = read_sealed(path)
     except RecordError:
         return without_paths(path.read_text(errors="surrogateescape")).encode(errors="surrogateescape")
-    if path.name == "failure.json" and isinstance(body, dict):
+    if path.name == FAILURE_FILE and isinstance(body, dict):
         body = {key: body[key] for key in _FAILURE if key in body}
     return seal(_without_paths(body))
 

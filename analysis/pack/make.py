@@ -9,7 +9,7 @@ from pathlib import Path
 from analysis.files import write_whole
 from analysis.pack import arrays, contents
 from analysis.pack.archive import MOST_BYTES, compressed, members_of
-from analysis.results.load import Results, load
+from analysis.results.load import Results, load_folder
 from analysis.results.networks import KeptNetwork, Networks, NetworkSummary
 from analysis.results.neurons import observe
 from analysis.statistics.cluster_cache import ClusterCache
@@ -62,7 +62,7 @@ def pack(root: Path, path: Path, without: Collection[str] = ()) -> Packed:
         raise InputError(Problem("this is a file, not a results folder", str(root), todo="copy it, if it is a pack"))
     if path.is_dir():
         raise InputError(Problem("a pack is a file, and this is a folder", str(path), todo="name a file in it"))
-    results = load(root)
+    results = load_folder(root)
     members = contents.ledger(root)
     if results.networks is not None and contents.NETWORKS not in without:
         members |= _networks(results, results.networks)

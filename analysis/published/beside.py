@@ -9,12 +9,12 @@ from functools import cached_property
 import numpy as np
 from scipy import stats
 
+from analysis.measure import Measure
 from analysis.published.data import PublishedTask, published_task
 from analysis.published.margin import LEVEL_APART
 from analysis.published.order import Order, order
 from analysis.published.settings import Setting, settings
 from analysis.results.load import Results
-from analysis.results.study import Measure
 from analysis.results.summaries import Tuning
 from analysis.statistics.comparisons import holm
 from analysis.statistics.effects import Values, equivalence_from, obstacle, welch, welch_p

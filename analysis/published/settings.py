@@ -74,11 +74,9 @@ def _of_condition(
     theirs: PublishedCondition = task.conditions[condition.name]
     # final networks tell; before there are any, the study file does
     values = [own or info.section("conditions", condition.name, "fixed") for own in chosen]
-    rates = dict.fromkeys(significant(own.get("learning_rate")) for own in values)
-    spreads = dict.fromkeys(_spreads(own) for own in values)
     found = [
-        Setting("learning rate", "; ".join(rates), significant(task.learning_rate)),
-        Setting("initial spreads", "; ".join(spreads), "1"),
+        Setting("learning rate", _span([own.get("learning_rate") for own in values]), significant(task.learning_rate)),
+        Setting("initial spreads", _spreads(values), "1"),
         Setting("neurons", str(condition.hidden_size), str(theirs.hidden_size)),
         Setting(
             "delay",
@@ -118,9 +116,17 @@ def _annealed(found: Mapping[str, Any] | None) -> str:
     return f"{found['start']:g} to {found['end']:g}" if found else "1"
 
 
-def _spreads(values: Mapping[str, float]) -> str:
-    other = {n: values[n] for n in _SPREADS if values.get(n, 1.0) != 1.0}
-    return ", ".join(f"{n.removesuffix('_spread').replace('_', ' ')} {significant(v)}" for n, v in other.items()) or "1"
+def _spreads(values: Sequence[Mapping[str, float]]) -> str:
+    spans = {n: _span([own.get(n, 1.0) for own in values]) for n in _SPREADS}
+    words = [f"{n.removesuffix('_spread').replace('_', ' ')} {span}" for n, span in spans.items() if span != "1"]
+    return ", ".join(words) or "1"
+
+
+def _span(values: Sequence[float | None]) -> str:
+    """'0.001'; '0.00075 to 0.0057' where searches chose several."""
+    known = sorted(v for v in values if v is not None)
+    ends = dict.fromkeys(map(significant, known[:1] + known[-1:]))
+    return " to ".join(ends) or NOTHING
 
 
 def _delay(steps: int | None, time_step_ms: float) -> str:

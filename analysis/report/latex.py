@@ -39,7 +39,7 @@ def table(sheet: Sheet) -> str:
     lines = [
         _INTRODUCED + r"\begin{table}",
         r"\centering",
-        rf"\caption{{{escape(_bare(sheet.title))}. {escape(sheet.caption)}}}",
+        rf"\caption{{{escape(sheet.title)}. {escape(sheet.caption)}}}",
         rf"\label{{tab:{sheet.name}}}",
         r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
         rf"\begin{{tabular}}{{{columns}}}",
@@ -52,11 +52,6 @@ def table(sheet: Sheet) -> str:
     lines += [" & ".join(_cell(c.text, c.note) for c in row) + r" \\" for row in sheet.rows]
     lines += [r"\bottomrule", r"\end{tabular}}", r"\end{table}", ""]
     return "\n".join(lines)
-
-
-def _bare(title: str) -> str:
-    """The title without its number: LaTeX counts."""
-    return re.sub(r"^Table \w+\. ", "", title)
 
 
 def _group_lines(sheet: Sheet) -> list[str]:

@@ -11,11 +11,12 @@ from analysis import figures
 from analysis.files import claim, write_whole
 from analysis.judgement.assessment import Assessment, assess
 from analysis.judgement.warnings import cautions
+from analysis.load import load
 from analysis.report.latex import write_latex
 from analysis.report.manifest import write_manifest
 from analysis.report.methods import methods
 from analysis.report.page import Shown, all_sheets, render
-from analysis.results.load import Results, load
+from analysis.results.load import Results
 from analysis.results.tidy_tables import write_dictionary, write_tables
 from analysis.tables.derived import derived_tables
 from glifr.records import Layout

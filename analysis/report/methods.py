@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from analysis.judgement.assessment import Assessment
+from analysis.measure import Measure
 from analysis.published import words
 from analysis.report.sentences import design, incidents
 from analysis.results.load import Results
-from analysis.results.study import Measure, StudyInfo
+from analysis.results.study import StudyInfo
 from analysis.statistics import wording
 from analysis.statistics.clusters import ALPHA as CLUSTER_ALPHA
 from analysis.statistics.clusters import DRAWS as CLUSTER_DRAWS
@@ -59,7 +60,7 @@ def _networks(results: Results) -> Iterator[str]:
         "network and were averaged within it first."
     )
     varied = "initial weights and order of the data"
-    varied += ", dropout" if info.section("training").get("dropout") else ""
+    varied += ", dropout" if any(info.training_of(c.name).get("dropout") for c in info.conditions) else ""
     yield f"The seed decides {varied}."
     counts = results.final_values().notna().sum()
     yield f"Networks compared: {listed([f'{name} {int(n)}' for name, n in counts.items()])}. {incidents(results)}"
@@ -85,7 +86,7 @@ def _statistics(a: Assessment) -> Iterator[str]:
     yield "Means are given with 95 % t intervals" + (
         f", interquartile means with percentile bootstrap intervals ({BOOTSTRAPS:,} resamples)." if middle else "."
     )
-    if on := wording.conditional_on(info):
+    if on := info.conditional_on:
         yield f"Every interval and test is conditional on {on}."
     yield from _tests(a)
     if a.published is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from typing import Any
 
@@ -23,7 +23,6 @@ from analysis.published import words
 from analysis.report import sentences as prose
 from analysis.report.methods import methods
 from analysis.results.provenance import SESSION_HEADS, provenance
-from analysis.statistics import wording
 
 
 @dataclass(frozen=True)
@@ -41,6 +40,7 @@ class Shown:
 def render(assessment: Assessment, cautions: list[Caution], figures: Mapping[str, Shown]) -> str:
     """The page's HTML."""
     content = {**_head(assessment, cautions), **_body(assessment, cautions), "figures": figures}
+    content["figure_numbers"] = _figure_numbers(figures)
     return environment().get_template("report.html.j2").render(css=packaged("report.css"), **content)
 
 
@@ -67,16 +67,26 @@ def all_sheets(a: Assessment, cautions: list[Caution]) -> list[sheets.Sheet]:
     found = [sheets.design_sheet(results), sheets.counts_sheet(results), sheets.conditions_sheet(a, cautions)]
     found += [sheets.components_sheet(a)] if a.components else []
     found += [sheets.factorial_sheet(a, cautions)] if a.factorial.effects else []
-    found += [sheets.contrasts_sheet(a, cautions), sheets.power_sheet(a)] if a.planned else []
-    found += [sheets.pairs_sheet(a)] if a.pairs else []
+    found += [sheets.contrasts_sheet(a, cautions)] if a.planned else []
+    found += [sheets.pairs_sheet(a, cautions)] if a.pairs else []
     found += sheets.published_sheets(a, cautions)
-    found += [sheets.silencing_sheet(a)] if len(a.silenced) else []
+    found += [sheets.silencing_sheet(a, cautions)] if len(a.silenced) else []
+    found += sheets.tuning_sheets(results, a.tunings, cautions) if searched else []
     recovery = sheets.recovery_sheet(results)
     found += [recovery] if recovery else []
-    if searched:
-        found += [sheets.tuning_sheet(results, a.tunings), sheets.settings_sheet(results, a.tunings, cautions)]
     found += [sheets.clusters_sheet(a, cautions), sheets.cluster_networks_sheet(a)] if a.groups else []
+    found += [sheets.power_sheet(a)] if a.planned else []
     return [*found, sheets.reliability_sheet(results), sheets.runs_sheet(results)]
+
+
+def _numbered(found: list[sheets.Sheet]) -> dict[str, sheets.Sheet]:
+    """The tables by name, counted in the order of the page."""
+    return {s.name: replace(s, title=f"Table {n}. {s.title}") for n, s in enumerate(found, 1)}
+
+
+def _figure_numbers(figures: Mapping[str, Shown]) -> dict[str, int]:
+    """The figures that there are, counted in the order of the page."""
+    return {name: n for n, name in enumerate((n for n, shown in figures.items() if not shown.empty), 1)}
 
 
 def _head(a: Assessment, cautions: list[Caution]) -> dict[str, Any]:
@@ -92,7 +102,7 @@ def _head(a: Assessment, cautions: list[Caution]) -> dict[str, Any]:
         "standing": prose.standing(a.results),
         "incidents": prose.incidents(a.results),
         "design": prose.design(info),
-        "conditional": wording.conditional_words(info),
+        "conditional": info.conditional_sentence,
         "declaration": declaration_facts(info),
     }
 
@@ -110,7 +120,7 @@ def _published(a: Assessment) -> dict[str, Any]:
 def _body(a: Assessment, cautions: list[Caution]) -> dict[str, Any]:
     results = a.results
     return {
-        "sheets": {sheet.name: sheet for sheet in all_sheets(a, cautions)},
+        "sheets": _numbered(all_sheets(a, cautions)),
         "searched": results.info.planned("search") > 0,
         "single_network": single_network(results),
         "factorial": a.factorial,

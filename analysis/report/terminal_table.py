@@ -8,8 +8,9 @@ from pathlib import Path
 import pandas as pd
 
 from analysis import text
-from analysis.results.load import Results, load
-from analysis.results.study import Measure
+from analysis.load import load
+from analysis.measure import Measure
+from analysis.results.load import Results
 from analysis.results.summaries import Tuning, by_condition, performances, tunings
 from analysis.statistics.contrasts import Judged, judge
 from glifr.records import pair

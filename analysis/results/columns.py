@@ -64,6 +64,7 @@ _RUN = (
     Column("backend", "text", "", "the kernel that computed the unit"),
     Column("device", "text", "", "cpu, or the name of the GPU"),
     Column("threads", "whole", "", "CPU threads of the process"),
+    Column("processor", "text", "", "the kind of processor; of a unit tried again on another kind, both, joined by ;"),
     Column("seeds_in_batch", "whole", "", "seeds computed together"),
     Column("code_version", "text", "", "hash of the code that proposed the unit"),
     Column("identity", "text", "", "hash of what decides the unit's result"),

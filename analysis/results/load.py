@@ -15,7 +15,6 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.pack.opened import opened
 from analysis.results.networks import KeptNetwork, Networks, NetworksInFolder
 from analysis.results.study import StudyInfo, read_study
 from analysis.results.tidy_tables import make_tables, status
@@ -132,31 +131,18 @@ class Results:
         return wide.reindex(columns=self.info.names).sort_index()
 
 
-def load(root: Path, out: Path | None = None) -> Results:
-    """Reads the results folder or pack `root`. out: where what is made of it is written, see `output_folder`.
+def load_folder(root: Path, out: Path | None = None) -> Results:
+    """Reads the results folder `root`. out: where what is made of it is written; by default the folder itself.
 
-    Raises InputError if it is neither, is of another version, or is a pack that cannot be trusted.
+    Raises InputError if it is none, or is of another version.
     """
-    layout = Layout(output_folder(root, out))
-    with _uncollected():
-        if not root.is_file():
-            return _results(scan(root), root, layout, NetworksInFolder(Layout(root), caching=out is None))
-        with opened(root) as pack:
-            return _results(scan(pack.folder), root, layout, pack.networks)
-
-
-def output_folder(root: Path, out: Path | None = None) -> Path:
-    """`out`, or else the results folder itself; for a pack the folder beside it that has its name without suffix."""
-    if out is not None:
-        return out
-    if not root.is_file():
-        return root
-    stem = root.name.removesuffix(".tar.xz") if root.name.endswith(".tar.xz") else root.stem
-    return root.with_name(stem if stem != root.name else f"{root.name}-report")
+    with uncollected():
+        networks = NetworksInFolder(Layout(root), caching=out is None)
+        return assemble(scan(root), root, Layout(root if out is None else out), networks)
 
 
 @contextmanager
-def _uncollected() -> Iterator[None]:
+def uncollected() -> Iterator[None]:
     """Without Python's cycle collector: the records have no cycles, and it would walk all of them again and again."""
     collected = gc.isenabled()
     gc.disable()
@@ -167,7 +153,8 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def _results(records: StudyRecords, source: Path, layout: Layout, networks: Networks | None) -> Results:
+def assemble(records: StudyRecords, source: Path, layout: Layout, networks: Networks | None) -> Results:
+    """Tables, counts and notes of a study's records. source: the folder or pack they came from."""
     info = read_study(records.study, str(records.layout.study))
     known = list({str(u.unit): u for u in records.units if u.unit.condition in info.names}.values())
     tables = make_tables(known, info.names)

@@ -19,21 +19,13 @@ from analysis.results.load import Results
 from analysis.results.networks import Course, KeptNetwork, NetworkSummary
 from analysis.statistics.cluster_cache import ClusterCache
 from analysis.statistics.clusters import Clustering, cluster
+from analysis.statistics.groups import ClusteredNetwork
 from analysis.text import without_paths
 from glifr.records import Examples, RecordError
 
 NETWORKS = 20  # a condition, in the order of their seeds: more would cost time and show nothing more
 PARAMETERS = ("thresh", "k_m", "k_j", "r_j", "a_j")
 RATES = ("k_m", "k_j")
-
-
-@dataclass(frozen=True)
-class ClusteredNetwork:
-    """One network's neurons judged."""
-
-    condition: str
-    seed: int
-    clustering: Clustering
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,7 @@ def _of_choice(results: Results, source: str, finals: pd.DataFrame) -> Optimism:
     if not len(rows):
         return Optimism(reason=f"{source} has no result")
     epochs = int(rows["epochs"].max())
-    if results.info.section("training").get("sigma_v") and not (finals["epochs"] == epochs).all():
+    if results.info.training_of(unit.condition).get("sigma_v") and not (finals["epochs"] == epochs).all():
         return Optimism(unit.stage, epochs, reason="sigma_v is annealed over the epochs of each stage")
     scores = _scores_after(results, finals, epochs)
     if scores.isna().any():

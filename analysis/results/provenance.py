@@ -95,6 +95,11 @@ def mixtures(results: Results) -> list[str]:
     )
     found = [what for key, what in by_session if len({str(s.get(key)) for s in results.sessions}) > 1]
     finals = results.finals
-    by_network = (("code_version", "the code"), ("device", "the device"), ("backend", "the kernel"))
+    by_network = (
+        ("code_version", "the code"),
+        ("device", "the device"),
+        ("backend", "the kernel"),
+        ("processor", "the kind of processor"),
+    )
     found += [what for column, what in by_network if finals[column].nunique() > 1]
     return list(dict.fromkeys(found))

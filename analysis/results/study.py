@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from analysis.text import significant
+from analysis.measure import Measure
 from glifr.conditions import CONDITIONS, Condition
 from glifr.records import (
     Declaration,
@@ -22,38 +22,6 @@ from glifr.records.declaration import ALPHA
 _FEATURES = ("network", "after-spike currents", "start", "neuron parameters")
 _SPLITS = ("train", "validation", "test")
 _Value = TypeVar("_Value")
-
-
-@dataclass(frozen=True)
-class Measure:
-    """What networks are compared by.
-
-    column: of the seeds and silencing tables. scale: shown = scale x recorded. unit: of the shown number.
-    difference_unit: of a difference of shown numbers. chance: recorded value of a network that learned nothing.
-    """
-
-    column: str
-    label: str
-    scale: float
-    unit: str
-    difference_unit: str
-    decimals: int
-    higher_is_better: bool
-    chance: float | None
-
-    @property
-    def axis(self) -> str:
-        """The label of an axis of this measure."""
-        return f"{self.label} ({self.unit})" if self.unit else self.label
-
-    @property
-    def chance_words(self) -> str:
-        """'10 %'; '' where chance is not known."""
-        return "" if self.chance is None else f"{significant(self.chance * self.scale)} {self.unit}".strip()
-
-    @property
-    def direction(self) -> str:
-        return "higher is better" if self.higher_is_better else "lower is better"
 
 
 @dataclass(frozen=True)
@@ -93,9 +61,10 @@ class TaskInfo:
 
 @dataclass(frozen=True)
 class ConditionInfo:
-    """One condition of a study, in the study's order. style: its colour and marker.
+    """One condition of a study, in the study's order. style: what it is, with its colour and marker.
 
     levels: -1 or 1 on each factor that the study crosses; None for a condition outside the factorial.
+    control: equal to another condition on purpose.
     """
 
     name: str
@@ -107,11 +76,8 @@ class ConditionInfo:
     levels: Mapping[str, int] | None
     planned: Mapping[Stage, int]
     space: Mapping[str, Mapping[str, Any]]
-
-    @property
-    def style(self) -> Condition:
-        """Colour and marker; grey crosses for a condition that this version does not know."""
-        return CONDITIONS.get(self.name) or Condition(self.name, "GLIFR", color="#999999", marker="X")
+    style: Condition
+    control: bool = False
 
 
 @dataclass(frozen=True)
@@ -134,6 +100,23 @@ class StudyInfo:
     declaration: Declaration
     history: tuple[Mapping[str, Any], ...]
     alike: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def varied(self) -> str:
+        """What differs between the final networks of a condition."""
+        return "the seed" if self.repeats == 1 else "the seed and, between repeats, the search"
+
+    @property
+    def conditional_on(self) -> str:
+        """What all results are conditional on beside their seeds; '' where the search was repeated too."""
+        if not self.planned("search"):
+            return "the settings of the study file, which were not tuned"
+        return "" if self.repeats > 1 else "one search per condition"
+
+    @property
+    def conditional_sentence(self) -> str:
+        """The same as a sentence, after a space, to stand beside intervals."""
+        return f" Intervals are conditional on {self.conditional_on}." if self.conditional_on else ""
 
     @property
     def measure(self) -> Measure:
@@ -169,12 +152,30 @@ class StudyInfo:
         """Units of a stage over all conditions."""
         return sum(c.planned[stage] for c in self.conditions)
 
+    @property
+    def varied_settings(self) -> tuple[str, ...]:
+        """The settings that give conditions unequal chances, declared as what is studied."""
+        return tuple(self.spec.get("vary") or ())
+
+    def training_of(self, condition: str) -> dict[str, Any]:
+        """How a condition is trained: the study's training with what is the condition's own."""
+        return _laid_over(self.section("training"), self.section("conditions", condition, "training"))
+
     def section(self, *keys: str) -> dict[str, Any]:
         """A section of the study file; {} where the study has none."""
         found: Any = self.spec
         for key in keys:
             found = found.get(key) if isinstance(found, Mapping) else None
         return dict(found) if isinstance(found, Mapping) else {}
+
+
+def _laid_over(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with the values of `over`, down to its leaves."""
+    found = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, Mapping) and isinstance(found.get(key), Mapping)
+        found[key] = _laid_over(found[key], value) if both else value
+    return found
 
 
 def read_study(body: dict[str, Any], place: str) -> StudyInfo:
@@ -216,7 +217,8 @@ def _declaration(body: dict[str, Any]) -> Declaration:
     if "declaration" in body:
         return Declaration.from_json(body["declaration"])
     primary, chance = body["task"]["primary"], body["task"]["chance_loss"]
-    contrasts = default_contrasts(_order(body), body["reference"])
+    names = _order(body)
+    contrasts = default_contrasts(names, body["reference"], {n: _style(body["conditions"][n], n) for n in names})
     return Declaration(primary, default_smallest_effect(primary, chance), ALPHA, contrasts)
 
 
@@ -237,7 +239,16 @@ def _condition(body: dict[str, Any], name: str) -> ConditionInfo:
             "silencing": planned["silencing"],
         },
         space=body["spaces"].get(name, {}),
+        style=_style(own, name),
+        control=own.get("control", False),
     )
+
+
+def _style(own: Mapping[str, Any], name: str) -> Condition:
+    """As recorded; in a study from before it was, the published one of the name, or grey crosses."""
+    if "values" in own:
+        return Condition.from_json(own["values"])
+    return CONDITIONS.get(name) or Condition(name, "GLIFR", color="#999999", marker="X")
 
 
 def _levels(own: Mapping[str, Any], name: str) -> dict[str, int] | None:

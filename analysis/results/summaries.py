@@ -13,6 +13,7 @@ import pandas as pd
 from analysis.results.load import Results
 from analysis.results.optimism import Optimism, optimism
 from analysis.results.study import ConditionInfo, StudyInfo
+from analysis.statistics.importance import position
 from analysis.statistics.intervals import MeanInterval, MiddleInterval, binomial_error, iqm_interval, t_interval
 from glifr.conditions import HYPERPARAMETERS
 from glifr.records import search_name
@@ -188,11 +189,3 @@ def _edges(chosen: Mapping[str, float], space: Mapping[str, Mapping[str, Any]]) 
     return {
         name: "lower" if where < EDGE else "upper" for name, where in places.items() if not EDGE <= where <= 1 - EDGE
     }
-
-
-def position(value: float, dimension: Mapping[str, Any]) -> float:
-    """Where `value` lies in its range: 0 at the low end, 1 at the high end, on the range's own scale."""
-    low, high = float(dimension["low"]), float(dimension["high"])
-    if dimension["log"]:
-        value, low, high = math.log(value), math.log(low), math.log(high)
-    return (value - low) / (high - low)

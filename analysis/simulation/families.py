@@ -14,15 +14,18 @@ from analysis.simulation.nulls import NAMES
 from analysis.statistics.comparisons import holm, sign_flip_ps
 from analysis.statistics.factorial import factorial
 from analysis.statistics.intervals import LEVEL
+from analysis.statistics.skewness import failures_decide
 from glifr.records import Contrast, default_contrasts
 
 ALPHA = 0.05
+SELDOM = 0.02
 PLANNED = default_contrasts(list(NAMES), "LHetA")
 
 
 @dataclass(frozen=True)
 class Judgements:
-    """Of many studies and a family of contrasts, each [studies, contrasts]; NaN where there is no spread.
+    """Of many studies and a family of contrasts, each [studies, contrasts]; NaN where there is no spread, or
+    failed networks decide.
 
     low, high: the interval of the mean difference. p: sign-flip; p_t: paired t test; both after Holm.
     """
@@ -33,9 +36,25 @@ class Judgements:
     p_t: np.ndarray
 
     def covers(self, truth: float = 0.0) -> np.ndarray:
-        """Whether the interval holds the true difference; NaN without one."""
+        """Whether the interval holds the true difference; NaN without one [studies, contrasts]."""
         holds = (self.low <= truth) & (truth <= self.high)
         return np.where(np.isnan(self.low), np.nan, holds)
+
+    @property
+    def tested(self) -> np.ndarray:
+        """Whether there is an interval, and so a test [studies, contrasts]."""
+        return np.asarray(~np.isnan(self.low))
+
+    def coverage(self, of: Sequence[bool] | slice = slice(None)) -> list[tuple[int, int]]:
+        """How many intervals of a contrast hold the true difference, 0, and how many there are; from least to most.
+
+        of: the contrasts that are looked at.
+
+        Contrasts with an interval in no more than SELDOM of the studies are left out: a share of so few tells nothing.
+        """
+        totals, counts = self.tested[:, of].sum(axis=0), np.nansum(self.covers()[:, of], axis=0)
+        known = [(int(c), int(n)) for c, n in zip(counts, totals, strict=True) if n > SELDOM * len(self.low)]
+        return sorted(known, key=lambda found: found[0] / found[1])
 
     def different(self, by_t: bool = False) -> np.ndarray:
         """Whether a difference is found: better, worse or present."""
@@ -59,6 +78,8 @@ def judgements(values: np.ndarray, contrasts: Sequence[Contrast]) -> Judgements:
     half = float(stats.t.ppf((1 + LEVEL) / 2, n - 1)) * error
     p_t = 2 * stats.t.sf(np.abs(mean) / error, n - 1)
     p = sign_flip_ps(d.reshape(studies * k, n)).reshape(studies, k)
+    for found in (half, p, p_t):
+        found[_failures_decide(values, contrasts)] = np.nan
     return Judgements(mean - half, mean + half, _holm(p), _holm(p_t))
 
 
@@ -68,6 +89,7 @@ def equivalents(values: np.ndarray, contrasts: Sequence[Contrast], margin: float
     n = d.shape[2]
     mean, error = d.mean(axis=2), d.std(axis=2, ddof=1) / np.sqrt(n)
     p = np.maximum(stats.t.sf((mean + margin) / error, n - 1), stats.t.cdf((mean - margin) / error, n - 1))
+    p[_failures_decide(values, contrasts)] = np.nan
     half = float(stats.t.ppf((1 + LEVEL) / 2, n - 1)) * error
     return np.asarray((_holm(p) <= ALPHA) & (np.abs(mean) + half < margin))
 
@@ -79,6 +101,12 @@ def differences(values: np.ndarray, contrasts: Sequence[Contrast]) -> np.ndarray
         row[[NAMES.index(name) for name in contrast.of]] = 1 / len(contrast.of)
         row[[NAMES.index(name) for name in contrast.minus]] -= 1 / len(contrast.minus)
     return np.asarray(np.einsum("sun,kn->sku", values, weights))
+
+
+def _failures_decide(values: np.ndarray, contrasts: Sequence[Contrast]) -> np.ndarray:
+    """Which contrasts of which studies are not tested for it [studies, contrasts]."""
+    own = ([NAMES.index(name) for name in contrast.conditions] for contrast in contrasts)
+    return np.stack([failures_decide(values[..., i], c) for i, c in zip(own, contrasts, strict=True)], axis=1)
 
 
 def _holm(p: np.ndarray) -> np.ndarray:

@@ -20,7 +20,7 @@ NAMES = tuple(CONDITIONS)
 SEED = 20_240_229
 _COVARIANCE = Path(__file__).with_name("sine_covariance.csv")
 _LOG_SPREAD = 0.5  # of log-normal noise: a skewness of 1.75
-_FAILED = 0.1  # of the networks
+_FAILED, _FAILED_SOME = 0.1, 0.03  # of the networks
 _CHANCE = -200.0  # standard deviations below the others, as 10 % of accuracy is on line MNIST
 Draw = Callable[[np.random.Generator, int, int], np.ndarray]
 
@@ -73,9 +73,13 @@ def _heavy(rng: np.random.Generator, studies: int, units: int) -> np.ndarray:
     return np.asarray(rng.standard_t(3, size=(studies, units, len(NAMES))) / np.sqrt(3))
 
 
-def _failing(rng: np.random.Generator, studies: int, units: int) -> np.ndarray:
+def _failing(rng: np.random.Generator, studies: int, units: int, share: float = _FAILED) -> np.ndarray:
     values = _normal(rng, studies, units)
-    return np.where(rng.random(values.shape) < _FAILED, _CHANCE, values)
+    return np.where(rng.random(values.shape) < share, _CHANCE, values)
+
+
+def _failing_some(rng: np.random.Generator, studies: int, units: int) -> np.ndarray:
+    return _failing(rng, studies, units, _FAILED_SOME)
 
 
 @cache
@@ -96,4 +100,5 @@ NULLS = (
     Null("half-skewed", "log-normal in every second condition", _half_skewed),
     Null("heavy", "t with 3 degrees of freedom", _heavy),
     Null("failing", "10 % of networks at chance", _failing, mean=_FAILED * _CHANCE),
+    Null("failing-some", "3 % of networks at chance", _failing_some, mean=_FAILED_SOME * _CHANCE),
 )

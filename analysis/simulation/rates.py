@@ -48,9 +48,9 @@ def null_rates(null: Null, units: int, studies: int, seed: int = SEED) -> Iterat
 
     fwer: one difference or more is found, of those planned, of the pairs of conditions among them, of the effects.
     Two of those planned are no pairs but eight conditions against one: where networks fail, such a difference is skewed
-    even if all conditions are alike. covers: the interval of the contrast
-    that covers least, and most, holds 0; of a condition's mean and interquartile mean, its true one. warned: `skewed`
-    is fired by one of the ten conditions or more.
+    even if all conditions are alike, and not tested. groups tested: how many of these two are. covers: the interval of
+    the contrast that covers least, and most, holds 0, of those that there are; of a condition's mean and interquartile
+    mean, its true one. warned: `skewed` is fired by one of the ten conditions or more.
     """
     rng = np.random.default_rng([seed, units, NULLS.index(null)])
     values = null.draw(rng, studies, units)
@@ -70,14 +70,16 @@ def family_rates(name: str, values: np.ndarray, family: str, contrasts: Sequence
     """Errors and coverage of one family where no difference is true; values: [studies, units, conditions]."""
     studies, units = values.shape[:2]
     found = judgements(values, contrasts)
-    different, covered = found.different(), found.covers().sum(axis=0)
+    different, covered = found.different(), found.coverage()
     yield Rate(name, units, f"fwer {family}", int(different.any(axis=1).sum()), studies)
     pairs = [len(c.conditions) == 2 for c in contrasts]
     if any(pairs):
         yield Rate(name, units, "fwer pairs", int(different[:, pairs].any(axis=1).sum()), studies)
-        yield Rate(name, units, "covers least pairs", int(covered[pairs].min()), studies)
-    yield Rate(name, units, f"covers least {family}", int(covered.min()), studies)
-    yield Rate(name, units, f"covers most {family}", int(covered.max()), studies)
+        yield Rate(name, units, "covers least pairs", *found.coverage(pairs)[0])
+        tested = found.tested[:, np.logical_not(pairs)]
+        yield Rate(name, units, "groups tested", int(tested.sum()), tested.size)
+    yield Rate(name, units, f"covers least {family}", *covered[0])
+    yield Rate(name, units, f"covers most {family}", *covered[-1])
 
 
 def other_rates(studies: int, seed: int = SEED) -> Iterator[Rate]:

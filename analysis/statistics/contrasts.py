@@ -15,7 +15,9 @@ import pandas as pd
 from analysis.statistics.comparisons import holm, sign_flip_p, smallest_p
 from analysis.statistics.effects import equivalence_p, hedges_g, sd_ratio, superiority, welch_p
 from analysis.statistics.intervals import MeanInterval, t_interval
+from analysis.statistics.skewness import failures_decide, units_with_failures
 from analysis.statistics.verdicts import WITHHELD, Family, Numbers, Verdict, verdict
+from analysis.text import count
 from glifr.records import Contrast, pair
 
 _NAN = float("nan")
@@ -26,7 +28,8 @@ _ERROR = 64 * float(np.finfo(np.float64).eps)  # relative, of a mean of a few co
 class Judged:
     """One contrast with everything that is said of it, in the recorded unit.
 
-    pairs: the difference within each unit that all its conditions have. interval: of their mean, 95 %, not adjusted.
+    pairs: the difference within each unit that all its conditions have. interval: of their mean, 95 %, not adjusted;
+    without ends where failed networks decide it (`failures_decide`), as then no test is made.
     p: sign-flip permutation test; p_welch: as if unpaired; p_equivalence: TOST at the smallest effect of interest.
     p_holm, p_equivalence_holm: adjusted over the family. g: Hedges; superiority: P(A > B). reason: why something is
     missing. unpaired: units that only some of its conditions have.
@@ -114,15 +117,19 @@ def _measured(values: pd.DataFrame, question: Question, smallest_effect: float) 
     exact = question.times * _differences(a, b)
     t = t_interval(exact)
     t = replace(t, reason=_in_pairs(t.reason, unit))
+    p, p_welch, p_equivalence = sign_flip_p(exact), welch_p(a, b), equivalence_p(exact, smallest_effect)
+    if failures_decide(whole.to_numpy(dtype=np.float64), contrast):
+        t = replace(t, low=_NAN, high=_NAN, reason=_failures(whole, contrast, unit))
+        p = p_welch = p_equivalence = _NAN
     alone = own.index[own.notna().any(axis=1) & own.isna().any(axis=1)]
     return Judged(
         contrast=contrast,
         pairs=pd.Series(exact, index=whole.index, name="difference"),
         interval=t,
-        p=sign_flip_p(exact),
+        p=p,
         p_holm=_NAN,
-        p_welch=welch_p(a, b),
-        p_equivalence=equivalence_p(exact, smallest_effect),
+        p_welch=p_welch,
+        p_equivalence=p_equivalence,
         p_equivalence_holm=_NAN,
         g=hedges_g(a, b),
         superiority=superiority(a, b),
@@ -130,6 +137,15 @@ def _measured(values: pd.DataFrame, question: Question, smallest_effect: float) 
         verdict=WITHHELD,
         reason=t.reason,
         unpaired=tuple(int(s) for s in alone),
+    )
+
+
+def _failures(whole: pd.DataFrame, contrast: Contrast, unit: str) -> str:
+    """Why failed networks leave a contrast untested."""
+    failed, sides = int(units_with_failures(whole.to_numpy(dtype=np.float64))), (len(contrast.of), len(contrast.minus))
+    return (
+        f"networks failed in {failed} of {count(len(whole), unit)}: a mean of {max(sides)} conditions against one of "
+        f"{min(sides)} then tells how often networks fail"
     )
 
 

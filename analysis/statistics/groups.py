@@ -5,8 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from analysis.results.neurons import ClusteredNetwork
 from analysis.statistics.clusters import CLUSTERS, CONTINUUM, UNSTABLE, ClusterFinding, Clustering
+
+
+@dataclass(frozen=True)
+class ClusteredNetwork:
+    """One network's neurons judged."""
+
+    condition: str
+    seed: int
+    clustering: Clustering
 
 
 @dataclass(frozen=True)

@@ -2,33 +2,37 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import pandas as pd
-
-from analysis.results.load import Results
-from analysis.results.summaries import position
 
 EVALUATOR = "permutation importance of a random forest (scikit-learn, 50 trees, 5 permutations)"
 FEWEST = 10  # whole trials; a forest on fewer says nothing
 _MOST = 400  # trials of a condition; enough for a forest, and quick
 
 
-def importances(results: Results) -> pd.DataFrame:
+Ranges = Mapping[str, Mapping[str, Any]]  # hyperparameter -> low, high and log of its range
+
+
+def importances(trials: pd.DataFrame, spaces: Mapping[str, Ranges]) -> pd.DataFrame:
     """condition, hyperparameter, importance: the shares of a condition add up to 1.
 
     Empty where no condition has at least `FEWEST` whole trials and two searched hyperparameters.
     """
-    trials = results.tables["trials"]
     whole = trials[(trials["stage"] == "search") & (trials["status"] == "complete")]
     found = []
-    for condition in results.info.conditions:
-        own = whole[whole["condition"] == condition.name].head(_MOST)
-        names = [n for n in condition.space if own[n].notna().all()]
+    for condition, space in spaces.items():
+        own = whole[whole["condition"] == condition]
+        own = own.iloc[:: math.ceil(len(own) / _MOST) or 1]  # of every repeat, not of the first ones alone
+        names = [n for n in space if own[n].notna().all()]
         if len(own) < FEWEST or len(names) < 2:
             continue
-        x = np.array([[position(row[n], condition.space[n]) for n in names] for row in own.to_dict("records")])
+        x = np.array([[position(row[n], space[n]) for n in names] for row in own.to_dict("records")])
         shares = _shares(x, np.log(own["value"].to_numpy(dtype=np.float64)))
-        found += [(condition.name, n, share) for n, share in zip(names, shares, strict=True)]
+        found += [(condition, n, share) for n, share in zip(names, shares, strict=True)]
     return pd.DataFrame(found, columns=["condition", "hyperparameter", "importance"])
 
 
@@ -42,3 +46,11 @@ def _shares(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     positive = np.maximum(np.asarray(raw, dtype=np.float64), 0.0)
     total = float(positive.sum())
     return positive / total if total > 0 else np.full(len(positive), np.nan)
+
+
+def position(value: float, dimension: Mapping[str, Any]) -> float:
+    """Where `value` lies in its range: 0 at the low end, 1 at the high end, on the range's own scale."""
+    low, high = float(dimension["low"]), float(dimension["high"])
+    if dimension["log"]:
+        value, low, high = math.log(value), math.log(low), math.log(high)
+    return (value - low) / (high - low)

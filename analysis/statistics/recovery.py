@@ -14,7 +14,6 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from analysis.results.load import Results
 from analysis.statistics.intervals import LEVEL
 
 WITHIN = 0.05
@@ -40,13 +39,15 @@ class Recovered:
     error: float
 
 
-def recoveries(results: Results) -> pd.DataFrame:
-    """condition, seed, parameter, index, target, found, error for each value of each final network; empty without any.
+def recoveries(parameters: pd.DataFrame) -> pd.DataFrame:
+    """condition, seed, parameter, index, target, found, error for each value of each final network.
+
+    parameters: the tidy table. Empty where no target is known.
 
     found and error are missing and infinite where the network diverged.
     """
-    table = results.tables["parameters"]
-    own = table[(table["stage"] == "final") & table["when"].isin(["end", "target"])]
+    final = parameters["stage"] == "final"
+    own = parameters[final & parameters["when"].isin(["end", "target"])]
     wide = own.pivot_table(index=_KEY, columns="when", values="mean", sort=False).reset_index()
     if "target" not in wide:
         return pd.DataFrame(columns=[*_KEY, "target", "found", "error"])

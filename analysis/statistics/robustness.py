@@ -9,7 +9,7 @@ from typing import cast
 import numpy as np
 import pandas as pd
 
-from analysis.results.study import Measure
+from analysis.measure import Measure
 
 # of the way from chance to a perfect accuracy, or from the loss of chance to zero: an intact network that is not so
 # far has too little to lose, and shares of it are noise

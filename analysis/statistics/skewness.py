@@ -1,4 +1,4 @@
-"""Whether the mean of a condition's networks is one that a t interval covers as it says."""
+"""Whether a mean, or a difference of means, is one that intervals and tests treat as they say."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ import numpy as np
 from scipy import stats
 
 from analysis.statistics.intervals import ROUNDING
+from glifr.records import Contrast
 
 LEVEL = 0.05  # of a study: shared out over its conditions
 FAR = 10.0  # robust standard deviations from the median: a normal sample has no such value
 FEWEST = 8  # values that the test of skewness needs
+# Units with a failed network that leave a test its level. Differences that are 0 but for k equal ones have
+# t = sqrt(k (n - 1) / (n - k)), which is not significant for any n up to k = 3.
+TOLERATED = 3
 
 
 def are_skewed(samples: np.ndarray, conditions: int) -> np.ndarray:
@@ -26,7 +30,30 @@ def are_skewed(samples: np.ndarray, conditions: int) -> np.ndarray:
     spread = np.ptp(samples, axis=1) > ROUNDING * np.abs(samples).max(axis=1)
     tested = np.flatnonzero(np.isfinite(samples).all(axis=1) & spread)
     own = samples[tested]
-    away = np.abs(own - np.median(own, axis=1, keepdims=True))
-    far = away.max(axis=1) > FAR * 1.4826 * np.median(away, axis=1)
-    found[tested] = far | (stats.skewtest(own, axis=1).pvalue < LEVEL / conditions)
+    found[tested] = are_far(own, axis=1).any(axis=1) | (stats.skewtest(own, axis=1).pvalue < LEVEL / conditions)
     return found
+
+
+def are_far(values: np.ndarray, axis: int) -> np.ndarray:
+    """Which values lie further than FAR robust standard deviations from the median along `axis`; of values' shape."""
+    away = np.abs(values - np.median(values, axis=axis, keepdims=True))
+    return np.asarray(away > FAR * 1.4826 * np.median(away, axis=axis, keepdims=True))
+
+
+def units_with_failures(values: np.ndarray) -> np.ndarray:
+    """In how many units some condition has a value far from its others, of studies [..., units, conditions]: [...]."""
+    if not values.size:
+        return np.zeros(values.shape[:-2], dtype=int)
+    return np.asarray(are_far(values, axis=-2).any(axis=-1).sum(axis=-1))
+
+
+def failures_decide(values: np.ndarray, contrast: Contrast) -> np.ndarray:
+    """Whether a difference is one of how often networks fail, which its test cannot judge, in studies [...].
+
+    values: of the contrast's conditions [..., units, conditions]. So it is where one side is a mean over more
+    conditions than the other, and networks failed in more than TOLERATED units: the mean of eight conditions nearly
+    always has a failed network in it, that of one seldom, so that differences are skewed though all conditions are
+    alike. Between sides of one size they are symmetric then.
+    """
+    lopsided = len(contrast.of) != len(contrast.minus)
+    return np.asarray(lopsided & (units_with_failures(values) > TOLERATED))

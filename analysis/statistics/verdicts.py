@@ -17,10 +17,11 @@ WORDS: tuple[Word, ...] = ("better", "worse", "present", "equivalent", "inconclu
 # what a family is judged by: named wherever a verdict is shown
 RULE = (
     "the first that holds of: not testable, where no p that the test can give would pass Holm, or the test cannot be "
-    "computed; equivalent, where both one-sided tests at the margin are significant after Holm and the 95 % interval "
-    "lies inside it (real but small, where the interval excludes 0 and p is significant after Holm too); better or "
-    "worse, for an interaction present, where p is significant after Holm and the interval excludes 0; inconclusive, "
-    "the question is open"
+    "computed, or failed networks decide a contrast between a mean over more conditions and one over fewer; "
+    "equivalent, where both one-sided tests at the margin are significant after Holm and the 95 % interval lies inside "
+    "it (real but small, where the interval excludes 0 and p is significant after Holm too); better or worse, for an "
+    "interaction present, where p is significant after Holm and the interval excludes 0; inconclusive, the question is "
+    "open"
 )
 
 

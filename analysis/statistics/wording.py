@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from analysis import text
-from analysis.results.study import Measure, StudyInfo
+from analysis.measure import Measure
 from analysis.statistics.contrasts import Judged
 from analysis.statistics.factorial import Effect
 from analysis.statistics.power import MOST
@@ -31,19 +31,6 @@ def margin(value: float, measure: Measure) -> str:
 def pairs(n: int | None) -> str:
     """'1,200'; 'over 10,000' for a need that is not counted further."""
     return f"over {MOST:,}" if n is None else f"{n:,}"
-
-
-def conditional_on(info: StudyInfo) -> str:
-    """What all results are conditional on beside their seeds; '' where the search was repeated too."""
-    if not info.planned("search"):
-        return "the settings of the study file, which were not tuned"
-    return "" if info.repeats > 1 else "one search per condition"
-
-
-def conditional_words(info: StudyInfo) -> str:
-    """The same as a sentence to stand beside intervals."""
-    on = conditional_on(info)
-    return f" Intervals are conditional on {on}." if on else ""
 
 
 def between(low: float, high: float, measure: Measure) -> str:

@@ -11,7 +11,7 @@ from analysis.tables.recovery import recovery_sheet
 from analysis.tables.reliability import reliability_sheet, runs_sheet
 from analysis.tables.robustness import silencing_sheet
 from analysis.tables.table import Cell, Head, Sheet
-from analysis.tables.tuning import settings_sheet, tuning_sheet
+from analysis.tables.tuning import tuning_sheets
 
 __all__ = [
     "Cell",
@@ -31,7 +31,6 @@ __all__ = [
     "recovery_sheet",
     "reliability_sheet",
     "runs_sheet",
-    "settings_sheet",
     "silencing_sheet",
-    "tuning_sheet",
+    "tuning_sheets",
 ]

@@ -1,4 +1,4 @@
-"""Table 7: whether the neurons of a network fall into groups."""
+"""Whether the neurons of a network fall into groups."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def clusters_sheet(a: Assessment, cautions: list[Caution]) -> Sheet:
         f"is at least {STABLE:g} too. Of a condition it is said of more than half of its networks. Columns give "
         "medians over networks, clusters their range."
     )
-    return Sheet("clusters", "Table 7. Clusters of neurons", caption, heads, rows)
+    return Sheet("clusters", "Clusters of neurons", caption, heads, rows)
 
 
 def _cells(own: Groups) -> list[Cell]:
@@ -85,8 +85,8 @@ def cluster_networks_sheet(a: Assessment) -> Sheet:
                 Cell(_verdict(found)),
             ]
         )
-    caption = "As table 7. Parameters: those that vary, each after-spike current by itself."
-    title = f"Table 7b. Clusters of neurons by network ({len(rows):,} networks)"
+    caption = "As above, for each network. Parameters: those that vary, each after-spike current by itself."
+    title = f"Clusters of neurons by network ({len(rows):,} networks)"
     return Sheet("cluster_networks", title, caption, heads, rows, folded=True)
 
 

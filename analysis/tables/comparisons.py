@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterable
 
 from analysis import text
-from analysis.judgement.alike import alike_pairs, no_finding
 from analysis.judgement.assessment import Assessment
 from analysis.judgement.findings import contrast_row, effect_row
 from analysis.judgement.warnings import Caution, codes_for
-from analysis.results.study import Measure, StudyInfo
+from analysis.measure import Measure
+from analysis.results.study import StudyInfo
 from analysis.statistics import wording
 from analysis.statistics.contrasts import Judged
 from analysis.statistics.factorial import Effect
@@ -37,7 +37,7 @@ def factorial_sheet(a: Assessment, found: list[Caution]) -> Sheet:
             marked.add(len(rows))
             rows.append(_small(_effect_cells(kept[i], measure, ())))
             anchors.append("")
-    title, caption = "Table 2. The neuron's three parts", _factorial_caption(a)
+    title, caption = "The neuron's three parts", _factorial_caption(a)
     if kept:
         caption += " Small rows: the same without diverged networks."
     return Sheet("factorial", title, caption, heads, rows, frozenset(marked), tuple(anchors))
@@ -64,7 +64,7 @@ def _factorial_caption(a: Assessment) -> str:
         "together than they add up to. n: how many such numbers. They are judged as a planned contrast is: "
         f"{_test_words(info)}; Holm over the {text.count(_tested(e.judged for e in f.effects), 'effect')}. η²: "
         f"partial, with the {info.unit} as a factor of its own; a description, no test rests on it."
-        f"{rule_words(info)}{wording.conditional_words(info)}"
+        f"{rule_words(info)}{info.conditional_sentence}"
     )
     if f.untested:
         caption += f" Not testable with these conditions: {text.listed(f.untested)}."
@@ -105,13 +105,13 @@ def contrasts_sheet(a: Assessment, found: list[Caution]) -> Sheet:
         f"the contrast have: {_test_words(info)}. Holm: over the {text.count(_tested(a.planned), 'test')} here. "
         "Welch: t test as if unpaired, as a check. g: Hedges' g. P(A > B): chance that a "
         f"{'network' if info.unit == 'seed' else info.unit} of the first side is above one of the second."
-        f"{rule_words(info)}{wording.conditional_words(info)}"
+        f"{rule_words(info)}{info.conditional_sentence}"
     )
     if marked:
         caption += " Small rows: the same without diverged networks."
     return Sheet(
         "contrasts",
-        "Table 3. Planned contrasts",
+        "Planned contrasts",
         caption,
         _contrast_heads(info.measure),
         rows,
@@ -167,7 +167,7 @@ def _small(cells: list[Cell]) -> list[Cell]:
     return [first, *(Cell("", c.text) for c in cells[1:])]
 
 
-def pairs_sheet(a: Assessment) -> Sheet:
+def pairs_sheet(a: Assessment, found: list[Caution]) -> Sheet:
     """Every pair of conditions."""
     info = a.results.info
     measure = info.measure
@@ -177,16 +177,17 @@ def pairs_sheet(a: Assessment) -> Sheet:
         Head(f"difference{_unit(measure)}"),
         *(Head(n) for n in ("95 % interval", "pairs", "p", "p, Holm", "p, Welch", "g")),
     )
-    alike = alike_pairs(a)
-    codes = [("alike",) if no_finding(judged.contrast, alike) else () for judged in a.pairs]
-    rows = [_contrast_cells(judged, measure, own)[: len(heads)] for judged, own in zip(a.pairs, codes, strict=True)]
+    rows = []
+    for judged in a.pairs:
+        codes = tuple(codes_for(found, "table-pairs", judged.contrast.name))
+        rows.append(_contrast_cells(judged, measure, codes)[: len(heads)])
     caption = (
-        "Exploratory: nobody planned these. Columns as in table 3; Holm over all "
+        "Exploratory: nobody planned these. Columns as for the planned contrasts; Holm over all "
         f"{text.count(_tested(a.pairs), 'test')}."
     )
     if info.evidence:
         caption += " A verdict here is a question for the next study, not an answer of this one."
-    title = f"Table 4. All {text.count(len(a.pairs), 'pair')} (exploratory)"
+    title = f"All {text.count(len(a.pairs), 'pair')} (exploratory)"
     return Sheet("pairs", title, caption, heads, rows, folded=len(rows) > 12)
 
 

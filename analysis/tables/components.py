@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from analysis import text
 from analysis.judgement.assessment import Assessment
-from analysis.results.study import Measure
+from analysis.measure import Measure
 from analysis.tables.table import Cell, Head, Sheet, reference_rows
 
 

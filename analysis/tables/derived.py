@@ -10,9 +10,9 @@ import pandas as pd
 from analysis.judgement.assessment import Assessment, Reach
 from analysis.judgement.warnings import Caution
 from analysis.results.columns import DERIVED, DTYPES
-from analysis.results.neurons import ClusteredNetwork
 from analysis.results.summaries import Tuning
 from analysis.statistics.contrasts import Judged
+from analysis.statistics.groups import ClusteredNetwork
 from analysis.statistics.power import Need
 from analysis.statistics.verdicts import Verdict
 

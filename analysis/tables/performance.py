@@ -1,4 +1,4 @@
-"""Table 1: what the final networks of each condition reached."""
+"""What the final networks of each condition reached."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from analysis import text
 from analysis.judgement.assessment import Assessment
 from analysis.judgement.warnings import Caution, codes_for
-from analysis.results.study import ConditionInfo, Measure, StudyInfo
+from analysis.measure import Measure
+from analysis.results.study import ConditionInfo, StudyInfo
 from analysis.results.summaries import Performance, Tuning, by_condition
-from analysis.statistics import wording
 from analysis.statistics.intervals import BOOTSTRAP_FROM, MeanInterval
 from analysis.tables.table import Cell, Head, Sheet
 
@@ -42,13 +42,13 @@ def conditions_sheet(a: Assessment, found: list[Caution]) -> Sheet:
     one = "seed" if info.repeats == 1 else "repeat of the search, the mean of its networks,"
     caption = (
         f"Each {one} is one observation of {measure.label} ({measure.direction}). Interval: 95 % t interval of the "
-        f"mean over {info.unit}s.{wording.conditional_words(info)} {_test_set_words(info)} IQM: interquartile mean, "
+        f"mean over {info.unit}s.{info.conditional_sentence} {_test_set_words(info)} IQM: interquartile mean, "
         f"the mean of the middle half, with its 95 % bootstrap interval, from {BOOTSTRAP_FROM} {info.unit}s on. n: "
         "finished of planned networks. Delay: of the "
         "lateral input. Trials: configurations tried in the search. Time: mean wall time to train one final "
         f"network.{_missing_words(a.performances)}{_diverged_words(a.performances)}"
     )
-    return Sheet("conditions", "Table 1. Conditions", caption, heads, rows, frozenset(marked))
+    return Sheet("conditions", "Conditions", caption, heads, rows, frozenset(marked))
 
 
 def _interval_cells(interval: MeanInterval, measure: Measure) -> list[Cell]:

@@ -9,9 +9,10 @@ from analysis import text
 from analysis.judgement.assessment import Assessment
 from analysis.judgement.findings import published_row
 from analysis.judgement.warnings import Caution, codes_for
+from analysis.measure import Measure
 from analysis.published import CITATION, Beside, Compared, Setting
 from analysis.published.words import margin_reason, margins
-from analysis.results.study import ConditionInfo, Measure
+from analysis.results.study import ConditionInfo
 from analysis.statistics import wording
 from analysis.tables.table import Cell, Head, Sheet, rule_words, verdict_cell
 
@@ -47,7 +48,7 @@ def _values(a: Assessment, b: Beside, found: list[Caution]) -> Sheet:
             marked.add(len(rows))
             rows.append(_small(_cells(b, b.rows_kept[i], infos[row.condition], ()), b.diverged[row.condition]))
             anchors.append("")
-    title, caption = "Table 9. Beside the published", _caption(b, rule_words(a.results.info))
+    title, caption = "Beside the published", _caption(b, rule_words(a.results.info))
     return Sheet("published", title, caption, heads, rows, frozenset(marked), tuple(anchors))
 
 

@@ -1,4 +1,4 @@
-"""Table 10: which parameters of a known neuron were found again."""
+"""Which parameters of a known neuron were found again."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from analysis.tables.table import Cell, Head, Sheet
 
 def recovery_sheet(results: Results) -> Sheet | None:
     """A row for each condition and parameter; None where the task knows no target."""
-    found = {(row.condition, row.parameter): row for row in recovered(recoveries(results))}
+    found = {(row.condition, row.parameter): row for row in recovered(recoveries(results.tables["parameters"]))}
     if not found:
         return None
     heads = (
@@ -43,4 +43,4 @@ def recovery_sheet(results: Results) -> Sheet | None:
         "currents, median over networks. A small loss with parameters that are not recovered says that the output does "
         "not depend on them enough to tell."
     )
-    return Sheet("recovery", "Table 10. Parameter recovery", caption, heads, rows)
+    return Sheet("recovery", "Parameter recovery", caption, heads, rows)

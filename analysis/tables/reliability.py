@@ -20,10 +20,11 @@ def reliability_sheet(results: Results) -> Sheet:
         own = units if stage == "all" else units[units["stage"] == stage]
         if not len(own):
             continue
+        moved = int(own["processor"].fillna("").str.contains(";").sum())
         sums = [int(own[column].fillna(0).sum()) for column in _COUNTED]
         retried = int((own["attempts"] > 1).sum())
         epochs = int(own["epochs"].fillna(0).sum())
-        cells = (len(own), sums[0], retried, *sums[1:])
+        cells = (len(own), sums[0], retried, moved, *sums[1:])
         rows.append([Cell(stage), *(Cell(f"{n:,}") for n in cells), Cell(f"{epochs:,}")])
     heads = (
         Head("Stage", "left"),
@@ -33,6 +34,7 @@ def reliability_sheet(results: Results) -> Sheet:
                 "units started",
                 "attempts",
                 "units retried",
+                "on several kinds of processor",
                 "failed attempts",
                 "resumed attempts",
                 "epochs run again",
@@ -41,7 +43,9 @@ def reliability_sheet(results: Results) -> Sheet:
         ),
     )
     caption = (
-        "Attempts: how often units were started. Resumed: attempts that went on from a checkpoint. Epochs run again: "
+        "Attempts: how often units were started. On several kinds of processor: units that were tried again on another "
+        "kind than they began on, whose bits may differ from those of an undisturbed run. "
+        "Resumed: attempts that went on from a checkpoint. Epochs run again: "
         "epoch records of one seed that a later attempt wrote once more; each counts once in every number of this "
         "report. Silencing runs, which train nothing, are in the ledger."
     )
@@ -49,15 +53,15 @@ def reliability_sheet(results: Results) -> Sheet:
 
 
 def unit_rows(results: Results) -> pd.DataFrame:
-    """One row a trained unit: stage, condition, number, attempts, failures, resumed, repeated_epochs, epochs, times."""
-    columns = ["stage", "condition", "number", "status", *_COUNTED, "epochs", "started_at", "finished_at"]
+    """One row a trained unit: where it belongs, its counts, epochs, kind of processor and times."""
+    columns = ["stage", "condition", "number", "status", *_COUNTED, "epochs", "processor", "started_at", "finished_at"]
     finals = results.tables["seeds"]
     finals = finals[finals["stage"] == "final"]
     return pd.concat([results.tables["trials"][columns], finals[columns]], ignore_index=True)
 
 
 def runs_sheet(results: Results, most: int = 400) -> Sheet:
-    """Table 8: every final network; all other runs are in the exported tables."""
+    """Every final network; all other runs are in the exported tables."""
     info = results.info
     seeds = results.tables["seeds"]
     finals = seeds[seeds["stage"] == "final"]
@@ -89,4 +93,4 @@ def runs_sheet(results: Results, most: int = 400) -> Sheet:
     left_out = len(finals) - len(rows)
     more = f" The first {most}; {left_out:,} more are in tables/seeds.csv." if left_out > 0 else ""
     caption = f"Every final network. Trials, confirm runs and every epoch are in tables/, as CSV and Parquet.{more}"
-    return Sheet("runs", f"Table 8. Every run ({len(finals):,} final networks)", caption, heads, rows, folded=True)
+    return Sheet("runs", f"Every run ({len(finals):,} final networks)", caption, heads, rows, folded=True)

@@ -1,4 +1,4 @@
-"""Table 5: what networks lose when neurons are silenced."""
+"""What networks lose when neurons are silenced."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ import pandas as pd
 
 from analysis import text
 from analysis.judgement.assessment import Assessment
+from analysis.judgement.warnings import Caution, codes_for
+from analysis.measure import Measure
 from analysis.results.load import Results
-from analysis.results.study import ConditionInfo, Measure
+from analysis.results.study import ConditionInfo
 from analysis.results.summaries import unit_means
 from analysis.statistics.intervals import t_interval
 from analysis.statistics.robustness import LEAST
 from analysis.tables.table import Cell, Head, Sheet, reference_rows
 
 
-def silencing_sheet(a: Assessment) -> Sheet:
+def silencing_sheet(a: Assessment, found: list[Caution]) -> Sheet:
     """Area under the silencing curve and half-loss share of each condition's networks."""
     info = a.results.info
     measure = info.measure
@@ -26,15 +28,21 @@ def silencing_sheet(a: Assessment) -> Sheet:
         *(Head(name, group=area) for name in ("mean", "95 % interval", "SD", "n")),
         *(Head(name, group="Share silenced at half loss (%)") for name in ("mean", "95 % interval", "n")),
     )
-    rows = [_row(a.results, c, a.silenced[a.silenced["condition"] == c.name]) for c in info.conditions]
+    rows = []
+    for c in info.conditions:
+        codes = tuple(codes_for(found, "table-silencing", c.name))
+        rows.append(_row(a.results, c, a.silenced[a.silenced["condition"] == c.name], codes))
+    averaged = "" if info.repeats == 1 else ", then its networks within each repeat of the search"
     caption = (
-        f"One value per network: its random masks are averaged first. {_area_words(measure)} Half loss: the share of "
+        f"One value per {'network' if info.repeats == 1 else 'repeat'}: the random masks of a network are averaged "
+        f"first{averaged}. {_area_words(measure)} Half loss: the share of "
         "silenced neurons at which half of the way from the intact network to chance is gone, of the networks that "
         f"lose as much. An intact network that is less than {100 * LEAST:g} % of the way from chance to "
         f"{'a perfect accuracy' if measure.higher_is_better else 'a loss of 0'} counts as near chance and has no "
         f"{'value here' if measure.higher_is_better else 'half loss'}. Intervals: 95 % t, over {info.unit}s."
+        f"{info.conditional_sentence}"
     )
-    return Sheet("silencing", "Table 5. Silencing", caption, heads, rows, reference_rows(a.results))
+    return Sheet("silencing", "Silencing", caption, heads, rows, reference_rows(a.results))
 
 
 def _area_words(measure: Measure) -> str:
@@ -49,7 +57,7 @@ def _area_words(measure: Measure) -> str:
     )
 
 
-def _row(results: Results, condition: ConditionInfo, own: pd.DataFrame) -> list[Cell]:
+def _row(results: Results, condition: ConditionInfo, own: pd.DataFrame, codes: tuple[str, ...]) -> list[Cell]:
     measure = results.info.measure
     area = t_interval(unit_means(results, own, "area"))
     half = t_interval(100 * unit_means(results, own, "half_loss"))
@@ -60,7 +68,7 @@ def _row(results: Results, condition: ConditionInfo, own: pd.DataFrame) -> list[
     never = int((own["half_loss"].isna() & (own["reason"] == "")).sum())
     half_notes = [f"{never} never lose half"] if never else []
     return [
-        Cell(condition.name, condition=condition),
+        Cell(condition.name, condition=condition, codes=codes),
         Cell(text.number(area.mean, decimals)),
         Cell(text.interval(area.low, area.high, decimals)),
         Cell(text.number(area.sd, decimals)),

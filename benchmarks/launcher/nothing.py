@@ -13,10 +13,9 @@ from functools import cache
 from pathlib import Path
 
 from glifr.records import EpochRecord, Proposal, SeedOutcome, UnitId, UnitResult
-from launch.jobs import Step
+from launch.jobs import DataSource, Step
 from launch.ledger.durable import now
 from launch.ledger.units import Ledger
-from launch.workers.data import DataSource
 from launch.workers.trial import Context, read_context
 
 _BEST_RATE = 3e-3

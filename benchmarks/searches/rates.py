@@ -81,9 +81,9 @@ def rates_of(case: Case, studies: Sequence[Played]) -> Iterator[SearchRate]:
     for family, contrasts in (("planned", PLANNED), ("factorial", effects())):
         found = judgements(values, contrasts)
         yield from _both(case, f"fwer {family}", found, slice(None))
-        covered = found.covers().sum(axis=0)
-        yield SearchRate(case, f"covers least {family}", "t", int(covered.min()), len(values))
-        yield SearchRate(case, f"covers most {family}", "t", int(covered.max()), len(values))
+        covered = found.coverage()
+        yield SearchRate(case, f"covers least {family}", "t", *covered[0])
+        yield SearchRate(case, f"covers most {family}", "t", *covered[-1])
     has = np.array([CONDITIONS[name].num_ascs > 0 for name in NAMES])
     yield from _both(case, "finds currents", judgements(values + CURRENTS * has, effects()), slice(0, 1))
     better = values + OWN * (np.array(NAMES) == "LHetA")

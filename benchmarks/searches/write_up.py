@@ -72,7 +72,13 @@ def _control(folder: Path) -> str:
 
 def _nulls(rates: Rates) -> str:
     head = ["no effect, but", "n", "an error among 12 contrasts", "among the 10 pairs of them"]
-    head += ["among 7 effects", "intervals of contrasts cover, least and most", "of pairs, least", "of effects"]
+    head += [
+        "of the 2 others are tested",
+        "among 7 effects",
+        "intervals of contrasts cover, least and most",
+        "of pairs, least",
+        "of effects",
+    ]
     head += ["t mean", "IQM", "`skewed` fires"]
     rows = []
     for null in NULLS:
@@ -82,7 +88,8 @@ def _nulls(rates: Rates) -> str:
                 f"{share(own[f'covers least {family}'])}, {share(own[f'covers most {family}'])}"
                 for family in ("planned", "factorial")
             ]
-            cells = [share(own[f"fwer {family}"]) for family in ("planned", "pairs", "factorial")]
+            rates_of_tests = ("fwer planned", "fwer pairs", "groups tested", "fwer factorial")
+            cells = [share(own[what]) for what in rates_of_tests]
             cells += [ranges[0], share(own["covers least pairs"]), ranges[1]]
             rows.append(
                 [null.words, n, *cells, *(share(own[what]) for what in ("covers mean", "covers iqm", "warned"))]

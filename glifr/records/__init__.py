@@ -17,12 +17,13 @@ from glifr.records.characteristics import (
 from glifr.records.declaration import Contrast, Declaration, Primary, default_contrasts, default_smallest_effect, pair
 from glifr.records.envelope import FORMAT, canonical, digest, read_sealed, seal
 from glifr.records.epochs import EpochLines, epoch_line, missing_epochs, read_epochs
-from glifr.records.layout import ForeignPathError, Layout
+from glifr.records.layout import FAILURE_FILE, ForeignPathError, Layout
 from glifr.records.reading import RecordError, UnreadableError
 from glifr.records.scan import StudyRecords, UnitRecords, scan
 from glifr.records.schema import (
     STAGES,
     EpochRecord,
+    FailureRecord,
     NetworkFile,
     ParameterSummary,
     Proposal,
@@ -37,6 +38,7 @@ from glifr.records.schema import (
 )
 
 __all__ = [
+    "FAILURE_FILE",
     "FORMAT",
     "STAGES",
     "Characteristics",
@@ -46,6 +48,7 @@ __all__ = [
     "EpochLines",
     "EpochRecord",
     "Examples",
+    "FailureRecord",
     "ForeignPathError",
     "InputError",
     "Layout",

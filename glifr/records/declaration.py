@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import combinations
 from typing import Any, Literal, Self
 
-from glifr.conditions import CONDITIONS
+from glifr.conditions import CONDITIONS, Condition
 from glifr.records.envelope import digest
 
 Primary = Literal["accuracy", "loss"]
@@ -65,16 +66,38 @@ def pair(of: str, minus: str) -> Contrast:
     return Contrast(f"{of} \N{MINUS SIGN} {minus}", (of,), (minus,))
 
 
-def default_contrasts(names: Sequence[str], reference: str) -> tuple[Contrast, ...]:
-    """Each condition minus the reference; then the GLIFR conditions together, and the LSTM, against RNN and LSTM."""
+def default_contrasts(
+    names: Sequence[str], reference: str, conditions: Mapping[str, Condition] = CONDITIONS
+) -> tuple[Contrast, ...]:
+    """Each condition minus the reference; then the GLIFR conditions together against each other network, and these.
+
+    conditions: what each name is. A network is compared as a whole with those of the same kind taken together; two
+    kinds of which one has the reference are compared by that alone.
+    """
     found = [pair(name, reference) for name in names if name != reference and reference in names]
-    glifr = tuple(n for n in names if n in CONDITIONS and CONDITIONS[n].architecture == "GLIFR")
-    for other in ("RNN", "LSTM"):
-        if other in names and len(glifr) > 1:
-            found.append(Contrast(f"GLIFR \N{MINUS SIGN} {other}", glifr, (other,)))
-    if {"RNN", "LSTM"} <= set(names) and reference not in ("RNN", "LSTM"):
-        found.append(pair("LSTM", "RNN"))
-    return tuple(found)
+    kinds = _by_network(names, conditions)
+    glifr = kinds.pop("GLIFR", ())
+    for network, own in kinds.items():
+        if len(glifr) > 1:
+            found.append(Contrast(f"GLIFR \N{MINUS SIGN} {network}", glifr, own))
+    found += [
+        Contrast(f"{later} \N{MINUS SIGN} {first}", kinds[later], kinds[first])
+        for first, later in combinations(kinds, 2)
+        if reference not in (*kinds[first], *kinds[later])
+    ]
+    return tuple({contrast.name: contrast for contrast in reversed(found)}.values())[::-1]
+
+
+def _by_network(names: Sequence[str], conditions: Mapping[str, Condition]) -> dict[str, tuple[str, ...]]:
+    """The conditions of each kind of network: those of the published kinds first, then the others as they come."""
+    order = [c.architecture for c in CONDITIONS.values()] + [
+        conditions[n].architecture for n in names if n in conditions
+    ]
+    kinds = {
+        network: tuple(n for n in names if n in conditions and conditions[n].architecture == network)
+        for network in dict.fromkeys(order)
+    }
+    return {network: own for network, own in kinds.items() if own}
 
 
 def default_smallest_effect(primary: Primary, chance_loss: float) -> float:

@@ -8,6 +8,8 @@ from pathlib import Path
 from glifr.records.reading import RecordError
 from glifr.records.schema import UnitId
 
+FAILURE_FILE = "failure.json"  # in an attempt's folder
+
 
 class ForeignPathError(RecordError):
     """A record names a file outside its results folder: not damage, and nothing that running again would mend."""

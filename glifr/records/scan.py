@@ -11,16 +11,16 @@ from typing import Any
 from glifr.errors import InputError, Problem
 from glifr.records.envelope import read_sealed
 from glifr.records.epochs import missing_epochs, read_epochs
-from glifr.records.layout import Layout
+from glifr.records.layout import FAILURE_FILE, Layout
 from glifr.records.reading import RecordError, folders, listing
-from glifr.records.schema import STAGES, EpochRecord, Proposal, UnitId, UnitResult
+from glifr.records.schema import STAGES, EpochRecord, FailureRecord, Proposal, UnitId, UnitResult
 
 
 @dataclass(frozen=True)
 class UnitRecords:
     """Everything on disk about one unit.
 
-    failures: one dict (kind, message, at) per failed attempt. resumed: attempts that went on from a checkpoint.
+    failures: of attempts, oldest first. resumed: attempts that went on from a checkpoint.
     repeated_epochs: epoch records that a later attempt wrote again.
     """
 
@@ -29,7 +29,7 @@ class UnitRecords:
     result: UnitResult | None
     epochs: tuple[EpochRecord, ...]
     attempts: int
-    failures: tuple[dict[str, Any], ...]
+    failures: tuple[FailureRecord, ...]
     resumed: int = 0
     repeated_epochs: int = 0
 
@@ -63,7 +63,7 @@ def _unit(layout: Layout, unit: UnitId, problems: list[str]) -> UnitRecords | No
         problems.append(f"{unit}: result not used ({_said(error)})")
     attempts = _attempts(layout, unit, problems)
     epochs: dict[tuple[int, int], EpochRecord] = {}
-    failures: list[dict[str, Any]] = []
+    failures: list[FailureRecord] = []
     written = resumed = 0
     # the publishing attempt last: where two attempts ran the same epoch, its records are the ones that count
     attempts.sort(key=lambda p: (result is not None and p.name == result.attempt, p.name))
@@ -75,9 +75,9 @@ def _unit(layout: Layout, unit: UnitId, problems: list[str]) -> UnitRecords | No
         resumed += bool(lines.records) and min(e.epoch for e in lines.records) > 1
         try:
             with suppress(FileNotFoundError):
-                failures.append(read_sealed(folder / "failure.json"))
-        except RecordError as error:
-            problems.append(f"{unit}: {error}")
+                failures.append(FailureRecord.from_json(folder.name, read_sealed(folder / FAILURE_FILE)))
+        except _UNUSABLE as error:
+            problems.append(f"{unit}: failure of {folder.name} not used ({_said(error)})")
     ordered = tuple(epochs[key] for key in sorted(epochs))
     if result is not None:
         problems += [f"{unit}: {missing}" for missing in missing_epochs(result, ordered)]

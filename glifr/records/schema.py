@@ -191,12 +191,34 @@ class SilencingRow:
 
 
 @dataclass(frozen=True)
+class FailureRecord:
+    """Why an attempt at a unit ended without a result.
+
+    attempt: its lease token. at: when, in UTC. node: host name and address; '' where nobody knew.
+    traceback: of the exception, the stack where it hung, or what Ray said of the worker that was lost.
+    """
+
+    attempt: str
+    kind: str
+    message: str
+    at: str
+    node: str = ""
+    traceback: str = ""
+
+    @classmethod
+    def from_json(cls, attempt: str, body: dict[str, Any]) -> Self:
+        return cls(attempt, **body)
+
+
+@dataclass(frozen=True)
 class UnitResult:
     """What a finished unit found; published once.
 
     value: mean score over the seeds (None for silencing). attempt: the lease token of the attempt that published.
     backend, device, threads: what computed it. seconds: wall time of the publishing attempt's share.
     seeds_in_batch: seeds that were in fact trained as one computation in the publishing attempt.
+    processors: the kinds of processor of its attempts, in order and without repeats; more than one if it was tried
+    again elsewhere. () in folders of earlier versions.
     """
 
     unit: UnitId
@@ -213,6 +235,7 @@ class UnitResult:
     device: str
     threads: int
     seeds_in_batch: int
+    processors: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "unit": str(self.unit)}
@@ -225,5 +248,6 @@ class UnitResult:
                 "unit": UnitId.parse(body["unit"]),
                 "seeds": tuple(SeedOutcome.from_json(s) for s in body["seeds"]),
                 "silencing": tuple(SilencingRow(**r) for r in body["silencing"]),
+                "processors": tuple(body.get("processors", ())),
             }
         )

@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from glifr.errors import InputError, Problem
-from glifr.records.storage.tensor_files import write_whole
+from glifr.records.atomic import write_whole
 from glifr.tasks import aer, event_bins
 from glifr.tasks.places import cache_folder, named_folder
 

@@ -25,8 +25,8 @@ from launch.executors.ray_auth import (
     send_no_token,
     send_token,
 )
+from launch.failures import disk_is_full
 from launch.ledger.abandoned import mark, remove, remove_abandoned
-from launch.ledger.durable import disk_is_full
 from launch.outside.modules import NO_CODE, OutsideCode
 
 _CONNECT_SECONDS = 5.0

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from glifr.tasks import Split, TaskData
-from launch.workers.data import DataSource
+from launch.jobs import DataSource
 
 _Parts = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], Callable[[Tensor], Tensor], int]
 

@@ -30,14 +30,12 @@ from launch.executors.ray_connect import Cluster, connect, disconnect
 from launch.executors.ray_data import SharedData, bytes_of
 from launch.executors.ray_nodes import alive, check_nodes, wait_for_nodes
 from launch.executors.ray_watch import ClusterWatch
-from launch.failures import DISK_FULL, Failure, failure_of_lost
-from launch.jobs import Decider, Result, Step, StopRequest, Work
+from launch.failures import DISK_FULL, Failure, disk_is_full, failure_of_lost
+from launch.jobs import DataSource, Decider, Result, Step, StopRequest, Work
 from launch.ledger.abandoned import mark, remove, remove_abandoned
-from launch.ledger.durable import disk_is_full
 from launch.outside.modules import NO_CODE, OutsideCode
 from launch.planning.placement import BYTES_PER_GB, Resources, refuse_what_cannot_fit, slots
 from launch.tracking.queue import settle
-from launch.workers.data import DataSource
 from launch.workers.gpu_share import cap_gpu_memory
 from launch.workers.trial import run_watched_job
 

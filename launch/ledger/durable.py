@@ -9,10 +9,9 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from glifr.records.storage.tensor_files import sync_folder, temporary_beside
+from glifr.records.atomic import sync_folder, temporary_beside
 
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL)
-_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 _CLAIM_SECONDS = 5.0  # a claim is held for one rename; one that stands this long was left by a dead process
 _CLAIM_POLL = 0.05
 
@@ -20,15 +19,6 @@ _CLAIM_POLL = 0.05
 def now() -> str:
     """The time in UTC, ISO 8601, to the millisecond."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
-
-
-def disk_is_full(error: BaseException | None) -> bool:
-    """Whether the error, or the one that caused it, says that there is no space left."""
-    while error is not None:
-        if isinstance(error, OSError) and error.errno in _DISK_FULL:
-            return True
-        error = error.__cause__ or error.__context__
-    return False
 
 
 def publish(path: Path, content: bytes, mode: int = 0o666) -> bool:

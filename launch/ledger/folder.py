@@ -10,12 +10,10 @@ from typing import Any
 
 from glifr.errors import InputError, Problem
 from glifr.records import Layout, digest, read_sealed, seal
-from glifr.records.storage.tensor_files import write_whole
+from glifr.records.atomic import write_whole
 from launch.ledger.durable import now
-from launch.ledger.units import Ledger
 from launch.outside.modules import OutsideCode, stage
-from launch.planning.plan import SCHEME_BY_CONDITION, StudyPlan
-from launch.scheduling.search import first_scheme
+from launch.planning.plan import StudyPlan
 from launch.studyfile import Study
 
 
@@ -89,28 +87,6 @@ def refuse_foreign(layout: Layout) -> None:
                 "give another with --results DIR",
             )
         )
-
-
-def under_its_scheme(layout: Layout, plan: StudyPlan) -> StudyPlan:
-    """The plan with the scheme of proposals that the folder was begun under.
-
-    Raises InputError for repeats under the old scheme, which would propose the same in each.
-    """
-    try:
-        scheme = read_sealed(layout.study).get("scheme", SCHEME_BY_CONDITION)
-    except FileNotFoundError:
-        scheme = first_scheme(Ledger(layout.root), plan)  # a new folder, or one whose study.json was set aside
-    if scheme == SCHEME_BY_CONDITION and plan.study.spec.repeats > 1:
-        raise InputError(
-            Problem(
-                "the search cannot be repeated here: this folder was begun when a study had one search a condition",
-                "search.repeats",
-                plan.study.spec.repeats,
-                "1 in this results folder",
-                "give the study another name, or another --results folder",
-            )
-        )
-    return replace(plan, scheme=scheme)
 
 
 def write_study(layout: Layout, plan: StudyPlan, alike: Sequence[tuple[str, str]] | None = None) -> None:

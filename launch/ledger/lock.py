@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from glifr.errors import InputError, Problem
-from glifr.records.storage.tensor_files import temporary_beside, write_whole
+from glifr.records.atomic import temporary_beside, write_whole
 from launch.ledger.durable import publish
 
 HEARTBEAT_SECONDS = 10.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,10 @@ import torch
 
 import glifr
 from glifr.records import Layout, RecordError, read_sealed, seal
-from glifr.records.storage.tensor_files import write_whole
+from glifr.records.atomic import write_whole
 from launch.code import code_version
 from launch.ledger.durable import now
 from launch.outside.modules import NO_CODE, OutsideCode
-from launch.scheduling.utilisation import Utilisation
 
 _PACKAGES = ("torch", "torchvision", "ray", "optuna", "wandb", "pandas", "numpy", "scipy", "matplotlib", "pydantic")
 
@@ -98,9 +97,9 @@ class Sessions:
         self._all = [*earlier, session(command, nodes_differ, study_hash, code)]
         self._write()
 
-    def finish(self, exit_code: int, used: Utilisation) -> None:
+    def finish(self, exit_code: int, used: Mapping[str, float]) -> None:
         """Notes when and how this session ended, and how far it used its slots."""
-        self._all[-1] |= {"finished_at": now(), "exit_code": exit_code, "utilisation": used.to_json()}
+        self._all[-1] |= {"finished_at": now(), "exit_code": exit_code, "utilisation": dict(used)}
         self._write()
 
     def _write(self) -> None:

@@ -6,7 +6,7 @@ or data that have changed make units stale: the user says whether finished ones 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -48,11 +48,17 @@ class Standing:
         return self.proposal.unit
 
 
-def settle(ledger: Ledger, plan: StudyPlan, code: str, choice: Choice | None) -> list[str]:
-    """Refuses another study, deals with stale units as chosen; returns what was done, a sentence each."""
+def settle(
+    ledger: Ledger, plan: StudyPlan, code: str, choice: Choice | None, only: Collection[str] | None = None
+) -> list[str]:
+    """Refuses another study, deals with stale units as chosen; returns what was done, a sentence each.
+
+    only: the conditions that run now; stale units of the others stay as they are.
+    """
     standing = [s for name in plan.conditions for s in _standing(ledger, plan, name, plan.code_version(name, code))]
     _refuse_other_study(ledger, plan, standing)
     _refuse_other_shares(ledger, plan, standing)
+    standing = [s for s in standing if only is None or s.unit.condition in only]
     stale = [s for s in standing if s.stale]
     finished = [s for s in stale if s.finished]
     if finished and choice is None:
@@ -190,10 +196,12 @@ def _differences(ledger: Ledger, plan: StudyPlan) -> list[Problem]:
     except (FileNotFoundError, RecordError):
         return []
     old, new = dict(_flat(before["spec"])), dict(_flat(plan.study.resolved))
+    both = [f"conditions.{name}." for name in before["spec"]["conditions"] if name in plan.conditions]
+    keys = [key for key in old | new if (key in old and key in new) or key.startswith(tuple(both))]
     return [
-        Problem("differs from the study whose results are here", key, new[key], f"{old[key]!r}, as it was")
-        for key in old
-        if key in new and old[key] != new[key] and not key.startswith(_FREE)
+        Problem("differs from the study whose results are here", key, new.get(key), f"{old.get(key)!r}, as it was")
+        for key in keys
+        if old.get(key) != new.get(key) and not key.startswith(_FREE)
     ]
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from glifr.records import (
+    FAILURE_FILE,
     EpochRecord,
     Layout,
     Proposal,
@@ -24,7 +25,7 @@ from glifr.records import (
     read_sealed,
     seal,
 )
-from glifr.records.reading import listing
+from glifr.records.reading import listing, read_bytes
 from glifr.records.storage import tensor_files as checkpoints
 from launch.failures import Failure
 from launch.ledger.attempts import Lease, attempt_folders
@@ -50,10 +51,6 @@ class Ledger:
         if standing is None or standing.identity != proposal.identity:
             raise RecordError(f"{proposal.unit}: another proposal stands under this name")
         return standing
-
-    def proposed(self, stage: str, condition: str) -> int:
-        """How many units of a stage and condition have a proposal."""
-        return sum(self.layout.proposal(unit).exists() for unit in self.units(stage, condition))
 
     def proposal(self, unit: UnitId) -> Proposal | None:
         """The unit's proposal; None if there is none. RecordError if it cannot be trusted."""
@@ -129,14 +126,30 @@ class Ledger:
         found = []
         for folder in attempt_folders(self.layout, unit):
             with contextlib.suppress(FileNotFoundError, RecordError):
-                body = read_sealed(folder / "failure.json")
+                body = read_sealed(folder / FAILURE_FILE)
                 found.append(Failure(body["kind"], body["message"]))
         return found
 
-    def event(self, kind: str, message: str) -> None:
-        """Adds a line to the study's log; what cannot be written, on a full disk, is left out."""
+    def event(self, kind: str, message: str, **more: Any) -> None:
+        """Adds a line to the study's log; what cannot be written, on a full disk, is left out.
+
+        more: what is to be found again without reading the message, in words and numbers.
+        """
         with contextlib.suppress(OSError):
-            append(self.layout.events, json.dumps({"at": now(), "kind": kind, "message": message}) + "\n")
+            append(self.layout.events, json.dumps({"at": now(), "kind": kind, "message": message, **more}) + "\n")
+
+    def events(self) -> list[dict[str, Any]]:
+        """The study's log; without lines that a crash tore. RecordError if it cannot be read."""
+        try:
+            lines = read_bytes(self.layout.events).decode(errors="replace").splitlines()
+        except FileNotFoundError:
+            return []
+        return [event for line in lines if isinstance(event := _parsed(line), dict)]
+
+
+def _parsed(line: str) -> Any:
+    with contextlib.suppress(ValueError, RecursionError):
+        return json.loads(line)
 
 
 def _as_record(path: Path, kind: type[_Record], unit: UnitId) -> _Record:

@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import queue
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -23,7 +24,6 @@ import glifr
 from glifr.errors import InputError, Problem, nearest
 from glifr.outside import is_reference, referenced, top_module
 from glifr.tasks import TASKS
-from launch.ledger.abandoned import mark, remove, remove_abandoned
 from launch.outside.modules import Module, OutsideCode, find_module, installed_module, module_name, stage
 from launch.outside.probe import Request
 
@@ -89,9 +89,7 @@ def prepare(data: dict[str, Any], base: Path) -> Prepared:
     if not found.code.modules or found.wrong:
         return found
     staged = Path(tempfile.mkdtemp(prefix=_STAGED))
-    mark(staged)
-    remove_abandoned(staged.parent, f"{_STAGED}*")  # of sessions that were killed
-    atexit.register(remove, staged)
+    atexit.register(shutil.rmtree, staged, ignore_errors=True)
     code = OutsideCode(found.code.modules, staged)
     stage(code.modules, staged)
     failed = try_out(_request(code, data), code, LIMIT)

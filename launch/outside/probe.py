@@ -51,8 +51,8 @@ def main() -> None:
 def _look(request: Request, tell: Tell) -> None:
     from glifr.outside import load_object, referenced  # seconds, which are not the code's
     from glifr.tasks import TaskDefinition, TaskSettings
-    from glifr.tasks.verify import check_data, check_definition
-    from glifr.training.trial_step import refuse_unsound
+    from launch.outside.trial_step import refuse_unsound
+    from launch.outside.verify import check_data, check_definition
 
     for module in request.modules:
         tell({"doing": f"importing {module}", "limited": True, "of": module})

@@ -11,14 +11,33 @@ from typing import Protocol
 from glifr.records import STAGES, Stage
 from glifr.training.train import EVALUATION_BATCH
 from launch.planning.plan import StudyPlan
-from launch.planning.seed_batches import SeedBatches
-from launch.workers.calibration import Timing, calibrate
 
 _REPEATS = 2  # of each condition at least: their spread is the uncertainty
 _HANDOVER_SECONDS = 0.15  # from a job's end to the next one's start on the same worker (docs/cluster.md)
 _SESSION_SECONDS = 20.0  # starting Ray and its workers; tables, figures and report of a small study
 _RECORD_BYTES = 250  # an epoch of a seed
 _NUMBER_BYTES = 4  # of a trained parameter
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Of one condition, in seconds of one slot.
+
+    step: a training step of one seed, in the company that the study gives it. evaluation: one evaluation batch. epoch:
+    an epoch's bookkeeping (checkpoint, records, tracking). job: a job's (start, results, tracking). bytes: what a unit
+    leaves on the disk, W&B's files included, what only final units keep not: the trained network and its
+    characteristics. characteristics: bytes of these.
+    """
+
+    step: float
+    evaluation: float
+    epoch: float
+    job: float
+    bytes: int
+    characteristics: int = 0
+
+
+TimeCondition = Callable[[StudyPlan, str, str], Timing]  # plan, condition, tracking mode
 
 
 class Runner(Protocol):
@@ -59,16 +78,16 @@ class Estimate:
         return statistics.median(t.step for t in self.timings[condition])
 
 
-def estimate(plan: StudyPlan, runner: Runner, tracking_mode: str, batches: SeedBatches) -> Estimate:
-    """Times every condition, on all slots at once as in the study. batches: what seeds gain by company."""
+def estimate(plan: StudyPlan, runner: Runner, time_condition: TimeCondition, tracking_mode: str) -> Estimate:
+    """Times every condition, on all slots at once as in the study."""
     names = list(plan.conditions)
     repeats = max(_REPEATS, math.ceil(runner.slots / len(names)))
     items = [(plan, name, tracking_mode) for _ in range(repeats) for name in names]
-    found = runner.map(calibrate, items)
+    found = runner.map(time_condition, items)
     timings = {name: [t for item, t in zip(items, found, strict=True) if item[1] == name] for name in names}
 
     def seconds(choose: Callable[[list[float]], float], searched: float = 1.0) -> dict[str, dict[Stage, float]]:
-        return {n: _condition_seconds(plan, n, _pick(timings[n], choose), batches, searched) for n in names}
+        return {n: _condition_seconds(plan, n, _pick(timings[n], choose), searched) for n in names}
 
     middle, fast, slow = seconds(statistics.median), seconds(min, _stopped(plan)), seconds(max)
     return Estimate(
@@ -87,25 +106,21 @@ def _pick(timings: Sequence[Timing], choose: Callable[[list[float]], float]) -> 
     return Timing(step, evaluation, epoch, job, timings[0].bytes, timings[0].characteristics)
 
 
-def _condition_seconds(
-    plan: StudyPlan, name: str, t: Timing, batches: SeedBatches, searched: float
-) -> dict[Stage, float]:
+def _condition_seconds(plan: StudyPlan, name: str, t: Timing, searched: float) -> dict[Stage, float]:
     """Slot-seconds of a condition by stage. searched: the share of the search's epochs that are run."""
     planned = plan.conditions[name].planned
-    paces = {stage: batches.pace(name, stage, plan.seeds_a_unit(stage)) for stage in STAGES}
-    seconds = {stage: planned[stage] * _unit_seconds(plan, stage, t, paces[stage]) for stage in STAGES}
+    seconds = {stage: planned[stage] * _unit_seconds(plan, name, stage, t) for stage in STAGES}
     return seconds | {"search": seconds["search"] * searched}
 
 
-def _unit_seconds(plan: StudyPlan, stage: Stage, t: Timing, pace: float) -> float:
-    """pace: of a seed's step in company, as a share of what it takes alone."""
+def _unit_seconds(plan: StudyPlan, condition: str, stage: Stage, t: Timing) -> float:
     spec, task = plan.study.spec, plan.task
     test = math.ceil(task.samples_tested_on(spec.task.source) / EVALUATION_BATCH) * t.evaluation
     if stage == "silencing":
         return _HANDOVER_SECONDS + plan.silencing_passes * test
     held_out = task.samples_validated_on(spec.task.settings())
-    epoch = plan.steps_an_epoch * t.step * pace + math.ceil(held_out / EVALUATION_BATCH) * t.evaluation + t.epoch
-    epochs = plan.seeds_a_unit(stage) * spec.epochs(stage)
+    epoch = plan.steps_an_epoch(condition) * t.step + math.ceil(held_out / EVALUATION_BATCH) * t.evaluation + t.epoch
+    epochs = plan.seeds_a_unit(stage) * spec.epochs(stage, condition)
     return _HANDOVER_SECONDS + t.job + epochs * epoch + (test if stage == "final" else 0.0)
 
 
@@ -136,7 +151,7 @@ def _wall_seconds(plan: StudyPlan, seconds: Mapping[str, Mapping[Stage, float]],
 
 def _bytes(plan: StudyPlan, name: str, timings: Sequence[Timing]) -> int:
     own, spec = plan.conditions[name], plan.study.spec
-    records = sum(own.planned[s] * plan.seeds_a_unit(s) * spec.epochs(s) for s in STAGES) * _RECORD_BYTES
+    records = sum(own.planned[s] * plan.seeds_a_unit(s) * spec.epochs(s, name) for s in STAGES) * _RECORD_BYTES
     network = own.trained_parameters * _NUMBER_BYTES + max(t.characteristics for t in timings)
     units = sum(own.planned.values()) * max(t.bytes for t in timings)
     return units + records + own.planned["final"] * network

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from glifr.conditions import CONDITIONS, Condition
+from glifr.conditions import CONSTANTS, Condition, Delay
+from glifr.errors import InputError, Problem, nearest
 from glifr.networks import hidden_size_for_budget, trained_parameters
 from glifr.outside import referenced
 from glifr.records import STAGES, Stage, digest
 from glifr.tasks import TaskDefinition
-from launch.studyfile import Dimension, Study
+from launch.planning.differences import difference, features, levels
+from launch.studyfile import Dimension, Study, Training
 
 SCHEME = 2  # how proposals are drawn (`search`); recorded in study.json
+_LATER = (*CONSTANTS, "dt", "output_weight")  # of a condition, in an identity only where they are given
 SCHEME_BY_CONDITION = 1  # that of folders without one: by Optuna, seeded by (study seed, condition, k)
 
 
@@ -23,6 +26,8 @@ class ConditionPlan:
     """What one condition runs. delay_steps: None for the LSTM. planned: units per stage, over all repeats.
 
     start_from: the condition whose trained network of the same seed a `learned` start draws from.
+    delay: as the study says it. training: the condition's recipe. control: equal to another condition on purpose.
+    features, difference, levels: what tells it apart, see `differences`.
     """
 
     condition: Condition
@@ -32,20 +37,17 @@ class ConditionPlan:
     space: Mapping[str, Dimension]
     fixed: Mapping[str, float]
     planned: Mapping[Stage, int]
-    start_from: str | None = None
+    start_from: str | None
+    delay: Delay
+    training: Training
+    control: bool = False
+    features: Mapping[str, str] = field(default_factory=dict)
+    difference: str = ""
+    levels: Mapping[str, int] | None = None
 
     @property
     def name(self) -> str:
         return self.condition.name
-
-    @property
-    def features(self) -> dict[str, str]:
-        """The condition's features in words, as this study starts it."""
-        return self.condition.describe(learned_start=self.start_from is not None)
-
-    def difference_from(self, reference: Condition) -> str:
-        """What differs from `reference`, in words."""
-        return self.condition.difference_from(reference, learned_start=self.start_from is not None)
 
 
 @dataclass(frozen=True)
@@ -58,9 +60,25 @@ class StudyPlan:
     conditions: Mapping[str, ConditionPlan]
     scheme: int = SCHEME
 
-    @property
-    def reference(self) -> Condition:
-        return CONDITIONS[self.study.spec.reference]
+    def of(self, names: Collection[str] | None) -> StudyPlan:
+        """The part of the plan that these conditions are; all of it for None.
+
+        InputError for a name that the study has not, and where a condition that one starts from is left out.
+        """
+        if names is None:
+            return self
+        known = list(self.conditions)
+        for name in names:
+            if name not in known:
+                rule = "the study has no such condition"
+                raise InputError(Problem(rule, "--only", name, ", ".join(known), nearest(name, known)))
+            source = self.conditions[name].start_from
+            if source is not None and source not in names:
+                rule, todo = f"{name} starts from the trained networks of {source}", f"add {source}"
+                raise InputError(
+                    Problem(rule, "--only", ",".join(names), todo=f"{todo}: what it has done costs nothing")
+                )
+        return replace(self, conditions={name: own for name, own in self.conditions.items() if name in names})
 
     def planned(self, stage: Stage) -> int:
         """Units of a stage over all conditions."""
@@ -76,20 +94,18 @@ class StudyPlan:
         several = {"search": len(spec.search_seeds()), "confirm": len(spec.confirm_seeds()), "silencing": 0}
         return several.get(stage, 1)
 
-    def work(self, stage: Stage) -> float:
+    def work(self, stage: Stage, condition: str) -> float:
         """Samples passed through a network in one unit of a stage; a training step counts three (forward, backward)."""
         spec = self.study.spec
         if stage == "silencing":
             return float(self.silencing_passes * self.task.samples_tested_on(spec.task.source))
-        passes = self.seeds_a_unit(stage) * spec.epochs(stage) * self.task.passes
+        passes = self.seeds_a_unit(stage) * spec.epochs(stage, condition) * self.task.passes
         return 3.0 * passes * self.task.samples_trained_on(spec.task.settings())
 
-    @property
-    def steps_an_epoch(self) -> int:
+    def steps_an_epoch(self, condition: str) -> int:
         """Training steps of one seed."""
-        spec = self.study.spec
-        batches = math.ceil(self.task.samples_trained_on(spec.task.settings()) / spec.training.batch_size)
-        return self.task.passes * batches
+        samples = self.task.samples_trained_on(self.study.spec.task.settings())
+        return self.task.passes * math.ceil(samples / self.conditions[condition].training.batch_size)
 
     @property
     def silencing_passes(self) -> int:
@@ -100,17 +116,18 @@ class StudyPlan:
         inner = sum(0 < fraction < 1 for fraction in silencing.fractions)
         return inner * silencing.masks + len(silencing.fractions) - inner
 
-    def training_identity(self, stage: Stage) -> dict[str, Any]:
+    def training_identity(self, stage: Stage, condition: str) -> dict[str, Any]:
         """What decides a trained unit's result beside its configuration and seeds: task, data, training."""
-        spec, sigma_v = self.study.spec, self.study.spec.training.sigma_v
+        spec, training = self.study.spec, self.conditions[condition].training
+        sigma_v = training.sigma_v
         # "linear" is in the identity: earlier versions annealed in equal ratios, which is another experiment
         annealed = {"sigma_v": [sigma_v.start, sigma_v.end, "linear"]} if sigma_v else {}
         return annealed | {
             "task": [self.task.name, spec.task.source, spec.task.train_on, self.fingerprint],
-            "epochs": spec.epochs(stage),
-            "batch_size": spec.training.batch_size,
-            "adam": [spec.training.adam.beta1, spec.training.adam.beta2, spec.training.adam.epsilon],
-            "dropout": spec.training.dropout,
+            "epochs": spec.epochs(stage, condition),
+            "batch_size": training.batch_size,
+            "adam": [training.adam.beta1, training.adam.beta2, training.adam.epsilon],
+            "dropout": training.dropout,
         }
 
     def identity(
@@ -127,8 +144,11 @@ class StudyPlan:
             "hyperparameters": dict(hyperparameters),
             "seeds": list(seeds),
             "start_from": self._source_identity(plan.start_from, seeds),
-            "training": self.training_identity("final" if stage == "silencing" else stage),
+            "training": self.training_identity("final" if stage == "silencing" else stage, condition),
         }
+        own = {name: value for name in _LATER if (value := getattr(plan.condition, name)) is not None}
+        if own:
+            content["network"] = own
         silencing = self.study.spec.silencing
         if stage == "silencing" and silencing is not None:
             content["silencing"] = [list(silencing.fractions), silencing.masks]
@@ -190,35 +210,50 @@ class StudyPlan:
             "hidden_size": plan.hidden_size,
             "trained_parameters": plan.trained_parameters,
             "delay_steps": plan.delay_steps,
-            "features": plan.features,
-            "difference": plan.difference_from(self.reference),
-            "levels": plan.condition.levels,
+            "features": dict(plan.features),
+            "difference": plan.difference,
+            "levels": plan.levels,
             "start_from": plan.start_from,
+            "values": plan.condition.to_json(),
+            "control": plan.control,
         }
 
 
 def make_plan(study: Study, fingerprint: str) -> StudyPlan:
-    """Resolves sizes and counts. The hidden size `matched` is the largest that keeps within the yardstick's count."""
+    """Resolves sizes and counts. The hidden size `matched` is the largest that keeps within the parameter budget."""
     spec = study.spec
     task = spec.task.definition
     shape, readout = (task.inputs, task.outputs), not task.neurons_are_outputs
-    budget = trained_parameters(CONDITIONS[spec.yardstick.condition], *shape, spec.yardstick.hidden_size)
+    budget = trained_parameters(spec.budget_network, *shape, spec.parameter_budget.hidden_size)
     conditions = {}
     for name, wanted in spec.conditions.items():
-        condition = CONDITIONS[name]
+        condition = spec.condition(name)
         size = wanted.hidden_size
         hidden = hidden_size_for_budget(condition, *shape, budget) if size == "matched" else size
+        has_readout = readout if condition.output_weight is None else condition.output_weight
         conditions[name] = ConditionPlan(
             condition=condition,
             hidden_size=hidden,
-            trained_parameters=trained_parameters(condition, *shape, hidden, readout),
+            trained_parameters=trained_parameters(condition, *shape, hidden, has_readout),
             delay_steps=spec.delay_steps(name),
             space=spec.space_for(name),
             fixed=wanted.fixed or {},
             planned=_planned(study),
             start_from=spec.start_from(name),
+            delay=wanted.delay,
+            training=spec.training_of(name),
+            control=wanted.control,
         )
-    return StudyPlan(study, task, fingerprint, conditions)
+    return StudyPlan(study, task, fingerprint, _told_apart(conditions, spec.reference))
+
+
+def _told_apart(plans: Mapping[str, ConditionPlan], reference: str) -> dict[str, ConditionPlan]:
+    """The plans, each with what tells it from the others."""
+    words, cells = features(plans), levels(plans, reference)
+    return {
+        name: replace(own, features=words[name], difference=difference(name, reference, words), levels=cells[name])
+        for name, own in plans.items()
+    }
 
 
 def _planned(study: Study) -> dict[Stage, int]:

@@ -10,11 +10,19 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from glifr.records import EpochRecord, Proposal, RecordError, Stage, UnitId, UnitResult, seal
+from glifr.records import STAGES, EpochRecord, Proposal, RecordError, Stage, UnitId, UnitResult, seal
 from glifr.training.train import score, worst_score
 from launch.failures import Failure, Retries, failure_of_lost
 from launch.jobs import Job, Step
-from launch.ledger.attempts import attempt_folders, hang_of, record_failure
+from launch.ledger.attempts import (
+    attempt_folders,
+    hang_of,
+    new_attempt,
+    node_of,
+    open_attempt,
+    processors_of,
+    record_failure,
+)
 from launch.ledger.durable import now, publish, set_aside
 from launch.ledger.units import Ledger
 from launch.planning.plan import StudyPlan
@@ -26,11 +34,15 @@ from launch.scheduling.unit_states import State, UnitStates
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How units are executed, none of which changes a result. code_version: of the project's own code."""
+    """How units are executed, none of which changes a result.
+
+    code_version: of the project's own code. last: the stage after which to stop, None for the end.
+    """
 
     batches: SeedBatches
     retries: int
     code_version: str
+    last: Stage | None = None
 
 
 class ConditionRun:
@@ -56,6 +68,8 @@ class ConditionRun:
         self.states = UnitStates()
         self.results: dict[UnitId, UnitResult] = {}
         self.failures: dict[UnitId, Failure] = {}
+        self.failed_attempts = 0
+        self.moved: dict[UnitId, tuple[str, ...]] = {}  # ended in this session, with their kinds of processor
         self.error: str | None = None
         self._waiting: deque[Job] = deque()
         self._retries = Retries(options.retries)
@@ -68,6 +82,8 @@ class ConditionRun:
     def finished(self) -> bool:
         """Whether nothing runs and nothing further can."""
         if self.error is not None:
+            return not self.states.any_in(State.RUNNING)
+        if self._past_last:
             return not self.states.any_in(State.RUNNING)
         return not (self._may_propose or self._awaits_source or self.states.any_in(State.WAITING, State.RUNNING))
 
@@ -85,7 +101,15 @@ class ConditionRun:
     @property
     def ready(self) -> bool:
         """Whether a job can start now."""
-        return self.error is None and (bool(self._waiting) or self._may_propose)
+        return self.error is None and not self._past_last and (bool(self._waiting) or self._may_propose)
+
+    @property
+    def _past_last(self) -> bool:
+        """Whether all that is left belongs to stages after the last one that is wanted."""
+        if self._options.last is None or self._may_propose:
+            return False
+        waiting = self._waiting[0].units[0].stage if self._waiting else "final"  # without a job: those of a source
+        return STAGES.index(waiting) > STAGES.index(self._options.last)
 
     def count(self, stage: Stage, *states: State) -> int:
         """Units of a stage in one of these states."""
@@ -144,11 +168,16 @@ class ConditionRun:
     def _settle(self, unit: UnitId, result: UnitResult) -> None:
         self.results[unit] = result
         self.states[unit] = State(result.status)
+        if len(result.processors) > 1:
+            self.moved[unit] = result.processors
+            text = f"{unit}: tried again on another kind of processor: {', then '.join(result.processors)}"
+            self._ledger.event("warning", text)
         if self._search is not None and unit.stage == "search":
             self._search.tell(unit.number, result.status, result.value)
 
     def _retry_or_fail(self, units: list[UnitId], failure: Failure) -> None:
         again = []
+        self.failed_attempts += len(units)
         for unit in units:
             if self._retries.again(unit, failure):
                 self.states[unit] = State.WAITING
@@ -158,22 +187,28 @@ class ConditionRun:
                 if self._search is not None and unit.stage == "search":
                     self._search.tell(unit.number, "failed", None)
             verdict = "tried again" if unit in again else "given up"
-            self._ledger.event("warning", f"{unit}: {failure.kind}: {failure.message}; {verdict}")
+            text = f"{unit}: {failure}; {verdict}"
+            self._ledger.event("warning", text, unit=str(unit), again=unit in again)
         if again and failure.kind == "out of memory":  # alone, and with a larger share of a GPU
             self._waiting.extendleft(_job([unit], self._retries.out_of_memory(unit)) for unit in reversed(again))
         elif again:
             self._waiting.appendleft(_job(again, max(map(self._retries.out_of_memory, again))))
 
     def _note_lost(self, job: Job, without: list[UnitId], lost: Failure | None) -> Failure:
-        """Records, for attempts whose worker was lost and could not do so itself, why they ended."""
+        """Records, for attempts whose worker was lost and could not do so itself, why they ended.
+
+        A worker may be lost before its attempt has begun: that counts as one, so that what happened is on record.
+        """
+        layout = self._ledger.layout
+        own = {unit: open_attempt(layout, unit) for unit in job.units}
+        begun = [folder for folder in own.values() if folder is not None]
         failure = lost or failure_of_lost("")
-        newest = {unit: folders[-1] for unit in job.units if (folders := attempt_folders(self._ledger.layout, unit))}
-        stack = next(filter(None, map(hang_of, newest.values())), "")
+        failure = replace(failure, node=next(filter(None, map(node_of, begun)), failure.node))
+        stack = next(filter(None, map(hang_of, begun)), "")
         if stack:
-            failure = Failure("timed out", "an epoch took longer than resources.timeout_minutes")
+            failure = Failure("timed out", "an epoch took longer than resources.timeout_minutes", failure.node)
         for unit in without:
-            if unit in newest and not (newest[unit] / "failure.json").exists():
-                record_failure(newest[unit], failure, stack)
+            record_failure(own[unit] or new_attempt(layout, unit), failure, stack or failure.words)
         return failure
 
     def _publish_pruned(self, unit: UnitId) -> UnitResult | None:
@@ -183,7 +218,7 @@ class ConditionRun:
             return None
         attempt = attempt_folders(self._ledger.layout, unit)[-1].name
         self._may_publish()
-        result = pruned_result(self.plan, proposal, attempt, records)
+        result = pruned_result(self.plan, proposal, attempt, records, processors_of(self._ledger.layout, unit))
         publish(self._ledger.layout.result(unit), seal(result.to_json()))
         return self._ledger.result(unit)
 

@@ -12,8 +12,10 @@ from launch.planning.plan import StudyPlan
 from launch.planning.seed_batches import seeds_per_batch
 
 
-def pruned_result(plan: StudyPlan, proposal: Proposal, attempt: str, records: Sequence[EpochRecord]) -> UnitResult:
-    """What the records (at least one a seed, in order of epochs) say of the trial."""
+def pruned_result(
+    plan: StudyPlan, proposal: Proposal, attempt: str, records: Sequence[EpochRecord], processors: tuple[str, ...]
+) -> UnitResult:
+    """What the records (at least one a seed, in order of epochs) say of the trial. processors: of its attempts."""
     last = {record.seed: record for record in records}
     outcomes = tuple(_outcome(plan.task, record) for record in last.values())
     training = plan.study.spec.training
@@ -32,6 +34,7 @@ def pruned_result(plan: StudyPlan, proposal: Proposal, attempt: str, records: Se
         device="",
         threads=0,
         seeds_in_batch=min(len(outcomes), seeds_per_batch(training.seeds_per_batch, [proposal])),
+        processors=processors,
     )
 
 

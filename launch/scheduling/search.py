@@ -20,9 +20,8 @@ import optuna
 from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
-from glifr.records import UnitId, search_name
-from launch.ledger.units import Ledger
-from launch.planning.plan import SCHEME, SCHEME_BY_CONDITION, StudyPlan
+from glifr.records import search_name
+from launch.planning.plan import SCHEME, SCHEME_BY_CONDITION
 from launch.studyfile import Dimension, Pruner, Sampler
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -151,19 +150,6 @@ class ConditionSearch:
         """Ends a trial. A failed one counts for the budget but teaches the sampler nothing."""
         del self._reported[number]
         self._study.tell(self._open.pop(number), value if outcome == "complete" else None, state=_STATES[outcome])
-
-
-def first_scheme(ledger: Ledger, plan: StudyPlan) -> int:
-    """The scheme by which the first proposals on record were drawn; the newest where there are none."""
-    search = plan.study.spec.search
-    if search is None:
-        return SCHEME
-    for name, own in plan.conditions.items():
-        standing = ledger.proposal(UnitId("search", name, 0))
-        rules = (search.sampler, search.pruner, plan.study.spec.seed, 0, SCHEME_BY_CONDITION)
-        if standing and standing.hyperparameters == ConditionSearch(name, own.space, *rules).ask()[1]:
-            return SCHEME_BY_CONDITION
-    return SCHEME
 
 
 def common_draw(study_seed: int, repeat: int, dimension: str, number: int) -> float:

@@ -12,50 +12,15 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from glifr.records import STAGES, Stage, UnitId, search_name
-from launch.failures import DISK_FULL, Failure
-from launch.jobs import Job, Step
-from launch.ledger.durable import disk_is_full
+from glifr.records import STAGES, Stage, search_name
+from launch.failures import DISK_FULL, Failure, disk_is_full
+from launch.jobs import Job, Snapshot, StageCount, Step
 from launch.ledger.lock import LockLostError
 from launch.ledger.units import Ledger
 from launch.planning.plan import StudyPlan
 from launch.scheduling.condition_run import ConditionRun, RunOptions
 from launch.scheduling.memory_pressure import MemoryPressure
 from launch.scheduling.unit_states import State
-
-
-@dataclass(frozen=True)
-class StageCount:
-    """Units of one condition and stage. planned 0: the study has no such stage.
-
-    out_of_reach: of those planned, that an error keeps from ever being begun.
-    """
-
-    planned: int
-    running: int
-    complete: int
-    pruned: int
-    failed: int
-    out_of_reach: int = 0
-
-    @property
-    def ended(self) -> int:
-        return self.complete + self.pruned + self.failed
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """Where the study stands.
-
-    under_way: units' worth of epochs that running jobs have done. best: lowest search or confirm score so far. errors:
-    why a condition cannot go on. failures: of the units given up.
-    """
-
-    counts: dict[str, dict[Stage, StageCount]]
-    under_way: dict[str, dict[Stage, float]]
-    best: dict[str, float | None]
-    errors: dict[str, str]
-    failures: dict[UnitId, Failure]
 
 
 @dataclass
@@ -171,7 +136,8 @@ class Conductor:
     def _note_work(self, running: _Running) -> None:
         """One more step of a job: an epoch of all its units, or the silencing of one."""
         stage, units = running.job.units[0].stage, len(running.job.units)
-        work = 1.0 if stage == "silencing" else units / self._plan.study.spec.epochs(stage)
+        epochs = self._plan.study.spec.epochs(stage, running.run.name)
+        work = 1.0 if stage == "silencing" else units / epochs
         running.done += work
         started, running.since = running.since, time.monotonic()
         self._on_work(running.run.name, stage, work, running.since - started)
@@ -189,6 +155,8 @@ class Conductor:
                 best={name: _best(own) for name, own in runs.items()},
                 errors={name: _errors(own) for name, own in runs.items() if _errors(own)},
                 failures={unit: why for run in self._runs for unit, why in run.failures.items()},
+                failed_attempts=sum(run.failed_attempts for run in self._runs),
+                moved={unit: kinds for run in self._runs for unit, kinds in run.moved.items()},
             )
 
     def _choose(self) -> ConditionRun | None:

@@ -6,5 +6,6 @@
 
 from launch.studyfile.load import Study, load_study, read_resolved
 from launch.studyfile.models import Dimension, Pruner, Sampler, StudySpec
+from launch.studyfile.training import Training
 
-__all__ = ["Dimension", "Pruner", "Sampler", "Study", "StudySpec", "load_study", "read_resolved"]
+__all__ = ["Dimension", "Pruner", "Sampler", "Study", "StudySpec", "Training", "load_study", "read_resolved"]

@@ -6,17 +6,20 @@ Each check names the sections it reads and runs when they are good, whatever is 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
-from glifr.conditions import CONDITIONS, HYPERPARAMETERS
+from glifr.conditions import CONDITIONS, HYPERPARAMETERS, SETTINGS
 from glifr.errors import nearest
 from glifr.tasks import TASKS
-from launch.studyfile.models import ConditionSpec, Dimension, StudySpec
+from launch.studyfile.conditions import ConditionSpec, base_faults
+from launch.studyfile.models import Dimension, StudySpec
 from launch.studyfile.tree import NOTHING, Fault
-from launch.studyfile.values import SEEDS_OF_A_REPEAT, listed
+from launch.studyfile.values import CHANCES, SEEDS_OF_A_REPEAT, listed
 
 Check = Callable[[StudySpec], Iterator[Fault]]
 _CHECKS: list[tuple[frozenset[str], Check]] = []
+_ALL_SETTINGS = frozenset(name for names in SETTINGS.values() for name in names)
 
 
 def _reads(*sections: str) -> Callable[[Check], Check]:
@@ -29,15 +32,50 @@ def _reads(*sections: str) -> Callable[[Check], Check]:
 
 def cross_faults(sections: dict[str, Any]) -> list[Fault]:
     """The faults between sections, from those that are good: section name -> its validated value."""
-    spec = StudySpec.model_construct(**sections)
-    return [fault for needed, check in _CHECKS if needed <= sections.keys() for fault in check(spec)]
+    bases = list(base_faults(sections.get("conditions", {})))
+    good = {name: value for name, value in sections.items() if not (bases and name == "conditions")}
+    spec = StudySpec.model_construct(**good)
+    return bases + [fault for needed, check in _CHECKS if needed <= good.keys() for fault in check(spec)]
 
 
 @_reads("conditions", "reference")
 def _reference(spec: StudySpec) -> Iterator[Fault]:
     if spec.conditions and spec.reference not in spec.conditions:
-        allowed = "one of " + ", ".join(spec.conditions)
-        yield Fault(("reference",), "the reference is not among the study's conditions", spec.reference, allowed)
+        yield _not_of_the_study(
+            ("reference",), "the reference is not among the study's conditions", spec.reference, spec
+        )
+
+
+def _not_of_the_study(path: tuple[str, ...], rule: str, name: str, spec: StudySpec) -> Fault:
+    known = list(spec.conditions)
+    return Fault(path, rule, name, "one of " + ", ".join(known), nearest(name, known))
+
+
+@_reads("conditions", "parameter_budget")
+def _parameter_budget(spec: StudySpec) -> Iterator[Fault]:
+    name, known = spec.parameter_budget.condition, list(dict.fromkeys([*CONDITIONS, *spec.conditions]))
+    if name not in known:
+        rule = f"there is no condition {name!r}, here or among the published ones"
+        yield Fault(("parameter_budget", "condition"), rule, name, "one of " + ", ".join(known), nearest(name, known))
+
+
+@_reads("conditions")
+def _settings(spec: StudySpec) -> Iterator[Fault]:
+    """A condition sets only what its network has."""
+    for name, own in spec.conditions.items():
+        value = spec.condition(name)
+        known = SETTINGS[value.architecture]
+        for key in own.given:
+            if key in _ALL_SETTINGS and key not in known and key != "delay":
+                rule = f"{_a(value.architecture)} network has no {key}"
+                yield Fault(("conditions", name, key), rule, own.given[key], "its " + ", ".join(known), "remove it")
+        named = own.learned if isinstance(own.learned, tuple) and "learned" in known else ()
+        if lacking := [p for p in named if p not in value.parameters]:
+            rule = f"{name} has no {' and no '.join(lacking)} to learn: it has no after-spike currents"
+            yield Fault(("conditions", name, "learned"), rule, list(named), ", ".join(value.parameters))
+        if own.start in ("homogeneous", "heterogeneous") and value.start is None:
+            rule = f"{_a(value.architecture)} network has no neuron parameters that could start {own.start}"
+            yield Fault(("conditions", name, "start"), rule, own.start, "prior or learned", "remove it")
 
 
 @_reads("conditions")
@@ -46,16 +84,56 @@ def _delays(spec: StudySpec) -> Iterator[Fault]:
         yield Fault(("conditions",), "a study needs at least one condition", {}, "one or more of " + _all_conditions())
     for name, condition in spec.conditions.items():
         path = ("conditions", name, "delay")
-        if CONDITIONS[name].architecture == "LSTM" and condition.delay != "none":
+        architecture = spec.condition(name).architecture
+        if architecture == "LSTM" and condition.delay != "none":
             rule = "an LSTM has no delay: its cell takes the state of the step before"
             yield Fault(path, rule, condition.delay, "none", "write `delay: none`")
-        elif CONDITIONS[name].architecture != "LSTM" and condition.delay == "none":
-            rule = f"a {CONDITIONS[name].architecture} network needs a delay: its lateral input is earlier output"
+        elif architecture != "LSTM" and condition.delay == "none":
+            rule = f"{_a(architecture)} network needs a delay: its lateral input is earlier output"
             yield Fault(path, rule, condition.delay, "one_step, or milliseconds above 0", "write `delay: one_step`")
 
 
 def _all_conditions() -> str:
     return ", ".join(CONDITIONS)
+
+
+@_reads("conditions", "training", "vary")
+def _chances(spec: StudySpec) -> Iterator[Fault]:
+    """Conditions have the same epochs and batches, unless those are what is studied."""
+    for key in CHANCES:
+        name = key.removeprefix("training.")
+        own = {condition: getattr(spec.training_of(condition), name) for condition in spec.conditions}
+        usual = getattr(spec.training, name)
+        if key in spec.vary and len(set(own.values())) == 1 and own:
+            rule, todo = f"{key} is declared as what is studied, and no condition differs in it", "remove it"
+            yield Fault(("vary",), rule, list(spec.vary), "settings in which conditions differ", todo)
+        for condition in own if key not in spec.vary else ():
+            if own[condition] != usual:
+                rule = f"conditions that differ in {key} have not had the same chance"
+                todo = f"remove it, or declare that it is what is studied: `vary: [{key}]` at the top of the study"
+                yield Fault(("conditions", condition, "training", name), rule, own[condition], str(usual), todo)
+
+
+@_reads("conditions", "task", "training")
+def _equal(spec: StudySpec) -> Iterator[Fault]:
+    """Equal conditions are a slip, or a negative control."""
+    seen: dict[Any, list[str]] = {}
+    for name, own in spec.conditions.items():
+        value = replace(spec.condition(name), name="", color="", marker="")
+        fixed = tuple(sorted((own.fixed or {}).items()))
+        recipe = spec.training_of(name)
+        start = (own.start if own.start == "learned" else "", spec.start_from(name))
+        seen.setdefault((value, spec.delay_steps(name), own.hidden_size, fixed, recipe, start), []).append(name)
+    for names in seen.values():
+        controls = [name for name in names if spec.conditions[name].control]
+        if len(names) == 1 and controls:
+            rule = f"{names[0]} is called a control, and no other condition equals it"
+            yield Fault(("conditions", names[0], "control"), rule, True, "false", "remove it, or the values it has")
+        others = [name for name in names if name not in controls]
+        for twin in others[1:]:
+            rule = f"{twin} and {others[0]} are the same in everything but their names"
+            todo = "change or remove one; or, for a negative control that is equal on purpose, add `control: true`"
+            yield Fault(("conditions", twin), rule, NOTHING, "conditions that differ", todo)
 
 
 @_reads("conditions", "task")
@@ -81,36 +159,67 @@ def _fixed(spec: StudySpec) -> Iterator[Fault]:
             rule = "fixed hyperparameters and a search exclude each other"
             yield Fault(path, rule, condition.fixed, todo="remove `fixed`, or set `search: null` and `confirm: null`")
         elif spec.search is None:
-            yield from _fixed_values(name, condition)
+            yield from _fixed_values(spec, name, condition)
 
 
 @_reads("conditions", "search")
 def _starts(spec: StudySpec) -> Iterator[Fault]:
-    possible = [name for name, condition in CONDITIONS.items() if condition.learned_from]
-    for name in (name for name, condition in spec.conditions.items() if condition.start == "learned"):
-        path, source = ("conditions", name, "start"), CONDITIONS[name].learned_from
-        if source is None:
-            yield Fault(path, _no_source(name), "learned", "prior; learned for " + ", ".join(possible), "remove it")
+    for name, own in spec.conditions.items():
+        path = ("conditions", name, "start")
+        if own.start != "learned":
+            if own.learned_from is not None:
+                rule, todo = "only a `learned` start is drawn from another condition", "write `start: learned`"
+                yield Fault(("conditions", name, "learned_from"), rule, own.learned_from, "null", todo)
+        elif own.learned_from is not None and own.learned_from not in spec.conditions:
+            rule = f"{name} would start from trained networks of a condition that is not in the study"
+            yield _not_of_the_study(("conditions", name, "learned_from"), rule, own.learned_from, spec)
+        elif (source := spec.start_from(name)) is None:
+            yield Fault(path, _no_source(spec, name), "learned", "prior, or a `learned_from`", _NO_SOURCE_TODO)
         elif spec.search is not None:
             rule = (
                 f"a start from the trained {source} would give {name} more training than the same search gives others"
             )
             todo = "write `start: prior`, or set `search: null` and `confirm: null` and give `fixed` hyperparameters"
             yield Fault(path, rule, "learned", "prior, in a study with a search", todo)
-        elif source not in spec.conditions:
-            rule = f"{name} would start from trained {source} networks, and {source} is not in the study"
-            yield Fault(path, rule, "learned", "prior", f"add {source} to the conditions")
+        elif reason := _does_not_match(spec, name, source):
+            yield Fault(("conditions", name, "learned_from"), reason, source, "a condition with the same parameters")
 
 
-def _no_source(name: str) -> str:
-    condition = CONDITIONS[name]
-    if condition.start != "heterogeneous":
-        return f"{name} has no heterogeneous start that could be drawn from a trained network"
+_NO_SOURCE_TODO = "add such a condition to the study, name another with `learned_from`, or remove the start"
+
+
+def _no_source(spec: StudySpec, name: str) -> str:
+    condition = spec.condition(name)
+    if condition.start is None:
+        return f"{name} would start from trained networks, and it does not say of which condition"
+    published = condition.learned_from(c for c in CONDITIONS.values() if c.name not in spec.conditions)
+    if published is not None:
+        return f"{name} would start from trained {published} networks, and {published} is not in the study"
     alike = f"a homogeneous start and {condition.num_ascs} after-spike currents"
     return f"there is no condition that {name} could start from: none that learns has {alike}"
 
 
-def _fixed_values(name: str, condition: ConditionSpec) -> Iterator[Fault]:
+def _does_not_match(spec: StudySpec, name: str, source: str) -> str:
+    """Why the networks of `source` cannot give those of `name` their start; '' where they can."""
+    mine, theirs = spec.condition(name), spec.condition(source)
+    if source == name:
+        return f"{name} cannot start from its own trained networks"
+    if spec.conditions[source].start == "learned":
+        return f"{source} itself starts from trained networks"
+    if mine.architecture != theirs.architecture:
+        return f"{_a(theirs.architecture)} network has not the parameters of {_a(mine.architecture)} network"
+    if (mine.num_ascs > 0) != (theirs.num_ascs > 0):
+        with_currents, without = (name, source) if mine.num_ascs else (source, name)
+        return f"{with_currents} has after-spike currents and {without} has none"
+    return ""
+
+
+def _a(network: str) -> str:
+    """An indefinite article and the name of a network; of an acronym, as its first letter is spoken."""
+    return f"{'an' if network[0] in 'AEFHILMNORSX' else 'a'} {network}"
+
+
+def _fixed_values(spec: StudySpec, name: str, condition: ConditionSpec) -> Iterator[Fault]:
     path, fixed = ("conditions", name, "fixed"), condition.fixed or {}
     if "learning_rate" not in fixed:
         rule = f"a study without search needs a learning rate for {name}"
@@ -118,7 +227,7 @@ def _fixed_values(name: str, condition: ConditionSpec) -> Iterator[Fault]:
     elif fixed["learning_rate"] <= 0:
         rule = "the learning rate must be above 0"
         yield Fault((*path, "learning_rate"), rule, fixed["learning_rate"], "a number above 0")
-    known = CONDITIONS[name].hyperparameters
+    known = spec.condition(name).hyperparameters
     for key in fixed:
         if key not in known:
             rule = f"{name} has no {key}: nothing in it that this would scale ({HYPERPARAMETERS[key]})"
@@ -134,10 +243,9 @@ def _contrasts(spec: StudySpec) -> Iterator[Fault]:
         path = ("analysis", "contrasts", name)
         for side, conditions in (("of", contrast.of), ("minus", contrast.minus)):
             for unknown in (c for c in conditions if c not in spec.conditions):
-                rule, allowed = "a contrast names a condition that is not in the study", ", ".join(spec.conditions)
-                yield Fault(
-                    (*path, side), rule, unknown, f"one of {allowed}", "remove the contrast, or add the condition"
-                )
+                rule, known = "a contrast names a condition that is not in the study", list(spec.conditions)
+                todo = nearest(unknown, known) or "remove the contrast, or add the condition"
+                yield Fault((*path, side), rule, unknown, "one of " + ", ".join(known), todo)
         if both := set(contrast.of) & set(contrast.minus):
             rule = "a condition stands on both sides of a contrast"
             yield Fault(path, rule, ", ".join(sorted(both)), todo="leave it on one side")
@@ -199,20 +307,38 @@ def _neurons_as_outputs(spec: StudySpec) -> Iterator[Fault]:
 
 @_reads("conditions", "training")
 def _sigma_v(spec: StudySpec) -> Iterator[Fault]:
-    if spec.training.sigma_v and not any(CONDITIONS[name].architecture == "GLIFR" for name in spec.conditions):
+    for name, value in spec.values.items():
+        changes = spec.conditions[name].training
+        annealed = changes.given.get("sigma_v") if changes is not None else None
+        if annealed is not None and value.architecture != "GLIFR":
+            rule, path = f"{_a(value.architecture)} network has no sigma_v", ("conditions", name, "training", "sigma_v")
+            yield Fault(path, rule, annealed.model_dump(), "null", "remove it")
+    if spec.training.sigma_v and not any(own.architecture == "GLIFR" for own in spec.values.values()):
         rule, given = "no network of this study has a sigma_v: only GLIFR neurons have", spec.training.sigma_v
         yield Fault(("training", "sigma_v"), rule, given.model_dump(), "null", "remove it, or add a GLIFR condition")
 
 
 @_reads("task", "training")
 def _batch(spec: StudySpec) -> Iterator[Fault]:
+    yield from _too_large_batch(spec, ("training",), spec.training.batch_size)
+
+
+@_reads("task", "training", "conditions")
+def _batches_of_conditions(spec: StudySpec) -> Iterator[Fault]:
+    for name in spec.conditions:
+        size = spec.training_of(name).batch_size
+        if size != spec.training.batch_size:
+            yield from _too_large_batch(spec, ("conditions", name, "training"), size)
+
+
+def _too_large_batch(spec: StudySpec, path: tuple[str, ...], batch: int) -> Iterator[Fault]:
     task = spec.task.definition
     if spec.task.source not in task.sources:
         return
-    samples, batch = task.samples_trained_on(spec.task.settings()), spec.training.batch_size
+    samples = task.samples_trained_on(spec.task.settings())
     if batch > samples:
         rule = f"a batch is larger than the training set of {samples} samples"
-        yield Fault(("training", "batch_size"), rule, batch, f"a whole number from 1 to {samples}")
+        yield Fault((*path, "batch_size"), rule, batch, f"a whole number from 1 to {samples}")
 
 
 @_reads("search", "confirm")
@@ -253,9 +379,9 @@ def _range(path: tuple[str, ...], name: str, dimension: Dimension) -> Iterator[F
 @_reads("conditions", "search")
 def _spaces(spec: StudySpec) -> Iterator[Fault]:
     spaces = spec.search.spaces if spec.search else {}
-    families = dict.fromkeys(CONDITIONS[name].family for name in spec.conditions) if spec.search else {}
-    for family in families:
-        path, users = ("search", "spaces", family), [n for n in spec.conditions if CONDITIONS[n].family == family]
+    of = {name: value.family for name, value in spec.values.items()} if spec.search else {}
+    for family in dict.fromkeys(of.values()):
+        path, users = ("search", "spaces", family), [name for name, own in of.items() if own == family]
         if family not in spaces:
             rule = f"no search space for {', '.join(users)}"
             todo = f"add `{family}: ../search_spaces/{family}.yaml` to search.spaces"

@@ -14,6 +14,7 @@ from glifr.tasks import TASKS, TaskDefinition
 from launch.outside.check import look, prepare
 from launch.outside.modules import NO_CODE, OutsideCode
 from launch.studyfile.models import StudySpec
+from launch.studyfile.renamed import from_record, recorded
 from launch.studyfile.resolve import Reading
 from launch.studyfile.tree import KeyPath, Tree
 
@@ -31,7 +32,7 @@ _NOT_HASHED = (
     ("task", "data_root"),
 )
 # what came later: a study that leaves it at its default has the hash that it had before
-_NOT_HASHED_AT: tuple[tuple[KeyPath, Any], ...] = ((("search", "repeats"), 1), (("code",), []))
+_NOT_HASHED_AT = ((("search", "repeats"), 1),)
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ def load_study(
             reading.checked(variant, ignore=set_paths)
     if spec is None or reading.problems:
         raise InputError(*{str(problem): problem for problem in reading.problems}.values())
-    resolved = spec.model_dump(mode="json")
+    resolved = recorded(spec.model_dump(mode="json"))
     return Study(spec, resolved, chosen, study_hash(resolved), path, prepared.code)
 
 
@@ -103,7 +104,7 @@ def with_source(tree: Tree) -> Tree:
 
 def read_resolved(resolved: dict[str, Any]) -> StudySpec:
     """The study of a `Study.resolved`, as kept in a results folder; ValueError if it is not one."""
-    return StudySpec.model_validate(resolved)
+    return StudySpec.model_validate(from_record(resolved))
 
 
 def study_hash(resolved: dict[str, Any]) -> str:

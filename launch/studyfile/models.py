@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
+    AfterValidator,
     Field,
     ModelWrapValidatorHandler,
     PrivateAttr,
@@ -18,12 +17,15 @@ from pydantic import (
     model_validator,
 )
 
-from glifr.conditions import CONDITIONS
+from glifr.conditions import CONDITIONS, Condition, styled
 from glifr.outside import entry_points, is_reference
 from glifr.records import Contrast, Declaration, Primary, Stage, default_contrasts, default_smallest_effect
 from glifr.records.declaration import ALPHA
 from glifr.tasks import TASKS, TaskDefinition, TaskSettings, TrainOn, task_of
 from launch.studyfile import values as v
+from launch.studyfile.conditions import ConditionSpec, completed
+from launch.studyfile.sections import Section
+from launch.studyfile.training import Training
 from launch.studyfile.tree import Unreadable
 
 _SEEDS_OF_A_STUDY = 1_000_000
@@ -31,27 +33,11 @@ NOT_READ = "not read"  # the source of a task from outside, where its code is no
 _FIRST_SEED = {"final": 1, "search": 100_001, "confirm": 200_001}
 
 
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=True, allow_inf_nan=False)
-
-
-class Yardstick(Section):
+class ParameterBudget(Section):
     """The network whose number of trained parameters `hidden_size: matched` meets."""
 
     condition: v.ConditionName = "RNN"
     hidden_size: Annotated[int, Field(ge=1, le=4096, description="a whole number from 1 to 4096")] = 256
-
-
-class ConditionSpec(Section):
-    """delay: of the lateral connections, ms or words. fixed: hyperparameters of a study without search.
-
-    start: the condition's own prior, or drawn from the network trained on the same seed (`Condition.learned_from`).
-    """
-
-    delay: v.Delay
-    hidden_size: v.HiddenSize = "matched"
-    fixed: dict[v.Hyperparameter, v.FromZero] | None = None
-    start: Annotated[Literal["prior", "learned"], Field(description="prior or learned")] = "prior"
 
 
 class TaskSpec(Section):
@@ -86,40 +72,6 @@ class TaskSpec(Section):
     def take_recorded(self, task: TaskDefinition) -> None:
         """Lets `definition` be what a results folder has on record, so that nothing from outside is imported."""
         self._recorded = task
-
-
-class Adam(Section):
-    beta1: v.BelowOne = 0.9
-    beta2: v.BelowOne = 0.999
-    epsilon: v.Positive = 1e-8
-
-
-class Annealing(Section):
-    """A setting that goes from `start` in the first epoch to `end` in the last, linearly in epochs."""
-
-    start: v.Positive
-    end: v.Positive
-
-
-class Training(Section):
-    """epochs: passes over the training data. checkpoint_every: in epochs. dropout: of neurons, per step and sample.
-
-    sigma_v: of GLIFR neurons, null for 1 throughout; towards 0 they spike.
-    seeds_per_batch: seeds trained as one computation, auto for a measured number. cuda_graphs: replay recorded steps.
-    """
-
-    epochs: v.Count
-    batch_size: v.Count
-    adam: Adam = Adam()
-    dropout: v.Fraction = 0.0
-    sigma_v: Annealing | None = None
-    checkpoint_every: v.Count = 1
-    backend: Annotated[
-        Literal["auto", "reference", "torch", "cpu", "triton"],
-        Field(description="auto, reference, torch, cpu or triton"),
-    ] = "auto"
-    seeds_per_batch: v.SeedsPerBatch = "auto"
-    cuda_graphs: v.Flag = True
 
 
 class Dimension(Section):
@@ -250,15 +202,25 @@ class Tracking(Section):
 
 
 class StudySpec(Section):
-    """A whole study, after its profile and overrides. The order of `conditions` is that of every table and figure."""
+    """A whole study, after its profile and overrides. The order of `conditions` is that of every table and figure.
+
+    vary: settings that give conditions unequal chances, which is then what is studied. code: from outside, by name.
+    """
+
+    later = frozenset({"vary", "code"})
 
     name: v.StudyName
     description: v.Text = ""
     seed: v.Seed = 0
     reference: v.ConditionName
-    evidence: v.Flag = True
-    yardstick: Yardstick = Yardstick()
-    conditions: Annotated[dict[v.ConditionName, ConditionSpec], Field(description="conditions with their delays")]
+    exploratory: v.Flag = False
+    parameter_budget: ParameterBudget = ParameterBudget()
+    conditions: Annotated[
+        dict[v.ConditionName, ConditionSpec],
+        AfterValidator(completed),
+        Field(description="conditions, each a published name or a base, with values"),
+    ]
+    vary: v.Varied = ()
     code: v.Code = ()
     task: TaskSpec
     training: Training
@@ -270,6 +232,11 @@ class StudySpec(Section):
     resources: Resources = Resources()
     tracking: Tracking = Tracking()
 
+    @property
+    def evidence(self) -> bool:
+        """Whether verdicts may be given."""
+        return not self.exploratory
+
     @field_validator("*", mode="wrap")
     @classmethod
     def _remember(cls, value: Any, handler: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
@@ -279,28 +246,52 @@ class StudySpec(Section):
             info.context[info.field_name] = checked
         return checked
 
+    @property
+    def values(self) -> dict[str, Condition]:
+        """What each condition is, and how it is drawn."""
+        return styled(own.value(name) for name, own in self.conditions.items())
+
+    def condition(self, name: str) -> Condition:
+        """What a condition is."""
+        return self.values[name]
+
+    @property
+    def budget_network(self) -> Condition:
+        """The network whose number of trained parameters `hidden_size: matched` meets."""
+        name = self.parameter_budget.condition
+        return self.condition(name) if name in self.conditions else CONDITIONS[name]
+
     def delay_steps(self, condition: str) -> int | None:
-        """D of the condition in the task's time steps; None for a network without delay."""
-        delay = self.conditions[condition].delay
+        """D of the condition in time steps of its network; None for a network without delay."""
+        delay, dt = self.conditions[condition].delay, self.condition(condition).dt
         if isinstance(delay, str):
             return 1 if delay == "one_step" else None
-        return max(1, round(delay / self.task.definition.time_step_ms))
+        return max(1, round(delay / (dt or self.task.definition.time_step_ms)))
 
     def start_from(self, condition: str) -> str | None:
         """The condition whose trained networks this one starts from; None where it starts from its prior."""
-        return CONDITIONS[condition].learned_from if self.conditions[condition].start == "learned" else None
+        own = self.conditions[condition]
+        if own.start != "learned":
+            return None
+        return own.learned_from or self.condition(condition).learned_from(self.values.values())
+
+    def training_of(self, condition: str) -> Training:
+        """How a condition is trained: the study's recipe with what is the condition's own."""
+        changes = self.conditions[condition].training
+        return self.training if changes is None else changes.onto(self.training)
 
     def space_for(self, condition: str) -> dict[str, Dimension]:
         """The dimensions of the condition's family that the condition has; empty without search."""
         if self.search is None:
             return {}
-        space = self.search.spaces[CONDITIONS[condition].family]
-        return {name: space[name] for name in CONDITIONS[condition].hyperparameters if name in space}
+        value = self.condition(condition)
+        space = self.search.spaces[value.family]
+        return {name: space[name] for name in value.hyperparameters if name in space}
 
-    def epochs(self, stage: Stage) -> int:
-        """Epochs of one training in `stage`: a search may train for fewer."""
+    def epochs(self, stage: Stage, condition: str | None = None) -> int:
+        """Epochs of one training in `stage`: a search may train for fewer. condition: None for the study's own."""
         short = self.search.epochs if stage == "search" and self.search else None
-        return short or self.training.epochs
+        return short or (self.training if condition is None else self.training_of(condition)).epochs
 
     def declaration(self) -> Declaration:
         """How the conditions will be judged, with the defaults filled in."""
@@ -308,7 +299,7 @@ class StudySpec(Section):
         primary = given.primary or task.primary
         smallest = given.smallest_effect or default_smallest_effect(primary, task.chance_loss)
         contrasts = (
-            default_contrasts(list(self.conditions), self.reference)
+            default_contrasts(list(self.conditions), self.reference, self.values)
             if given.contrasts is None
             else tuple(Contrast(name, c.of, c.minus) for name, c in given.contrasts.items())
         )

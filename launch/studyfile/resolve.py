@@ -11,11 +11,12 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from glifr.errors import InputError, Problem
+from glifr.errors import InputError, Problem, nearest
 from glifr.tasks import TASKS
 from launch.studyfile.checks import cross_faults
 from launch.studyfile.messages import faults_of
 from launch.studyfile.models import StudySpec
+from launch.studyfile.renamed import renamed, renamed_override
 from launch.studyfile.schema import first_unknown, keys_at, where_else
 from launch.studyfile.tree import Fault, KeyPath, Mark, Tree, Unreadable
 from launch.studyfile.values import FAMILIES, ProfileName
@@ -42,7 +43,7 @@ class Reading:
         if not isinstance(tree.data, dict):
             todo = "begin with `name: my_study`; copy an example from studies/"
             raise InputError(*self.problems, Problem("a study is a mapping", str(self.path), tree.data, todo=todo))
-        return self.with_spaces(tree)
+        return self.with_spaces(self._renamed(tree))
 
     def profiles(self, base: Tree) -> dict[str, Tree]:
         """The usable profiles of the study, by name."""
@@ -68,7 +69,7 @@ class Reading:
             if "name" in changes:
                 rule = "a profile cannot rename the study: its results go to results/<study>/<profile>/"
                 self._add(base, Fault((*path, "name"), rule, changes["name"], todo="remove the key"))
-            good[name] = base.at(path)
+            good[name] = self._renamed(base.at(path))
         return good
 
     def with_spaces(self, tree: Tree) -> Tree:
@@ -86,24 +87,29 @@ class Reading:
         for text in overrides:
             key, equals, value = text.partition("=")
             path, place = tuple(part.strip() for part in key.split(".")), f"--set {key.strip()}"
+            new_path, _ = renamed_override(path, Tree(None))
             if not equals:
                 todo = f"write --set {key.strip()}=VALUE, without spaces around ="
                 self.problems.append(Problem("the override has no =", place, text, "path.to.key=value", todo))
             elif path[0] == "profiles":
                 todo = "leave out profiles.NAME and set the value itself; --profile chooses the profile"
                 self.problems.append(Problem("an override acts after the profile", place, value, todo=todo))
-            elif (wrong := first_unknown(path)) is not None:
+            elif (wrong := first_unknown(new_path)) is not None:
                 allowed = ", ".join(keys_at(path[:wrong]) or [])
                 self.problems.append(
                     Problem(f"there is no setting {path[wrong]!r} here", place, value, allowed, where_else(path))
                 )
             else:
-                tree = self.with_spaces(tree.replaced(path, self._value(path, value, place)))
+                leaf = self._value(path, value, place)
+                if leaf.data is None and path[:1] == ("conditions",) and len(path) == 2:
+                    self._refuse_absent(tree, str(path[1]), place)
+                tree = self.with_spaces(tree.replaced(*renamed_override(path, leaf)))
         return tree
 
     def checked(self, tree: Tree, ignore: Sequence[KeyPath] = ()) -> StudySpec | None:
         """The study if it is right; else its problems are noted, but for those at or below the paths of `ignore`."""
         sections: dict[str, Any] = {}
+        tree = self._without_nulled_conditions(tree)
         spec, faults = None, []
         try:
             spec = StudySpec.model_validate(tree.data, context=sections)
@@ -115,6 +121,26 @@ class Reading:
         faults += cross_faults(sections)
         self._add(tree, *(f for f in faults if not any(f.path[: len(path)] == path for path in ignore)))
         return spec
+
+    def _refuse_absent(self, tree: Tree, name: str, place: str) -> None:
+        """Notes that a condition that would be taken out is not there."""
+        given = tree.data.get("conditions")
+        known = list(given) if isinstance(given, dict) else []
+        if name not in known:
+            rule = "there is no such condition that could be taken out"
+            self.problems.append(Problem(rule, place, name, ", ".join(map(str, known)), nearest(name, known)))
+
+    def _without_nulled_conditions(self, tree: Tree) -> Tree:
+        """`tree` without the conditions that a profile or an override has set to null: they are taken out.
+
+        In the study itself a null is a slip: a condition without values of its own is {}.
+        """
+        given = tree.data.get("conditions")
+        for name in [name for name, own in given.items() if own is None] if isinstance(given, dict) else ():
+            mark = tree.marks.get(("conditions", name), Mark("", ()))
+            if mark.file == "--set" or mark.path[:1] == ("profiles",):
+                tree = tree.without("conditions", name)
+        return tree
 
     def _value(self, path: KeyPath, value: str, place: str) -> Tree:
         """The value of an override, read by the rules of the file."""
@@ -156,6 +182,11 @@ class Reading:
             return None
         self._add(tree, *faults)
         return tree
+
+    def _renamed(self, tree: Tree) -> Tree:
+        now, faults = renamed(tree)
+        self._add(tree, *faults)
+        return now
 
     def _add(self, tree: Tree, *faults: Fault) -> None:
         self.problems += [tree.problem(fault) for fault in faults]

@@ -44,7 +44,13 @@ def _description(kind: Any) -> str:
 
 def first_unknown(path: KeyPath) -> int | None:
     """The index of the first key of `path` that the schema does not have; None if it has all."""
-    return next((i for i, key in enumerate(path) if key not in (keys_at(path[:i]) or [])), None)
+    return next((i for i, key in enumerate(path) if not _may_stand(path[:i], key)), None)
+
+
+def _may_stand(path: KeyPath, key: str | int) -> bool:
+    """Whether the mapping at `path` has the key; where names are chosen, any may be one."""
+    known = keys_at(path)
+    return known is not None and (key in known or (get_origin(_plain(_kind_at(path))) is dict and not known))
 
 
 def sections(kind: type[BaseModel] = StudySpec, path: KeyPath = ()) -> Iterator[tuple[KeyPath, type[BaseModel]]]:
@@ -70,7 +76,8 @@ def _mended(path: KeyPath) -> str:
     """`path` with each misspelt key replaced by one very near to it, if that leads somewhere."""
     good: KeyPath = ()
     for key in path:
-        close = get_close_matches(str(key), keys_at(good) or [], n=1, cutoff=0.7)
+        names_are_chosen = _may_stand(good, key) and not keys_at(good)
+        close = [str(key)] if names_are_chosen else get_close_matches(str(key), keys_at(good) or [], n=1, cutoff=0.7)
         if not close:
             return ""
         good = (*good, close[0])

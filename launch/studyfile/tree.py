@@ -54,10 +54,10 @@ class Tree:
             data = data[key]
         return Tree(data, {p[len(path) :]: mark for p, mark in self.marks.items() if p[: len(path)] == path})
 
-    def without(self, key: str) -> Tree:
-        """All but one top-level key."""
-        data = {k: v for k, v in self.data.items() if k != key}
-        return Tree(data, {p: mark for p, mark in self.marks.items() if p[:1] != (key,)})
+    def without(self, *path: str) -> Tree:
+        """All but what stands at `path`."""
+        data = _without(self.data, path)
+        return Tree(data, {p: mark for p, mark in self.marks.items() if p[: len(path)] != path})
 
     def merged(self, over: Tree) -> Tree:
         """`over` on top: mappings are merged, lists and scalars replaced. Each value keeps its own mark."""
@@ -74,6 +74,9 @@ class Tree:
     def place(self, path: KeyPath) -> str:
         """`file: key.path (line n)` of the value at `path`, or of the section that lacks it."""
         known = path
+        below = [mark.file for p, mark in self.marks.items() if p[: len(path)] == path]
+        if path not in self.marks and below and set(below) == {"--set"}:  # a mapping that overrides alone have made
+            return f"--set {dotted(path)}"
         while known and known not in self.marks:
             known = known[:-1]
         mark = self.marks.get(known, Mark("", ()))
@@ -89,6 +92,12 @@ class Tree:
         if fault.value is NOTHING:
             return Problem(fault.rule, place, allowed=fault.allowed, todo=fault.todo)
         return Problem(fault.rule, place, fault.value, fault.allowed, fault.todo)
+
+
+def _without(data: Any, path: tuple[str, ...]) -> Any:
+    first, *rest = path
+    kept = {k: v for k, v in data.items() if rest or k != first}
+    return kept | {first: _without(data[first], tuple(rest))} if rest else kept
 
 
 def _nested(path: KeyPath, leaf: Tree) -> Tree:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, NoReturn
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-from glifr.conditions import CONDITIONS, HYPERPARAMETERS
+from glifr.conditions import CONDITIONS, HYPERPARAMETERS, OF_A_CURRENT, OF_A_NEURON
 from glifr.errors import InputError, nearest
 from glifr.outside import Group, entry_points, is_reference
 from glifr.tasks import TASKS
@@ -25,12 +25,18 @@ SEEDS_OF_A_REPEAT = 1_000  # at most, in each stage, where there are several: 99
 # far beyond any study: what is larger is a slip, and would overflow somewhere later
 MAX_COUNT = 10_000_000
 MAX_NEURONS = 1_000_000
+MAX_CURRENTS = 64
 MAX_NUMBER = 1e38  # of float32
 MAX_MINUTES = 1e6
 FAMILIES = tuple(dict.fromkeys(condition.family for condition in CONDITIONS.values()))
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-CONDITIONS_RULE = "a condition's name, or a list of different ones, from " + ", ".join(CONDITIONS)
+_CONDITION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+CONDITION_RULE = "letters, digits, - and _, beginning with a letter or digit, at most 64 characters"
+CONDITIONS_RULE = "the name of a condition of the study, or a list of different ones"
+# conditions that differ in one of these have not had the same chance: only a study of just that may vary it
+CHANCES = ("training.epochs", "training.batch_size")
+PARAMETERS = (*OF_A_NEURON, *OF_A_CURRENT)
 NAME_RULE = "small letters, digits, - and _, beginning with a letter or digit, at most 64 characters"
 
 
@@ -75,8 +81,6 @@ def _condition_names(value: Any) -> Any:
     names = [value] if isinstance(value, str) else value
     if not isinstance(names, list | tuple) or not names or not all(isinstance(name, str) for name in names):
         refuse("this must be a condition's name or a list of them", CONDITIONS_RULE)
-    for name in names:
-        _one_of("condition", tuple(CONDITIONS))(name)
     if len(set(names)) < len(names):
         refuse("a condition is given twice", CONDITIONS_RULE, "give each condition once")
     return tuple(names)
@@ -96,6 +100,12 @@ def _check_name(name: str) -> str:
         refuse("the name would leave the results folder: it becomes a folder's name", NAME_RULE, "give a plain name")
     if not _NAME.fullmatch(name):
         refuse("the name has characters that a folder's name should not have", NAME_RULE)
+    return name
+
+
+def _check_condition_name(name: str) -> str:
+    if not _CONDITION.fullmatch(name):
+        refuse("a condition's name becomes a folder's name, and this cannot", CONDITION_RULE)
     return name
 
 
@@ -170,6 +180,32 @@ def _word_or_count(word: str, what: str, most: int) -> Callable[[Any], int | str
     return check
 
 
+def _learned(value: Any) -> Any:
+    rule = "true, false, or a list of different parameters, from " + ", ".join(PARAMETERS)
+    if isinstance(value, bool):
+        return value
+    if not isinstance(value, list | tuple):
+        refuse("this must say what is learned: all, nothing, or which parameters", rule)
+    for name in value:
+        if name not in PARAMETERS:
+            refuse(f"a neuron has no parameter {name!r}", rule, nearest(str(name), list(PARAMETERS)))
+    if len(set(value)) < len(value):
+        refuse("a parameter is given twice", rule, "give each once")
+    return tuple(value)
+
+
+def _varied(value: Any) -> Any:
+    rule = "a list of different settings, from " + ", ".join(CHANCES)
+    if not isinstance(value, list | tuple):
+        refuse("this must be a list of settings", rule)
+    for name in value:
+        if name not in CHANCES:
+            refuse(f"there is no setting {name!r} that a study may vary", rule, nearest(str(name), list(CHANCES)))
+    if len(set(value)) < len(value):
+        refuse("a setting is given twice", rule, "give each once")
+    return tuple(value)
+
+
 def _fractions(value: Any) -> Any:
     rule = "a list of different numbers from 0 to 1, each larger than the one before, as [0, 0.5, 1]"
     if not isinstance(value, list | tuple) or not value or not all(is_number(f) for f in value):
@@ -220,10 +256,18 @@ Frequencies = Annotated[
 ]
 Seeds = Annotated[int | tuple[int, ...], BeforeValidator(_seeds), Field(description=SEEDS_RULE)]
 Delay = Annotated[float | Literal["one_step", "none"], BeforeValidator(_delay), Field(description=DELAY_RULE)]
+Learned = Annotated[
+    bool | tuple[str, ...],
+    BeforeValidator(_learned),
+    Field(description="true, false, or a list from " + ", ".join(PARAMETERS)),
+]
+Varied = Annotated[tuple[str, ...], BeforeValidator(_varied), Field(description="a list from " + ", ".join(CHANCES))]
+Currents = Annotated[int, Field(ge=0, le=MAX_CURRENTS, description=f"a whole number from 0 to {MAX_CURRENTS}")]
+Time = Annotated[float, Field(gt=0, lt=1e9, description="a number of milliseconds above 0")]
 HiddenSize = Annotated[
     int | Literal["matched"],
     BeforeValidator(_word_or_count("matched", "a number of neurons", MAX_NEURONS)),
-    Field(description=f"matched (trained parameters as the yardstick), or a whole number from 1 to {MAX_NEURONS}"),
+    Field(description=f"matched (trained parameters as `parameter_budget`), or a whole number from 1 to {MAX_NEURONS}"),
 ]
 SeedsPerBatch = Annotated[
     int | Literal["auto"],
@@ -237,10 +281,7 @@ Fractions = Annotated[
 StudyName = Annotated[str, AfterValidator(_check_name), Field(description=NAME_RULE)]
 Project = Annotated[str, AfterValidator(_check_project), Field(description="the name of a W&B project")]
 ConditionName = Annotated[
-    str,
-    AfterValidator(_one_of("condition", tuple(CONDITIONS))),
-    Keys(tuple(CONDITIONS)),
-    Field(description="one of " + ", ".join(CONDITIONS)),
+    str, AfterValidator(_check_condition_name), Keys(), Field(description="the name of a condition of the study")
 ]
 ConditionNames = Annotated[tuple[str, ...], BeforeValidator(_condition_names), Field(description=CONDITIONS_RULE)]
 ContrastName = Annotated[str, Field(min_length=1, max_length=80, description="a name of 1 to 80 characters"), Keys()]

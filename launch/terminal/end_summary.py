@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from launch.scheduling.study_scheduler import Snapshot
-from launch.signals import continue_command
+from launch.continuing import continue_command, failures_command
+from launch.jobs import Snapshot
 from launch.terminal.progress import totals
 
 _NAMED = 10
@@ -18,7 +18,8 @@ def tell_end(console: Console, snapshot: Snapshot, stopped: str | None, given: S
     """Prints it. stopped: why the study ended before it was done, if it did."""
     for name, error in snapshot.errors.items():
         console.print(f"{name} could not go on: {error}", style="red", markup=False)
-    _tell_failures(console, snapshot)
+    _tell_failures(console, snapshot, given)
+    _tell_moved(console, snapshot)
     ended, planned = totals(snapshot)
     if stopped is None:
         console.print(f"{ended} of {planned} units done.")
@@ -27,11 +28,27 @@ def tell_end(console: Console, snapshot: Snapshot, stopped: str | None, given: S
         console.print(f"  {continue_command(given)}", markup=False, soft_wrap=True)
 
 
-def _tell_failures(console: Console, snapshot: Snapshot) -> None:
-    if not snapshot.failures:
+def _tell_failures(console: Console, snapshot: Snapshot, given: Sequence[str]) -> None:
+    if snapshot.failures:
+        _tell_given_up(console, snapshot)
+    if snapshot.failed_attempts:
+        console.print(f"{snapshot.failed_attempts} attempts failed; each with its node and its traceback:")
+        console.print(f"  {failures_command(given)}", markup=False, soft_wrap=True)
+
+
+def _tell_moved(console: Console, snapshot: Snapshot) -> None:
+    if not snapshot.moved:
         return
+    what = "units were" if len(snapshot.moved) > 1 else "unit was"
+    rule = "results are equal bit for bit on one kind alone"
+    console.print(f"{len(snapshot.moved)} {what} tried again on another kind of processor; {rule}:")
+    for unit, kinds in list(snapshot.moved.items())[:_NAMED]:
+        console.print(f"  {unit}: {', then '.join(kinds)}", markup=False, soft_wrap=True)
+
+
+def _tell_given_up(console: Console, snapshot: Snapshot) -> None:
     kinds = Counter(failure.kind for failure in snapshot.failures.values())
     counted = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
     console.print(f"{len(snapshot.failures)} units given up ({counted}); the same command tries them again:")
     for unit, failure in list(snapshot.failures.items())[:_NAMED]:
-        console.print(f"  {unit}: {failure.kind}: {failure.message}", markup=False)
+        console.print(f"  {unit}: {failure}", markup=False)

@@ -10,10 +10,10 @@ from rich.table import Table
 from rich.text import Text
 
 from glifr.records import Declaration
+from launch.planning.alike_pairs import AlikePair, alike_words
 from launch.planning.estimate import Estimate
 from launch.planning.plan import ConditionPlan, StudyPlan
 from launch.terminal.progress import clock
-from launch.workers.alike import AlikePair, alike_words
 
 
 def plan_view(
@@ -51,7 +51,7 @@ def _conditions(plan: StudyPlan, measured: Estimate) -> Table:
     for name, own in plan.conditions.items():
         table.add_row(
             name,
-            own.difference_from(plan.reference),
+            own.difference,
             str(own.hidden_size),
             f"{own.trained_parameters:,}",
             _delay(plan, own),
@@ -65,7 +65,7 @@ def _conditions(plan: StudyPlan, measured: Estimate) -> Table:
 def _delay(plan: StudyPlan, own: ConditionPlan) -> str:
     if own.delay_steps is None:
         return "-"
-    return f"{own.delay_steps * plan.task.time_step_ms:g} ms"
+    return f"{own.delay_steps * (own.condition.dt or plan.task.time_step_ms):g} ms"
 
 
 def _units(plan: StudyPlan, own: ConditionPlan) -> list[str]:

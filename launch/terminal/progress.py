@@ -15,8 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from glifr.records import STAGES, Stage
+from launch.jobs import Snapshot, StageCount
 from launch.planning.plan import StudyPlan
-from launch.scheduling.study_scheduler import Snapshot, StageCount
 
 _REFRESH_SECONDS = 0.5
 _LINE_SECONDS = 10.0
@@ -40,7 +40,7 @@ class TimeLeft:
         """Hears of units' worth of work done in so many seconds."""
         with self._lock:
             self._seconds[condition] += seconds
-            self._work[condition] += units * self._plan.work(stage)
+            self._work[condition] += units * self._plan.work(stage, condition)
 
     def seconds(self, snapshot: Snapshot) -> float | None:
         """Wall seconds left; None before the first epoch has ended."""
@@ -51,7 +51,7 @@ class TimeLeft:
         usual = sum(rates.values()) / len(rates)
         left = sum(
             (count.planned - count.ended - count.out_of_reach - snapshot.under_way[name][stage])
-            * self._plan.work(stage)
+            * self._plan.work(stage, name)
             * rates.get(name, usual)
             for name, stages in snapshot.counts.items()
             for stage, count in stages.items()
@@ -67,6 +67,11 @@ def clock(seconds: float | None) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
+
+
+def minute(at: object) -> str:
+    """A time on record, in UTC, to be read."""
+    return str(at)[:16].replace("T", " ")
 
 
 def _cell(count: StageCount) -> Text:

@@ -5,27 +5,28 @@ The table is the one of the live view; here it is made from the ledger alone.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
 from glifr.errors import InputError, Problem
 from glifr.records import STAGES, Layout, Stage, StudyRecords, UnitId, UnitRecords, scan
-from glifr.records.reading import RecordError, folders, read_bytes
+from glifr.records.reading import RecordError, folders
 from glifr.tasks import TASKS
-from glifr.tasks.recorded import recorded_task
+from glifr.tasks.task import recorded_task
+from launch.continuing import failures_command
+from launch.jobs import Snapshot, StageCount
 from launch.ledger.lock import has_driver
+from launch.ledger.units import Ledger
 from launch.planning.plan import StudyPlan, make_plan
-from launch.scheduling.study_scheduler import Snapshot, StageCount
 from launch.studyfile import Study
-from launch.terminal.progress import TimeLeft, clock, table, totals
+from launch.terminal.failed_attempts import show_failures
+from launch.terminal.progress import TimeLeft, clock, minute, table, totals
 
 COMPLETE, INCOMPLETE = 0, 1
 _WARNINGS = 5
@@ -46,10 +47,11 @@ class Standing:
     warnings: tuple[str, ...]
 
 
-def show_status(study: Study, root: Path, console: Console) -> int:
+def show_status(study: Study, root: Path, console: Console, given: Sequence[str] = (), failures: bool = False) -> int:
     """Prints where the study stands; 0 if every final network and its silencing is done, else 1.
 
-    A task that is not of this project is the one on record: its code is not imported, its data are not read.
+    A task that is not of this project is the one on record: its code is not imported, its data are not read. given: the
+    command's words. failures: whether each failed attempt is printed, too.
     """
     if not os.path.lexists(Layout(root).study):
         todo = "start it with the same command without --status"
@@ -57,10 +59,15 @@ def show_status(study: Study, root: Path, console: Console) -> int:
     records = scan(root)
     if study.spec.task.name not in TASKS:
         study.spec.task.take_recorded(recorded_task(records.study["task"]))
-    found = standing(make_plan(study, fingerprint=""), records)
+    plan = make_plan(study, fingerprint="")
+    found = standing(plan, records)
     console.print(table(found.snapshot))
     for line in _lines(found):
         console.print(Text(line, style="dim"))
+    if failures:
+        show_failures(records, found.driven, console)
+    elif count := sum(len(unit.failures) for unit in records.units):
+        console.print(f"{count} failed attempts; each with its traceback: {failures_command(given)}", soft_wrap=True)
     counts = [stages[s] for stages in found.snapshot.counts.values() for s in ("final", "silencing")]
     return COMPLETE if all(count.complete >= count.planned for count in counts) else INCOMPLETE
 
@@ -131,7 +138,7 @@ def _done(plan: StudyPlan, unit: UnitRecords) -> float:
     """The share of a unit's epochs that it has done."""
     if unit.unit.stage == "silencing":
         return float(unit.result is not None)
-    return max((e.epoch for e in unit.epochs), default=0) / plan.study.spec.epochs(unit.unit.stage)
+    return max((e.epoch for e in unit.epochs), default=0) / plan.study.spec.epochs(unit.unit.stage, unit.unit.condition)
 
 
 def _best(tuned: Iterable[UnitRecords]) -> float | None:
@@ -168,20 +175,11 @@ def _busy(
 def _warnings(layout: Layout) -> list[str]:
     """The last warnings and errors of the driver, newest last; a line that a crash tore is left out."""
     try:
-        lines = read_bytes(layout.events).decode(errors="replace").splitlines()
-    except FileNotFoundError:
-        return []
+        events = Ledger(layout.root).events()
     except RecordError as error:
         return [str(error)]
-    told = []
-    for line in lines:
-        try:
-            event: Any = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(event, dict) and event.get("kind") in ("warning", "error"):
-            told.append(f"{str(event.get('at'))[:16].replace('T', ' ')}  {str(event.get('message')).splitlines()[0]}")
-    return told[-_WARNINGS:]
+    told = [event for event in events if event.get("kind") in ("warning", "error")][-_WARNINGS:]
+    return [f"{minute(event.get('at'))}  {str(event.get('message')).splitlines()[0]}" for event in told]
 
 
 def _lines(found: Standing) -> list[str]:

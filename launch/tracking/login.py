@@ -24,6 +24,8 @@ import wandb
 from wandb.sdk import wandb_setup
 from wandb.sdk.lib import wbauth
 
+from glifr.errors import InputError, Problem
+
 Mode = Literal["online", "offline", "disabled"]
 MODES: dict[str, Mode] = {"online": "online", "offline": "offline", "disabled": "disabled"}
 HANDED = "GLIFR_WANDB_LOGIN"  # names the file; the workers get this name alone
@@ -60,7 +62,7 @@ def decide_mode(wanted: str) -> Decision:
     """Decides once, before any run starts: W&B cannot fall back to offline later.
 
     wanted: as in the study file. `auto` is $WANDB_MODE, else online where W&B finds a login. Online is offline where
-    there is no login, or no server answers.
+    there is no login (a study that asks for it itself is refused: `refuse_without_login`), or no server answers.
     """
     given, by = MODES.get(wanted), "the study asks for it"
     if given is None:
@@ -70,17 +72,41 @@ def decide_mode(wanted: str) -> Decision:
     return _online()
 
 
-def _online() -> Decision:
-    """Online, or why not."""
+def refuse_without_login(wanted: str) -> None:
+    """Raises InputError, before anything starts, for a study that asks for W&B's server itself where no login is.
+
+    A server that does not answer is no reason: it may by the next session, and what it lacks is then brought up.
+    """
+    if MODES.get(wanted) != "online" or not isinstance(reason := _login(), str):
+        return
+    raise InputError(
+        Problem(
+            f"the study asks for W&B's server, and W&B cannot be used ({reason})",
+            "tracking.wandb.mode",
+            wanted,
+            "online where W&B has a login; auto, which goes on offline without one; offline or disabled",
+            "log in with `wandb login`, or add --set tracking.wandb.mode=auto",
+        )
+    )
+
+
+def _login() -> tuple[str, wbauth.Auth] | str:
+    """W&B's server and W&B's own login for it, or why there is none."""
     os.environ.setdefault("WANDB_SILENT", "true")  # what is to be said we say
     try:
         settings = wandb_setup.singleton().settings
         server = settings.base_url
         found = wbauth.authenticate_session(host=server, source="launch", prompt=False, update_session=False)
     except Exception as error:  # W&B's own, of pydantic, of urllib: a key or an address that it does not take
-        return Decision("offline", f"W&B cannot use its login or its settings ({_first_line(error)})")
-    if found is None:
-        return Decision("offline", f"no login found; wandb login (for {server})")
+        return f"W&B cannot use its login or its settings ({_first_line(error)})"
+    return f"no login found; wandb login (for {server})" if found is None else (str(server), found)
+
+
+def _online() -> Decision:
+    """Online, or why not."""
+    if isinstance(login := _login(), str):
+        return Decision("offline", login)
+    server, found = login
     if not _answers(server):
         return Decision("offline", f"{server} does not answer")
     key = found.api_key if isinstance(found, wbauth.AuthApiKey) else None

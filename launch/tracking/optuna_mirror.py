@@ -21,7 +21,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from glifr.errors import InputError
 from glifr.records import EpochRecord, Layout, StudyRecords, UnitRecords, scan, search_name
 from glifr.tasks import TaskDefinition
-from glifr.tasks.recorded import recorded_task
+from glifr.tasks.task import recorded_task
 from glifr.training.train import score
 from launch.ledger.lock import has_driver
 
@@ -104,7 +104,7 @@ def _trial(
 def _ended_at(unit: UnitRecords) -> str:
     if unit.result is not None:
         return unit.result.finished_at
-    return str(unit.failures[-1]["at"]) if unit.failures else unit.proposal.proposed_at
+    return unit.failures[-1].at if unit.failures else unit.proposal.proposed_at
 
 
 def _state(layout: Layout, unit: UnitRecords) -> TrialState:

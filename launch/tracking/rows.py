@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from glifr.conditions import CONDITIONS
 from glifr.records import (
     EpochRecord,
     Layout,
@@ -108,9 +107,10 @@ def commit_of(sessions: Sequence[Mapping[str, Any]], started_at: str) -> str | N
 
 def config(tracked: Tracked, computed: Computed, proposal: Proposal) -> dict[str, Any]:
     """Flat, so that W&B groups and filters by each key."""
-    unit, condition = proposal.unit, CONDITIONS[proposal.unit.condition]
+    unit, condition = proposal.unit, tracked.spec.condition(proposal.unit.condition)
     return {
         **tracked.config(),
+        **_flat("training", tracked.spec.training_of(unit.condition).model_dump(mode="json")),
         "condition": unit.condition,
         "stage": unit.stage,
         "repeat": unit.repeat,
@@ -120,12 +120,13 @@ def config(tracked: Tracked, computed: Computed, proposal: Proposal) -> dict[str
         "after_spike_currents": condition.num_ascs,
         "start": condition.start,
         "start_from": proposal.start_from,
-        "learned": condition.learned,
+        "learned": condition.learned if isinstance(condition.learned, bool) else list(condition.learned),
+        **condition.constants,
         "hidden_size": proposal.hidden_size,
         "trained_parameters": proposal.trained_parameters,
         "delay_steps": proposal.delay_steps,
         "seeds": list(proposal.seeds),
-        "epochs": tracked.spec.epochs(unit.stage),
+        "epochs": tracked.spec.epochs(unit.stage, unit.condition),
         "backend": computed.backend,
         "device": computed.device,
         "commit": computed.commit,

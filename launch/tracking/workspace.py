@@ -18,7 +18,7 @@ import wandb
 from glifr.conditions import HYPERPARAMETERS
 from glifr.errors import InputError, Problem
 from glifr.records import STAGES, Layout, scan
-from glifr.records.storage.tensor_files import write_whole
+from glifr.records.atomic import write_whole
 from launch.planning.plan import StudyPlan, make_plan
 from launch.studyfile import StudySpec, load_study
 from launch.tracking.login import decide_mode, is_of_wandb

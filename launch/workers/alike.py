@@ -8,8 +8,8 @@ study runs, and its difference in the report is no finding.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import combinations
 
 import torch
@@ -18,24 +18,16 @@ from torch import Tensor
 from glifr.networks import forward_replicas
 from glifr.tasks import Split, TaskData
 from glifr.training.train import Configuration, Training
+from launch.jobs import DataSource
+from launch.planning.alike_pairs import STEPS, AlikePair
 from launch.planning.plan import ConditionPlan, StudyPlan
 from launch.planning.seed_batches import training_settings
-from launch.workers.data import DataSource
 
 ONE_NETWORK = 1e-3  # of the distance that outputs of two seeds have: at most so far apart are those of one network
-STEPS = 5
 _SAMPLES = 32  # a step
 _BACKEND = "torch"  # on the CPU of the driver, where the study's own may not run; all compute the same equations
 
 Values = Mapping[str, float]
-
-
-@dataclass(frozen=True)
-class AlikePair:
-    """conditions: two, in the study's order. parts: the features they differ in, which change nothing here."""
-
-    conditions: tuple[str, str]
-    parts: tuple[str, ...]
 
 
 def find_alike(plan: StudyPlan, data: DataSource) -> tuple[AlikePair, ...]:
@@ -119,7 +111,7 @@ def _close(plan: StudyPlan, split: Split, *sides: tuple[ConditionPlan, Values]) 
 
 def _training(plan: StudyPlan, split: Split, own: ConditionPlan, values: Values, seed: int) -> Training:
     epochs = math.ceil(STEPS * _SAMPLES / max(len(split), _SAMPLES))
-    settings = replace(training_settings(plan.study.spec, epochs), batch_size=_SAMPLES, backend=_BACKEND)
+    settings = replace(training_settings(own.training, epochs), batch_size=_SAMPLES, backend=_BACKEND)
     configuration = Configuration(own.condition, own.hidden_size, own.delay_steps, values)
     return Training(replace(plan.task, passes=1), TaskData(split, None), configuration, settings, [seed])
 
@@ -134,13 +126,3 @@ def _outputs(training: Training) -> Tensor:
 def _distance(a: Tensor, b: Tensor) -> float:
     """Root of the mean squared difference."""
     return float((a - b).square().mean().sqrt())
-
-
-def alike_words(pairs: Sequence[AlikePair], searched: bool) -> list[str]:
-    """A line for each pair, for the terminal."""
-    why = "a difference between them is that of their two searches" if searched else "their difference is no finding"
-    return [
-        f"{' and '.join(pair.conditions)} are numerically one network here (equal outputs at the start and after "
-        f"{STEPS} training steps): {why}; effects that average over them: {', '.join(pair.parts)}"
-        for pair in pairs
-    ]

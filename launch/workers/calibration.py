@@ -10,43 +10,25 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from glifr.records import Layout, Proposal, UnitId, seal
-from glifr.records.storage.tensor_files import write_whole
+from glifr.records.atomic import write_whole
 from glifr.tasks import Split, TaskData, TaskDefinition
-from glifr.training.seed_batches import random_data
+from glifr.training.random_data import random_data
 from glifr.training.train import EVALUATION_BATCH, Configuration, Training, evaluate
 from launch.ledger.durable import now
 from launch.ledger.units import Ledger
+from launch.planning.estimate import Timing
 from launch.planning.plan import ConditionPlan, StudyPlan
-from launch.planning.seed_batches import training_settings
+from launch.planning.seed_batches import seed_batches, training_settings
 from launch.tracking.queue import FINISH_SECONDS, START_SECONDS, settle
 from launch.workers.trial import device_for, run_job
 
 _BATCHES, _EPOCHS = 2, 3
 _BLOCK = 512  # of st_blocks
-
-
-@dataclass(frozen=True)
-class Timing:
-    """Of one condition, in seconds of one slot.
-
-    step: a training step of one seed. evaluation: one evaluation batch. epoch: an epoch's bookkeeping (checkpoint,
-    records, tracking). job: a job's (start, results, tracking). bytes: what a unit leaves on the disk, W&B's files
-    included, what only final units keep not: the trained network and its characteristics. characteristics: bytes of
-    these.
-    """
-
-    step: float
-    evaluation: float
-    epoch: float
-    job: float
-    bytes: int
-    characteristics: int = 0
 
 
 class _Sample:
@@ -93,19 +75,23 @@ def _warm_up(plan: StudyPlan, tracking_mode: str) -> None:
 
 
 def _arithmetic(plan: StudyPlan, own: ConditionPlan) -> tuple[float, float]:
-    """Seconds of a training step and of an evaluation batch: medians, after a warm-up."""
-    spec, device = plan.study.spec, device_for(plan.study.spec)
-    data = _Sample(plan.task, spec.training.batch_size)
+    """Seconds of one seed's training step, in the company that the study gives it, and of an evaluation batch.
+
+    Medians, after a warm-up.
+    """
+    together = seed_batches(plan, 1).choose(own.name, "final", 1)
+    device = device_for(plan.study.spec)
+    data = _Sample(plan.task, own.training.batch_size)
     training = Training(
         plan.task,
         TaskData(data.tuning().train, None),
         Configuration(own.condition, own.hidden_size, own.delay_steps, _hyperparameters(own)),
-        training_settings(spec, _EPOCHS + 1),
-        [0],
+        training_settings(own.training, _EPOCHS + 1, together),
+        range(together),
         device,
     )
     test, network = data.test().to(device), training.runs[0].network
-    step = _median(training.run_epoch) / _steps(plan)
+    step = _median(training.run_epoch) / (_steps(plan) * together)
     return step, _median(lambda: evaluate([network], plan.task, test))
 
 
@@ -133,6 +119,7 @@ def _job(plan: StudyPlan, own: ConditionPlan, mode: str, root: Path) -> tuple[fl
     layout = Layout(root)
     body = copy.deepcopy(plan.summary())
     body["spec"]["training"]["epochs"] = _EPOCHS
+    body["spec"]["conditions"][own.name].get("training", {}).pop("epochs", None)
     write_whole(layout.study, seal(body))
     Ledger(root).propose(
         Proposal(
@@ -150,7 +137,7 @@ def _job(plan: StudyPlan, own: ConditionPlan, mode: str, root: Path) -> tuple[fl
         )
     )
     marks = [time.perf_counter()]
-    for step in run_job(root, [unit], mode, _Sample(plan.task, plan.study.spec.training.batch_size)):
+    for step in run_job(root, [unit], mode, _Sample(plan.task, own.training.batch_size)):
         if step.failure is not None:
             raise RuntimeError(f"the trial for timing failed: {step.failure.kind}: {step.failure.message}")
         marks.append(time.perf_counter())

@@ -4,23 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Protocol
 
 from glifr.tasks import Split, TaskData, TaskDefinition, TaskSettings, task_of
-
-
-class DataSource(Protocol):
-    """A study's task and its data. The test split is apart: only the final and the silencing stage ask for it."""
-
-    @property
-    def task(self) -> TaskDefinition:
-        """The task as the study sets it."""
-
-    def tuning(self) -> TaskData:
-        """What tuning may see."""
-
-    def test(self) -> Split:
-        """The test split."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 
-from glifr.conditions import CONDITIONS
 from glifr.kernels import choose_backend
 from glifr.kernels.notes import take_notes
 from glifr.records import (
@@ -35,7 +34,7 @@ from glifr.tasks import TaskDefinition
 from glifr.training.silencing import silence
 from glifr.training.train import Configuration, SeedRun, Training, score
 from launch.failures import Failure, failure_of
-from launch.jobs import Step
+from launch.jobs import DataSource, Step
 from launch.ledger.attempts import Lease, SupersededError
 from launch.ledger.durable import now
 from launch.ledger.units import Ledger
@@ -44,7 +43,7 @@ from launch.studyfile import StudySpec
 from launch.tracking.rows import Computed, Tracked, commit_of, tracked
 from launch.tracking.wandb_run import Tracker
 from launch.workers.characteristics import keep_characteristics
-from launch.workers.data import DataSource, FromFiles
+from launch.workers.data import FromFiles
 from launch.workers.watchdog import Watchdog
 
 
@@ -127,24 +126,23 @@ def _proposal(ledger: Ledger, unit: UnitId) -> Proposal:
     return found
 
 
-def _configuration(proposal: Proposal) -> Configuration:
-    return Configuration(
-        CONDITIONS[proposal.unit.condition], proposal.hidden_size, proposal.delay_steps, proposal.hyperparameters
-    )
+def _configuration(spec: StudySpec, proposal: Proposal) -> Configuration:
+    condition = spec.condition(proposal.unit.condition)
+    return Configuration(condition, proposal.hidden_size, proposal.delay_steps, proposal.hyperparameters)
 
 
 def _train(
     context: Context, ledger: Ledger, proposals: Sequence[Proposal], leases: Sequence[Lease]
 ) -> Generator[Step, None, None]:
-    spec, stage = context.spec, proposals[0].unit.stage
+    spec, unit = context.spec, proposals[0].unit
     together = seeds_per_batch(spec.training.seeds_per_batch, proposals)
-    settings = training_settings(spec, spec.epochs(stage), together)
+    settings = training_settings(spec.training_of(unit.condition), spec.epochs(unit.stage, unit.condition), together)
     started = time.perf_counter()
     seeds = [seed for proposal in proposals for seed in proposal.seeds]
     training = Training(
         context.task,
         context.data.tuning(),
-        _configuration(proposals[0]),
+        _configuration(spec, proposals[0]),
         settings,
         seeds,
         device_for(spec),
@@ -207,7 +205,7 @@ def _outcomes(
     else:
         lease_of = {run.seed: leases[unit] for unit, own in runs.items() for run in own}
         test = context.data.test()
-        found = training.outcomes(test, lambda run: _keep(run, context.task, proposal, lease_of[run.seed]))
+        found = training.outcomes(test, lambda run: _keep(run, context, proposal, lease_of[run.seed]))
         kept = {r.seed: keep_characteristics(r, context.task, test, lease_of[r.seed]) for r in training.runs}
         found = tuple(replace(outcome, characteristics=kept[outcome.seed]) for outcome in found)
     by_seed = {outcome.seed: outcome for outcome in found}
@@ -247,9 +245,9 @@ def _scores(task: TaskDefinition, records: dict[UnitId, tuple[EpochRecord, ...]]
     return found
 
 
-def _keep(run: SeedRun, task: TaskDefinition, proposal: Proposal, lease: Lease) -> NetworkFile:
+def _keep(run: SeedRun, context: Context, proposal: Proposal, lease: Lease) -> NetworkFile:
     """Stores the network with what is needed to build it again."""
-    packed = pack(run.network, task, _configuration(proposal))
+    packed = pack(run.network, context.task, _configuration(context.spec, proposal))
     return lease.keep_network({**packed, "seed": run.seed, "diverged": run.diverged})
 
 
@@ -279,6 +277,7 @@ def _result(
         device=_device_name(device),
         threads=torch.get_num_threads(),
         seeds_in_batch=seeds_in_batch,
+        processors=lease.processors,
     )
 
 

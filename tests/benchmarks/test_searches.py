@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from small_study import NeverStop
 
-from analysis.results.load import load
+from analysis.load import load
 from analysis.simulation import __main__ as simulation
 from benchmarks.launcher.nothing import pretend
 from benchmarks.searches import __main__ as searches

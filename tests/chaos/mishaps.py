@@ -23,12 +23,11 @@ from chaos.write_points import run_command
 from glifr.records import Layout, UnitId, scan
 from launch.code import code_version
 from launch.executors.ray_tune import RayExecutor
-from launch.jobs import Step
+from launch.jobs import DataSource, Step
 from launch.ledger import durable
 from launch.ledger.provenance import Sessions
 from launch.planning.placement import Resources
 from launch.planning.plan import StudyPlan
-from launch.workers.data import DataSource
 from launch.workers.trial import run_watched_job
 
 _MEGABYTE = 2**20
@@ -176,7 +175,7 @@ def _on_ray(name: str, work: Path, plan: StudyPlan, wanted: dict[str, bytes], jo
         Sessions(Layout(root), name)
         executor.run(conductor, NeverStop())
     write_report(load(root))
-    failed = [f"{f['kind']}" for unit in scan(root).units for f in unit.failures]
+    failed = [f"{f.kind}" for unit in scan(root).units for f in unit.failures]
     return _outcome(0 if conductor.complete else 1, root, plan, wanted, f"failures: {', '.join(failed) or 'none'}")
 
 

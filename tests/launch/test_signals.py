@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ from paths import ROOT
 from small_study import NOT_COMPILED, TINY
 
 from glifr.records import Layout, read_sealed
+from launch import cli
 
 HANG = 240.0  # a deadline that only catches what hangs
 
@@ -25,12 +26,12 @@ HANG = 240.0  # a deadline that only catches what hangs
 class Run:
     """The command in a process of its own, whose words are read as they come."""
 
-    def __init__(self, study: Path, results: Path, *before: str, **environment: str) -> None:
+    def __init__(self, study: Path, results: Path, *before: str, limit: Sequence[str] = (), **environment: str) -> None:
         self.given = [str(study), "--results", str(results), "--set", NOT_COMPILED]
         self.said: list[str] = []
         self.root = results / "small" / "full"
         self.process = subprocess.Popen(
-            [*before, sys.executable, "launch/study.py", *self.given],
+            [*before, sys.executable, "launch/study.py", *self.given, *limit],
             cwd=ROOT,
             env={**os.environ, **environment},
             stdout=subprocess.PIPE,
@@ -87,9 +88,9 @@ class Run:
 def begin(tmp_path: Path) -> Iterator[Callable[..., Run]]:
     study, runs = tmp_path / "small.yaml", []
 
-    def start(*before: str, text: str = TINY, **environment: str) -> Run:
+    def start(*before: str, text: str = TINY, limit: Sequence[str] = (), **environment: str) -> Run:
         study.write_text(text)
-        runs.append(Run(study, tmp_path / "results", *before, **environment))
+        runs.append(Run(study, tmp_path / "results", *before, limit=limit, **environment))
         return runs[-1]
 
     yield start
@@ -103,6 +104,11 @@ def check_farewell(run: Run, number: signal.Signals) -> str:
     """Exit code, no stack, and the command that goes on, as it can be typed; returns what was said."""
     assert run.end() == (130 if number is signal.SIGINT else 143), run.text
     assert number.name in run.text
+    return check_continues(run)
+
+
+def check_continues(run: Run) -> str:
+    """No stack, no report, and the command that goes on without a limit, as it can be typed; returns what was said."""
     for stack in ("Traceback", "Fatal", "*** SIG", "PC: @", "Aborted"):
         assert stack not in run.text
     command = shlex.join([os.path.relpath(sys.executable, ROOT), "launch/study.py", *run.given])
@@ -199,3 +205,32 @@ def test_under_nohup_a_closed_terminal_is_not_heard(begin: Callable[..., Run]) -
     run.until_report()
     run.process.send_signal(signal.SIGTERM)
     check_farewell(run, signal.SIGTERM)
+
+
+@pytest.mark.ray
+def test_the_time_limit_stops_at_checkpoints_without_a_report(begin: Callable[..., Run]) -> None:
+    """It is over as soon as trials may run; the command that goes on has no limit."""
+    run = begin(limit=["--max-hours", "0.0001"])
+    assert run.end() == 1, run.text
+    check_continues(run)
+    assert "Stopped: " in run.text
+    assert not (run.root / "report.html").exists()
+    (session,) = run.sessions()
+    assert session["exit_code"] == 1
+
+
+@pytest.mark.ray
+def test_a_study_stops_after_the_stage_that_is_named(begin: Callable[..., Run]) -> None:
+    run = begin(limit=["--stop-after=search"])
+    assert run.end() == 1, run.text
+    check_continues(run)
+    assert "Stopped after the stage search, as asked: 4 of " in run.text
+    assert {path.parts[-4] for path in run.root.glob("units/*/*/*/result.json")} == {"search"}
+
+
+@pytest.mark.parametrize("hours", ["0", "-1", "nan", "1e9", "soon"])
+def test_what_is_no_time_limit_is_refused(hours: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        cli.parser().parse_args(["study.yaml", f"--max-hours={hours}"])
+    assert left.value.code == 2
+    assert "give hours, above 0 and at most 100000" in capsys.readouterr().err

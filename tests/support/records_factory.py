@@ -30,6 +30,7 @@ from glifr.records import (
     epoch_line,
     seal,
 )
+from launch.planning.differences import difference
 
 CHANCE = math.log(10)
 ELSEWHERE = Path("/home", "someone")
@@ -323,7 +324,7 @@ def study_body(study: Synthetic) -> dict[str, Any]:
     confirm = study.confirm * study.repeats if study.trials else 0
     stages = {"search": study.trials * study.repeats, "confirm": confirm, "final": study.seeds}
     stages["silencing"] = study.seeds if study.silencing else 0
-    reference = CONDITIONS[study.reference]
+    words = {name: CONDITIONS[name].describe() for name in {*study.conditions, study.reference}}
     return {
         "name": "synthetic",
         "profile": "full" if study.evidence else "quick",
@@ -335,8 +336,8 @@ def study_body(study: Synthetic) -> dict[str, Any]:
                 "hidden_size": _SIZE.get(name, 256),
                 "trained_parameters": 75_000 + _SIZE.get(name, 256),
                 "delay_steps": {"RNN": 1, "LSTM": None}.get(name, 20),
-                "features": CONDITIONS[name].describe(),
-                "difference": CONDITIONS[name].difference_from(reference),
+                "features": words[name],
+                "difference": difference(name, study.reference, words),
             }
             for name in study.conditions
         },

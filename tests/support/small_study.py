@@ -65,7 +65,7 @@ ONE_UNIT = [
 ]  # fmt: skip
 
 ONE_BY_ONE = SeedBatches("auto")
-TWO_PAY = SeedBatches("auto", most=2, seconds={name: {1: 1.0, 2: 0.1} for name in ("RNN", "LSTM", "LHetA")})
+TWO_PAY = SeedBatches("auto", most=2, table=dict.fromkeys(("RNN", "LSTM", "LHetA"), 2))
 
 
 class NeverStop:

@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import Tensor
 
-from glifr.conditions import CONDITIONS
+from glifr.conditions import CONDITIONS, SETTINGS, Condition
 from glifr.configuration import Configuration
 from glifr.errors import InputError, Problem, nearest
 from glifr.networks import Network, build_network
@@ -31,11 +31,12 @@ def pack(network: Network, task: TaskDefinition, configuration: Configuration) -
     layer = network.neuron_layer
     return {
         "condition": configuration.condition.name,
+        "values": configuration.condition.to_json(),
         "hidden_size": configuration.hidden_size,
         "delay_steps": configuration.delay_steps,
         "hyperparameters": dict(configuration.hyperparameters),
         "task": task.name,
-        "dt": task.time_step_ms,
+        "dt": task.time_step_ms if configuration.condition.dt is None else configuration.condition.dt,
         "constants": {name: getattr(layer, name) for name in _CONSTANTS} if isinstance(layer, GLIFR) else {},
         "network": {name: value.cpu() for name, value in network.state_dict().items()},
     }
@@ -51,19 +52,30 @@ def unpack(stored: Any, path: Path, backend: str = "auto") -> Network:
         found = sorted(map(str, stored)) if isinstance(stored, dict) else type(stored).__name__
         allowed = f"a network.pt that a study kept, with {', '.join(_NEEDED)}"
         raise InputError(Problem("this file holds no trained network", str(path), found, allowed))
-    name = stored["condition"]
-    if not isinstance(name, str) or name not in CONDITIONS:
-        known = ", ".join(CONDITIONS)
-        rule = "the network is of a condition that this version does not know"
-        raise InputError(Problem(rule, str(path), name, known, nearest(str(name), list(CONDITIONS))))
+    condition = _condition(stored, path)
     _refuse_unknown_constants(stored.get("constants", {}), path)
     try:
-        return _build(stored, path, backend)
+        return _build(stored, condition, path, backend)
     except InputError:
         raise
     except (RuntimeError, LookupError, AttributeError, TypeError, ValueError, OverflowError) as error:  # torch's words
         rule = f"the file's weights do not fit its description ({' '.join(str(error).split())})"
         raise InputError(Problem(rule, str(path), todo="load it with the version that wrote it")) from None
+
+
+def _condition(stored: Mapping[str, Any], path: Path) -> Condition:
+    """The condition as the file says; a file from before that was kept names a published one."""
+    name, values = stored["condition"], stored.get("values")
+    if values is None and isinstance(name, str) and name in CONDITIONS:
+        return CONDITIONS[name]
+    try:
+        if isinstance(values, Mapping) and values["name"] == name and values["architecture"] in SETTINGS:
+            return Condition.from_json(values)
+    except (TypeError, ValueError, LookupError):
+        pass
+    rule = "the network is of a condition that this version does not know"
+    known = ", ".join(CONDITIONS)
+    raise InputError(Problem(rule, str(path), name, known, nearest(str(name), list(CONDITIONS))))
 
 
 def _refuse_unknown_constants(given: Any, path: Path) -> None:
@@ -76,11 +88,10 @@ def _refuse_unknown_constants(given: Any, path: Path) -> None:
     raise InputError(Problem(rule, str(path), given, f"finite numbers named {', '.join(_CONSTANTS)}"))
 
 
-def _build(stored: Mapping[str, Any], path: Path, backend: str) -> Network:
+def _build(stored: Mapping[str, Any], condition: Condition, path: Path, backend: str) -> Network:
     weights: Mapping[str, Tensor] = stored["network"]
     if stored["hidden_size"] > max(max(w.shape, default=0) for w in weights.values()):  # before it is allocated
         raise ValueError(f"no weights for {stored['hidden_size']} neurons")
-    condition = CONDITIONS[stored["condition"]]
     readout: Tensor | None = weights.get("output_linear.bias")
     network = build_network(
         condition,

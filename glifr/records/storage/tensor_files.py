@@ -4,48 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
-import secrets
 from pathlib import Path
 from typing import Any
 
-import torch
-
+from glifr.records.atomic import write_whole
 from glifr.records.reading import RecordError, read_bytes
 
 
 class CheckpointError(RecordError):
     """A file of tensors that cannot be trusted: absent, cut short or altered. Names the file and why."""
-
-
-def temporary_beside(path: Path) -> Path:
-    """A hidden name beside `path` that no other process or host uses."""
-    return path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
-
-
-def sync_folder(folder: Path) -> None:
-    """Makes names that were given, changed or removed in a folder durable."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Puts `content` at `path` atomically and durably: a reader sees the old file or the new one, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = temporary_beside(path)
-    try:
-        with temporary.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)  # on a full disk its space is needed
-        raise
-    sync_folder(path.parent)
 
 
 def _sum_file(path: Path) -> Path:
@@ -54,6 +21,8 @@ def _sum_file(path: Path) -> Path:
 
 def save(path: Path, content: Any) -> str:
     """Writes tensors and plain values (dicts, lists, numbers, strings) to `path`; returns the SHA-256."""
+    import torch  # checking a sum needs none of it
+
     buffer = io.BytesIO()
     torch.save(content, buffer)
     raw = buffer.getvalue()
@@ -70,6 +39,8 @@ def load(path: Path, sha256: str | None = None) -> Any:
     Raises CheckpointError if file or sum is absent, they do not fit, or it holds more than weights and plain values;
     RecordError if either cannot be read.
     """
+    import torch
+
     raw = _trusted(path, sha256)
     try:
         return torch.load(io.BytesIO(raw), map_location="cpu", weights_only=True)

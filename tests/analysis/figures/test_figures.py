@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
+from matplotlib.markers import MarkerStyle
 from records_factory import CHANCE, Synthetic, write_study
 
 from analysis import Results, assess, figures, load
 from analysis.figures import Drawing, Empty
 from analysis.statistics.intervals import t_interval
-from glifr.conditions import CONDITIONS
+from glifr.conditions import CONDITIONS, Condition, styled
 
 STUDY = Synthetic(
     conditions=("RNN", "Hom", "LHetA"),
@@ -112,6 +113,17 @@ def test_conditions_can_be_told_apart() -> None:
     looks = {(c.color, c.marker) for c in CONDITIONS.values()}
     assert len(looks) == len(CONDITIONS)
     assert len({c.color for c in CONDITIONS.values()}) == len(CONDITIONS)
+
+
+def test_own_conditions_can_be_told_apart_without_colour_however_many() -> None:
+    own = styled(Condition(f"own{i}", "RNN") for i in range(40))
+    markers = [c.marker for c in own.values()]
+    assert len(set(markers)) == 40
+    assert not set(markers) & {c.marker for c in CONDITIONS.values()}
+    for marker in markers:
+        MarkerStyle(marker)
+    both = styled([CONDITIONS["LHetA"], Condition("slow", "GLIFR", 2, "homogeneous", True), CONDITIONS["RNN"]])
+    assert (both["LHetA"], both["RNN"]) == (CONDITIONS["LHetA"], CONDITIONS["RNN"])
 
 
 def test_diverged_networks_do_not_hide_the_others(results: Results) -> None:

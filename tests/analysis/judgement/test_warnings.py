@@ -157,6 +157,15 @@ def _with_neurons(results: Results, found: Characteristics) -> Results:
     return replace(results, kept=(KeptNetwork("LHetA", 1, file),))
 
 
+def _varied_batches(results: Results) -> Results:
+    own = {"conditions": {"RNN": {"training": {"batch_size": 7}}}, "vary": ["training.batch_size"]}
+    return _info(results, spec={**results.info.spec, **own})
+
+
+def _a_control(results: Results) -> Results:
+    return _info(results, conditions=tuple(replace(c, control=c.name == "RNN") for c in results.info.conditions))
+
+
 EARLY = {"hash": "a" * 64, "declared_at": "2024-03-01T12:00:00+00:00", "final_results": 0}
 FIRES: dict[str, tuple[Change, str, str]] = {
     "quick-profile": (lambda r: _info(r, evidence=False), "design", ""),
@@ -185,6 +194,8 @@ FIRES: dict[str, tuple[Change, str, str]] = {
     "unequal-budgets": (_fewer_trials, "table-tuning", ""),
     "unequal-spaces": (_respaced, "table-settings", ""),
     "unequal-sizes": (_resized, "table-conditions", ""),
+    "varied-on-purpose": (_varied_batches, "design", ""),
+    "negative-control": (_a_control, "table-conditions", "RNN"),
     "seeds-overlap": (lambda r: _tuning_trial(r, seed=3), "table-tuning", ""),
     "test-read-twice": (lambda r: _tuning_trial(r, test_accuracy=0.9), "table-tuning", ""),
     "published-other-settings": (
@@ -232,7 +243,7 @@ def test_the_codes_stand_in_the_tables(clean: Results) -> None:
     found = cautions(lost)
     rows = {row[0].text: row[0].codes for row in sheets.conditions_sheet(lost, found).rows}
     assert "diverged" in rows["RNN"]
-    assert rows["LHetA"] == ()
+    assert rows["LHetA"] == ("one-search",)
 
 
 def test_a_declared_contrast_of_a_condition_that_is_not_there(tmp_path: Path) -> None:

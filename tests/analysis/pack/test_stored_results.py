@@ -68,7 +68,10 @@ def test_recovered_parameters_on_the_page_are_those_of_the_pack(stored: dict[str
     results = stored["parameter_recovery"]
     rows = _rows("parameter_recovery")
     assert results.info.names == ["LHet", "LHetA", "RHetA"]
-    counted = {(r.condition, r.parameter): f"{r.recovered} of {r.networks}" for r in recovered(recoveries(results))}
+    counted = {
+        (r.condition, r.parameter): f"{r.recovered} of {r.networks}"
+        for r in recovered(recoveries(results.tables["parameters"]))
+    }
     for parameter in ("thresh", "k_m"):
         assert rows[f"`{parameter}`"] == [counted[name, parameter] for name in results.info.names]
     assert all(counted[name, p] == "0 of 20" for name in ("LHetA", "RHetA") for p in ("k_j", "r_j", "a_j"))

@@ -124,7 +124,7 @@ def test_numbers_of_the_page_are_those_of_the_table(whole: Path) -> None:
         assert row["test accuracy (%)"] in text
         assert row["95 % interval"] in text
     assert list(table["final"]) == ["5/6", "6/6", "6/6"]
-    finals = analysis.results.load(whole).finals
+    finals = analysis.load(whole).finals
     mean = 100 * finals.loc[finals["condition"] == "RNN", "test_accuracy"].mean()
     assert table.loc[0, "test accuracy (%)"] == f"{mean:.2f}"
 
@@ -223,7 +223,7 @@ def test_every_link_leads_somewhere(whole: Path) -> None:
 def test_findings_are_verdicts_and_nothing_else(tmp_path: Path) -> None:
     """Far apart, alike within the smallest effect, and neither: only the first two are findings."""
     levels = {"LHetA": 0.94, "RNN": 0.98, "Hom": 0.90}
-    results = analysis.results.load(write_study(tmp_path / "s", SMALL.with_(seeds=12, levels=levels)))
+    results = analysis.load(write_study(tmp_path / "s", SMALL.with_(seeds=12, levels=levels)))
     judged = analysis.assess(results)
     found = findings.findings(judged)
     decided = [j.contrast.name for j in judged.planned if j.verdict.decided]
@@ -231,7 +231,7 @@ def test_findings_are_verdicts_and_nothing_else(tmp_path: Path) -> None:
     assert len(found) == len(decided)
     assert any("RNN did better than LHetA: +" in f.text for f in found)
     assert any("Hom did worse than LHetA: −" in f.text for f in found)
-    quick = analysis.results.load(write_study(tmp_path / "q", SMALL.with_(seeds=12, levels=levels, evidence=False)))
+    quick = analysis.load(write_study(tmp_path / "q", SMALL.with_(seeds=12, levels=levels, evidence=False)))
     assert findings.findings(analysis.assess(quick)) == []
     assert "no evidence" in answer(analysis.assess(quick)).text
 
@@ -240,7 +240,7 @@ def test_the_answer_names_the_parts_of_the_neuron(tmp_path: Path) -> None:
     """Planted: after-spike currents +2 points, learning and the start nothing."""
     levels = {n: 0.94 if c.num_ascs else 0.92 for n, c in CONDITIONS.items()}
     study = Synthetic(conditions=ALL[2:], seeds=12, trials=0, silencing=False, epochs=2, levels=levels)
-    judged = analysis.assess(analysis.results.load(write_study(tmp_path / "s", study)))
+    judged = analysis.assess(analysis.load(write_study(tmp_path / "s", study)))
     effects = {e.name: e for e in judged.factorial.effects}
     assert effects["after-spike currents"].verdict.word == "better"
     assert effects["after-spike currents"].estimate == pytest.approx(0.02, abs=0.002)
@@ -255,7 +255,7 @@ def test_the_answer_names_the_parts_of_the_neuron(tmp_path: Path) -> None:
 
 def test_the_command_for_more_seeds_is_the_studys_own(tmp_path: Path) -> None:
     root = write_study(tmp_path / "s", SMALL.with_(seeds=4))
-    advice = more_seeds(analysis.assess(analysis.results.load(root)))
+    advice = more_seeds(analysis.assess(analysis.load(root)))
     assert "pairs at most" in advice.text
     found = re.fullmatch(
         r"python launch/study.py studies/synthetic.yaml --results out --set final.seeds=(\d+)", advice.command

@@ -64,7 +64,7 @@ def test_a_gap_that_cannot_be_measured_says_why(tmp_path: Path) -> None:
     results = load(root)
     reasons = {t.condition: t.optimism.reason for t in tunings(results)}
     assert reasons == {"RNN": "no record of epoch 2 of every final network", "Hom": "", "LHetA": ""}
-    row = sheets.tuning_sheet(results, tunings(results)).rows[0]
+    row = sheets.tuning_sheets(results, tunings(results), [])[0].rows[0]
     assert (row[-1].text, row[-1].note) == (
         "\N{EN DASH}",
         "not comparable: no record of epoch 2 of every final network",

@@ -13,7 +13,7 @@ from paths import ROOT
 from records_factory import Synthetic, study_body, write_study
 
 from analysis import load
-from analysis.figures.drawing import Drawing
+from analysis.figures.drawing.drawing import Drawing
 from analysis.figures.search import search_results
 from analysis.figures.tuning import best_so_far, parallel_coordinates, search_slices
 from analysis.judgement.fairness import seeds_of_two_repeats, shared_seeds, unequal_budgets

@@ -12,7 +12,6 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.stats import kstest, spearmanr
 from sklearn.metrics import calinski_harabasz_score
 
-from analysis.results.neurons import ClusteredNetwork
 from analysis.simulation.clusters import continuum, planted
 from analysis.statistics.cluster_cache import ClusterCache
 from analysis.statistics.clusters import (
@@ -28,7 +27,7 @@ from analysis.statistics.clusters import (
     copula_draws,
     stability,
 )
-from analysis.statistics.groups import groups
+from analysis.statistics.groups import ClusteredNetwork, groups
 from glifr.records import Layout
 
 Array = NDArray[np.float64]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
-from importlib import import_module
 from itertools import product
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -15,14 +14,18 @@ import pingouin
 import pytest
 import statsmodels.api as sm
 import statsmodels.formula.api as smf
+from paths import ROOT
 from records_factory import Synthetic, study_body, write_study
 from scipy import stats
 
 from analysis import assess, load
+from analysis.results.study import read_study
 from analysis.statistics.comparisons import holm
 from analysis.statistics.factorial import factorial
-from glifr.conditions import CONDITIONS, FACTORS, Condition
+from glifr.conditions import CONDITIONS, FACTORS
 from glifr.records import Layout, seal
+from launch.planning.plan import make_plan
+from launch.studyfile import load_study
 
 CELLS = ("Hom", "HomA", "LHet", "LHetA", "FHet", "FHetA", "RHet", "RHetA")
 MAIN = {"after-spike currents": 0, "heterogeneous start": 1, "learned neurons": 2}
@@ -196,23 +199,19 @@ def test_an_interaction_is_present_and_has_a_sign() -> None:
 
 
 STUDY = Synthetic(conditions=CELLS, seeds=10, trials=0, epochs=2, silencing=False, task="slope")
-EXTRA = Condition("LHetA3", "GLIFR", 3, "homogeneous", True)
 
 
-def _with_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A new row in the registry of conditions."""
-    more = MappingProxyType({**CONDITIONS, EXTRA.name: EXTRA})
-    for module in ("analysis.results.study", "analysis.statistics.factorial"):
-        monkeypatch.setattr(import_module(module), "CONDITIONS", more)
-
-
-def test_a_new_row_in_the_registry_leaves_old_studies_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    root = write_study(tmp_path / "s", STUDY)
-    before = assess(load(root)).factorial
-    _with_row(monkeypatch)
-    after = assess(load(root)).factorial
-    assert len(after.effects) == 7
-    assert [(e.name, e.estimate, e.p) for e in after.effects] == [(e.name, e.estimate, e.p) for e in before.effects]
+def test_m4_a_second_condition_with_the_same_levels_leaves_the_factorial_alone(tmp_path: Path) -> None:
+    """Of a study with LHetA and LHetA3 the reference is the cell, and the other is outside."""
+    text = (ROOT / "studies" / "smnist_ablation.yaml").read_text()
+    text = text.replace("  LHetA: {", "  LHetA3: {base: LHetA, num_ascs: 3}\n  LHetA: {")
+    text = text.replace("../search_spaces", str(ROOT / "search_spaces"))
+    path = tmp_path / "smnist_ablation.yaml"
+    path.write_text(text)
+    body = json.loads(json.dumps(make_plan(load_study(path), "").summary()))
+    info = read_study(body, "study.json")
+    assert set(info.levels) == set(CELLS)
+    assert next(c for c in info.conditions if c.name == "LHetA3").style.num_ascs == 3
 
 
 def _recorded(root: Path, levels: dict[str, Any]) -> None:
@@ -246,4 +245,3 @@ def test_the_plan_records_what_the_analysis_reads() -> None:
     for name in CELLS:
         assert CONDITIONS[name].levels == dict(zip(FACTORS, signs(name), strict=True))
     assert CONDITIONS["RNN"].levels is None
-    assert EXTRA.levels == CONDITIONS["LHetA"].levels

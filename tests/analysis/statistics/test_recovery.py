@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pandas as pd
 import pytest
 from small_study import conduct, small_plan
 
-from analysis.figures.drawing import Drawing, Empty
+from analysis.figures.drawing.drawing import Drawing, Empty
 from analysis.figures.recovery import parameter_recovery
-from analysis.results.load import load
+from analysis.load import load
 from analysis.statistics.recovery import recovered, recoveries
 from analysis.tables import recovery_sheet
 
@@ -23,7 +21,7 @@ OFF = {**PERFECT, "thresh": [-0.524], "k_m": [0.0526], "r_j": [0.1, -0.108]}  # 
 PLAIN = {"thresh": [-0.5], "k_m": [0.05]}
 
 
-def results(*networks: tuple[str, int, dict[str, list[float]] | None]) -> Any:
+def parameters(*networks: tuple[str, int, dict[str, list[float]] | None]) -> pd.DataFrame:
     rows = []
     for condition, seed, found in networks:
         for when, values in (("target", TARGET), ("end", found or {})):
@@ -31,25 +29,25 @@ def results(*networks: tuple[str, int, dict[str, list[float]] | None]) -> Any:
                 {"stage": "final", "condition": condition, "seed": seed, "parameter": name, "index": j, "when": when,
                  "mean": value} for name, own in values.items() for j, value in enumerate(own)
             ]  # fmt: skip
-    return SimpleNamespace(tables={"parameters": pd.DataFrame(rows)})
+    return pd.DataFrame(rows)
 
 
 def test_currents_are_matched_whatever_their_numbers() -> None:
-    values = recoveries(results(("LHetA", 1, PERFECT)))
+    values = recoveries(parameters(("LHetA", 1, PERFECT)))
     assert len(values) == 8
     assert values["error"].tolist() == [0.0] * 8
     assert values["found"].tolist() == values["target"].tolist()
 
 
 def test_errors_are_shares_of_the_target() -> None:
-    values = recoveries(results(("LHetA", 1, OFF))).set_index(["parameter", "index"])["error"]
+    values = recoveries(parameters(("LHetA", 1, OFF))).set_index(["parameter", "index"])["error"]
     assert values["thresh", 0] == pytest.approx(0.048)
     assert values["k_m", 0] == pytest.approx(0.052)
     assert (values["r_j", 0], values["r_j", 1]) == (pytest.approx(0.08), pytest.approx(0))
 
 
 def test_a_network_has_recovered_what_it_has_all_values_of() -> None:
-    found = {r.parameter: r for r in recovered(recoveries(results(("LHetA", 1, OFF), ("LHetA", 2, PERFECT))))}
+    found = {r.parameter: r for r in recovered(recoveries(parameters(("LHetA", 1, OFF), ("LHetA", 2, PERFECT))))}
     assert {name: (row.networks, row.recovered) for name, row in found.items()} == {
         "thresh": (2, 2),
         "k_m": (2, 1),
@@ -63,7 +61,7 @@ def test_a_network_has_recovered_what_it_has_all_values_of() -> None:
 
 
 def test_a_diverged_network_has_recovered_nothing_and_a_model_without_currents_has_none_to_recover() -> None:
-    values = recoveries(results(("LHet", 1, PLAIN), ("LHet", 2, PLAIN), ("LHetA", 1, PERFECT), ("LHetA", 2, None)))
+    values = recoveries(parameters(("LHet", 1, PLAIN), ("LHet", 2, PLAIN), ("LHetA", 1, PERFECT), ("LHetA", 2, None)))
     found = {(r.condition, r.parameter): r for r in recovered(values)}
     assert {parameter for condition, parameter in found if condition == "LHet"} == {"thresh", "k_m"}
     assert (found["LHet", "thresh"].networks, found["LHet", "thresh"].recovered) == (2, 2)

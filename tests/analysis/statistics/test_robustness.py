@@ -15,7 +15,7 @@ from records_factory import Synthetic, write_study
 
 from analysis import assess, figures, load
 from analysis import tables as sheets
-from analysis.results.study import Measure
+from analysis.measure import Measure
 from analysis.statistics.robustness import per_network, silenced_networks
 
 ACCURACY = Measure("test_accuracy", "test accuracy", 100.0, "%", "points", 2, True, 0.1)
@@ -92,7 +92,7 @@ SMALL = Synthetic(conditions=("Hom", "LHetA"), reference="LHetA", seeds=6, trial
 
 def test_table_and_figure_of_a_loss_claim_no_normalised_area(tmp_path: Path) -> None:
     a = assess(load(write_study(tmp_path / "s", SMALL.with_(accuracy=False, held_out=False))))
-    sheet, figure = sheets.silencing_sheet(a), figures.FIGURES["silencing_area"](a)
+    sheet, figure = sheets.silencing_sheet(a, []), figures.FIGURES["silencing_area"](a)
     assert isinstance(figure, figures.Drawing)
     shown = [h.group for h in sheet.heads]
     assert "Mean test loss over the shares" in shown
@@ -105,7 +105,7 @@ def test_table_and_figure_of_a_loss_claim_no_normalised_area(tmp_path: Path) -> 
 
 def test_table_and_figure_count_the_networks_near_chance(tmp_path: Path) -> None:
     a = assess(load(write_study(tmp_path / "s", SMALL.with_(levels={"Hom": 0.11}))))
-    hom, reference = sheets.silencing_sheet(a).rows
+    hom, reference = sheets.silencing_sheet(a, []).rows
     assert (hom[1].text, hom[4].text, hom[4].note) == ("\N{EN DASH}", "0", "6 not computable: near chance")
     assert (reference[4].text, reference[4].note) == ("6", "")
     figure = figures.FIGURES["silencing_area"](a)

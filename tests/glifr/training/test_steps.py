@@ -17,7 +17,7 @@ from glifr.configuration import Configuration, TrainingSettings
 from glifr.kernels.prepared_cpu import PreparedPass
 from glifr.tasks import TASKS, TaskDefinition
 from glifr.training import train as training_module
-from glifr.training.seed_batches import random_data
+from glifr.training.random_data import random_data
 from glifr.training.seed_run import SeedRun
 from glifr.training.steps import EagerSteps, PreparedSteps, RecordedSteps, StepRunner, recorder_for
 from glifr.training.train import Training

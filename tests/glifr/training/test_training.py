@@ -18,7 +18,7 @@ from glifr.records import EpochRecord
 from glifr.tasks import TASKS, Split, TaskData, TaskSettings
 from glifr.training.evaluation import evaluate, one_by_one, together
 from glifr.training.optimizer import AdamsTogether, has_fused_adam, load_adam, make_adam
-from glifr.training.seed_batches import random_data
+from glifr.training.random_data import random_data
 from glifr.training.train import Configuration, Training, TrainingSettings, score, worst_score
 
 TASK = TASKS["line_mnist"]
@@ -408,7 +408,7 @@ def test_training_needs_torch_numpy_and_numba_alone() -> None:
         "    sys.modules[name] = None\n"
         "import torch\n"
         "from glifr.conditions import CONDITIONS\n"
-        "from glifr.training.seed_batches import random_data\n"
+        "from glifr.training.random_data import random_data\n"
         "from glifr.tasks import TASKS\n"
         "from glifr.training import Configuration, Training, TrainingSettings\n"
         "task = TASKS['line_mnist']\n"

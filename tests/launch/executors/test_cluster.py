@@ -32,13 +32,13 @@ from launch.executors.ray_auth import answers_without_token
 from launch.executors.ray_connect import Cluster
 from launch.executors.ray_tune import RayExecutor
 from launch.failures import Failure
-from launch.jobs import Job, Step
+from launch.jobs import DataSource, Job, Step
 from launch.ledger.abandoned import remove_abandoned
 from launch.ledger.lock import this_process
 from launch.ledger.provenance import Sessions
 from launch.planning.placement import Resources
 from launch.scheduling.utilisation import Meter
-from launch.workers.data import DataSource, FromFiles
+from launch.workers.data import FromFiles
 
 pytestmark = pytest.mark.ray
 
@@ -139,7 +139,7 @@ def test_nodes_with_other_versions_are_refused_by_name_or_warned_of(mixed_nodes:
         conductor = new_conductor(plan, root)
         sessions = Sessions(Layout(root), "", executor.differences)
         executor.run(meter := Meter(conductor, executor.slots), NeverStop())
-        sessions.finish(0, meter.utilisation)
+        sessions.finish(0, meter.utilisation.to_json())
     assert conductor.complete
     leases = [read_sealed(path) for path in root.glob("units/*/*/*/attempts/*/lease.json")]
     assert {lease["installed"]["torch"] for lease in leases} == {here, "2.14.0"}

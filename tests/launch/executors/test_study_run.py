@@ -20,7 +20,6 @@ from launch.failures import Failure
 from launch.jobs import Job, Step
 from launch.ledger.units import Ledger
 from launch.planning.placement import Resources
-from launch.planning.seed_batches import Measurement, decide
 from launch.scheduling import condition_run
 from launch.scheduling.study_scheduler import Conductor
 from launch.workers import trial
@@ -83,15 +82,6 @@ class TestExecutorContract:
             runs.run(heard, NeverStop())
         assert heard.end is not None
         assert heard.end.failure == Failure("bug", "FileNotFoundError: search/RNN/77 has no proposal")
-
-    @pytest.mark.parametrize("kind", EXECUTORS)
-    def test_a_measurement_is_made_where_the_trials_run(self, kind: str, tmp_path: Path) -> None:
-        root = tmp_path / "results"
-        with executor(kind, root) as runs:
-            plan = small_plan(tmp_path, "final.seeds=4", "training.epochs=200")
-            batches = decide(plan, 2, lambda *_: 0, lambda m: runs.map(Measurement.run, [(m,)])[0])
-        assert set(batches.seconds) == {"RNN", "LSTM", "LHetA"}
-        assert all({1, 2} <= set(seconds) <= {1, 2, 4} for seconds in batches.seconds.values())
 
 
 class Scripted:

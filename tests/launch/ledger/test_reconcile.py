@@ -192,8 +192,8 @@ def test_a_result_that_names_a_file_outside_the_folder_is_not_followed(root: Pat
 def test_networks_annealed_in_equal_ratios_are_of_another_study(tmp_path: Path) -> None:
     """As earlier versions annealed: their identities had no schedule. No other unit's identity has changed."""
     annealed, plain = plan_of(tmp_path, "training.sigma_v={start: 1.0, end: 0.001}"), plan_of(tmp_path)
-    before = {**plain.training_identity("final"), "sigma_v": [1.0, 0.001]}
-    found = annealed.training_identity("final")
+    before = {**plain.training_identity("final", "LHetA"), "sigma_v": [1.0, 0.001]}
+    found = annealed.training_identity("final", "LHetA")
     assert found != before
     assert {**found, "sigma_v": [1.0, 0.001]} == before
-    assert set(plain.training_identity("final")) == {"task", "epochs", "batch_size", "adam", "dropout"}
+    assert set(plain.training_identity("final", "LHetA")) == {"task", "epochs", "batch_size", "adam", "dropout"}

@@ -9,15 +9,14 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
-from small_study import ONE_BY_ONE, STUDY, NeverStop, new_conductor, small_plan
+from small_study import STUDY, NeverStop, new_conductor, small_plan
 
 from analysis import smallest_p
 from launch.executors.in_process import InProcessExecutor
 from launch.planning import estimate as estimates
-from launch.planning.estimate import Estimate, Span, estimate
-from launch.planning.seed_batches import SeedBatches
+from launch.planning.estimate import Estimate, Span, Timing, estimate
 from launch.terminal.plan_view import plan_view
-from launch.workers.calibration import Timing
+from launch.workers.calibration import calibrate
 
 TIMING = Timing(step=0.01, evaluation=0.02, epoch=0.1, job=0.5, bytes=10_000)
 
@@ -54,7 +53,7 @@ def test_the_estimate_of_a_real_run_is_within_a_factor_of_one_and_a_half(
     monkeypatch.setattr(time, "perf_counter", time.process_time)  # what else the machine does may change in between
     plan = small_plan(tmp_path, *overrides, text=text)
     runner = InProcessExecutor(tmp_path / "r")
-    measured = estimate(plan, runner, "disabled", ONE_BY_ONE)
+    measured = estimate(plan, runner, calibrate, "disabled")
     # nobody hands over here
     expected = sum(measured.slot_seconds.values()) - units * estimates._HANDOVER_SECONDS
     conductor = new_conductor(plan, tmp_path / "r")
@@ -67,7 +66,7 @@ def test_the_estimate_of_a_real_run_is_within_a_factor_of_one_and_a_half(
 
 def test_a_condition_that_starts_from_anothers_networks_ends_after_it(tmp_path: Path) -> None:
     plan = small_plan(tmp_path, text=SINE)
-    measured = estimate(plan, Invented(64, TIMING), "disabled", ONE_BY_ONE)
+    measured = estimate(plan, Invented(64, TIMING), calibrate, "disabled")
     unit = 0.15 + 0.5 + 6 * (50 * 0.01 + 0.1) + 0.02  # 50 steps an epoch, a test in one batch
     assert measured.slot_seconds == pytest.approx(dict.fromkeys(("LHetA", "RHetA"), 2 * unit))
     assert measured.seconds.value == pytest.approx(20 + 2 * unit)  # one seed of each, the other beside it
@@ -75,7 +74,7 @@ def test_a_condition_that_starts_from_anothers_networks_ends_after_it(tmp_path: 
 
 def test_seconds_are_added_up_as_the_study_runs(tmp_path: Path) -> None:
     """3 trials of 2 seeds, 2 confirmations, 2 final seeds, of 2 epochs; 2 silencings of 4 passes; three conditions."""
-    measured = estimate(small_plan(tmp_path), Invented(1, TIMING), "disabled", ONE_BY_ONE)
+    measured = estimate(small_plan(tmp_path), Invented(1, TIMING), calibrate, "disabled")
     epoch = 12 * 0.01 + 2 * 0.02 + 0.1  # 3,600 in batches of 300; 700 in batches of 500
     test = 2 * 0.02
     jobs = 7 * 0.5 + 9 * estimates._HANDOVER_SECONDS
@@ -85,16 +84,9 @@ def test_seconds_are_added_up_as_the_study_runs(tmp_path: Path) -> None:
     assert measured.seconds.low == measured.seconds.value == measured.seconds.high
 
 
-def test_company_shortens_the_steps_of_seeds_and_nothing_else(tmp_path: Path) -> None:
-    batches = SeedBatches("auto", most=2, seconds={"RNN": {1: 0.01, 2: 0.006}})
-    measured = estimate(small_plan(tmp_path), Invented(1, TIMING), "disabled", batches).slot_seconds
-    trained = 3 * 2 + 2 * 1 + 2  # a confirm unit has one seed, so no company
-    assert measured["LSTM"] - measured["RNN"] == pytest.approx((trained - 2) * 2 * 12 * 0.01 * 0.4)
-
-
 def test_many_slots_do_not_shorten_a_conditions_stages(tmp_path: Path) -> None:
     plan = small_plan(tmp_path)
-    wall = [estimate(plan, Invented(n, TIMING), "disabled", ONE_BY_ONE).seconds.value for n in (1, 2, 1000, 2000)]
+    wall = [estimate(plan, Invented(n, TIMING), calibrate, "disabled").seconds.value for n in (1, 2, 1000, 2000)]
     assert wall[0] > wall[1] > wall[2] == wall[3]
     epoch = 12 * 0.01 + 2 * 0.02 + 0.1
     assert wall[3] > estimates._SESSION_SECONDS + (2 + 1 + 1) * 2 * epoch + 3 * 0.5
@@ -102,10 +94,10 @@ def test_many_slots_do_not_shorten_a_conditions_stages(tmp_path: Path) -> None:
 
 def test_the_range_is_that_of_the_timings_and_of_early_stopping(tmp_path: Path) -> None:
     slow = Timing(step=0.02, evaluation=0.02, epoch=0.1, job=0.5, bytes=10_000)
-    spread = estimate(small_plan(tmp_path), Invented(1, TIMING, slow), "disabled", ONE_BY_ONE).seconds
+    spread = estimate(small_plan(tmp_path), Invented(1, TIMING, slow), calibrate, "disabled").seconds
     assert spread.low < spread.value < spread.high
     pruned = small_plan(tmp_path, "search.pruner={name: median, startup_trials: 1, warmup_epochs: 0, min_trials: 1}")
-    early = estimate(pruned, Invented(1, TIMING), "disabled", ONE_BY_ONE).seconds
+    early = estimate(pruned, Invented(1, TIMING), calibrate, "disabled").seconds
     assert early.low < early.value == early.high
     # of the two trials that may be stopped one is, after the first of its two epochs
     epoch = 12 * 0.01 + 2 * 0.02 + 0.1
@@ -116,7 +108,7 @@ def test_the_range_is_that_of_the_timings_and_of_early_stopping(tmp_path: Path) 
 def test_the_disk_estimate_is_of_the_size_of_what_is_left(tmp_path: Path) -> None:
     plan = small_plan(tmp_path)
     runner = InProcessExecutor(tmp_path / "r")
-    measured = estimate(plan, runner, "disabled", ONE_BY_ONE)
+    measured = estimate(plan, runner, calibrate, "disabled")
     runner.run(new_conductor(plan, tmp_path / "r"), NeverStop())
     left = sum(path.lstat().st_blocks * 512 for path in (tmp_path / "r").rglob("*"))
     assert left / 1.5 < measured.bytes < left * 1.5

@@ -17,9 +17,10 @@ from small_study import StopAfter, conduct, small_plan
 
 from glifr.errors import InputError
 from glifr.records import STAGES, Layout, UnitId, read_sealed, seal
-from launch.ledger.folder import under_its_scheme, write_study
+from launch.ledger.folder import write_study
 from launch.ledger.units import Ledger
 from launch.planning.plan import SCHEME, SCHEME_BY_CONDITION, StudyPlan
+from launch.scheduling.scheme import under_its_scheme
 from launch.scheduling.search import ConditionSearch
 from launch.studyfile import Dimension, Pruner, Sampler
 

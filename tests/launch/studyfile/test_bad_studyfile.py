@@ -51,12 +51,17 @@ BAD = {
         "reference: LHetA\nevidence: yes",
         ["must be true or false", "study.yaml: evidence (line 3)", "'yes'", "true or false"],
     ),
+    "a key under both of its names": (
+        "reference: LHetA",
+        "reference: LHetA\nyardstick: {hidden_size: 32}\nparameter_budget: {hidden_size: 32}",
+        ["old name of a key", "study.yaml: yardstick (line 3)", "parameter_budget", "remove it"],
+    ),
     "unknown condition": (
         "  LHetA: {delay",
         "  LHetB: {delay",
         ["there is no condition 'LHetB'", "conditions.LHetB (line 7)", "did you mean 'LHet'?"],
     ),
-    "unknown reference": ("reference: LHetA", "reference: LetA", ["no condition 'LetA'", "did you mean 'LHetA'?"]),
+    "unknown reference": ("reference: LHetA", "reference: LetA", ["not among the study's", "did you mean 'LHetA'?"]),
     "reference not in the study": (
         "reference: LHetA",
         "reference: RHetA",
@@ -323,7 +328,7 @@ OVERRIDES = {
     "trainng.epochs=3": ["no setting 'trainng'", "--set trainng.epochs", "did you mean 'training.epochs'?"],
     "epochs=3": ["no setting 'epochs'", "did you mean 'training.epochs' or 'search.epochs'?"],
     "final.seeds.0=3": ["no setting '0'", "--set final.seeds.0", "did you mean 'final.seeds'?"],
-    "conditions.LHetB.delay=1": ["no setting 'LHetB'", "did you mean 'conditions.LHet.delay'?"],
+    "conditions.LHetB.delay=1": ["no condition 'LHetB'", "--set conditions.LHetB", "did you mean 'LHet'?"],
     "training.epochs": ["the override has no =", "--set training.epochs", "write --set training.epochs=VALUE"],
     "training.epochs=many": ["must be a whole number", "--set training.epochs", "'many'"],
     "training.epochs=": ["must be a whole number", "--set training.epochs", "None"],

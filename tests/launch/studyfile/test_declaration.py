@@ -57,7 +57,7 @@ def test_the_declaration_has_its_own_hash_and_leaves_that_of_the_study(tmp_path:
 
 
 BAD = {
-    "unknown condition": ("contrasts={a: {of: LHetX, minus: RNN}}", "there is no condition 'LHetX'"),
+    "unknown condition": ("contrasts={a: {of: LHetX, minus: RNN}}", "did you mean 'LHet'?"),
     "not in the study": ("contrasts={a: {of: HomA, minus: RNN}}", "names a condition that is not in the study"),
     "both sides": ("contrasts={a: {of: [RNN, LHet], minus: RNN}}", "stands on both sides"),
     "twice": ("contrasts={a: {of: [RNN, RNN], minus: LHet}}", "a condition is given twice"),

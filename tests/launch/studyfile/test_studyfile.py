@@ -103,6 +103,30 @@ def test_hash_is_blind_to_what_cannot_change_results(tmp_path: Path, override: s
     assert load(tmp_path, overrides=[override]).hash == load(tmp_path).hash
 
 
+OLD_NAMES = "yardstick: {condition: LSTM, hidden_size: 32}\nevidence: false\n"
+NEW_NAMES = "parameter_budget: {condition: LSTM, hidden_size: 32}\nexploratory: true\n"
+
+
+def test_old_names_of_keys_are_read_and_records_keep_them(tmp_path: Path) -> None:
+    old, new = load(tmp_path, OLD_NAMES + GOOD), load(tmp_path, NEW_NAMES + GOOD)
+    assert old.spec == new.spec
+    assert new.spec.exploratory
+    assert new.spec.parameter_budget.hidden_size == 32
+    assert old.hash == new.hash
+    assert {"yardstick", "evidence"} < new.resolved.keys()
+    assert read_resolved(new.resolved) == new.spec
+
+
+def test_old_names_are_read_in_profiles_and_overrides(tmp_path: Path) -> None:
+    profile = spoilt("  quick:\n", "  quick:\n    evidence: false\n")
+    assert load(tmp_path, profile, profile="quick").spec.exploratory
+    given = ["evidence=false", "yardstick.hidden_size=32"]
+    assert (
+        load(tmp_path, overrides=given).spec
+        == load(tmp_path, overrides=["exploratory=true", "parameter_budget.hidden_size=32"]).spec
+    )
+
+
 @pytest.mark.parametrize("override", TELLING)
 def test_hash_changes_with_what_can(tmp_path: Path, override: str) -> None:
     assert load(tmp_path, overrides=[override]).hash != load(tmp_path).hash

@@ -11,12 +11,12 @@ from rich.console import Console
 from small_study import ONE_BY_ONE, STUDY, NeverStop, new_conductor, small_plan
 
 from launch.executors.in_process import InProcessExecutor
-from launch.jobs import Step
+from launch.jobs import Snapshot, Step
 from launch.ledger.folder import write_study
 from launch.ledger.units import Ledger
 from launch.planning.plan import StudyPlan
 from launch.scheduling.condition_run import RunOptions
-from launch.scheduling.study_scheduler import Conductor, Snapshot
+from launch.scheduling.study_scheduler import Conductor
 from launch.terminal import progress
 from launch.terminal.progress import Progress, TimeLeft, clock, table
 

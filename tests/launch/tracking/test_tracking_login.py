@@ -16,10 +16,12 @@ from paths import ROOT
 from small_study import ONE_CONDITION, ONE_UNIT, conduct, small_plan
 from wandb_server import KEY, WandbServer
 
+from glifr.errors import InputError
+from launch import cli
 from launch.tracking import login as tracking_login
 from launch.tracking import sync as tracking_sync
 from launch.tracking import workspace as tracking_workspace
-from launch.tracking.login import HANDED, Handover, Login, decide_mode, forget_key, use_handed
+from launch.tracking.login import HANDED, Handover, Login, decide_mode, forget_key, refuse_without_login, use_handed
 
 
 @pytest.fixture
@@ -47,6 +49,35 @@ def log_in(home: Path, machine: str) -> None:
 def test_without_a_login_it_is_offline_and_says_so(home: Path) -> None:
     assert str(decide_mode("auto")).startswith("offline: no login found; wandb login (for https://")
     assert decide_mode("online").mode == "offline"
+
+
+@pytest.mark.parametrize("more", [[], ["--plan"]])
+def test_a_study_that_asks_for_online_without_a_login_is_refused(
+    home: Path, more: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (home / "small.yaml").write_text(ONE_CONDITION)
+    given = [str(home / "small.yaml"), "--results", str(home / "results"), "--set", "tracking.wandb.mode=online"]
+    assert cli.main([*given, *more]) == cli.REFUSED
+    told = capsys.readouterr().err
+    for part in ("no login found", "tracking.wandb.mode", "'online'", "`wandb login`", "tracking.wandb.mode=auto"):
+        assert part in told
+    assert not (home / "results").exists()
+
+
+@pytest.mark.parametrize("mode", ["auto", "offline", "disabled"])
+def test_no_other_mode_asks_for_a_login(home: Path, mode: str) -> None:
+    refuse_without_login(mode)
+
+
+def test_online_with_a_login_is_accepted_and_with_one_that_w_and_b_does_not_take_refused(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    refuse_without_login("online")
+    monkeypatch.setenv("WANDB_API_KEY", "too-short")
+    with pytest.raises(InputError, match="cannot use its login") as refused:
+        refuse_without_login("online")
+    assert "too-short" not in str(refused.value)
 
 
 def test_e2_a_netrc_with_a_port_is_a_login(home: Path, server: WandbServer, monkeypatch: pytest.MonkeyPatch) -> None:

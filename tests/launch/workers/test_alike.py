@@ -12,12 +12,12 @@ from small_study import conduct, small_plan
 from analysis import load, smallest_p
 from glifr.records import Layout, read_sealed
 from launch.ledger.folder import recorded_alike, write_study
-from launch.planning.estimate import Estimate, Span
+from launch.planning.alike_pairs import AlikePair
+from launch.planning.estimate import Estimate, Span, Timing
 from launch.planning.plan import StudyPlan
 from launch.session import alike_conditions
 from launch.terminal.plan_view import plan_view
-from launch.workers.alike import AlikePair, find_alike
-from launch.workers.calibration import Timing
+from launch.workers.alike import find_alike
 from launch.workers.data import FromFiles
 
 FIXED = """

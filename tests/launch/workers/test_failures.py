@@ -34,14 +34,13 @@ from launch.executors.in_process import InProcessExecutor
 from launch.executors.ray_connect import Cluster as Place
 from launch.executors.ray_tune import RayExecutor
 from launch.failures import Failure, FailureKind, Retries, failure_of, failure_of_lost
-from launch.jobs import Step
+from launch.jobs import DataSource, Step
 from launch.ledger.lock import LockLostError
 from launch.ledger.units import Ledger
 from launch.planning.placement import Resources
 from launch.scheduling.condition_run import RunOptions
 from launch.scheduling.study_scheduler import Conductor
 from launch.workers import trial
-from launch.workers.data import DataSource
 from launch.workers.trial import run_job
 from launch.workers.watchdog import Watchdog
 
@@ -172,7 +171,7 @@ def test_a_unit_given_up_is_told_with_its_kind_and_its_traceback_is_kept(
     assert failures == {UnitId("final", c, 2): Failure("bug", "ArithmeticError: planted") for c in ("RNN", "LHetA")}
     kept = [f for u in scan(root).units if u.unit == UnitId("final", "RNN", 2) for f in u.failures]
     assert len(kept) == 2
-    assert all('raise ArithmeticError("planted")' in failure["traceback"] for failure in kept)
+    assert all('raise ArithmeticError("planted")' in failure.traceback for failure in kept)
     assert Ledger(root).failures(UnitId("final", "RNN", 2)) == [failures[UnitId("final", "RNN", 2)]] * 2
 
 

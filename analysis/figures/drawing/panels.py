@@ -9,8 +9,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.figures.drawing import new_figure
-from analysis.figures.style import BAND, FAINT, INK, MUTED, WIDTH
+from analysis.figures.drawing.drawing import new_figure
+from analysis.figures.drawing.style import BAND, FAINT, INK, MUTED, WIDTH
 from analysis.results.study import ConditionInfo
 
 _PANEL = 1.75  # inches high

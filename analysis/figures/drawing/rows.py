@@ -10,14 +10,15 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.figures.drawing import axis_note, new_figure
-from analysis.figures.style import GRID, INK, MUTED, WIDTH, edge, quiet_y
+from analysis.figures.drawing.drawing import axis_note, new_figure
+from analysis.figures.drawing.style import GRID, INK, MUTED, WIDTH, edge, log_axis, quiet_y
 from analysis.results.study import ConditionInfo
 from analysis.statistics.intervals import SHOWN_FROM, t_interval
 from analysis.text import listed
 from glifr.conditions import Condition
 
 _ROW = 0.40  # inches a condition
+_FAR = 8.0  # times: values that spread further are drawn on a logarithmic axis
 _GOLDEN = 0.618034  # gives every dot a height of its own, the same at every rendering
 
 
@@ -34,6 +35,7 @@ class Rows:
     """What is drawn. data: condition (the row's name), seed, value (as shown), diverged.
 
     zero: a line at 0. margin: half the width of a band about it, the smallest effect of interest; 0 for none.
+    range_only: rows whose interval is withheld.
     """
 
     rows: tuple[Row, ...]
@@ -42,6 +44,9 @@ class Rows:
     label: str
     zero: bool = False
     margin: float = 0.0
+    range_only: frozenset[str] = frozenset()
+    width: float = WIDTH
+    log: bool = False
 
 
 def condition_rows(conditions: Iterable[ConditionInfo]) -> tuple[Row, ...]:
@@ -54,7 +59,7 @@ def draw_rows(rows: Rows) -> tuple[Figure, str]:
 
     Where diverged networks squeeze the others together, a second panel shows the others by themselves.
     """
-    figure = new_figure(WIDTH, 0.75 + _ROW * len(rows.rows))
+    figure = new_figure(rows.width, 0.75 + _ROW * len(rows.rows))
     if not squeezed(rows.data):
         axes = figure.subplots()
         _draw(axes, rows, rows.data)
@@ -85,12 +90,25 @@ def _draw(axes: Axes, rows: Rows, data: pd.DataFrame) -> None:
         values = own["value"].to_numpy(dtype=np.float64)
         heights, bar = stacked(len(values), place)
         scatter(axes, condition, values, heights, own["diverged"].to_numpy(dtype=bool))
-        draw_interval(axes, condition, values, bar)
+        draw_interval(axes, condition, values, bar, range_only=condition.name in rows.range_only)
     axes.set_yticks(range(len(rows.rows)), [_name(c, rows.reference) for c in rows.rows])
     axes.set_ylim(len(rows.rows) - 0.45, -0.55)
     axes.set_xlabel(rows.label)
     axes.margins(x=0.03)
+    if rows.log:
+        log_by_values(axes, data["value"])
     quiet_y(axes)
+
+
+def runs_far(values: pd.Series[float]) -> bool:
+    """True if positive values spread so far that a linear axis would show the largest alone."""
+    return bool(len(values) and values.min() > 0 and values.max() > _FAR * values.min())
+
+
+def log_by_values(axes: Axes, values: pd.Series[float]) -> None:
+    """Makes the horizontal axis logarithmic over `values`: an interval that reaches 0 or below is cut there."""
+    log_axis(axes.xaxis)
+    axes.set_xlim(values.min() / 1.15, values.max() * 1.15)
 
 
 def stacked(n: int, place: float, size: float = 1.0) -> tuple[np.ndarray, float]:
@@ -121,13 +139,13 @@ def scatter(axes: Axes, condition: Row, x: np.ndarray, y: np.ndarray, hollow: np
         )
 
 
-def draw_interval(axes: Axes, condition: Row, values: np.ndarray, y: float) -> None:
-    """The interval of the mean of `values` [n] at height `y`; the range of a few."""
+def draw_interval(axes: Axes, condition: Row, values: np.ndarray, y: float, *, range_only: bool = False) -> None:
+    """The interval of the mean of `values` [n] at height `y`; the range of a few, or where no more is wanted."""
     if not len(values):
         axes.text(0.01, y, "none finished", transform=axes.get_yaxis_transform(), va="center", color=MUTED)
         return
     t = t_interval(values)
-    if t.n < SHOWN_FROM or np.isnan(t.low):
+    if range_only or t.n < SHOWN_FROM or np.isnan(t.low):
         axes.plot([values.min(), values.max()], [y, y], color=MUTED, lw=0.9, solid_capstyle="butt", zorder=2)
         return
     axes.plot([t.low, t.high], [y, y], color=condition.style.color, lw=2.6, solid_capstyle="butt", zorder=2)

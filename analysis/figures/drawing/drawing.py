@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass
 from io import BytesIO
+from typing import Any
 
 import pandas as pd
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from analysis.files import remove, write_whole
@@ -43,24 +45,35 @@ class Empty:
 
 def new_figure(width: float, height: float) -> Figure:
     """A figure of `width` x `height` inches that no window and no global state knows of."""
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = Figure(figsize=(width, height), dpi=_DPI, layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 
 
 def svg_bytes(drawing: Drawing) -> bytes:
     """The figure as SVG, the same bytes for the same data."""
-    return _rendered(drawing.figure, "svg", {"Date": None, "Creator": None, "Format": None, "Type": None})
-
-
-def _rendered(figure: Figure, kind: str, metadata: dict[str, None]) -> bytes:
-    if figure.get_layout_engine() is not None:
-        # laid out once: it is slow, and every file of the figure shall have the same places
-        figure.draw_without_rendering()
-        figure.set_layout_engine("none")
     buffer = BytesIO()
-    figure.savefig(buffer, format=kind, dpi=_DPI, metadata=metadata)
+    metadata = {"Date": None, "Creator": None, "Format": None, "Type": None}
+    canvas: Any = FigureCanvasSVG(_laid_out(drawing.figure))
+    canvas.print_svg(buffer, metadata=metadata)
     return buffer.getvalue()
+
+
+def _png_bytes(drawing: Drawing) -> bytes:
+    buffer = BytesIO()
+    figure = _laid_out(drawing.figure)
+    figure.set_dpi(_DPI)  # an SVG before it has set its own
+    canvas: Any = FigureCanvasAgg(figure)
+    canvas.print_png(buffer, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def _laid_out(figure: Figure) -> Figure:
+    """Places are found once: it is slow, and every file of the figure has the same. `savefig` would draw twice more."""
+    if (engine := figure.get_layout_engine()) is not None:
+        engine.execute(figure)
+        figure.set_layout_engine("none")
+    return figure
 
 
 def write_figure(layout: Layout, drawn: Drawing | Empty) -> tuple[list[str], str]:
@@ -74,7 +87,7 @@ def write_figure(layout: Layout, drawn: Drawing | Empty) -> tuple[list[str], str
         return [], ""
     contents = {
         "svg": svg_bytes(drawn),
-        "png": _rendered(drawn.figure, "png", {"Software": None}),
+        "png": _png_bytes(drawn),
         "csv": drawn.data.to_csv(index=False, lineterminator="\n").encode(),
     }
     written = [write_whole(paths[kind], contents[kind]) for kind in KINDS]

@@ -1,0 +1,46 @@
+"""The scheme by which a folder's proposals are drawn: a folder begun under an old one continues under it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from glifr.errors import InputError, Problem
+from glifr.records import Layout, UnitId, read_sealed
+from launch.ledger.units import Ledger
+from launch.planning.plan import SCHEME, SCHEME_BY_CONDITION, StudyPlan
+from launch.scheduling.search import ConditionSearch
+
+
+def under_its_scheme(layout: Layout, plan: StudyPlan) -> StudyPlan:
+    """The plan with the scheme of proposals that the folder was begun under.
+
+    Raises InputError for repeats under the old scheme, which would propose the same in each.
+    """
+    try:
+        scheme = read_sealed(layout.study).get("scheme", SCHEME_BY_CONDITION)
+    except FileNotFoundError:
+        scheme = _first_scheme(Ledger(layout.root), plan)  # a new folder, or one whose study.json was set aside
+    if scheme == SCHEME_BY_CONDITION and plan.study.spec.repeats > 1:
+        raise InputError(
+            Problem(
+                "the search cannot be repeated here: this folder was begun when a study had one search a condition",
+                "search.repeats",
+                plan.study.spec.repeats,
+                "1 in this results folder",
+                "give the study another name, or another --results folder",
+            )
+        )
+    return replace(plan, scheme=scheme)
+
+
+def _first_scheme(ledger: Ledger, plan: StudyPlan) -> int:
+    """The scheme by which the first proposals on record were drawn; the newest where there are none."""
+    search = plan.study.spec.search
+    if search is None:
+        return SCHEME
+    for name, own in plan.conditions.items():
+        standing = ledger.proposal(UnitId("search", name, 0))
+        rules = (search.sampler, search.pruner, plan.study.spec.seed, 0, SCHEME_BY_CONDITION)
+        if standing and standing.hyperparameters == ConditionSearch(name, own.space, *rules).ask()[1]:
+            return SCHEME_BY_CONDITION
+    return SCHEME
