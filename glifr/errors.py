@@ -17,7 +17,7 @@ class Problem:
     """One thing wrong with what the user gave.
 
     rule: what must hold.  place: file and key path.  value: what was found there.
-    allowed: what may stand there.  todo: what to do next.
+    allowed: what may stand there.  todo: what to do next.  detail: lines shown below it, as the traceback of own code.
     """
 
     rule: str
@@ -25,15 +25,21 @@ class Problem:
     value: Any = field(default=_MISSING)
     allowed: str = ""
     todo: str = ""
+    detail: str = ""
+
+    @property
+    def has_value(self) -> bool:
+        return self.value is not _MISSING
 
     def __str__(self) -> str:
         lines = [self.rule, f"  where:   {self.place}"]
-        if self.value is not _MISSING:
+        if self.has_value:
             lines.append(f"  found:   {shorten(self.value)}")
         if self.allowed:
             lines.append(f"  allowed: {self.allowed}")
         if self.todo:
             lines.append(f"  do:      {self.todo}")
+        lines += [f"    {line}" for line in self.detail.splitlines()]
         return "\n".join(plain(line) for line in lines)
 
 

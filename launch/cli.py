@@ -10,6 +10,7 @@ import contextlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from rich.console import Console
 
@@ -163,19 +164,19 @@ def _run(options: argparse.Namespace, given: Sequence[str], stop: StopSignals) -
     if options.failures and not options.status:
         todo = "add --status, which starts nothing, or leave --failures out"
         raise InputError(Problem("--failures is a part of --status", "--failures", todo=todo))
-    study = load_study(study_file(options.study), profile=options.profile, overrides=options.overrides)
-    from glifr.tasks import task_of
+    seen: Literal["tried", "looked at"] = "looked at" if options.status else "tried"
+    study = load_study(study_file(options.study), profile=options.profile, overrides=options.overrides, code=seen)
     from launch.ledger.folder import results_folder, results_path
     from launch.planning.machine_checks import refuse_impossible, refuse_too_large
     from launch.planning.own_starts import refuse_unfit_starts
     from launch.planning.plan import make_plan
 
     shown = console()
-    if options.status:  # needs neither the data nor a cluster
+    if options.status:  # needs neither the data nor a cluster, nor code from outside
         from launch.terminal.status import show_status
 
-        plan = make_plan(study, fingerprint="")
-        return show_status(plan, results_path(plan, options.results), shown, given, failures=options.failures)
+        root = results_path(study, options.results)
+        return show_status(study, root, shown, given, failures=options.failures)
     refuse_impossible(study.spec, options.address)
     from launch.tracking.login import refuse_without_login
 
@@ -184,11 +185,11 @@ def _run(options: argparse.Namespace, given: Sequence[str], stop: StopSignals) -
         from launch.executors.ray_connect import refuse_unusable
 
         refuse_unusable(options.address)
-    plan = make_plan(study, task_of(settings := study.spec.task.settings()).fingerprint(settings))
+    plan = make_plan(study, study.spec.task.definition.fingerprint(study.spec.task.settings()))
     chosen = plan.of(options.only)
     refuse_unfit_starts(chosen)
     refuse_too_large(plan, options.address)
-    root = results_folder(plan, options.results)
+    root = results_folder(study, options.results)
     from launch.executors.ray_connect import Cluster
     from launch.session import SessionOptions, run_study, show_plan
 

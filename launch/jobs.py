@@ -11,7 +11,7 @@ from glifr.records import Stage, UnitId
 from launch.failures import Failure
 
 if TYPE_CHECKING:
-    from glifr.tasks import Split, TaskData
+    from glifr.tasks import Split, TaskData, TaskDefinition
 
 Result = TypeVar("Result")  # of a function that an executor runs
 
@@ -44,7 +44,11 @@ class Step:
 
 
 class DataSource(Protocol):
-    """A study's data. The test split is apart: only the final and the silencing stage ask for it."""
+    """A study's task and its data. The test split is apart: only the final and the silencing stage ask for it."""
+
+    @property
+    def task(self) -> TaskDefinition:
+        """The task as the study sets it."""
 
     def tuning(self) -> TaskData:
         """What tuning may see."""

@@ -17,7 +17,7 @@ from launch.code import code_version
 from launch.continuing import interpreter, short
 from launch.executors.ray_connect import Cluster
 from launch.executors.ray_tune import RayExecutor
-from launch.ledger.folder import create, recorded_alike, refuse_foreign, write_study
+from launch.ledger.folder import create, keep_code, recorded_alike, refuse_foreign, write_study
 from launch.ledger.lock import DriverLock
 from launch.ledger.provenance import Sessions
 from launch.ledger.reconcile import Choice, settle
@@ -91,6 +91,7 @@ def run_study(
         data=data,
         environment=handover.environment,
         on_lost=_leaving(stop),
+        code=plan.study.code,
     )
     with executor:
         layout = create(root)
@@ -102,8 +103,9 @@ def run_study(
             batches = seed_batches(chosen, executor.slots)
             options = RunOptions(batches, spec.resources.retries, code_version(), asked.last)
             conductor = Conductor(chosen, ledger, options, lock.check, time_left.worked)
+            keep_code(layout, plan.study.code)
             write_study(layout, plan, _alike_pairs(console, plan, layout, ledger))
-            sessions = Sessions(layout, _command(given), executor.differences, plan.study.hash)
+            sessions = Sessions(layout, _command(given), executor.differences, plan.study.hash, plan.study.code)
             Outage(layout).begin()
             meter = Meter(conductor, executor.slots)
             close = _closing(lock, sessions, meter, handover)
@@ -151,7 +153,7 @@ def show_plan(plan: StudyPlan, root: Path, cluster: Cluster, console: Console) -
     """Prints what would run and how long it would take, timed where it would run; returns the exit code."""
     mode = "disabled" if decide_mode(plan.study.spec.tracking.wandb.mode).mode == "disabled" else "offline"
     status = console.status("timing a short trial of each condition")
-    with status, RayExecutor(root, mode, _resources(plan), cluster) as executor:
+    with status, RayExecutor(root, mode, _resources(plan), cluster, code=plan.study.code) as executor:
         measured = estimate(plan, executor, calibrate, mode)
         pairs = alike_conditions(plan, lambda text: console.print(text, markup=False))
     where = f"the Ray cluster at {cluster.address}" if cluster.address else "this machine"

@@ -34,14 +34,15 @@ GROUND = {
 }
 MAY_IMPORT = {
     "launch": {
-        "studyfile": "",
+        "outside": "",
+        "studyfile": "outside",
         "planning": "studyfile",
-        "ledger": "planning",
+        "ledger": "outside studyfile planning",
         "scheduling": "studyfile planning ledger",
         "tracking": "studyfile planning ledger",
         "workers": "studyfile planning ledger tracking",
-        "executors": "planning ledger tracking workers",
-        "terminal": "planning ledger",
+        "executors": "outside planning ledger tracking workers",
+        "terminal": "studyfile planning ledger",
     },
     "analysis": {
         "statistics": "",

@@ -37,7 +37,19 @@ def provenance(results: Results) -> Provenance:
         ("Computed by", listed(backends) or "nothing yet"),
         ("Sessions", count(len(sessions), "session")),
     ]
+    if outside := _outside(sessions):
+        facts.append(("Code from outside", listed(outside)))
     return Provenance(facts, [_session(s) for s in sessions], _packages(sessions))
+
+
+def _outside(sessions: tuple[dict[str, Any], ...]) -> list[str]:
+    """Every module that a study named under `code`, in each version that a session had: name, version, hash."""
+    found = [
+        " ".join(filter(None, [name, module["version"], module["digest"][:12]]))
+        for session in sessions
+        for name, module in (session.get("outside") or {}).items()
+    ]
+    return list(dict.fromkeys(found))
 
 
 def moment(iso: str) -> str:
@@ -76,6 +88,7 @@ def mixtures(results: Results) -> list[str]:
     by_session = (
         ("commit", "the commit"),
         ("code_version", "the code"),
+        ("outside", "the code from outside"),
         ("packages", "the packages"),
         ("gpus", "the GPUs"),
         ("cpu", "the processor"),

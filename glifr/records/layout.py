@@ -45,6 +45,11 @@ class Layout:
         return self.root / "units"
 
     @property
+    def code(self) -> Path:
+        """Copies of the code from outside that computed the units, a folder for each version of each module."""
+        return self.root / "code"
+
+    @property
     def aside(self) -> Path:
         """Units that a changed study, changed code or changed data have replaced."""
         return self.root / "aside"

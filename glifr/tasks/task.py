@@ -5,10 +5,10 @@ Shapes: N samples, T steps, I inputs, O outputs.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, NoReturn
 
 import torch
 from torch import Tensor
@@ -150,3 +150,32 @@ class TaskDefinition:
         """How many samples `load_test` gives."""
         sizes = self.sizes(source)
         return sizes.get("test", sizes["train"]) // self.problems
+
+
+def recorded_task(body: Mapping[str, Any]) -> TaskDefinition:
+    """The task of a `study.json`'s section `task`; of earlier versions without its numbers of inputs and outputs."""
+    classes = body["classes"]
+    return TaskDefinition(
+        name=body["name"],
+        title=body["title"],
+        inputs=body.get("inputs", 1),
+        outputs=body.get("outputs", classes or 1),
+        steps=body["steps"],
+        time_step_ms=body["time_step_ms"],
+        loss="mean_squared_error" if classes is None else "cross_entropy",
+        readout="all",
+        primary=body["primary"],
+        chance_loss=body["chance_loss"],
+        chance_accuracy=body["chance_accuracy"],
+        sources=(body["source"],),
+        sizes=lambda source: dict(body["splits"]),
+        load=_not_kept,
+        load_test=_not_kept,
+        fingerprint=lambda settings: str(body["fingerprint"]),
+        passes=body.get("passes", 1),
+        problems=body.get("problems", 1),
+    )
+
+
+def _not_kept(settings: object) -> NoReturn:
+    raise ValueError("a results folder keeps no data")

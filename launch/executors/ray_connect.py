@@ -27,6 +27,7 @@ from launch.executors.ray_auth import (
 )
 from launch.failures import disk_is_full
 from launch.ledger.abandoned import mark, remove, remove_abandoned
+from launch.outside.modules import NO_CODE, OutsideCode
 
 _CONNECT_SECONDS = 5.0
 _STORE_BYTES = 100 * 2**20  # Ray's least is 75 MiB; results never go through Ray
@@ -52,19 +53,19 @@ class Cluster:
     mixed: bool = False
 
 
-def connect(cluster: Cluster, env_vars: dict[str, str], data_bytes: int) -> list[Path]:
+def connect(cluster: Cluster, env_vars: dict[str, str], data_bytes: int, code: OutsideCode = NO_CODE) -> list[Path]:
     """Connects this process; returns the folders that Ray has made for it alone.
 
-    env_vars: for the workers. data_bytes: what a local object store has to hold.
+    env_vars: for the workers. data_bytes: what a local object store has to hold. code: from outside, for the workers.
     """
     common: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
     if cluster.address is None:
-        common["runtime_env"] = {"env_vars": env_vars}
+        common["runtime_env"] = {"env_vars": env_vars | _path_to(code)}
         return _start(int(_STORE_BYTES + 1.2 * data_bytes), common)
     refuse_unusable(cluster.address)
     _settle_authentication(cluster)
     with tempfile.TemporaryDirectory(prefix="glifr-code-") as folder:
-        common["runtime_env"] = {"env_vars": env_vars, **_code(Path(folder))}
+        common["runtime_env"] = {"env_vars": env_vars, **_code(Path(folder)), **_modules(code)}
         try:
             ray.init(address=cluster.address, **common)
         except Exception as error:  # Ray raises bare ones
@@ -160,6 +161,21 @@ def _code(folder: Path) -> dict[str, str]:
     """What to send with the job. A program that `ray job submit` started has sent its folder already."""
     submitted = json.loads(os.environ.get(_JOB, "{}")).get("runtime_env", {})
     return {} if "working_dir" in submitted else {"working_dir": str(stage_code(folder))}
+
+
+def _path_to(code: OutsideCode) -> dict[str, str]:
+    """The environment in which a worker of this machine finds one's own modules."""
+    if code.staged is None:
+        return {}
+    return {"PYTHONPATH": os.pathsep.join(p for p in (str(code.staged), os.environ.get("PYTHONPATH")) if p)}
+
+
+def _modules(code: OutsideCode) -> dict[str, list[str]]:
+    """One's own modules, as Ray sends them to other nodes, also beside a folder that was submitted."""
+    if code.staged is None:
+        return {}
+    tops = {name.partition("/")[0] for module in code.modules if module.home is not None for name in module.files}
+    return {"py_modules": [str(code.staged / top) for top in sorted(tops)]} if tops else {}
 
 
 def _settle_authentication(cluster: Cluster) -> None:

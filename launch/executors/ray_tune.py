@@ -33,6 +33,7 @@ from launch.executors.ray_watch import ClusterWatch
 from launch.failures import DISK_FULL, Failure, disk_is_full, failure_of_lost
 from launch.jobs import DataSource, Decider, Result, Step, StopRequest, Work
 from launch.ledger.abandoned import mark, remove, remove_abandoned
+from launch.outside.modules import NO_CODE, OutsideCode
 from launch.planning.placement import BYTES_PER_GB, Resources, refuse_what_cannot_fit, slots
 from launch.tracking.queue import settle
 from launch.workers.gpu_share import cap_gpu_memory
@@ -47,12 +48,12 @@ class RayExecutor:
     cluster: where; an address alone may be given. work: what a worker does with a job. data: given to the workers
     through Ray's object store; None where each reads the files. environment: of the workers; Ray logs it. on_lost:
     called, from a thread, with a sentence, if the cluster dies under the driver. differences: in what its nodes differ,
-    once connected.
+    once connected. code: from outside, for the workers.
     """
 
     differences: Sequence[str] = ()
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a worker is given
         self,
         root: Path,
         tracking_mode: str,
@@ -63,8 +64,9 @@ class RayExecutor:
         data: DataSource | None = None,
         environment: Mapping[str, str] = MappingProxyType({}),
         on_lost: Callable[[str], None] | None = None,
+        code: OutsideCode = NO_CODE,
     ) -> None:
-        self._environment = dict(environment)
+        self._environment, self._code = dict(environment), code
         self._root, self._mode, self._resources, self._work, self._data = root, tracking_mode, resources, work, data
         self._cluster = cluster if isinstance(cluster, Cluster) else Cluster(cluster)
         self._watch = None if on_lost is None else ClusterWatch(on_lost)
@@ -72,7 +74,7 @@ class RayExecutor:
     def __enter__(self) -> Self:
         _quiet()
         env_vars = {"WANDB_MODE": self._mode, "WANDB_SILENT": "true"} | self._environment
-        self._folders = connect(self._cluster, env_vars, bytes_of(self._data) if self._data else 0)
+        self._folders = connect(self._cluster, env_vars, bytes_of(self._data) if self._data else 0, self._code)
         try:
             wait_for_nodes(self._cluster.nodes)
             refuse_what_cannot_fit(list(alive().values()), self._resources)

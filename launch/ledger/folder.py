@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,15 @@ from glifr.errors import InputError, Problem
 from glifr.records import Layout, digest, read_sealed, seal
 from glifr.records.atomic import write_whole
 from launch.ledger.durable import now
+from launch.outside.modules import OutsideCode, stage
 from launch.planning.plan import StudyPlan
+from launch.studyfile import Study
 
 
-def results_path(plan: StudyPlan, base: Path) -> Path:
+def results_path(study: Study, base: Path) -> Path:
     """`<base>/<study>/<profile>`, absolute, to be read; raises InputError if there can be no such path."""
     try:
-        root = base.resolve() / plan.study.spec.name / plan.study.profile
+        root = base.resolve() / study.spec.name / study.profile
         root.exists()
     except (OSError, RuntimeError, ValueError) as error:  # a name too long, a link that leads in a circle, a NUL
         rule = f"the results folder's path cannot be followed ({getattr(error, 'strerror', None) or error})"
@@ -25,9 +28,9 @@ def results_path(plan: StudyPlan, base: Path) -> Path:
     return root
 
 
-def results_folder(plan: StudyPlan, base: Path) -> Path:
+def results_folder(study: Study, base: Path) -> Path:
     """As `results_path`, to be written; raises InputError if it cannot be. Creates nothing."""
-    root = results_path(plan, base)
+    root = results_path(study, base)
     standing = next(p for p in (root, *root.parents) if p.exists() or p.is_symlink())
     if not standing.is_dir():
         raise _cannot_write(root, f"{standing} is a file, not a folder")
@@ -55,6 +58,17 @@ def create(root: Path) -> Layout:
     except OSError as error:
         raise _cannot_write(root, str(error)) from None
     return Layout(root)
+
+
+def keep_code(layout: Layout, code: OutsideCode) -> None:
+    """Keeps a copy of the study's own code with its results, in a folder named by the module and its hash."""
+    for module in code.modules:
+        folder = layout.code / f"{module.name}-{module.digest[:12]}"
+        if module.home is None or folder.exists():
+            continue
+        aside = folder.with_name(f".{folder.name}.{os.getpid()}")
+        stage([replace(module, home=code.staged)], aside)
+        aside.rename(folder)
 
 
 def refuse_foreign(layout: Layout) -> None:

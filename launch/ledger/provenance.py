@@ -17,6 +17,7 @@ from glifr.records import Layout, RecordError, read_sealed, seal
 from glifr.records.atomic import write_whole
 from launch.code import code_version
 from launch.ledger.durable import now
+from launch.outside.modules import NO_CODE, OutsideCode
 
 _PACKAGES = ("torch", "torchvision", "ray", "optuna", "wandb", "pandas", "numpy", "scipy", "matplotlib", "pydantic")
 
@@ -47,8 +48,13 @@ def _version(package: str) -> str | None:
         return None
 
 
-def session(command: str, nodes_differ: Sequence[str] = (), study_hash: str = "") -> dict[str, Any]:
-    """A session that starts now. nodes_differ: in what the cluster's nodes differ, as 'torch 2.14.0 and 2.15.0'."""
+def session(
+    command: str, nodes_differ: Sequence[str] = (), study_hash: str = "", code: OutsideCode = NO_CODE
+) -> dict[str, Any]:
+    """A session that starts now. nodes_differ: in what the cluster's nodes differ, as 'torch 2.14.0 and 2.15.0'.
+
+    code: what the study names from outside.
+    """
     status = _git("status", "--porcelain", "--", "glifr")
     return {
         "started_at": now(),
@@ -62,6 +68,7 @@ def session(command: str, nodes_differ: Sequence[str] = (), study_hash: str = ""
         "commit": _git("rev-parse", "HEAD"),
         "dirty": None if status is None else bool(status),
         "code_version": code_version(),
+        "outside": code.record(),
         "cpu": _cpu(),
         "cores": os.cpu_count(),
         "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
@@ -74,13 +81,20 @@ def session(command: str, nodes_differ: Sequence[str] = (), study_hash: str = ""
 class Sessions:
     """The sessions in provenance.json; the last one is this driver's."""
 
-    def __init__(self, layout: Layout, command: str, nodes_differ: Sequence[str] = (), study_hash: str = "") -> None:
+    def __init__(
+        self,
+        layout: Layout,
+        command: str,
+        nodes_differ: Sequence[str] = (),
+        study_hash: str = "",
+        code: OutsideCode = NO_CODE,
+    ) -> None:
         self._path = layout.provenance
         try:
             earlier = read_sealed(self._path)
         except (FileNotFoundError, RecordError):
             earlier = []
-        self._all = [*earlier, session(command, nodes_differ, study_hash)]
+        self._all = [*earlier, session(command, nodes_differ, study_hash, code)]
         self._write()
 
     def finish(self, exit_code: int, used: Mapping[str, float]) -> None:

@@ -55,14 +55,14 @@ def settle(
 
     only: the conditions that run now; stale units of the others stay as they are.
     """
-    standing = [s for name in plan.conditions for s in _standing(ledger, plan, name, code)]
+    standing = [s for name in plan.conditions for s in _standing(ledger, plan, name, plan.code_version(name, code))]
     _refuse_other_study(ledger, plan, standing)
     _refuse_other_shares(ledger, plan, standing)
     standing = [s for s in standing if only is None or s.unit.condition in only]
     stale = [s for s in standing if s.stale]
     finished = [s for s in stale if s.finished]
     if finished and choice is None:
-        raise InputError(_stale_problem(ledger, finished))
+        raise InputError(_stale_problem(ledger, plan, finished))
     again = _with_dependents(standing, stale) if choice == "fresh" else [s for s in stale if not s.finished]
     for one in again:
         ledger.put_aside(one.unit)
@@ -120,14 +120,27 @@ def _with_dependents(standing: list[Standing], stale: list[Standing]) -> list[St
     ]
 
 
-def _stale_problem(ledger: Ledger, finished: list[Standing]) -> Problem:
+def _stale_problem(ledger: Ledger, plan: StudyPlan, finished: list[Standing]) -> Problem:
+    files = _edited(ledger, plan)
+    what = f"the code in {', '.join(files)} has" if files else "the code of glifr, or the data, have"
     return Problem(
-        "the code of glifr, or the data, have changed since these units ran",
+        f"{what} changed since these units ran",
         str(ledger.layout.units),
         _names(finished),
         "--keep: their results stand as they are; --fresh: they are put aside and run again",
         "give the same command with --keep or --fresh",
     )
+
+
+def _edited(ledger: Ledger, plan: StudyPlan) -> list[str]:
+    """The files from outside that are not as the last session had them."""
+    try:
+        before = read_sealed(ledger.layout.provenance)[-1].get("outside", {})
+    except (FileNotFoundError, RecordError, LookupError):
+        return []
+    old, new = ({n: m["files"] for n, m in record.items()} for record in (before, plan.study.code.record()))
+    both = [(old[name], new[name]) for name in new if name in old]
+    return sorted(file for a, b in both for file in a.keys() | b.keys() if a.get(file) != b.get(file))
 
 
 def _names(units: list[Standing]) -> str:

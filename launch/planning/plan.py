@@ -10,8 +10,9 @@ from typing import Any
 from glifr.conditions import CONSTANTS, Condition, Delay
 from glifr.errors import InputError, Problem, nearest
 from glifr.networks import hidden_size_for_budget, trained_parameters
+from glifr.outside import referenced
 from glifr.records import STAGES, Stage, Value, digest
-from glifr.tasks import TaskDefinition, task_of
+from glifr.tasks import TaskDefinition
 from launch.planning.differences import difference, features, levels
 from launch.studyfile import Adam, Dimension, Study, StudySpec, Training
 
@@ -163,6 +164,11 @@ class StudyPlan:
             content["silencing"] = [list(silencing.fractions), silencing.masks]
         return digest(content)
 
+    def code_version(self, condition: str, own: str) -> str:
+        """Hash of the code that decides a condition's results: `own`, the project's, and what it uses from outside."""
+        task = referenced(self.study.spec.task.name, "tasks")
+        return self.study.code.version(own, [] if task is None else [task])
+
     def _source_identity(self, source: str | None, seeds: tuple[int, ...]) -> str | None:
         """The identity of the final unit whose network a unit's `learned` start, or that of its network, draws from."""
         if source is None:
@@ -196,7 +202,11 @@ class StudyPlan:
                 "time_step_ms": task.time_step_ms,
                 "steps": task.steps,
                 "passes": task.passes,
+                "inputs": task.inputs,
+                "outputs": task.outputs,
+                "problems": task.problems,
             },
+            "code": {m.name: {"version": m.version, "digest": m.digest} for m in self.study.code.modules},
             "spaces": {name: {d: x.to_record() for d, x in c.space.items()} for name, c in self.conditions.items()},
             "declaration": spec.declaration().to_json(),
             "spec": self.study.resolved,
@@ -219,7 +229,7 @@ class StudyPlan:
 def make_plan(study: Study, fingerprint: str) -> StudyPlan:
     """Resolves sizes and counts. The hidden size `matched` is the largest that keeps within the parameter budget."""
     spec = study.spec
-    task = task_of(spec.task.settings())
+    task = spec.task.definition
     conditions = {
         name: ConditionPlan(
             **_network_of(spec, task, name),

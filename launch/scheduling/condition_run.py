@@ -34,7 +34,10 @@ from launch.scheduling.unit_states import State, UnitStates
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How units are executed, none of which changes a result. last: the stage after which to stop, None for the end."""
+    """How units are executed, none of which changes a result.
+
+    code_version: of the project's own code. last: the stage after which to stop, None for the end.
+    """
 
     batches: SeedBatches
     retries: int
@@ -337,7 +340,7 @@ class ConditionRun:
             delay_steps=own.delay_steps,
             source=source,
             start_from=str(_start_of(unit, self.source)) if self.source and unit.stage == "final" else None,
-            code_version=self._options.code_version,
+            code_version=self.plan.code_version(self.name, self._options.code_version),
             proposed_at=now(),
             data=self.plan.fingerprint,
             seeds_per_batch=self._options.batches.choose(self.name, unit.stage, len(seeds)),

@@ -12,7 +12,7 @@ from typing import Any
 from glifr.conditions import CONDITIONS, HYPERPARAMETERS, SETTINGS
 from glifr.errors import nearest
 from glifr.records import Value
-from glifr.tasks import TASKS, task_of
+from glifr.tasks import TASKS
 from launch.studyfile.conditions import ConditionSpec, base_faults
 from launch.studyfile.dimensions import Dimension, cannot_be
 from launch.studyfile.models import StudySpec
@@ -141,7 +141,7 @@ def _equal(spec: StudySpec) -> Iterator[Fault]:
 
 @_reads("conditions", "task")
 def _delays_within_sequence(spec: StudySpec) -> Iterator[Fault]:
-    task = TASKS[spec.task.name]
+    task = spec.task.definition
     for name, condition in spec.conditions.items():
         steps = spec.delay_steps(name)
         if steps is not None and steps >= task.steps:
@@ -260,7 +260,7 @@ def _contrasts(spec: StudySpec) -> Iterator[Fault]:
 
 @_reads("analysis", "task")
 def _primary(spec: StudySpec) -> Iterator[Fault]:
-    task = TASKS[spec.task.name]
+    task = spec.task.definition
     given = spec.analysis
     if given.primary == "accuracy" and task.chance_accuracy is None:
         yield Fault(("analysis", "primary"), f"the task {task.name} has no accuracy", given.primary, "loss")
@@ -271,7 +271,7 @@ def _primary(spec: StudySpec) -> Iterator[Fault]:
 
 @_reads("task", "search")
 def _task(spec: StudySpec) -> Iterator[Fault]:
-    task, given = TASKS[spec.task.name], spec.task.train_on
+    task, given = spec.task.definition, spec.task.train_on
     if spec.task.source in task.sources and not task.held_out(spec.task.source):
         if given == "train+validation":
             rule = f"the task {task.name} has no validation data: all it has are trained on"
@@ -284,7 +284,7 @@ def _task(spec: StudySpec) -> Iterator[Fault]:
 
 @_reads("task")
 def _source(spec: StudySpec) -> Iterator[Fault]:
-    sources = TASKS[spec.task.name].sources
+    sources = spec.task.definition.sources
     if spec.task.source not in sources:
         rule, allowed = f"the task {spec.task.name} has no source {spec.task.source!r}", "one of " + ", ".join(sources)
         yield Fault(("task", "source"), rule, spec.task.source, allowed, nearest(spec.task.source, list(sources)))
@@ -292,7 +292,7 @@ def _source(spec: StudySpec) -> Iterator[Fault]:
 
 @_reads("task")
 def _options(spec: StudySpec) -> Iterator[Fault]:
-    task, fastest = TASKS[spec.task.name], 0.5 / TASKS[spec.task.name].time_step_ms
+    task, fastest = spec.task.definition, 0.5 / spec.task.definition.time_step_ms
     for name in (n for n in ("frequencies", "noise") if getattr(spec.task, n) and n not in task.options):
         able = ", ".join(n for n, t in TASKS.items() if name in t.options)
         rule = f"the task {task.name} has no {name}: only {able} has"
@@ -304,7 +304,7 @@ def _options(spec: StudySpec) -> Iterator[Fault]:
 
 @_reads("conditions", "task")
 def _neurons_as_outputs(spec: StudySpec) -> Iterator[Fault]:
-    task = TASKS[spec.task.name]
+    task = spec.task.definition
     for name, condition in spec.conditions.items():
         if task.neurons_are_outputs and condition.hidden_size != task.outputs:
             rule = f"the outputs of the task {task.name} are its networks' neurons, without a readout"
@@ -339,9 +339,10 @@ def _batches_of_conditions(spec: StudySpec) -> Iterator[Fault]:
 
 
 def _too_large_batch(spec: StudySpec, path: tuple[str, ...], batch: int) -> Iterator[Fault]:
-    if spec.task.source not in TASKS[spec.task.name].sources:
+    task = spec.task.definition
+    if spec.task.source not in task.sources:
         return
-    samples = task_of(spec.task.settings()).samples_trained_on(spec.task.settings())
+    samples = task.samples_trained_on(spec.task.settings())
     if batch > samples:
         rule = f"a batch is larger than the training set of {samples} samples"
         yield Fault((*path, "batch_size"), rule, batch, f"a whole number from 1 to {samples}")

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from glifr.errors import InputError, Problem, nearest
+from glifr.outside import load_object, referenced
 from glifr.records import digest
+from glifr.tasks import TASKS, TaskDefinition
+from launch.outside.check import look, prepare
+from launch.outside.modules import NO_CODE, OutsideCode
 from launch.studyfile.conditions import ConditionSpec
 from launch.studyfile.models import StudySpec
 from launch.studyfile.renamed import from_record, recorded
@@ -38,7 +42,7 @@ class Study:
     """A study that has passed every check.
 
     resolved: the whole study after profile and overrides, with spaces inlined and defaults filled in, JSON-able;
-    `read_resolved` takes it back. profile: 'full' if none. hash: `study_hash(resolved)`.
+    `read_resolved` takes it back. profile: 'full' if none. hash: `study_hash(resolved)`. code: from outside.
     """
 
     spec: StudySpec
@@ -46,12 +50,21 @@ class Study:
     profile: str
     hash: str
     path: Path
+    code: OutsideCode = NO_CODE
 
 
-def load_study(path: Path, *, profile: str | None = None, overrides: Sequence[str] = ()) -> Study:
+def load_study(
+    path: Path,
+    *,
+    profile: str | None = None,
+    overrides: Sequence[str] = (),
+    code: Literal["tried", "looked at"] = "tried",
+) -> Study:
     """Reads and checks a study file.
 
     profile: a name under `profiles` in the file. overrides: texts `path.to.key=value`, the later ones win.
+    code: whether what the study names from outside is imported and tried, or only found and hashed. A task that is not
+    imported is not known: what depends on it is unchecked.
     Raises InputError with everything that is wrong in the file, its space files, its profiles and the overrides.
     """
     reading = Reading(path)
@@ -67,6 +80,10 @@ def load_study(path: Path, *, profile: str | None = None, overrides: Sequence[st
     variants = {FULL: base} | {name: reading.with_spaces(base.merged(over)) for name, over in profiles.items()}
     chosen = profile or FULL
     tree = reading.overridden(variants[chosen], overrides)
+    prepared = (prepare if code == "tried" else look)(tree.data, path.parent)
+    reading.problems += [replace(wrong.problem, place=tree.place(wrong.path)) for wrong in prepared.wrong]
+    if code == "tried" and not prepared.wrong:
+        tree, reading.imports = with_source(tree), True
     spec = reading.checked(tree)
     set_paths = [p for p, mark in tree.marks.items() if mark.file == "--set"]
     for name, variant in variants.items():
@@ -76,7 +93,16 @@ def load_study(path: Path, *, profile: str | None = None, overrides: Sequence[st
         raise InputError(*{str(problem): problem for problem in reading.problems}.values())
     spec = _with_checksums(spec, tree, path)
     resolved = recorded(spec.model_dump(mode="json"))
-    return Study(spec, resolved, chosen, study_hash(resolved), path)
+    return Study(spec, resolved, chosen, study_hash(resolved), path, prepared.code)
+
+
+def with_source(tree: Tree) -> Tree:
+    """`tree` with the source that a task from outside has by default."""
+    task = tree.data.get("task")
+    name = task.get("name") if isinstance(task, dict) and "source" not in task else None
+    if not isinstance(name, str) or name in TASKS or (reference := referenced(name, "tasks")) is None:
+        return tree
+    return tree.replaced(("task", "source"), Tree(load_object(reference, TaskDefinition).sources[0]))
 
 
 def _with_checksums(spec: StudySpec, tree: Tree, path: Path) -> StudySpec:

@@ -10,6 +10,7 @@ from pydantic import (
     AfterValidator,
     Field,
     ModelWrapValidatorHandler,
+    PrivateAttr,
     ValidationInfo,
     ValidatorFunctionWrapHandler,
     field_validator,
@@ -17,9 +18,10 @@ from pydantic import (
 )
 
 from glifr.conditions import CONDITIONS, Condition, styled
+from glifr.outside import entry_points, is_reference
 from glifr.records import Contrast, Declaration, Primary, Stage, Value, default_contrasts, default_smallest_effect
 from glifr.records.declaration import ALPHA
-from glifr.tasks import TASKS, TaskSettings, TrainOn, task_of
+from glifr.tasks import TASKS, TaskDefinition, TaskSettings, TrainOn, task_of
 from launch.studyfile import values as v
 from launch.studyfile.conditions import ConditionSpec, completed
 from launch.studyfile.dimensions import OF_TRAINING, Dimension, Space, changes_of_trial, settings_in
@@ -28,6 +30,7 @@ from launch.studyfile.training import Training
 from launch.studyfile.tree import Unreadable
 
 _SEEDS_OF_A_STUDY = 1_000_000
+NOT_READ = "not read"  # the source of a task from outside, where its code is not to be imported
 _FIRST_SEED = {"final": 1, "search": 100_001, "confirm": 200_001}
 
 
@@ -47,18 +50,29 @@ class TaskSpec(Section):
     train_on: Annotated[TrainOn, Field(description="train or train+validation")] = "train"
     frequencies: v.Frequencies | None = None
     noise: v.FromZero = 0.0
+    _recorded: TaskDefinition | None = PrivateAttr(default=None)
 
     @model_validator(mode="wrap")
     @classmethod
     def _default_source(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
-        if isinstance(data, dict) and "source" not in data:
-            task = TASKS.get(str(data.get("name")))
-            data = {**data, "source": task.sources[0] if task else Unreadable("no task, so no default")}
+        if isinstance(data, dict) and "source" not in data:  # one from outside is given its source by the reader
+            task, name = TASKS.get(str(data.get("name"))), str(data.get("name"))
+            unknown = NOT_READ if is_reference(name) or name in entry_points("tasks") else Unreadable("no task")
+            data = {**data, "source": task.sources[0] if task else unknown}
         return handler(data)
 
     def settings(self) -> TaskSettings:
         root = None if self.data_root is None else Path(self.data_root)
         return TaskSettings(self.name, self.source, root, self.train_on, self.frequencies, self.noise)
+
+    @property
+    def definition(self) -> TaskDefinition:
+        """The task as the study sets it. One from outside must be importable, or taken from a record."""
+        return self._recorded or task_of(self.settings())
+
+    def take_recorded(self, task: TaskDefinition) -> None:
+        """Lets `definition` be what a results folder has on record, so that nothing from outside is imported."""
+        self._recorded = task
 
 
 class Sampler(Section):
@@ -170,10 +184,10 @@ class Tracking(Section):
 class StudySpec(Section):
     """A whole study, after its profile and overrides. The order of `conditions` is that of every table and figure.
 
-    vary: settings that give conditions unequal chances, which is then what is studied.
+    vary: settings that give conditions unequal chances, which is then what is studied. code: from outside, by name.
     """
 
-    later = frozenset({"vary"})
+    later = frozenset({"vary", "code"})
 
     name: v.StudyName
     description: v.Text = ""
@@ -187,6 +201,7 @@ class StudySpec(Section):
         Field(description="conditions, each a published name or a base, with values"),
     ]
     vary: v.Varied = ()
+    code: v.Code = ()
     task: TaskSpec
     training: Training
     search: Search | None = None
@@ -231,7 +246,7 @@ class StudySpec(Section):
         delay, dt = self.conditions[condition].delay, self.condition(condition).dt
         if isinstance(delay, str):
             return 1 if delay == "one_step" else None
-        return max(1, round(delay / (dt or TASKS[self.task.name].time_step_ms)))
+        return max(1, round(delay / (dt or self.task.definition.time_step_ms)))
 
     def start_from(self, condition: str) -> str | None:
         """The condition whose trained networks this one starts from; None where it starts from its prior."""
@@ -269,7 +284,7 @@ class StudySpec(Section):
 
     def declaration(self) -> Declaration:
         """How the conditions will be judged, with the defaults filled in."""
-        given, task = self.analysis, task_of(self.task.settings())
+        given, task = self.analysis, self.task.definition
         primary = given.primary or task.primary
         smallest = given.smallest_effect or default_smallest_effect(primary, task.chance_loss)
         contrasts = (

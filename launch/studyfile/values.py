@@ -13,7 +13,8 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from glifr.conditions import CONDITIONS, HYPERPARAMETERS, OF_A_CURRENT, OF_A_NEURON
-from glifr.errors import nearest
+from glifr.errors import InputError, nearest
+from glifr.outside import Group, entry_points, is_reference
 from glifr.tasks import TASKS
 
 RULE = "rule"  # the type of our own validation errors; their context has rule, allowed, todo
@@ -60,6 +61,22 @@ def one_of(what: str, known: tuple[str, ...]) -> Callable[[str], str]:
     return check
 
 
+def _one_of_or_outside(what: str, known: tuple[str, ...], group: Group) -> Callable[[str], str]:
+    """Also an entry point of that group, or a `module:object`."""
+
+    def check(name: str) -> str:
+        try:
+            names = known if name in known or is_reference(name) else (*known, *entry_points(group))
+        except InputError as error:
+            return refuse(error.problems[0].rule, todo=error.problems[0].todo)
+        if name not in names and not is_reference(name):
+            allowed = f"one of {', '.join(names)}; or module:object of your own code"
+            refuse(f"there is no {what} {name!r}", allowed, nearest(name, list(names)))
+        return name
+
+    return check
+
+
 def _condition_names(value: Any) -> Any:
     names = [value] if isinstance(value, str) else value
     if not isinstance(names, list | tuple) or not names or not all(isinstance(name, str) for name in names):
@@ -67,6 +84,15 @@ def _condition_names(value: Any) -> Any:
     if len(set(names)) < len(names):
         refuse("a condition is given twice", CONDITIONS_RULE, "give each condition once")
     return tuple(names)
+
+
+CODE_RULE = "a list of packages or files, from the study's folder, and of installed packages, as [my_lab]"
+
+
+def _code(value: Any) -> Any:
+    if not isinstance(value, list | tuple) or not all(isinstance(entry, str) and entry for entry in value):
+        refuse("this must be a list of names", CODE_RULE)
+    return tuple(value)
 
 
 def _check_name(name: str) -> str:
@@ -298,7 +324,12 @@ BaseName = Annotated[
 ConditionNames = Annotated[tuple[str, ...], BeforeValidator(_condition_names), Field(description=CONDITIONS_RULE)]
 ContrastName = Annotated[str, Field(min_length=1, max_length=80, description="a name of 1 to 80 characters"), Keys()]
 Alpha = Annotated[float, Field(gt=0, lt=0.5, description="a number above 0, below 0.5")]
-TaskName = Annotated[str, AfterValidator(one_of("task", tuple(TASKS))), Field(description="one of " + ", ".join(TASKS))]
+TaskName = Annotated[
+    str,
+    AfterValidator(_one_of_or_outside("task", tuple(TASKS), "tasks")),
+    Field(description=f"one of {', '.join(TASKS)}; or module:object of your own code"),
+]
+Code = Annotated[tuple[str, ...], BeforeValidator(_code), Field(description=CODE_RULE)]
 Hyperparameter = Annotated[
     str, AfterValidator(one_of("hyperparameter", tuple(HYPERPARAMETERS))), Keys(tuple(HYPERPARAMETERS))
 ]

@@ -17,11 +17,14 @@ from rich.text import Text
 from glifr.errors import InputError, Problem
 from glifr.records import STAGES, Layout, Stage, StudyRecords, UnitId, UnitRecords, scan
 from glifr.records.reading import RecordError, folders
+from glifr.tasks import TASKS
+from glifr.tasks.task import recorded_task
 from launch.continuing import failures_command
 from launch.jobs import Snapshot, StageCount
 from launch.ledger.lock import has_driver
 from launch.ledger.units import Ledger
-from launch.planning.plan import StudyPlan
+from launch.planning.plan import StudyPlan, make_plan
+from launch.studyfile import Study
 from launch.terminal.failed_attempts import show_failures
 from launch.terminal.progress import TimeLeft, clock, minute, table, totals
 
@@ -44,17 +47,19 @@ class Standing:
     warnings: tuple[str, ...]
 
 
-def show_status(
-    plan: StudyPlan, root: Path, console: Console, given: Sequence[str] = (), failures: bool = False
-) -> int:
+def show_status(study: Study, root: Path, console: Console, given: Sequence[str] = (), failures: bool = False) -> int:
     """Prints where the study stands; 0 if every final network and its silencing is done, else 1.
 
-    given: the command's words. failures: whether each failed attempt is printed, too.
+    A task that is not of this project is the one on record: its code is not imported, its data are not read. given: the
+    command's words. failures: whether each failed attempt is printed, too.
     """
     if not os.path.lexists(Layout(root).study):
         todo = "start it with the same command without --status"
         raise InputError(Problem("this study has no results yet", str(root), todo=todo))
     records = scan(root)
+    if study.spec.task.name not in TASKS:
+        study.spec.task.take_recorded(recorded_task(records.study["task"]))
+    plan = make_plan(study, fingerprint="")
     found = standing(plan, records)
     console.print(table(found.snapshot))
     for line in _lines(found):

@@ -10,7 +10,6 @@ import os
 import statistics
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,8 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from glifr.errors import InputError
 from glifr.records import EpochRecord, Layout, StudyRecords, UnitRecords, scan, search_name
-from glifr.tasks import TASKS, TaskDefinition
+from glifr.tasks import TaskDefinition
+from glifr.tasks.task import recorded_task
 from glifr.training.train import score
 from launch.ledger.lock import has_driver
 
@@ -56,7 +56,7 @@ def _write(
     units: Sequence[UnitRecords],
 ) -> None:
     body = records.study
-    task = replace(TASKS[body["task"]["name"]], chance_loss=body["task"]["chance_loss"])
+    task = recorded_task(body["task"])
     study = optuna.create_study(storage=storage, study_name=f"{body['name']} {name}", direction="minimize")
     study.set_user_attr("study", body["name"])
     study.set_user_attr("profile", body["profile"])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
@@ -25,7 +25,6 @@ from glifr.records import (
     UnitRecords,
     read_characteristics,
 )
-from glifr.tasks import TaskDefinition
 from launch.studyfile import StudySpec, read_resolved
 
 MEASURES = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
@@ -49,11 +48,12 @@ def run_id(study_hash: str, unit: UnitId, token: str) -> str:
 
 @dataclass(frozen=True)
 class Tracked:
-    """A study, as far as all its runs are told of it."""
+    """A study, as far as all its runs are told of it. code: from outside, module -> hash."""
 
     spec: StudySpec
     profile: str
     study_hash: str
+    code: Mapping[str, str] = field(default_factory=dict)
 
     def has_run(self, unit: UnitId) -> bool:
         """Whether W&B gets a run of the unit (`tracking.wandb.runs`)."""
@@ -73,6 +73,7 @@ class Tracked:
             "task": self.spec.task.name,
             "source": self.spec.task.source,
             **_flat("task", task),
+            **{f"code_{name}": digest for name, digest in self.code.items()},
             **_flat("training", self.spec.training.model_dump(mode="json")),
         }
 
@@ -88,7 +89,8 @@ class Computed:
 
 def tracked(study: Mapping[str, Any]) -> Tracked:
     """The study of a study.json."""
-    return Tracked(read_resolved(study["spec"]), study["profile"], study["hash"])
+    code = {name: module["digest"] for name, module in study.get("code", {}).items()}
+    return Tracked(read_resolved(study["spec"]), study["profile"], study["hash"], code)
 
 
 def hashes(study: Mapping[str, Any], sessions: Iterable[Mapping[str, Any]]) -> list[str]:
@@ -180,13 +182,13 @@ def summary(unit: UnitId, outcomes: Sequence[SeedOutcome]) -> dict[str, Any]:
     return found
 
 
-def silencing_rows(task: TaskDefinition, units: Iterable[UnitRecords]) -> list[dict[str, Any]]:
+def silencing_rows(primary: str, units: Iterable[UnitRecords]) -> list[dict[str, Any]]:
     """A row a share of silenced neurons: each condition's mean test result, masks averaged within a network first."""
     networks: dict[float, dict[str, list[float]]] = {}
     for unit in units:
         by_share: dict[float, list[float]] = {}
         for row in unit.result.silencing if unit.result else ():
-            told = row.test_loss if task.primary == "loss" or row.test_accuracy is None else row.test_accuracy
+            told = row.test_loss if primary == "loss" or row.test_accuracy is None else row.test_accuracy
             by_share.setdefault(row.fraction, []).append(told)
         for share, values in by_share.items():
             of_condition = networks.setdefault(share, {}).setdefault(unit.unit.condition, [])

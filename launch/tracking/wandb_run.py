@@ -17,7 +17,6 @@ import numpy as np
 import wandb
 
 from glifr.records import EpochRecord, Layout, Proposal, SeedOutcome, StudyRecords, UnitId
-from glifr.tasks import task_of
 from launch.ledger.attempts import Lease
 from launch.tracking import rows as rows
 from launch.tracking.login import MODES, Login, use_handed
@@ -188,7 +187,7 @@ def log_report(records: StudyRecords, mode: str, finish_seconds: float = FINISH_
     )
     try:
         run.define_metric("silencing/*", step_metric="silenced_share")
-        for row in rows.silencing_rows(task_of(spec.task.settings()), records.units):
+        for row in rows.silencing_rows(records.study["task"]["primary"], records.units):
             run.log(row)
         for kind, paths in (("report", report), ("tables", tables)):
             artifact = wandb.Artifact(f"{spec.name}-{study_hash[:8]}-{kind}", type=kind)

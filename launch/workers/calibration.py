@@ -36,13 +36,13 @@ class _Sample:
     """A `DataSource` of random data."""
 
     def __init__(self, task: TaskDefinition, batch_size: int) -> None:
-        self._task, self._batch = task, batch_size
+        self.task, self._batch = task, batch_size
 
     def tuning(self) -> TaskData:
-        return TaskData(random_data(self._task, _BATCHES * self._batch).train, self.test())
+        return TaskData(random_data(self.task, _BATCHES * self._batch).train, self.test())
 
     def test(self) -> Split:
-        return random_data(self._task, EVALUATION_BATCH).train
+        return random_data(self.task, EVALUATION_BATCH).train
 
 
 def calibrate(plan: StudyPlan, condition: str, tracking_mode: str) -> Timing:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-from glifr.tasks import Split, TaskData, TaskSettings, task_of
+from glifr.tasks import Split, TaskData, TaskDefinition, TaskSettings, task_of
 
 
 @dataclass(frozen=True)
@@ -13,6 +13,10 @@ class FromFiles:
     """Reads the files, once per process: a reused worker trains many units on the same tensors."""
 
     settings: TaskSettings
+
+    @property
+    def task(self) -> TaskDefinition:
+        return task_of(self.settings)
 
     def tuning(self) -> TaskData:
         return _tuning(self.settings)

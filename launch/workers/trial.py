@@ -30,7 +30,7 @@ from glifr.records import (
 )
 from glifr.records.storage import tensor_files as checkpoints
 from glifr.records.storage.network_files import pack, unpack
-from glifr.tasks import TaskDefinition, task_of
+from glifr.tasks import TaskDefinition
 from glifr.training.silencing import silence
 from glifr.training.train import Configuration, SeedRun, Training, score
 from launch.failures import Failure, failure_of
@@ -62,8 +62,8 @@ def read_context(root: Path, tracking_mode: str, data: DataSource | None = None)
     """The context of the results folder `root`. data: None to read it from its files."""
     body = read_sealed(Layout(root).study)
     study = tracked(body)
-    settings = study.spec.task.settings()
-    return Context(study.spec, task_of(settings), data or FromFiles(settings), study, tracking_mode)
+    data = data or FromFiles(study.spec.task.settings())
+    return Context(study.spec, data.task, data, study, tracking_mode)
 
 
 def device_for(spec: StudySpec) -> torch.device:

@@ -58,7 +58,7 @@ def session(place: Path, root: Path) -> dict[str, Any]:
     except ValueError as error:
         problems = [str(error)]
     try:
-        show_status(plan, root, Console(file=shown, width=200))
+        show_status(plan.study, root, Console(file=shown, width=200))
     except ValueError as error:
         shown.write(str(error))
     told = damaged_study(Ledger(root).layout) + set_damaged_aside(Ledger(root), list(CONDITIONS))

@@ -50,7 +50,7 @@ DIED = "The actor died unexpectedly before finishing this task.\n\tpid: 7\n\tip:
 
 def printed(plan: StudyPlan, root: Path, *given: str, failures: bool = True) -> str:
     console = Console(file=io.StringIO(), width=200)
-    show_status(plan, root, console, given, failures=failures)
+    show_status(plan.study, root, console, given, failures=failures)
     return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
 
 
@@ -72,7 +72,7 @@ def broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[StudyPlan, 
 
     monkeypatch.setattr(trial, "Training", training)
     plan = small_plan(tmp_path, text=TINY)
-    root = results_path(plan, tmp_path / "results")
+    root = results_path(plan.study, tmp_path / "results")
     return plan, root, conduct(plan, root)
 
 

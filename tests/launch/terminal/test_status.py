@@ -30,7 +30,7 @@ def plan(tmp_path: Path) -> StudyPlan:
 
 def printed(plan: StudyPlan, root: Path) -> tuple[int, str]:
     console = Console(file=io.StringIO(), width=160)
-    code = show_status(plan, root, console)
+    code = show_status(plan.study, root, console)
     return code, console.file.getvalue()  # type: ignore[attr-defined]
 
 
@@ -145,7 +145,7 @@ def test_the_last_warnings_are_shown_and_a_torn_line_is_not(plan: StudyPlan, tmp
 
 def test_a_study_without_results_is_refused(plan: StudyPlan, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no results yet"):
-        show_status(plan, tmp_path / "none", Console())
+        show_status(plan.study, tmp_path / "none", Console())
 
 
 def test_the_command_starts_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,99 @@
+"""A process of its own that tries code from outside: imports it, loads its data, builds its networks, takes one step.
+
+It reads a `Request` as JSON and writes what it does as JSON lines. What the code prints goes to the error stream.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+Tell = Callable[[dict[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class Request:
+    """staged: where one's own modules lie. modules: what is imported. task: its name and settings; None to leave it."""
+
+    staged: str | None
+    modules: list[str]
+    task: dict[str, Any] | None
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+
+def main() -> None:
+    """Answers one request."""
+    told: TextIO = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+
+    def tell(what: dict[str, Any]) -> None:
+        print(json.dumps(what), file=told, flush=True)
+
+    request = Request(**json.load(sys.stdin))
+    try:
+        _look(request, tell)
+    except BaseException as error:  # SystemExit too: own code may raise anything
+        tell({"problem": _problem(error, request.staged)})
+    else:
+        tell({"done": True})
+    told.flush()
+    os._exit(0)  # threads that the code may have started end with it
+
+
+def _look(request: Request, tell: Tell) -> None:
+    from glifr.outside import load_object, referenced  # seconds, which are not the code's
+    from glifr.tasks import TaskDefinition, TaskSettings
+    from launch.outside.trial_step import refuse_unsound
+    from launch.outside.verify import check_data, check_definition
+
+    for module in request.modules:
+        tell({"doing": f"importing {module}", "limited": True, "of": module})
+        __import__(module)
+    if request.task is None:
+        return
+    given = request.task
+    reference = referenced(given["name"], "tasks")
+    assert reference is not None
+    tell({"doing": f"reading the definition of {reference}", "limited": True, "of": "task"})
+    task = load_object(reference, TaskDefinition)
+    check_definition(task)
+    root = None if given["data_root"] is None else Path(given["data_root"])
+    settings = TaskSettings(given["name"], given["source"] or task.sources[0], root, given["train_on"])
+    if settings.source in task.sources:
+        task = task.for_settings(settings)
+        check_definition(task)
+        tell({"doing": "loading its data", "limited": False, "of": "task"})
+        check_data(task, settings)
+        tell({"doing": "taking one training step", "limited": True, "of": "task"})
+        refuse_unsound(task, task.load(settings))
+
+
+def _problem(error: BaseException, staged: str | None) -> dict[str, Any]:
+    from glifr.errors import InputError, shorten
+
+    lines = [] if isinstance(error, InputError) else _own_lines(error, staged)
+    if isinstance(error, InputError):
+        first = error.problems[0]
+        value = shorten(first.value) if first.has_value else None
+        return {"rule": first.rule, "at": first.place, "value": value, "allowed": first.allowed, "todo": first.todo}
+    return {"raised": type(error).__name__, "message": str(error), "traceback": lines}
+
+
+def _own_lines(error: BaseException, staged: str | None) -> list[str]:
+    """The traceback from the first line on that lies in own code; whole where none does, as of a syntax error."""
+    frames = traceback.extract_tb(error.__traceback__)
+    first = next((i for i, f in enumerate(frames) if staged is not None and f.filename.startswith(staged)), None)
+    shown = frames[first:] if first is not None else []
+    return "".join(traceback.format_list(shown) + traceback.format_exception_only(error)).splitlines()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""Whether a task from outside keeps its word: its definition by itself, and its data against the definition.
+
+Shapes: N samples, B batch, T steps, I inputs, O outputs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from glifr import checks
+from glifr.errors import InputError, Problem
+from glifr.tasks.task import Split, TaskDefinition, TaskSettings
+
+_LOOKED_AT = 64  # samples of each split that are decoded
+
+
+def check_definition(task: TaskDefinition) -> None:
+    """Raises InputError for what no task can have."""
+    for name in ("inputs", "outputs", "steps", "passes", "problems"):
+        checks.size(name, getattr(task, name))
+    checks.time("time_step_ms", task.time_step_ms)
+    checks.number("chance_loss", task.chance_loss)
+    if task.chance_accuracy is not None:
+        checks.probability("chance_accuracy", task.chance_accuracy)
+    words: tuple[tuple[str, Any, tuple[str, ...]], ...] = (
+        ("loss", task.loss, ("cross_entropy", "mean_squared_error")),
+        ("readout", task.readout, ("last", "all")),
+        ("primary", task.primary, ("accuracy", "loss")),
+    )
+    for name, given, allowed in words:
+        if given not in allowed:
+            raise InputError(Problem(f"the task has no such {name}", name, given, f"one of {', '.join(allowed)}"))
+    if task.primary == "accuracy" and task.chance_accuracy is None:
+        raise InputError(Problem("a task without accuracy cannot be judged by it", "primary", "accuracy", "loss"))
+    if not task.sources or not all(isinstance(source, str) for source in task.sources):
+        raise InputError(Problem("a task names where its data come from", "sources", task.sources, "one or more words"))
+
+
+def check_data(task: TaskDefinition, settings: TaskSettings) -> None:
+    """Loads the data and raises InputError where they are not what the definition says."""
+    data = task.load(settings)
+    test = task.load_test(settings) if task.held_out(settings.source) else None
+    sizes, splits = task.sizes(settings.source), {"train": data.train, "validation": data.validation, "test": test}
+    both = settings.train_on == "train+validation"
+    for name, split in splits.items():
+        said = sizes.get(name, 0)  # type: ignore[call-overload]
+        if both:
+            said = {"train": said + sizes.get("validation", 0), "validation": 0}.get(name, said)
+        if (0 if split is None else len(split)) != said:
+            found = "none" if split is None else len(split)
+            raise InputError(Problem(f"the {name} split has another size than `sizes` says", name, found, str(said)))
+        if split is not None:
+            _check_split(task, name, split)
+    _refuse_shared_samples([(name, split) for name, split in splits.items() if split is not None])
+    fingerprint = task.fingerprint(settings)
+    if not isinstance(fingerprint, str) or not fingerprint:
+        raise InputError(Problem("the fingerprint is a text that changes with the data", "fingerprint", fingerprint))
+
+
+def _check_split(task: TaskDefinition, name: str, split: Split) -> None:
+    if len(split.stored) != len(split.targets):
+        found = f"{len(split.stored)} and {len(split.targets)}"
+        raise InputError(Problem("there are not as many inputs as targets", name, found, "one target for each input"))
+    inputs, targets = split.batch(torch.arange(min(_LOOKED_AT, len(split))))
+    checks.shape(f"inputs of {name}", inputs, (len(targets), task.steps, task.inputs))
+    if inputs.dtype != torch.float32:
+        raise InputError(Problem("inputs have another number type", f"inputs of {name}", inputs.dtype, "float32"))
+    for what, values in ((f"inputs of {name}", split.stored), (f"inputs of {name}", inputs)):
+        if values.is_floating_point() and not bool(values.isfinite().all()):
+            found = f"{int((~values.isfinite()).sum()):,} of {values.numel():,} numbers"
+            raise InputError(Problem("the inputs have numbers that are not finite", what, found, "finite numbers"))
+    _check_targets(task, f"targets of {name}", split.targets)
+
+
+def _check_targets(task: TaskDefinition, name: str, targets: Tensor) -> None:
+    every_step = task.readout == "all"
+    if task.loss == "mean_squared_error":
+        checks.shape(name, targets, ("N", *([task.steps] if every_step else []), task.outputs))
+        if not targets.is_floating_point() or not bool(targets.isfinite().all()):
+            raise InputError(Problem("targets must be finite numbers of float32", name, targets.dtype))
+        return
+    checks.shape(name, targets, ("N", *([task.steps] if every_step else [])))
+    if targets.dtype != torch.int64 or not (int(targets.min()) >= 0 and int(targets.max()) < task.outputs):
+        found = f"{targets.dtype} from {targets.min()} to {targets.max()}"
+        allowed = f"int64 from 0 to {task.outputs - 1}: a class for each output"
+        raise InputError(Problem("targets are not the classes of this task", name, found, allowed))
+
+
+def _refuse_shared_samples(splits: list[tuple[str, Split]]) -> None:
+    """Raises InputError for a sequence that stands in two splits: what is tested must not have been trained on."""
+    seen: dict[bytes, tuple[str, int]] = {}
+    for name, split in splits:
+        own: dict[bytes, int] = {}
+        for key, row in _hashes(split):
+            own.setdefault(key, row)
+        for key, row in own.items():
+            if key in seen:
+                other, at = seen[key]
+                rule = "the same sequence stands in two splits, so what is tested has been trained on"
+                found = f"{name}[{row}] and {other}[{at}]"
+                raise InputError(Problem(rule, name, found, "disjoint splits", "take it out of one of the two"))
+        seen |= {key: (name, row) for key, row in own.items()}
+
+
+def _hashes(split: Split) -> Iterator[tuple[bytes, int]]:
+    for row, values in enumerate(split.stored.contiguous().numpy()):
+        yield hashlib.blake2b(values.tobytes(), digest_size=16).digest(), row

@@ -1,0 +1,212 @@
+"""Code from outside: found, hashed, tried before anything is queued, shipped, recorded; never imported for a look."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from outside_code import SLOPE, STUDY, changed, write_study
+from paths import ROOT
+from small_study import NeverStop, new_conductor
+
+from glifr.errors import InputError
+from glifr.records import Layout, read_sealed
+from launch import cli
+from launch.code import code_version
+from launch.executors.in_process import InProcessExecutor
+from launch.ledger.folder import keep_code
+from launch.ledger.provenance import Sessions
+from launch.ledger.reconcile import settle
+from launch.ledger.units import Ledger
+from launch.outside import check
+from launch.planning.plan import StudyPlan, make_plan
+from launch.studyfile import load_study
+
+
+@pytest.fixture(autouse=True)
+def _no_ray(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A refusal comes before Ray."""
+
+    def started(**options: object) -> None:
+        raise AssertionError("Ray was started")
+
+    if "ray" not in request.keywords:
+        monkeypatch.setattr("ray.init", started)
+
+
+# what is replaced in the code or in the study, and what the message says
+WRONG_CODE = {
+    "raises at import": (
+        ("import torch\n", "import torch\n\nsteps = 20 / 0\n"),
+        ["importing slope raises ZeroDivisionError: division by zero", "slope.py", "line 6", "steps = 20 / 0"],
+    ),
+    "is no Python": (("import torch\n", "if True print(1)\n"), ["importing slope raises SyntaxError", "slope.py"]),
+    "imports what is not there": (("import torch\n", "import nothing\n"), ["No module named 'nothing'"]),
+    "has no such object": (("TASK, _", "TASKS, _"), ["slope has no TASK", "did you mean 'TASKS'?", "task.name"]),
+    "has an object of another kind": (("TASK, _", "_, TASK"), ["this is not what stands here: a TaskDefinition"]),
+    "ends the process": (("import torch\n", "import os\nos._exit(3)\n"), ["slope ends the process (exit code 3)"]),
+    "calls exit": (("import torch\n", "import torch\nraise SystemExit(0)\n"), ["importing slope raises SystemExit"]),
+    "has NaN in its data": (
+        ("return (lines", "lines[3, 5] = float('nan')\n    return (lines"),
+        ["the inputs have numbers that are not finite", "1 of 4,000 numbers", "task.name"],
+    ),
+    "tests on what it trains on": (
+        ("ramps(3, 50)", "ramps(2, 50)"),
+        ["the same sequence stands in two splits", "test[0] and validation[0]", "disjoint splits"],
+    ),
+}  # fmt: skip
+
+
+def refused(path: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    before = sorted(p.name for p in path.parent.iterdir())
+    assert cli.main([str(path), "--results", str(path.parent / "results")]) == 2
+    _, err = capsys.readouterr()
+    assert err.startswith("Nothing was started.")
+    assert "where:" in err
+    assert "outside.yaml: " in err
+    assert sorted(p.name for p in path.parent.iterdir()) == before
+    return err
+
+
+@pytest.mark.parametrize("case", WRONG_CODE)
+def test_wrong_code_is_told_as_its_own_before_anything_starts(
+    case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    replaced, expected = WRONG_CODE[case]
+    message = refused(write_study(tmp_path, changed(SLOPE, replaced)), capsys)
+    for words in expected:
+        assert words in message
+    assert "glifr-code-" not in message
+
+
+WRONG_NAMES = {
+    "missing": (("code: [slope]", "code: [slop]"), ["there is no such code", "code[0]", "did you mean 'slope'?"]),
+    "not named": (("code: [slope]\n", ""), ["the code of slope is not named under `code`", "add `code: [slope]`"]),
+    "given twice": (("code: [slope]", "code: [slope, slope.py]"), ["the name slope is given twice", "code[1]"]),
+    "of Python": (("code: [slope]", "code: [slope, json]"), ["the name json is taken", "code[1]"]),
+    "of the project": (("code: [slope]", "code: [slope, glifr]"), ["the name glifr is taken"]),
+    "no name": (("code: [slope]", "code: [slope, my-lab]"), ["there is no such code|no name that Python can import"]),
+    "no list": (("code: [slope]", "code: slope"), ["this must be a list of names", "as [my_lab]"]),
+    "unknown task": (("'slope:TASK'", "slop"), ["there is no task 'slop'", "module:object of your own code"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", WRONG_NAMES)
+def test_a_wrong_name_is_refused(case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    replaced, expected = WRONG_NAMES[case]
+    message = refused(write_study(tmp_path, study=changed(STUDY, replaced)), capsys)
+    for words in expected:
+        assert any(word in message for word in words.split("|")), message
+
+
+def test_a_name_that_an_installed_package_has_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "numpy.py").write_text("")
+    path = write_study(tmp_path, study=changed(STUDY, ("code: [slope]", "code: [slope, numpy.py]")))
+    assert "the name numpy is taken: a package of that name is installed" in refused(path, capsys)
+
+
+def test_code_that_hangs_is_ended(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert check.LIMIT == 20.0
+    monkeypatch.setattr(check, "LIMIT", 1.0)
+    hangs = changed(SLOPE, ("import torch\n", "import time, torch\ntime.sleep(600)\n"))
+    assert "importing slope takes longer than 1 s" in refused(write_study(tmp_path, hangs), capsys)
+
+
+def plan_of(path: Path) -> StudyPlan:
+    study = load_study(path)
+    task = study.spec.task
+    return make_plan(study, task.definition.fingerprint(task.settings()))
+
+
+def run(plan: StudyPlan, root: Path) -> None:
+    """The plan in this process, on record as a session is."""
+    conductor = new_conductor(plan, root, code_version=code_version())
+    keep_code(Layout(root), plan.study.code)
+    Sessions(Layout(root), "test", code=plan.study.code)
+    InProcessExecutor(root).run(conductor, NeverStop())
+    assert conductor.complete
+
+
+PACKAGE_STUDY = changed(STUDY, ("code: [slope]", "code: [lab, tools, unused.py]"), ("'slope:TASK'", "'lab.tasks:TASK'"))
+
+
+def write_package(folder: Path) -> Path:
+    """A task in a package that uses another file, and a file that it does not use."""
+    (folder / "lab").mkdir()
+    (folder / "lab" / "__init__.py").write_text("")
+    body = changed(SLOPE, ("import torch\n", "import torch\nfrom tools import STEPS\n"), ("0.5, 20)", "0.5, STEPS)"))
+    (folder / "lab" / "tasks.py").write_text(body)
+    (folder / "tools.py").write_text("STEPS = 20\n")
+    (folder / "unused.py").write_text("OTHER = 1\n")
+    path = folder / "outside.yaml"
+    path.write_text(PACKAGE_STUDY)
+    return path
+
+
+def test_an_edited_file_names_the_units_that_its_code_computed(tmp_path: Path) -> None:
+    path, root = write_package(tmp_path), tmp_path / "results" / "outside" / "full"
+    plan = plan_of(path)
+    assert {m.name: set(m.uses) for m in plan.study.code.modules} == {"lab": {"tools"}, "tools": set(), "unused": set()}
+    run(plan, root)
+    assert settle(Ledger(root), plan, code_version(), None) == []
+
+    (tmp_path / "unused.py").write_text("OTHER = 2\n")
+    assert settle(Ledger(root), plan_of(path), code_version(), None) == []
+
+    (tmp_path / "tools.py").write_text("STEPS = 20  # as before\n")
+    edited = plan_of(path)
+    with pytest.raises(InputError, match=r"the code in tools.py, unused.py has changed since these units ran"):
+        settle(Ledger(root), edited, code_version(), None)
+    assert any("kept" in told for told in settle(Ledger(root), edited, code_version(), "keep"))
+    told = settle(Ledger(root), edited, code_version(), "fresh")
+    assert any("14 units" in sentence for sentence in told)
+    assert not list(root.glob("units/*/*/*/result.json"))
+
+
+LOOKS = """
+import sys
+from launch import cli
+from analysis.__main__ import main as report
+code = cli.main([{study!r}, "--status", "--results", {results!r}])
+code += report([{root!r}])
+assert "slope" not in sys.modules
+sys.exit(code)
+"""
+
+
+def test_status_and_report_never_import_it(tmp_path: Path) -> None:
+    """Even after the code has become a trap, and the folder of the study is on Python's path."""
+    path, results = write_study(tmp_path), tmp_path / "results"
+    root = results / "outside" / "full"
+    plan = plan_of(path)
+    run(plan, root)
+    trap = tmp_path / "imported"
+    (tmp_path / "slope.py").write_text(f"open({str(trap)!r}, 'w').close()\nraise SystemExit(9)\n")
+    script = LOOKS.format(study=str(path), results=str(results), root=str(root))
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(tmp_path)])}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "14/14 units" in done.stdout
+    assert not trap.exists()
+    (module,) = plan.study.code.modules
+    assert f"slope {module.digest[:12]}" in (root / "report.html").read_text()
+
+
+@pytest.mark.ray
+def test_the_command_ships_and_records_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write_study(tmp_path)
+    assert cli.main([str(path), "--plan", "--results", str(tmp_path / "results")]) == 0
+    assert not (tmp_path / "results").exists()
+    assert cli.main([str(path), "--results", str(tmp_path / "results")]) == 0, capsys.readouterr().out
+    root = tmp_path / "results" / "outside" / "full"
+    (session,) = read_sealed(root / "provenance.json")
+    (module,) = load_study(path).code.modules
+    assert session["outside"] == {"slope": {"version": "", "digest": module.digest, "files": dict(module.files)}}
+    assert (root / "code" / f"slope-{module.digest[:12]}" / "slope.py").read_text() == SLOPE
+    assert not [p for p in tmp_path.rglob("__pycache__")]
+    assert not (root / "events.jsonl").exists()  # no warning, no error
