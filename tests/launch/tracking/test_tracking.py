@@ -120,6 +120,13 @@ def test_w1_config_says_which_study_it_is_and_what_computed_it(study: Path, runs
         assert run.name == f"{unit.unit} (small, full, {records.study['hash'][:8]})"
 
 
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """W&B's start may take long on a busy machine; that a study does not wait for it is tested beside."""
+    for name in ("START_SECONDS", "FINISH_SECONDS"):
+        monkeypatch.setattr(tracking, name, 240.0)
+
+
 def told(root: Path) -> dict[str, OfflineRun]:
     """The runs, once the threads of this process have told W&B all that they had for it."""
     settle(Layout(root), seconds=240)
