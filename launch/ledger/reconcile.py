@@ -178,7 +178,9 @@ def _differences(ledger: Ledger, plan: StudyPlan) -> list[Problem]:
         return []
     old, new = dict(_flat(before["spec"])), dict(_flat(plan.study.resolved))
     return [
-        Problem("differs from the study whose results are here", key, new[key], f"{old[key]!r}, as it was")
+        Problem(
+            "differs from the study whose results are here", key, new[key], f"{old[key]!r}, as it was", "set it back"
+        )
         for key in old
         if key in new and old[key] != new[key] and not key.startswith(_FREE)
     ]

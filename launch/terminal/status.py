@@ -53,7 +53,7 @@ def show_status(
     """
     if not os.path.lexists(Layout(root).study):
         todo = "start it with the same command without --status"
-        raise InputError(Problem("this study has no results yet", str(root), todo=todo))
+        raise InputError(Problem("this study has no results yet", str(root), "no study.json", todo=todo))
     records = scan(root)
     found = standing(plan, records)
     console.print(table(found.snapshot))
