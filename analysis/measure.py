@@ -1,4 +1,4 @@
-"""What networks are compared by, and how it is shown."""
+"""The measure that networks are compared by, and how it is shown."""
 
 from __future__ import annotations
 

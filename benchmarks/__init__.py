@@ -1,1 +1,1 @@
-"""How fast, and how large: every backend beside the plain loop and other libraries. `python -m benchmarks`."""
+"""Speed and memory of every backend beside the plain loop and other libraries: `python -m benchmarks`."""

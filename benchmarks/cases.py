@@ -1,4 +1,4 @@
-"""What is timed: the candidates, and one training step (forward, loss, backward, Adam) of each.
+"""Timed candidates, and one training step (forward, loss, backward, Adam) of each.
 
 The plain loop and every GLIFR backend compute the same network; RNNFC and LSTMFC are this project's other networks;
 peers are other libraries' recurrent layers of the same B, T, H, with the same readout, loss and optimiser call.

@@ -1,4 +1,4 @@
-"""What every measurement of a run is given."""
+"""Settings that every measurement of a run is given."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a training step takes at least: its matrix products alone, at the best rate this device reached.
+"""Lower bound of a training step: its matrix products alone, at the best rate this device reached.
 
 The rate is the best of two seconds' repetitions of a product of the size that a delay block has: by the device's own
 library and, on a CPU, by the products of backend "cpu" too, with a scan of tanh units, on as many threads. What is

@@ -1,4 +1,4 @@
-"""What a number depends on beside the code: versions, processor, GPU, threads, load; and how much memory is free."""
+"""The machine behind a number: versions, processor, GPU, threads, load, free memory."""
 
 from __future__ import annotations
 

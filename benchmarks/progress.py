@@ -1,4 +1,4 @@
-"""Where a run is and how long it still takes, one line on stderr.
+"""Progress of a run and its time left, one line on stderr.
 
 Each part of the run says beforehand about how many seconds it takes; how wrong that is so far scales what is left.
 """

@@ -48,7 +48,7 @@ def _row(shape: Shape, candidate: Candidate, sample: Sample) -> dict[str, Any]:
 
 
 def _fits(context: Context, shape: Shape, candidate: Candidate) -> bool:
-    """Whether the candidate's memory is there; if not it is left out, with the reason."""
+    """True if the candidate's memory is there; if not it is left out, with the reason."""
     needed, free = needed_memory(shape, candidate), free_memory(context.device)
     if free is None or needed <= free:
         return True

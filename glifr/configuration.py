@@ -1,4 +1,4 @@
-"""What is trained, and how: plain data that training takes."""
+"""Plain data that training takes: the network to train, and the recipe."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ _REFERENCE = re.compile(f"{_NAME}:{_NAME}")
 
 
 def is_reference(name: str) -> bool:
-    """Whether this is a `module:object`."""
+    """True if this is a `module:object`."""
     return _REFERENCE.fullmatch(name) is not None
 
 

@@ -1,4 +1,4 @@
-"""How many numbers a condition trains, and the largest hidden size within a budget.
+"""Counts the trained parameters of a condition, and finds the largest hidden size within a budget.
 
 Networks are compared at equal numbers of trained parameters, so this decides their sizes.
 """

@@ -1,4 +1,4 @@
-"""Why an attempt ended without a result, and whether the unit is tried again.
+"""Typed reasons why an attempt ended without a result, and whether its unit is tried again.
 
 Divergence is not here: it is a result, with a score of its own (glifr.training.score).
 """
@@ -84,7 +84,7 @@ def _lost(words: str) -> tuple[FailureKind, str]:
 
 
 def disk_is_full(error: BaseException | None) -> bool:
-    """Whether the error, or the one that caused it, says that there is no space left."""
+    """True if the error, or the one that caused it, says that there is no space left."""
     while error is not None:
         if isinstance(error, OSError) and error.errno in _NO_SPACE:
             return True

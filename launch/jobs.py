@@ -67,7 +67,7 @@ class Work(Protocol):
 
 
 class StopRequest(Protocol):
-    """Whether the user has asked to stop."""
+    """True if the user has asked to stop."""
 
     @property
     def requested(self) -> bool:
@@ -79,7 +79,7 @@ class Decider(Protocol):
 
     @property
     def finished(self) -> bool:
-        """Whether there will be no further job."""
+        """True if there will be no further job."""
 
     def next_job(self) -> Job | None:
         """A job to start now, or None if none can start before another ends, or yet: ask again."""

@@ -1,4 +1,4 @@
-"""What ends a study early: signals, of which another one leaves at once, and a time limit."""
+"""Ends a study early: on a signal, of which a second one leaves at once, or at a time limit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far the clusters of each network's neurons stand above those of data without any."""
+"""Figure of each network's clusters of neurons against data without any."""
 
 from __future__ import annotations
 

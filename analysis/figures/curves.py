@@ -1,4 +1,4 @@
-"""How final networks learned, and what they keep of it when neurons are silenced."""
+"""Learning curves and silencing curves of the final networks."""
 
 from __future__ import annotations
 

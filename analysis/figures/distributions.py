@@ -84,7 +84,7 @@ def _edges(values: NDArray[np.float64], rate: bool) -> NDArray[np.float64]:
 
 
 def _wide(values: NDArray[np.float64]) -> bool:
-    """Whether positive numbers go over more than a decade."""
+    """True if positive numbers go over more than a decade."""
     return bool(values.min() > 0 and values.max() > 10 * values.min())
 
 

@@ -1,4 +1,4 @@
-"""What training made of the neuron parameters."""
+"""Figures of the trained neuron parameters."""
 
 from __future__ import annotations
 

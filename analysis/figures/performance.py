@@ -1,4 +1,4 @@
-"""What the final networks reached: every seed as a dot, the planned contrasts, the whole distribution."""
+"""Figures of performance: every seed as a dot, the planned contrasts, the whole distribution."""
 
 from __future__ import annotations
 

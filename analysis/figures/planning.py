@@ -1,4 +1,4 @@
-"""What more seeds would show, and when each unit ran."""
+"""Figures of what more seeds would show, and of when each unit ran."""
 
 from __future__ import annotations
 

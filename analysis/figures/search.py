@@ -1,4 +1,4 @@
-"""What the search saw: value against learning rate, with the ends of the range."""
+"""Figure of the search: value against learning rate, with the ends of the range."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What the numbers of a study mean: warnings, findings, fairness, sample size, the answer in one sentence."""
+"""Interprets the numbers of a study: warnings, findings, fairness, sample size, the answer in one sentence."""

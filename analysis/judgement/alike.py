@@ -76,7 +76,7 @@ def _wide(results: Results, column: str) -> pd.DataFrame:
 
 
 def _same(a: pd.Series[float], b: pd.Series[float], measure: Measure, smallest_step: float) -> bool | None:
-    """Whether each seed has the same value of a measure in both, to rounding; None where the measure is not recorded.
+    """True if each seed has the same value of a measure in both, to rounding; None where the measure is not recorded.
 
     The difference within every seed is at most a tenth of what two seeds differ by on average; an accuracy may differ
     by 5 images of 10,000, or by one image, where two seeds differ by four times that.
@@ -104,7 +104,7 @@ def representatives(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 
 def no_finding(contrast: Contrast, pairs: Sequence[tuple[str, str]]) -> bool:
-    """Whether both sides of a contrast are the same networks, alike conditions counted as one."""
+    """True if both sides of a contrast are the same networks, alike conditions counted as one."""
     of, minus = _sides(contrast, representatives(pairs))
     return of == minus
 

@@ -1,4 +1,4 @@
-"""What the study declared beforehand, in words."""
+"""The declaration of a study in words."""
 
 from __future__ import annotations
 

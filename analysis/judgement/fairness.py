@@ -1,4 +1,4 @@
-"""Whether every condition had the same chances: computed from what ran, not from what was meant."""
+"""Checks that every condition had the same chances, from what ran rather than from what was meant."""
 
 from __future__ import annotations
 

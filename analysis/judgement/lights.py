@@ -59,7 +59,7 @@ def _fair(a: Assessment, codes: set[str]) -> Light:
 
 
 def _powered(a: Assessment) -> Light:
-    """Whether each comparison that was declared has a verdict, or power enough that one was to be expected."""
+    """True if each comparison that was declared has a verdict, or power enough that one was to be expected."""
     info, effects = a.results.info, [e.judged for e in a.factorial.effects]
     declared = info.declaration
     both = (*a.reaches, *reaches(effects, declared.smallest_effect, declared.alpha))

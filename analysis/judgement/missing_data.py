@@ -1,4 +1,4 @@
-"""Why there is nothing to show, and what to do about it."""
+"""Explains missing tables and figures, and what to do about them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many more seeds would decide what is inconclusive, and the command that runs them.
+"""Computes how many more seeds would decide what is inconclusive, and the command that runs them.
 
 In a study that repeats its search it is repeats that are counted, each with as many final seeds as before.
 """

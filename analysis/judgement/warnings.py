@@ -1,4 +1,4 @@
-"""What a reader must be warned of. Each warning has a code, stands at the head of the report and beside its number."""
+"""Warnings to the reader. Each has a code, and stands at the head of the report and beside its number."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Caution:
     beside: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     def touches(self, place: str, subject: str) -> bool:
-        """Whether its code belongs beside a row."""
+        """True if its code belongs beside a row."""
         return any(where == place and subject in rows for where, rows in ((self.place, self.subjects), *self.beside))
 
 

@@ -1,4 +1,4 @@
-"""What a pack keeps of trained networks: an index as JSON, and all arrays behind one another.
+"""Arrays of trained networks in a pack: an index as JSON, and all arrays one after the other.
 
 Nothing is rounded. Bytes of numbers are stored by their place in the number, which xz makes smaller.
 """

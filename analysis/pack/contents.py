@@ -1,4 +1,4 @@
-"""What is in a pack: study, provenance, ledger without checkpoints and networks, and what figures need of those.
+"""Contents of a pack: study, provenance, ledger without checkpoints and networks, and what figures need of those.
 
 Everything private that a results folder has stays behind: leases (host names), logs, W&B's files, tracebacks; absolute
 paths are cut to their last name, as in the report.

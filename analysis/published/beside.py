@@ -49,7 +49,7 @@ class Compared:
 
     @property
     def outside(self) -> bool:
-        """Whether the whole interval of the difference lies beyond the margin, on one side."""
+        """True if the whole interval of the difference lies beyond the margin, on one side."""
         return self.low > self.margin or self.high < -self.margin
 
 

@@ -1,4 +1,4 @@
-"""What a study's networks and the published runs were trained with, in words, condition by condition."""
+"""Settings of a study's networks and of the published runs, in words, condition by condition."""
 
 from __future__ import annotations
 

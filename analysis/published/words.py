@@ -1,4 +1,4 @@
-"""What the report says of a study beside the published runs."""
+"""Sentences about a study beside the published runs."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ class Comparison:
 
     @property
     def evidence(self) -> bool:
-        """Whether the profiles of both are evidence: else there is no verdict."""
+        """True if the profiles of both are evidence: else there is no verdict."""
         return self.this.info.evidence and self.other.info.evidence
 
     def texts(self) -> pd.DataFrame:

@@ -56,7 +56,7 @@ class Results:
 
     @property
     def complete(self) -> bool:
-        """Whether every planned final network and its silencing has a result."""
+        """True if every planned final network and its silencing has a result."""
         rows = self.counts[self.counts["stage"].isin(["final", "silencing"])]
         return bool((rows["complete"] >= rows["planned"]).all()) and len(rows) > 0
 
@@ -116,11 +116,11 @@ class Results:
         return repeats.astype("int64").groupby(finals["seed"]).first().rename("repeat")
 
     def diverged_finals(self) -> pd.DataFrame:
-        """Whether the network diverged: rows and columns as `final_values`, False where there is none."""
+        """True if the network diverged: rows and columns as `final_values`, False where there is none."""
         return self._wide("diverged").fillna(False).astype(bool)
 
     def diverged_units(self) -> pd.DataFrame:
-        """Whether a unit has a diverged network: rows and columns as `unit_values`."""
+        """True if a unit has a diverged network: rows and columns as `unit_values`."""
         lost = self.diverged_finals()
         if self.info.repeats == 1:
             return lost

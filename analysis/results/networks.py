@@ -1,4 +1,4 @@
-"""What tables and figures need of one trained network, and where it is read from: a results folder or a pack.
+"""One trained network as tables and figures need it, read from a results folder or from a pack.
 
 Shapes: C currents, S times, Q quantiles over neurons.
 """

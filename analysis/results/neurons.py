@@ -1,4 +1,4 @@
-"""What the trained networks are like: reads them one after the other and keeps what tables and figures need.
+"""Reads the trained networks one after the other and keeps what tables and figures need.
 
 A network is the unit: curves and responses are summarised over its neurons first; figures average over networks then.
 """

@@ -1,4 +1,4 @@
-"""How much a choice was flattered by its own score: the optimism of a selection, at equal epochs.
+"""Optimism of a selection: how far a choice was flattered by its own score, at equal epochs.
 
 The best of several noisy scores is too good on average. It is measured where the choice was made, so the chosen
 configuration's score in the stage that chose it is compared with that of the final networks after as many epochs: a

@@ -1,4 +1,4 @@
-"""What made the results: versions, commit, hardware. Never a host name, a user or a home path."""
+"""Versions, commit and hardware that made the results. Never a host name, a user or a home path."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ class TaskInfo:
 
     @property
     def held_out(self) -> bool:
-        """Whether there are data that no network was trained on."""
+        """True if there are data that no network was trained on."""
         return "test" in self.splits
 
     @property

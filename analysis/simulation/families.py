@@ -36,13 +36,13 @@ class Judgements:
     p_t: np.ndarray
 
     def covers(self, truth: float = 0.0) -> np.ndarray:
-        """Whether the interval holds the true difference; NaN without one [studies, contrasts]."""
+        """True if the interval holds the true difference; NaN without one [studies, contrasts]."""
         holds = (self.low <= truth) & (truth <= self.high)
         return np.where(np.isnan(self.low), np.nan, holds)
 
     @property
     def tested(self) -> np.ndarray:
-        """Whether there is an interval, and so a test [studies, contrasts]."""
+        """True if there is an interval, and so a test [studies, contrasts]."""
         return np.asarray(~np.isnan(self.low))
 
     def coverage(self, of: Sequence[bool] | slice = slice(None)) -> list[tuple[int, int]]:
@@ -57,7 +57,7 @@ class Judgements:
         return sorted(known, key=lambda found: found[0] / found[1])
 
     def different(self, by_t: bool = False) -> np.ndarray:
-        """Whether a difference is found: better, worse or present."""
+        """True if a difference is found: better, worse or present."""
         excluded = (self.low > 0) | (self.high < 0)
         return ((self.p_t if by_t else self.p) <= ALPHA) & excluded
 
@@ -84,7 +84,7 @@ def judgements(values: np.ndarray, contrasts: Sequence[Contrast]) -> Judgements:
 
 
 def equivalents(values: np.ndarray, contrasts: Sequence[Contrast], margin: float) -> np.ndarray:
-    """Whether each contrast of each study is called equivalent [studies, contrasts]."""
+    """True if each contrast of each study is called equivalent [studies, contrasts]."""
     d = differences(values, contrasts)
     n = d.shape[2]
     mean, error = d.mean(axis=2), d.std(axis=2, ddof=1) / np.sqrt(n)

@@ -1,4 +1,4 @@
-"""How often intervals cover and tests err, over many simulated studies: rows with exact binomial limits."""
+"""Rates at which intervals cover and tests err over many simulated studies, with exact binomial limits."""
 
 from __future__ import annotations
 

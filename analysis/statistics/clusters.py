@@ -1,4 +1,4 @@
-"""Whether the neurons of a network fall into groups, or lie on a continuum.
+"""Tests whether the neurons of a network fall into groups or lie on a continuum.
 
 Ward's clustering has an answer for any data, and the Calinski-Harabasz index, which grows with any structure, has no
 null of its own: on data without clusters its largest value suggests many. So it is compared with that of data which
@@ -63,12 +63,12 @@ class Clustering:
 
     @property
     def beyond(self) -> bool:
-        """Whether there is structure that the null has not."""
+        """True if there is structure that the null has not."""
         return self.p <= ALPHA
 
     @property
     def structured(self) -> bool:
-        """Whether there are groups: beyond the null, and found again when neurons are resampled."""
+        """True if there are groups: beyond the null, and found again when neurons are resampled."""
         return self.beyond and self.stability >= STABLE
 
     @property

@@ -1,4 +1,4 @@
-"""What varies between the final networks of a condition: the search that chose their settings, and their seeds.
+"""Variance components between the final networks of a condition: the search that chose their settings, and the seed.
 
 A one-way layout with random effects: network = condition's mean + its repeat's share (search) + its own (seed).
 Estimates are by the method of moments from the mean squares between and within repeats, also of unequal sizes (Searle,

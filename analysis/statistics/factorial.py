@@ -46,7 +46,7 @@ class Effect:
 
     @property
     def single(self) -> bool:
-        """Whether it is a main effect."""
+        """True if it is a main effect."""
         return len(self.factors) == 1
 
     @property

@@ -1,4 +1,4 @@
-"""Whether the neurons of a condition fall into groups: its networks' verdicts, counted."""
+"""Counts the networks of a condition whose neurons fall into groups."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Groups:
 
     @property
     def structured(self) -> bool:
-        """Whether more than half of the networks have groups: one in twenty may by chance."""
+        """True if more than half of the networks have groups: one in twenty may by chance."""
         return 2 * len(self.found) > len(self.computed)
 
     @property

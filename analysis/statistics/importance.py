@@ -1,4 +1,4 @@
-"""How much of a search's outcome each hyperparameter explains, within one condition."""
+"""Share of a search's outcome that each hyperparameter explains, within one condition."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ SHOWN_FROM = 5  # below, figures show the dots and their range only: three dots 
 
 
 def constant(values: np.ndarray) -> bool:
-    """Whether values [n], n > 0, are equal but for rounding: then nothing that needs a spread can be computed."""
+    """True if values [n], n > 0, are equal but for rounding: then nothing that needs a spread can be computed."""
     return bool(np.ptp(values) <= ROUNDING * np.abs(values).max())
 
 

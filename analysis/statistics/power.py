@@ -1,4 +1,4 @@
-"""How much a paired comparison can see: power, the detectable difference, and the seeds that would be enough.
+"""Power of a paired comparison: the detectable difference, and the number of seeds that would be enough.
 
 Power is that of the paired t test, which the permutation test follows closely; from the spread of the differences seen.
 """

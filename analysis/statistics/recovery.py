@@ -1,4 +1,4 @@
-"""Whether networks found the parameters of the neuron whose output they learned, where the task knows them.
+"""Parameter recovery: networks against the neuron whose output they learned, where the task knows it.
 
 The numbering of after-spike currents means nothing, so a network's currents are matched with the target's so that the
 summed relative error is least.

@@ -1,4 +1,4 @@
-"""What networks lose when neurons are silenced: one row per network, its random masks averaged first."""
+"""Loss of performance when neurons are silenced: one row per network, its random masks averaged first."""
 
 from __future__ import annotations
 

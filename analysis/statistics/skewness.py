@@ -1,4 +1,4 @@
-"""Whether a mean, or a difference of means, is one that intervals and tests treat as they say."""
+"""Detects means whose intervals and tests would not hold their level, because of skew or failures."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TOLERATED = 3
 
 
 def are_skewed(samples: np.ndarray, conditions: int) -> np.ndarray:
-    """Whether samples [m, n], each of one of so many conditions of a study, are skewed beyond chance [m].
+    """True if samples [m, n], each of one of so many conditions of a study, are skewed beyond chance [m].
 
     D'Agostino's test of skewness, at LEVEL over the number of conditions; or a value more than FAR robust standard
     deviations (1.4826 times the median absolute deviation) from the median, as that of a failed network is. False below
@@ -48,7 +48,7 @@ def units_with_failures(values: np.ndarray) -> np.ndarray:
 
 
 def failures_decide(values: np.ndarray, contrast: Contrast) -> np.ndarray:
-    """Whether a difference is one of how often networks fail, which its test cannot judge, in studies [...].
+    """True if a difference is one of how often networks fail, which its test cannot judge, in studies [...].
 
     values: of the contrast's conditions [..., units, conditions]. So it is where one side is a mean over more
     conditions than the other, and networks failed in more than TOLERATED units: the mean of eight conditions nearly

@@ -39,12 +39,12 @@ class Verdict:
 
     @property
     def decided(self) -> bool:
-        """Whether it answers the question."""
+        """True if it answers the question."""
         return self.word in ("better", "worse", "present", "equivalent")
 
     @property
     def different(self) -> bool:
-        """Whether it says that there is a difference, or interaction, that may matter."""
+        """True if it says that there is a difference, or interaction, that may matter."""
         return self.word in ("better", "worse", "present")
 
     def __str__(self) -> str:

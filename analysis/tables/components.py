@@ -1,4 +1,4 @@
-"""What varies between the final networks of a study that repeats its search."""
+"""Table of the variance between final networks where the search is repeated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the conditions are, and what of the plan has run."""
+"""Tables of the conditions, and of how much of the plan has run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the planned contrasts could see, and the seeds that would be enough."""
+"""Table of what the planned contrasts could detect, and of the seeds that would be enough."""
 
 from __future__ import annotations
 

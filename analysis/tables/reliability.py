@@ -1,4 +1,4 @@
-"""How the execution went: attempts, failures, resumptions and work done twice."""
+"""Table of the execution: attempts, failures, resumptions and work done twice."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What the launcher itself costs, and how it would use a large cluster."""
+"""The cost of the launcher itself, and its use of a large cluster."""

@@ -1,4 +1,4 @@
-"""What the launcher costs: many trials that train nothing, through Ray, Optuna and the ledger.
+"""Measures the overhead of the launcher: many trials that train nothing, through Ray, Optuna and the ledger.
 
     python -m benchmarks.launcher.overhead --trials 1000 --out docs/launcher        (make overhead)
 

@@ -1,4 +1,4 @@
-"""What is simulated: designs, kinds of proposals and of nulls; each study is kept as it is done."""
+"""Simulated cases: designs, kinds of proposals and of nulls; each study is kept as soon as it is done."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How one condition's budget of about 1,670 epochs is divided over r independent searches."""
+"""Designs that divide one condition's budget of about 1,670 epochs over r independent searches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the analysis makes of the studies: errors, coverage, power and how good the settings are that were found."""
+"""Rates of the simulated studies: errors, coverage, power, and the quality of the settings found."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a network reaches, as a formula of its hyperparameters, epochs and luck.
+"""The performance of a network as a formula of its hyperparameters, epochs and luck.
 
 The logarithm of a network's error is a bowl over log learning rate and log weight spread, plus noise of its own. Its
 constants are set by what real studies of this project showed:

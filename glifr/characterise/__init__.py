@@ -1,4 +1,4 @@
-"""What training made of a network: its neurons' parameters, their responses, and what it does with samples."""
+"""Describes a trained network: neuron parameters, responses, and activity on samples."""
 
 from glifr.characterise.network import characterise
 from glifr.characterise.summary import summarise

@@ -1,4 +1,4 @@
-"""Which neurons, samples and steps stand for all: evenly spaced, so that no result decides what is shown."""
+"""Chooses the neurons, samples and steps that stand for all: evenly spaced, so that no result decides what is shown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What training made of a network's neurons, in natural units."""
+"""Summarises a trained network's neuron parameters, in natural units."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ def _check_compiled(name: str, model: NeuronModel | None) -> None:
 
 
 def batches_exactly(backend: str, device: torch.device | str, model: NeuronModel | None = None) -> bool:
-    """Whether a replica computed among others has the bits that it has alone.
+    """True if a replica computed among others has the bits that it has alone.
 
     Vectorised kernels round the ends of an array differently, so of the backends on the CPU only "cpu" promises it; on
     CUDA none does. Raises InputError if `backend` cannot run on `device`.
@@ -88,7 +88,7 @@ def batches_exactly(backend: str, device: torch.device | str, model: NeuronModel
 
 @cache
 def available(name: str) -> bool:
-    """Whether the library that a backend needs is installed."""
+    """True if the library that a backend needs is installed."""
     return name not in _LIBRARY or importlib.util.find_spec(_LIBRARY[name]) is not None
 
 

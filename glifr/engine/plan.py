@@ -63,7 +63,7 @@ class Plan:
 
     @cached_property
     def possible(self) -> bool:
-        """Whether the backward scan reads no synaptic input that is gone."""
+        """True if the backward scan reads no synaptic input that is gone."""
         return not any(
             n.op == "input" and n.value.kind == "synaptic" for n in needed([*self.recompute, *self.backward])
         )
@@ -77,7 +77,7 @@ class Plan:
 
 
 def _computed_or_gate(node: Node) -> bool:
-    """Whether it is worth a place: neither a number nor what can be read elsewhere."""
+    """True if it is worth a place: neither a number nor what can be read elsewhere."""
     return node.op != "const" and (node.op != "input" or node.value.kind == "synaptic")
 
 
@@ -115,7 +115,7 @@ _VARIES = frozenset({"synaptic", "state", "new", "slot", "mask", "gradient"})
 
 
 def is_invariant(node: Node) -> bool:
-    """Whether it is the same in all steps and samples: made of parameters and constants alone."""
+    """True if it is the same in all steps and samples: made of parameters and constants alone."""
     if "invariant" not in node.__dict__:
         own = node.op != "input" or node.value.kind not in _VARIES
         node.__dict__["invariant"] = own and all(is_invariant(a) for a in node.args)
@@ -124,7 +124,7 @@ def is_invariant(node: Node) -> bool:
 
 
 def is_uniform(node: Node) -> bool:
-    """Whether it is the same for all neurons too: made of constants alone."""
+    """True if it is the same for all neurons too: made of constants alone."""
     return is_invariant(node) and not any(n.op == "input" and n.value.kind == "parameter" for n in needed([node]))
 
 

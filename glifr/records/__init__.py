@@ -1,4 +1,4 @@
-"""What a run writes: the one schema that training, launcher and analysis share.
+"""The schema of everything a run writes, shared by training, launcher and analysis.
 
 `schema` holds the records, `declaration` what a study declares beforehand, `envelope` how one JSON record is sealed and
 checked, `epochs` the lines that an attempt appends, `layout` where each file lies in a results folder, `scan` reads a

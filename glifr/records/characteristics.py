@@ -1,4 +1,4 @@
-"""What one trained network is like, beyond its scores: the arrays that a final unit keeps beside its network.
+"""The arrays that describe one trained network beyond its scores, kept beside the final unit's network.
 
 Written as one compressed npz without pickled objects; its SHA-256 is in the unit's result. No torch here.
 Shapes: H neurons, J after-spike currents, C currents, S times of a step, N neurons that stand for all, K samples,
@@ -126,7 +126,7 @@ class Characteristics:
 
     @property
     def finite(self) -> bool:
-        """Whether the parameters and all that the network did with the examples are."""
+        """True if the parameters and all that the network did with the examples are."""
         own = [values for key, values in self._arrays().items() if not key.startswith(("curves/", "steps/"))]
         return all(bool(np.isfinite(values).all()) for values in own)
 

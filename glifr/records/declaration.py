@@ -1,4 +1,4 @@
-"""What a study declares before it has results: how its conditions will be judged. Shared by launcher and analysis."""
+"""The declaration of a study: how its conditions will be judged, fixed before there are results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where each file lies in a results folder `results/<study>/<profile>/`."""
+"""Paths of all files in a results folder `results/<study>/<profile>/`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What tasks that classify MNIST's images have in common: all but how an image becomes a sequence."""
+"""Parts shared by all tasks that classify MNIST's images; only the conversion of an image to a sequence differs."""
 
 from __future__ import annotations
 

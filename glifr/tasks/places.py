@@ -1,4 +1,4 @@
-"""Where tasks look for their files: a folder that the user named, else this user's cache."""
+"""Folders in which tasks look for their files: one that the user named, else this user's cache."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a task is: sequences with targets, its splits, its loss, and the loss of chance.
+"""Definition of a task: sequences with targets, splits, loss, and the loss of chance.
 
 Shapes: N samples, T steps, I inputs, O outputs.
 """
@@ -128,7 +128,7 @@ class TaskDefinition:
         return self if self.adapted is None else self.adapted(self, settings)
 
     def held_out(self, source: str) -> bool:
-        """Whether there are data that no network is trained on."""
+        """True if there are data that no network is trained on."""
         return "test" in self.sizes(source)
 
     @property

@@ -1,4 +1,4 @@
-"""How well networks do: losses and hits, summed on the device and read back once.
+"""Evaluates networks: losses and hits, summed on the device and read back once.
 
 Shapes: R replicas, B batch, T steps, O outputs.
 """

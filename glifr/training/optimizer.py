@@ -20,7 +20,7 @@ _TAKEN = frozenset(inspect.signature(adam).parameters) | {"betas"}
 
 @cache
 def has_fused_adam(device_type: str) -> bool:
-    """Whether torch can do the whole step of all parameters in one kernel there: tried on one number."""
+    """True if torch can do the whole step of all parameters in one kernel there: tried on one number."""
     number = torch.zeros(1, device=device_type, requires_grad=True)
     number.grad = torch.zeros_like(number)
     try:

@@ -1,4 +1,4 @@
-"""What a node of a cluster is asked before a study starts. Imports little: each node starts a worker for it."""
+"""Questions to each node before a study starts. Imports little: every node starts a worker for it."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ _ASK_SECONDS = 60
 
 
 def answers_without_token(address: str) -> tuple[bool | None, str]:
-    """Whether the cluster serves callers who show no token; None, with the reason, if there is none.
+    """True if the cluster serves callers who show no token; None, with the reason, if there is none.
 
     Asked in a process of its own, since the mode belongs to the whole process.
     """

@@ -62,7 +62,7 @@ class DriverLock:
             self._path.unlink(missing_ok=True)
 
     def held(self) -> bool:
-        """Whether the lock is still ours; to be asked before anything is published."""
+        """True if the lock is still ours; to be asked before anything is published."""
         return _read(self._path).get("token") == self._token
 
     def check(self) -> None:
@@ -102,7 +102,7 @@ class DriverLock:
         )
 
     def _beats(self, holder: dict[str, Any], who: str) -> bool:
-        """Whether the holder is alive. Its process on this machine is; else it is watched until its lock is stale."""
+        """True if the holder is alive. Its process on this machine is; else it is watched until its lock is stale."""
         age = self._age()
         if holder.get("machine") == _machine() and 0 <= age < STALE_SECONDS:
             return True
@@ -116,7 +116,7 @@ class DriverLock:
 
 
 def has_driver(path: Path) -> bool:
-    """Whether a driver holds the lock at `path`, by no clock of this host: it may be wrong.
+    """True if a driver holds the lock at `path`, by no clock of this host: it may be wrong.
 
     A holder on this machine is asked for itself. One elsewhere has a heartbeat, younger than a minute by the file
     system's clock; who may not write there to read that clock waits for the next beat.
@@ -136,7 +136,7 @@ def has_driver(path: Path) -> bool:
 
 
 def _changes(path: Path, patience: float) -> bool:
-    """Whether the lock gets a heartbeat, or another holder, within so many seconds."""
+    """True if the lock gets a heartbeat, or another holder, within so many seconds."""
     before, until = _stamp(path), time.monotonic() + patience
     while time.monotonic() < until:
         time.sleep(min(_POLL_SECONDS, patience))
@@ -194,7 +194,7 @@ def this_process() -> dict[str, Any]:
 
 
 def is_gone(holder: dict[str, Any]) -> bool:
-    """Whether the holder ran on this machine and its process is no more."""
+    """True if the holder ran on this machine and its process is no more."""
     if holder.get("machine") != _machine():
         return False
     return _started(holder.get("pid")) != holder.get("started")

@@ -1,4 +1,4 @@
-"""What produced the numbers: versions, commit, hardware. No host name, user or path."""
+"""Provenance of the numbers: versions, commit, hardware. No host name, user or path."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands in a results folder when a study comes (back) to it: kept, run again, or refused, before anything starts.
+"""Reconciles existing results with the study: keep, re-run or refuse, before anything starts.
 
 An edited study runs only what is missing. Settings that would change a standing unit's result are another study. Code
 or data that have changed make units stale: the user says whether finished ones are kept or run again.
@@ -77,7 +77,7 @@ def settle(
 
 
 def fits(plan: StudyPlan, proposal: Proposal) -> bool:
-    """Whether this study would give the proposal's hyperparameters this identity, on the data that it was made for."""
+    """True if this study would give the proposal's hyperparameters this identity, on the data that it was made for."""
     unit, on_its_data = proposal.unit, replace(plan, fingerprint=proposal.data or plan.fingerprint)
     seeds = _seeds_in(plan, proposal)
     return proposal.identity == on_its_data.identity(unit.stage, unit.condition, proposal.hyperparameters, seeds)

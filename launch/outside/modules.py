@@ -140,7 +140,7 @@ def _spec(name: str) -> Any:
 
 
 def _same(spec: Any, path: Path) -> bool:
-    """Whether a spec is of this very file or package, as where the study's folder is on Python's path."""
+    """True if a spec is of this very file or package, as where the study's folder is on Python's path."""
     places = [spec.origin] if spec.submodule_search_locations is None else list(spec.submodule_search_locations)
     return any(place is not None and Path(place).resolve() == path.resolve() for place in places)
 

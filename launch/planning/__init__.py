@@ -1,1 +1,1 @@
-"""What will run, how long it takes and what fits where, before anything starts. Imports no Ray, Optuna or W&B."""
+"""Plans a study before anything starts: the units to run, their time, and what fits where. No Ray, Optuna or W&B."""

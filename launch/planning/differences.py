@@ -1,4 +1,4 @@
-"""What tells the conditions of a study apart: features and differences in words, and the cells of its factorial.
+"""Describes how the conditions of a study differ: features, differences in words, cells of the factorial.
 
 All of it follows from values. A setting that all conditions share tells nothing apart and is left out.
 """

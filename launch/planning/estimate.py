@@ -1,4 +1,4 @@
-"""How long a plan would take, and how much disk: timed trials, multiplied with what is planned."""
+"""Estimates the time and disk space of a plan: timed trials, multiplied by what is planned."""
 
 from __future__ import annotations
 

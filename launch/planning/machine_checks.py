@@ -1,4 +1,4 @@
-"""What the machine must have before a study starts."""
+"""Checks of the machine before a study starts."""
 
 from __future__ import annotations
 

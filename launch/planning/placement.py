@@ -1,4 +1,4 @@
-"""How many trials fit where: pure arithmetic over nodes, CPUs, memory and fractions of GPUs."""
+"""Counts the trials that fit on each node: pure arithmetic over CPUs, memory and fractions of GPUs."""
 
 from __future__ import annotations
 

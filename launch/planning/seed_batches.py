@@ -1,4 +1,4 @@
-"""How many seeds of a condition are trained as one computation, decided before its units are proposed.
+"""Chooses how many seeds of a condition are trained as one computation, before its units are proposed.
 
 A study says a number, or `auto`, which means a table: on the CPU 4 where a step is so small that calls cost more than
 arithmetic, else 1; on a GPU 8, as far as its memory goes. The number is written into each proposal and stands from then

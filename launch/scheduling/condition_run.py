@@ -80,7 +80,7 @@ class ConditionRun:
 
     @property
     def finished(self) -> bool:
-        """Whether nothing runs and nothing further can."""
+        """True if nothing runs and nothing further can."""
         if self.error is not None:
             return not self.states.any_in(State.RUNNING)
         if self._past_last:
@@ -89,7 +89,7 @@ class ConditionRun:
 
     @property
     def complete(self) -> bool:
-        """Whether every final network, and its silencing, has its result."""
+        """True if every final network, and its silencing, has its result."""
         stages: tuple[Stage, ...] = ("final", "silencing")
         return self.error is None and all(self.count(s, State.COMPLETE) == self.planned[s] for s in stages)
 
@@ -100,12 +100,12 @@ class ConditionRun:
 
     @property
     def ready(self) -> bool:
-        """Whether a job can start now."""
+        """True if a job can start now."""
         return self.error is None and not self._past_last and (bool(self._waiting) or self._may_propose)
 
     @property
     def _past_last(self) -> bool:
-        """Whether all that is left belongs to stages after the last one that is wanted."""
+        """True if all that is left belongs to stages after the last one that is wanted."""
         if self._options.last is None or self._may_propose:
             return False
         waiting = self._waiting[0].units[0].stage if self._waiting else "final"  # without a job: those of a source
@@ -230,7 +230,7 @@ class ConditionRun:
 
     @property
     def _awaits_source(self) -> bool:
-        """Whether there are final units that wait for the end of those whose networks they start from."""
+        """True if there are final units that wait for the end of those whose networks they start from."""
         return self.source is not None and self.count("final", *State) < self.planned["final"]
 
     def advance(self) -> None:
@@ -273,7 +273,7 @@ class ConditionRun:
         self._due(*(self._proposal(unit, hyperparameters, (unit.number,), source) for unit in due))
 
     def _can_start(self, unit: UnitId, source: ConditionRun) -> bool:
-        """Whether the network that a unit starts from is there; a unit whose network never will be has failed."""
+        """True if the network that a unit starts from is there; a unit whose network never will be has failed."""
         theirs = _start_of(unit, source)
         state = source.states.get(theirs)
         if state is State.FAILED or (source.finished and state is not State.COMPLETE):

@@ -37,5 +37,5 @@ class MemoryPressure:
         self._wait = 0.0
 
     def allows(self, running: int) -> bool:
-        """Whether another job may start beside so many."""
+        """True if another job may start beside so many."""
         return (self.limit is None or running < self.limit) and self._clock() >= self._not_before

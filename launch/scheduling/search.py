@@ -110,7 +110,7 @@ class ConditionSearch:
 
     @property
     def _starting_up(self) -> bool:
-        """Whether the sampler proposes without a model: as Optuna counts, until so many trials have taught it."""
+        """True if the sampler proposes without a model: as Optuna counts, until so many trials have taught it."""
         if self._sampler_settings.name == "random":
             return True
         taught = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))

@@ -73,7 +73,7 @@ class Conductor:
 
     @property
     def complete(self) -> bool:
-        """Whether every condition has all its final networks and their silencing."""
+        """True if every condition has all its final networks and their silencing."""
         with self._lock:
             return all(run.complete for run in self._runs)
 

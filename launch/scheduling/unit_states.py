@@ -1,4 +1,4 @@
-"""Where the units of one condition stand, counted as they change: a study may have thousands."""
+"""Unit states with O(1) counts per stage."""
 
 from __future__ import annotations
 
@@ -54,5 +54,5 @@ class UnitStates(MutableMapping[UnitId, State]):
         return sum(self._counts[stage, state] for state in states)
 
     def any_in(self, *states: State) -> bool:
-        """Whether a unit of any stage is in one of these states."""
+        """True if a unit of any stage is in one of these states."""
         return any(count > 0 and state in states for (_, state), count in self._counts.items())

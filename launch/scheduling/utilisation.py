@@ -1,4 +1,4 @@
-"""How far a session used the slots it had: measured from the jobs that went out and came back."""
+"""Measures how far a session used its slots, from the jobs that went out and came back."""
 
 from __future__ import annotations
 

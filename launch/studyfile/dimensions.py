@@ -134,7 +134,7 @@ def changes_of_trial(settings: Mapping[str, Value]) -> ConditionSpec:
 
 
 def cannot_be(name: str, value: Value) -> bool:
-    """Whether a setting refuses a value."""
+    """True if a setting refuses a value."""
     try:
         changes_of_trial({name: value})
     except ValidationError:

@@ -214,7 +214,7 @@ class StudySpec(Section):
 
     @property
     def evidence(self) -> bool:
-        """Whether verdicts may be given."""
+        """True if verdicts may be given."""
         return not self.exploratory
 
     @field_validator("*", mode="wrap")
@@ -325,7 +325,7 @@ class StudySpec(Section):
 
     @property
     def reproducible(self) -> bool:
-        """Whether the same study proposes the same trials whatever order they finish in."""
+        """True if the same study proposes the same trials whatever order they finish in."""
         if self.search is None:
             return True
         sampler, pruner = self.search.sampler, self.search.pruner

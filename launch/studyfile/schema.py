@@ -48,7 +48,7 @@ def first_unknown(path: KeyPath) -> int | None:
 
 
 def _may_stand(path: KeyPath, key: str | int) -> bool:
-    """Whether the mapping at `path` has the key; where names are chosen, any may be one."""
+    """True if the mapping at `path` has the key; where names are chosen, any may be one."""
     known = keys_at(path)
     return known is not None and (key in known or (get_origin(_plain(_kind_at(path))) is dict and not known))
 

@@ -1,4 +1,4 @@
-"""What the sections of a study are made of: strict frozen types, and sections that change another's values."""
+"""Building blocks of a study's sections: strict frozen types, and sections that change another's values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How networks are trained: the study's recipe, and what a condition may change of it."""
+"""The training recipe of a study, and what a condition may change of it."""
 
 from __future__ import annotations
 

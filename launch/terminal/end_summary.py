@@ -1,4 +1,4 @@
-"""What a session says when it ends: what failed and why, and the command that continues the study."""
+"""Last lines of a session: what failed and why, and the command that continues the study."""
 
 from __future__ import annotations
 

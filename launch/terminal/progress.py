@@ -1,4 +1,4 @@
-"""What the user sees while a study runs: conditions by stages, best so far, time left."""
+"""Live progress of a study: conditions by stage, best so far, time left."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ def _stamp(path: Path) -> float:
 
 
 def _runs(layout: Layout, unit: UnitRecords) -> bool:
-    """Whether the unit has an attempt of this session, whose start wrote provenance.json, that has not ended."""
+    """True if the unit has an attempt of this session, whose start wrote provenance.json, that has not ended."""
     if unit.result is not None or unit.attempts <= len(unit.failures):
         return False
     return max(map(_stamp, _attempts(layout, unit.unit)), default=0.0) >= _stamp(layout.provenance)

@@ -1,4 +1,4 @@
-"""Whether W&B is told anything, over which way, and why; and how its key reaches the workers.
+"""Decides whether a study is tracked by W&B and with which login, and hands its key to the workers.
 
 Where a login is, and for which server, is W&B's own answer: WANDB_API_KEY, its netrc, its settings file. The key never
 enters Ray's runtime environment, a command line, a log or a record: it is read in the driver, taken out of its
@@ -115,7 +115,7 @@ def _online() -> Decision:
 
 
 def _answers(server: str) -> bool:
-    """Whether a connection can be made; behind a proxy that is not for us to say."""
+    """True if a connection can be made; behind a proxy that is not for us to say."""
     if getproxies():
         return True
     address = urlparse(server)
@@ -211,7 +211,7 @@ _used = False
 
 
 def is_of_wandb(error: Exception) -> bool:
-    """Whether an error tells of W&B's server or of the way to it, and not of a fault of ours."""
+    """True if an error tells of W&B's server or of the way to it, and not of a fault of ours."""
     return isinstance(error, OSError) or type(error).__module__.split(".")[0] in ("wandb", "wandb_workspaces")
 
 

@@ -44,7 +44,7 @@ class Outage:
 
     @property
     def over(self) -> bool:
-        """Whether W&B has failed too often to be told anything more."""
+        """True if W&B has failed too often to be told anything more."""
         self._over = self._over or len(self.failures) >= MOST_FAILURES
         return self._over
 

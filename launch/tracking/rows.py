@@ -1,4 +1,4 @@
-"""What W&B is told of a unit: its config, a row an epoch, its summary, its parameters. Made from records alone.
+"""Content of a unit's W&B run - config, one row per epoch, summary, parameters - made from records alone.
 
 The same functions feed a run while it trains and fill it in afterwards, so that both give the same run.
 """
@@ -56,7 +56,7 @@ class Tracked:
     code: Mapping[str, str] = field(default_factory=dict)
 
     def has_run(self, unit: UnitId) -> bool:
-        """Whether W&B gets a run of the unit (`tracking.wandb.runs`)."""
+        """True if W&B gets a run of the unit (`tracking.wandb.runs`)."""
         return unit.stage != "silencing" and (self.spec.tracking.wandb.runs == "all" or unit.stage == "final")
 
     def name_of(self, what: str) -> str:

@@ -61,7 +61,7 @@ class Wanted:
         return _key(rows.run_id("", self.proposal.unit, self.token))
 
     def is_told_by(self, run: Standing) -> bool:
-        """Whether a run has each epoch once, with these numbers, and the final ones of a complete unit."""
+        """True if a run has each epoch once, with these numbers, and the final ones of a complete unit."""
         told = [row for row in run.history if "epoch" in row]
         wanted = rows.epoch_rows(self.proposal.unit, self.records)
         final = rows.summary(self.proposal.unit, self.outcomes) if self.complete else {}

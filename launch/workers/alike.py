@@ -1,4 +1,4 @@
-"""Which conditions of a plan are numerically one network: seen in a few training steps before anything starts.
+"""Finds conditions of a plan that are numerically one network, by a few training steps before anything starts.
 
 Two conditions differ by what they have. Whether that changes what the network does is not in the plan: at the
 published start after-spike currents are so weak that HomA computes what Hom computes. Such a pair is named before the
@@ -101,7 +101,7 @@ def _one_network(plan: StudyPlan, split: Split, a: ConditionPlan, b: ConditionPl
 
 
 def _close(plan: StudyPlan, split: Split, *sides: tuple[ConditionPlan, Values]) -> bool:
-    """Whether two networks of one seed have the same outputs at the start, and still after a few training steps."""
+    """True if two networks of one seed have the same outputs at the start, and still after a few training steps."""
     first, second = (_training(plan, split, own, values, seed=0) for own, values in sides)
     other = _training(plan, split, *sides[0], seed=1)
     between_seeds = _distance(_outputs(first), _outputs(other))

@@ -1,4 +1,4 @@
-"""Where a trial gets its task's data: from files, or from a copy that all trials of a machine share."""
+"""Sources of a trial's data: files, or a copy that all trials of a machine share."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""How every figure is drawn and stored: its data and caption, house style, rows of dots, small multiples."""
+"""Parts that all figures share: data and caption, house style, rows of dots, small multiples."""

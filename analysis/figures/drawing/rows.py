@@ -75,7 +75,7 @@ def draw_rows(rows: Rows) -> tuple[Figure, str]:
 
 
 def squeezed(data: pd.DataFrame) -> bool:
-    """Whether the networks that did not diverge lie within a quarter of the axis."""
+    """True if the networks that did not diverge lie within a quarter of the axis."""
     kept = data.loc[~data["diverged"], "value"]
     return len(kept) > 1 and float(np.ptp(data["value"])) > 4 * max(float(np.ptp(kept)), 1e-12)
 

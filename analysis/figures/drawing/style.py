@@ -1,4 +1,4 @@
-"""How every figure looks: one colour and marker a condition, quiet axes, the same bytes from the same data."""
+"""House style of all figures: one colour and marker per condition, quiet axes, the same bytes from the same data."""
 
 from __future__ import annotations
 

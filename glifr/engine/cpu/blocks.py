@@ -85,7 +85,7 @@ class Sizes(NamedTuple):
 
     @property
     def wide(self) -> bool:
-        """Whether products with the input are torch's."""
+        """True if products with the input are torch's."""
         return self.inputs >= _WIDE
 
 
@@ -301,7 +301,7 @@ class Pass:
 
 
 class Wanted(NamedTuple):
-    """Whether a gradient is wanted."""
+    """True if a gradient is wanted."""
 
     x: bool
     history: bool

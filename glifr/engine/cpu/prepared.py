@@ -60,7 +60,7 @@ class PreparedPass:
         self._like = x.shape, x.dtype, x.device
 
     def fits(self, x: Tensor) -> bool:
-        """Whether `learn` takes it."""
+        """True if `learn` takes it."""
         return (x.shape, x.dtype, x.device) == self._like
 
     def learn(self, x: Tensor, losses_of: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:

@@ -7,7 +7,7 @@ from glifr.engine.sequence import SequenceInput, SequenceResult
 
 
 def interpreted() -> bool:
-    """Whether kernels run on the CPU, in Triton's interpreter: with TRITON_INTERPRET=1 in the environment."""
+    """True if kernels run on the CPU, in Triton's interpreter: with TRITON_INTERPRET=1 in the environment."""
     import triton
 
     return bool(triton.knobs.runtime.interpret)

@@ -13,7 +13,7 @@ _LSTM = "3144aeeb74cd52fcc989187eb344ccfd1b33126211f9c25e34a6bf5448698991"  # `N
 
 
 def takes(sequence: SequenceInput) -> bool:
-    """Whether it is that LSTM: one replica from zeros, without delay or mask, on CUDA."""
+    """True if it is that LSTM: one replica from zeros, without delay or mask, on CUDA."""
     plain = len(sequence.weight_lat) == sequence.delay == 1 and sequence.mask is None
     fresh = sequence.initial is None and sequence.history is None
     return plain and fresh and sequence.model.digest == _LSTM and _acceptable(sequence.x)

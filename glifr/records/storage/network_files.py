@@ -1,4 +1,4 @@
-"""What the file of a trained network holds, and the network built from it again.
+"""The file of a trained network: its contents, and the network rebuilt from it.
 
 A file stands for itself: condition, sizes, delay, time step and the constants of the neurons are in it. Files from
 before the time step was kept take it from the task that the study.json of their results folder names.
