@@ -113,6 +113,17 @@ class Packed:
         return found
 
 
+class Copies:
+    """Places, and what is copied there, again and again."""
+
+    def __init__(self, pairs: Sequence[tuple[Tensor, Tensor]]) -> None:
+        self._places, self._sources = [place for place, _ in pairs], [source.detach() for _, source in pairs]
+
+    def copy(self) -> None:
+        if self._places:
+            torch._foreach_copy_(self._places, self._sources)
+
+
 class Weights:
     """Weights and parameters of R layers as compiled code reads them. of_x: whether x's gradient is wanted.
 
