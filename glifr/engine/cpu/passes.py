@@ -95,7 +95,7 @@ def backward(job: int) -> None:
 
 
 def product(job: int) -> None:
-    """Writes, or adds, [R,n,K] times packed matrices to `values` [R,n,N], some rows a task. n is `steps`, K `inputs`."""
+    """Writes [R,n,K] times packed matrices to `values` [R,n,N], or adds it; n is `steps`, K `inputs`, a task: rows."""
     before = flush_denormals()
     groups, rows, chunk = field(job, JOB.groups), field(job, JOB.steps), field(job, JOB.chunk)
     terms, columns, row = field(job, JOB.inputs), field(job, JOB.columns), field(job, JOB.row)

@@ -74,7 +74,7 @@ class PreparedPass:
         self._ends.read()
         outputs = self._ends.outputs.detach().requires_grad_()
         losses = losses_of(outputs)
-        (gradient,) = torch.autograd.grad(losses.sum(), outputs)
+        (gradient,) = torch.autograd.grad(losses, outputs, torch.ones_like(losses))
         self._pass.state.zero_()
         self._ends.go_back(gradient)
         self._pass.backward(x, None, self._ends.upstream)
