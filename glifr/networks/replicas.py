@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Hashable, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
@@ -215,11 +214,8 @@ def prepare_replicas(
         return None
     from glifr.engine.cpu.prepared import PreparedPass  # needs numba
 
-    read = [p for n in networks if n.output_linear is not None for p in n.output_linear.parameters()]
-    views = first.neuron_layer.views
-    return PreparedPass(
-        first.recurrence(), tensors, views, partial(_read_out, networks, exact=True), read, inputs, readout
-    )
+    readouts = [(n.output_linear.weight, n.output_linear.bias) for n in networks if n.output_linear is not None]
+    return PreparedPass(first.recurrence(), tensors, first.neuron_layer.views, readouts, inputs, readout)
 
 
 def _common(networks: Sequence[Network]) -> Network:

@@ -113,6 +113,17 @@ class Packed:
         return found
 
 
+class Copies:
+    """Places, and what is copied there, again and again."""
+
+    def __init__(self, pairs: Sequence[tuple[Tensor, Tensor]]) -> None:
+        self._places, self._sources = [place for place, _ in pairs], [source.detach() for _, source in pairs]
+
+    def copy(self) -> None:
+        if self._places:
+            torch._foreach_copy_(self._places, self._sources)
+
+
 class Weights:
     """Weights and parameters of R layers as compiled code reads them. of_x: whether x's gradient is wanted.
 
@@ -210,7 +221,7 @@ class Pass:
         """x: [R or 1,B,T,I], contiguous."""
         if not self.sizes.wide:
             runner.point(x=x)
-            runner.set(x_replica=0 if len(x) == 1 else 4 * x[0].numel())
+            runner.set(x_replica=0 if len(x) == 1 else 4 * x.stride(0))
 
     def forward(self, x: Tensor, history: Tensor | None) -> None:
         """x: [R or 1,B,T,I], history: [R,B,D,W], both contiguous."""
@@ -238,7 +249,9 @@ class Pass:
         self._wanted, self._tasks = wanted, s.replicas * s.groups
         self._threads_back = threads_for(self._tasks)
         self.total = (s.inputs + s.width) * s.columns + len(layout.learned_parts) * s.width
+        self._slopes = self._coefficients[:, -self.layout.slopes :]
         self.totals = empty((s.replicas, s.groups, self.total), like)
+        self._groups = self.totals.unbind(1)
         of_scan = scratch_bytes(layout) * (s.block + 1)
         size = OWN + of_scan + (0 if s.wide else 4 * s.chunk * s.steps * s.columns)
         size = -(-size // BYTES) * BYTES
@@ -259,7 +272,7 @@ class Pass:
         )
         self._back.point(g_values=self._g_values, g_x=None if s.wide else self._g_x, g_history=self._g_history)
         sizes = [s.inputs * s.columns, s.width * s.columns, len(layout.learned_parts) * s.width]
-        of_in, of_lat, of_parameters = torch.split(self.totals[:, 0], sizes, 1)
+        of_in, of_lat, of_parameters = torch.split(self._groups[0], sizes, 1)
         self.gradients = Gradients(
             _gates(of_in, 1, s.inputs) if not s.wide else like.new_zeros(s.replicas, s.inputs, s.columns),
             _gates(of_lat, 1, s.width),
@@ -278,14 +291,13 @@ class Pass:
         back.set(upstream_t=0 if upstream is None else 4 * s.width)
         self._read(back, x)
         back.run(self._threads_back)
-        total = self.totals[:, 0]
-        for group in self.totals.unbind(1)[1:]:  # in their order
-            total += group
+        for group in self._groups[1:]:  # in their order
+            self._groups[0].add_(group)
         found = self.gradients
         if s.wide:
             self._torch_products(x)
         if self.layout.slopes:
-            found.parameters.mul_(self._coefficients[:, -self.layout.slopes :])
+            found.parameters.mul_(self._slopes)
         return found
 
     def _torch_products(self, x: Tensor) -> None:

@@ -67,6 +67,7 @@ class Job(NamedTuple):
     total: int = 48  # numbers
     learns_in: int = 49  # whether weight_in's gradient is wanted, and made here
     learns_lat: int = 50
+    adds: int = 51  # whether `passes.product` adds to what is there
 
 
 JOB = Job()

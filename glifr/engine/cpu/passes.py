@@ -95,10 +95,11 @@ def backward(job: int) -> None:
 
 
 def product(job: int) -> None:
-    """Adds [R,n,K] times packed matrices to `values` [R,n,N], some rows a task. Here n is `steps`, K `inputs`."""
+    """Writes [R,n,K] times packed matrices to `values` [R,n,N], or adds it; n is `steps`, K `inputs`, a task: rows."""
     before = flush_denormals()
     groups, rows, chunk = field(job, JOB.groups), field(job, JOB.steps), field(job, JOB.chunk)
     terms, columns, row = field(job, JOB.inputs), field(job, JOB.columns), field(job, JOB.row)
+    adds = field(job, JOB.adds)
     while True:
         task = take(job, JOB.next_task)
         if task >= field(job, JOB.tasks):
@@ -107,7 +108,7 @@ def product(job: int) -> None:
         left = field(job, JOB.x) + replica * field(job, JOB.x_replica) + first * row
         place = field(job, JOB.values) + 4 * columns * (replica * rows + first)
         weight = field(job, JOB.weight_in) + replica * 4 * terms * columns
-        multiply((left, row, 0), weight, (place, 4 * columns, 0), 1, min(chunk, rows - first), terms, columns, 1)
+        multiply((left, row, 0), weight, (place, 4 * columns, 0), 1, min(chunk, rows - first), terms, columns, adds)
     restore_denormals(before)
 
 

@@ -131,6 +131,27 @@ def test_a_prepared_step_is_the_eager_one_to_the_bit_also_round_smaller_batches(
     assert tally == expected
 
 
+@pytest.mark.parametrize("frozen", [("weight",), ("bias",), ("weight", "bias")], ids=" and ".join)
+def test_a_prepared_step_leaves_what_of_a_readout_is_not_trained(frozen: tuple[str, ...]) -> None:
+    def after(kind: Callable[[list[SeedRun]], StepRunner]) -> list[SeedRun]:
+        group = [SeedRun(seed, TASK, CONFIGURATION, replace(SETTINGS, backend="cpu"), CPU) for seed in (3, 4)]
+        for run, names in zip(group, (frozen, ()), strict=True):
+            run.begin_epoch(CPU)
+            for name in names:
+                getattr(run.network.output_linear, name).requires_grad_(False)
+        steps = kind(group)
+        for index in batches():
+            steps.run(index)
+        return group
+
+    start = SeedRun(3, TASK, CONFIGURATION, replace(SETTINGS, backend="cpu"), CPU).network.state_dict()
+    prepared = after(lambda group: PreparedSteps(TASK, DATA.train, group, 8))
+    assert_same(prepared, after(lambda group: EagerSteps(TASK, DATA.train, group)))
+    for name in ("weight", "bias"):
+        key = f"output_linear.{name}"
+        assert torch.equal(start[key], prepared[0].network.state_dict()[key]) == (name in frozen)
+
+
 def watched(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     """Grows with each prepared step."""
     learned: list[object] = []
