@@ -222,7 +222,7 @@ class StudyPlan:
 def make_plan(study: Study, fingerprint: str) -> StudyPlan:
     """Resolves sizes and counts. The hidden size `matched` is the largest that keeps within the parameter budget."""
     spec = study.spec
-    task = spec.task.definition
+    task = spec.task.definition.without_data()
     shape, readout = (task.inputs, task.outputs), not task.neurons_are_outputs
     budget = trained_parameters(spec.budget_network, *shape, spec.parameter_budget.hidden_size)
     conditions = {}

@@ -15,7 +15,7 @@ from pydantic_core import PydanticCustomError
 from glifr.conditions import CONDITIONS, HYPERPARAMETERS, OF_A_CURRENT, OF_A_NEURON
 from glifr.errors import InputError, nearest
 from glifr.outside import Group, entry_points, is_reference
-from glifr.tasks import TASKS
+from glifr.tasks import ARRAYS, TASKS
 
 RULE = "rule"  # the type of our own validation errors; their context has rule, allowed, todo
 MAX_SEED = 2**31 - 1
@@ -288,8 +288,8 @@ ContrastName = Annotated[str, Field(min_length=1, max_length=80, description="a 
 Alpha = Annotated[float, Field(gt=0, lt=0.5, description="a number above 0, below 0.5")]
 TaskName = Annotated[
     str,
-    AfterValidator(_one_of_or_outside("task", tuple(TASKS), "tasks")),
-    Field(description=f"one of {', '.join(TASKS)}; or module:object of your own code"),
+    AfterValidator(_one_of_or_outside("task", (*TASKS, ARRAYS), "tasks")),
+    Field(description=f"one of {', '.join((*TASKS, ARRAYS))}; or module:object of your own code"),
 ]
 Code = Annotated[tuple[str, ...], BeforeValidator(_code), Field(description=CODE_RULE)]
 Hyperparameter = Annotated[
