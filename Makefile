@@ -7,6 +7,8 @@
 # make simulate   thousands of simulated studies, without and with searches: do intervals cover and tests err as they say
 #                 (half an hour of a core; stopped, it goes on), then write docs/statistics.md
 # make bench   set up and time every backend (some ten minutes on two quiet cores), then write docs/performance.md
+# make kernels   compile every CUDA kernel for every architecture, without a GPU (some minutes), then write
+#                 docs/cuda_kernels.md
 # make docs    set up and build the documentation's site into build/site; a warning fails it
 # make notebook RESULTS=results/<study>/<profile>   run docs/library.ipynb and store what it shows
 # make pictures   the pictures of docs/results, from its packs
@@ -24,7 +26,7 @@ INSTALL := $(RUN) -m pip install --quiet --disable-pip-version-check -c constrai
 RESOLVE := $(VENV)/bin/uv pip compile --quiet --all-extras pyproject.toml
 RESULTS ?= results/smnist_ablation/quick
 
-.PHONY: setup dev resolve study studies-quick test test-cluster check docs pictures notebook bench simulate dashboard chaos overhead clean
+.PHONY: setup dev resolve study studies-quick test test-cluster check docs pictures notebook bench kernels simulate dashboard chaos overhead clean
 
 setup: $(STAMP)
 
@@ -67,6 +69,10 @@ simulate: setup
 	$(RUN) -m analysis.simulation 4000 --out docs/statistics
 	$(RUN) -m benchmarks.searches --studies 500 --keep build/searches --out docs/statistics
 	$(RUN) -m benchmarks.searches.write_up
+
+kernels: dev
+	GLIFR_ALL_KERNELS=1 $(RUN) -m pytest tests/glifr/engine/test_triton_compiles.py
+	$(RUN) -m benchmarks.kernels
 
 bench: setup
 	$(RUN) -m benchmarks

@@ -18,14 +18,14 @@ from benchmarks.graphs import recorded
 from benchmarks.peers import PEERS, peer, why_absent
 from benchmarks.shapes import Shape
 from glifr.configuration import TrainingSettings
+from glifr.engine.backends import BACKENDS, choose_backend
 from glifr.errors import InputError
-from glifr.kernels import BACKENDS, choose_backend
 from glifr.networks import BNNFC, LSTMFC, RNNFC, Network, forward_replicas
-from glifr.replicas import prepare_replicas
+from glifr.networks.replicas import prepare_replicas
 from glifr.training.optimizer import make_adam
 
 if TYPE_CHECKING:
-    from glifr.kernels.prepared_cpu import PreparedPass
+    from glifr.engine.cpu.prepared import PreparedPass
 
 LOOP = "reference"
 Step = Callable[[], object]

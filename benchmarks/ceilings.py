@@ -17,7 +17,7 @@ from benchmarks.cases import Candidate, training_step
 from benchmarks.context import Context
 from benchmarks.shapes import Shape
 from benchmarks.timing import seconds_per_step, waiting
-from glifr.kernels import choose_backend
+from glifr.engine.backends import choose_backend
 
 _PRODUCTS = re.compile(r"gemm|gemv|cutlass|cublas|nvjet|xmma|splitk", re.IGNORECASE)
 _TORCHS = re.compile(r"at::native|^void |Memcpy|Memset|cub::|#", re.IGNORECASE)

@@ -1,8 +1,8 @@
 """What a training step takes at least: its matrix products alone, at the best rate this device reached.
 
 The rate is the best of two seconds' repetitions of a product of the size that a delay block has: by the device's own
-library and, on a CPU, by the products of backend "cpu" too, on as many threads. What is above the floor is the scan,
-memory and calls; the plain loop multiplies more, zeros too.
+library and, on a CPU, by the products of backend "cpu" too, with a scan of tanh units, on as many threads. What is
+above the floor is the scan, memory and calls; the plain loop multiplies more, zeros too.
 """
 
 from __future__ import annotations
@@ -17,9 +17,8 @@ from torch import Tensor
 from benchmarks.ceilings import operations_of_products
 from benchmarks.context import Context
 from benchmarks.timing import seconds_per_step, waiting
-from glifr.kernels import cpu
-from glifr.kernels.sizes_cpu import Back, Sizes
-from glifr.kernels.weights_cpu import pack
+from glifr.engine.backends import available
+from glifr.neurons import tanh
 
 _ROWS, _SIDE = 2048, 256  # of a block of line MNIST
 _SECONDS = 2.0
@@ -40,7 +39,7 @@ def product_rate(device: torch.device) -> float:
     left, right = torch.randn(1, _ROWS, _SIDE, device=device), torch.randn(1, _SIDE, _SIDE, device=device)
     out, wait = torch.empty(_ROWS, _SIDE, device=device), waiting(device)
     ways: list[Callable[[], object]] = [lambda: torch.mm(left[0], right[0], out=out)]
-    if device.type == "cpu" and cpu.available():
+    if device.type == "cpu" and available("cpu"):
         ways.append(_own_product(left, right[0]))
     best, end = float("inf"), time.perf_counter() + _SECONDS
     while time.perf_counter() < end:
@@ -49,10 +48,13 @@ def product_rate(device: torch.device) -> float:
 
 
 def _own_product(left: Tensor, right: Tensor) -> Callable[[], object]:
-    """That of backend "cpu", as a readout of H = O neurons does it."""
-    from glifr.kernels import readout_cpu  # needs numba
+    """That of backend "cpu", as a step of tanh units makes it of its input."""
+    from glifr.engine.cpu.blocks import Pass, Sizes, Weights  # needs numba
+    from glifr.engine.sequence import LayerTensors
 
-    sizes, one = Sizes("tanh", 1, 1, _SIDE, 0, _SIDE, stored=True), torch.zeros(1, _SIDE)
-    packed, packing = pack(sizes, [one, right, one, right.T.contiguous(), one[0]], Back(False, False, False))
-    packing.run()
-    return readout_cpu.forward(sizes, packed, left)[1].run
+    keep = learned = masked = False
+    weights = Weights(Sizes(tanh(), 1, _ROWS, 1, _SIDE, _SIDE, 1, masked, learned, keep, stored=True))
+    for place, tensor in weights.pairs(0, LayerTensors(right, right, ((torch.zeros(1, _SIDE),),))):
+        place.copy_(tensor)
+    whole, x = Pass(weights, (), None), left.view(1, _ROWS, 1, _SIDE)
+    return lambda: whole.forward(x, None)

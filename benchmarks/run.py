@@ -19,7 +19,7 @@ from benchmarks.results import Results
 from benchmarks.shapes import GROWTH, LINE, MEMORY, QUICK, SEEDS, SHAPES, Shape
 from benchmarks.summary import ratios
 from benchmarks.timing import Pace
-from glifr.kernels import choose_backend
+from glifr.engine.backends import choose_backend
 
 ROUNDS, QUICK_ROUNDS = 15, 3
 _SAMPLE_SECONDS, _QUICK_SAMPLE_SECONDS = 0.15, 0.05

@@ -21,6 +21,7 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from launch.studyfile.schema import allowed_at, sections
+from launch.studyfile.sections import Changes
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOK, PAGE = "library.ipynb", "library.md"
@@ -97,7 +98,8 @@ def _shown(path: tuple[Any, ...]) -> str:
 def _rows(path: tuple[Any, ...], kind: type[BaseModel]) -> Iterator[str]:
     for name, field in kind.model_fields.items():
         allowed = allowed_at((*path, name)).replace("|", "\\|") or "see below"
-        yield f"| `{name}` | {allowed} | {_default(field.default)} |"
+        default = kind.otherwise if issubclass(kind, Changes) else _default(field.default)
+        yield f"| `{name}` | {allowed} | {default} |"
 
 
 def _default(value: Any) -> str:

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from glifr.networks import BNNFC, LSTMFC, RNNFC
-    from glifr.neurons import GLIFR, RNNC
+    from glifr.networks.layers import GLIFR, RNNC
     from glifr.records.storage.loading import best_seed, load
 
 __all__ = ["BNNFC", "GLIFR", "LSTMFC", "RNNC", "RNNFC", "best_seed", "load"]
 
 _HOMES = {
     "BNNFC": "glifr.networks",
-    "GLIFR": "glifr.neurons",
+    "GLIFR": "glifr.networks.layers",
     "LSTMFC": "glifr.networks",
-    "RNNC": "glifr.neurons",
+    "RNNC": "glifr.networks.layers",
     "RNNFC": "glifr.networks",
     "best_seed": "glifr.records.storage.loading",
     "load": "glifr.records.storage.loading",

@@ -32,6 +32,7 @@ SETTINGS: Mapping[Architecture, tuple[str, ...]] = MappingProxyType(
     }
 )
 CONSTANTS = ("tau", "sigma_v", "R", "I0", "v_reset")  # of GLIFR neurons
+NOT_SEARCHED = ("learned", "output_weight")  # settings that say what a condition is
 _DELAYS: Mapping[Architecture, Delay] = MappingProxyType({"GLIFR": 1.0, "RNN": "one_step", "LSTM": "none"})
 
 
@@ -114,6 +115,11 @@ class Condition:
         if self.num_ascs > 0:
             names.append("after_spike_spread")
         return tuple(names)
+
+    @property
+    def searchable(self) -> tuple[str, ...]:
+        """Settings of its network that a search may try values of, by name."""
+        return ("hidden_size", *(name for name in SETTINGS[self.architecture] if name not in NOT_SEARCHED))
 
     def learned_from(self, among: Iterable[Condition]) -> str | None:
         """The first condition of `among` whose trained networks a `learned` start can draw from.

@@ -16,7 +16,7 @@ class TrainingSettings:
     published annealing; None for the model's own throughout.
 
     seeds_per_batch: replicas computed at once; None for all of them. On the CPU it has an effect only where the backend
-    keeps each seed's bits (`glifr.kernels.batches_exactly`); elsewhere there, seeds are computed one by one.
+    keeps each seed's bits (`glifr.engine.backends.batches_exactly`); elsewhere there, seeds are computed one by one.
     cuda_graphs: on CUDA, record the training step once and replay it. Neither changes what is computed.
     """
 

@@ -11,12 +11,16 @@ are called and their results named. Shapes: H neurons, J after-spike currents.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
 
 from glifr.errors import InputError, Problem
+
+if TYPE_CHECKING:
+    from glifr.engine.definition import NeuronModel, Parameter, Transform
 
 _EDGE = 1e-6  # distance that clipped starts keep from the ends of an open interval, so that their twins stay finite
 
@@ -29,29 +33,6 @@ class Range(NamedTuple):
 
     def spread(self, factor: float) -> Range:
         return Range(self.centre, self.half * factor)
-
-
-class Prior(NamedTuple):
-    """Uniform starts of the neuron parameters; decay_m = dt k_m and decay_j = dt k_j are free of units."""
-
-    thresh: Range
-    k_m: Range  # 1/ms
-    decay_j: Range
-    after_spike: Range  # r_j and a_j
-
-
-HOMOGENEOUS = Prior(Range(1.0, 0.0), Range(0.05, 0.0), Range(0.1, 0.0), Range(0.0, 0.01))
-HETEROGENEOUS = Prior(Range(0.0, 1.0), Range(0.05, 0.01), Range(0.1, 0.025), Range(0.0, 0.1))
-
-
-class NeuronStart(NamedTuple):
-    """Start of a GLIFR layer's neuron parameters, as stored."""
-
-    thresh: Tensor  # [1,H]
-    trans_k_m: Tensor  # [1,H]
-    trans_k_j: Tensor  # [J,1,H]
-    trans_r_j: Tensor  # [J,1,H]
-    a_j: Tensor  # [J,1,H]
 
 
 def store_decay(decay: Tensor) -> Tensor:
@@ -87,48 +68,51 @@ def start_weights(shape: tuple[int, ...], hidden_size: int, spread: float, gener
     return _plain(uniform(shape, -half, half, generator))
 
 
-def start_neurons(
+def start_parameters(
+    model: NeuronModel,
     hidden_size: int,
-    num_ascs: int,
     dt: float,
-    prior: Prior,
-    neuron_spread: float,
-    after_spike_spread: float,
+    heterogeneous: bool,
+    spreads: Mapping[str, float],
     generator: torch.Generator | None,
-) -> NeuronStart:
-    """Draws thresh, k_m, k_j, r_j, a_j in this order, leaving out what has no width or no current.
+) -> list[Tensor]:
+    """Draws a model's parameters as they are stored, in their order, leaving out what has no width or no part.
 
-    neuron_spread multiplies the half-widths of thresh, k_m and k_j, after_spike_spread those of r_j and a_j; what would
-    leave a legal open interval is clipped to it. Raises InputError if the prior itself has dt k outside (0, 1).
+    spreads: what the half-widths of a parameter are multiplied by, by its `spread`; what would leave a legal open
+    interval is clipped to it. Raises InputError if the start itself lies outside.
     """
-    decay_m = Range(prior.k_m.centre * dt, prior.k_m.half * dt)
-    if not (decay_m.centre - decay_m.half > 0 and decay_m.centre + decay_m.half < 1):
-        low, high = prior.k_m.centre - prior.k_m.half, prior.k_m.centre + prior.k_m.half
-        raise InputError(
-            Problem(
-                "dt k_m must lie between 0 and 1",
-                "dt",
-                dt,
-                f"0 < dt < {1 / high:g} ms, as k_m starts between {low:g} and {high:g} per ms",
-                "use a smaller time step",
-            )
+    found = []
+    for p in model.parameters:
+        start = Range(*(p.heterogeneous if heterogeneous else p.homogeneous))
+        if p.start_per_ms:
+            _check_start(p, start, dt)
+            start = Range(start.centre * dt, start.half * dt)
+        shape = (1, hidden_size) if p.count is None else (p.count, 1, hidden_size)
+        found.append(_plain(p.transform.store(_draw(shape, start.spread(spreads[p.spread]), p.transform, generator))))
+    return found
+
+
+def _check_start(p: Parameter, start: Range, dt: float) -> None:
+    low, high = start.centre - start.half, start.centre + start.half
+    if low * dt > p.transform.low and high * dt < p.transform.high:
+        return
+    raise InputError(
+        Problem(
+            f"{p.meaning} must lie between {p.transform.low:g} and {p.transform.high:g}",
+            "dt",
+            dt,
+            f"0 < dt < {1 / high:g} ms, as {p.meaning.removeprefix('dt ')} starts between {low:g} and {high:g} per ms",
+            "use a smaller time step",
         )
-    one, many = (1, hidden_size), (num_ascs, 1, hidden_size)
+    )
 
-    def draw(shape: tuple[int, ...], start: Range, low: float, high: float) -> Tensor:
-        bottom, top = max(start.centre - start.half, low), min(start.centre + start.half, high)
-        if bottom == top or math.prod(shape) == 0:
-            return torch.full(shape, start.centre, dtype=torch.float64)
-        return uniform(shape, bottom, top, generator)
 
-    after_spike = prior.after_spike.spread(after_spike_spread)
-    thresh = draw(one, prior.thresh.spread(neuron_spread), -math.inf, math.inf)
-    k_m = draw(one, decay_m.spread(neuron_spread), _EDGE, 1 - _EDGE)
-    k_j = draw(many, prior.decay_j.spread(neuron_spread), _EDGE, 1 - _EDGE)
-    r_j = draw(many, after_spike, -1 + _EDGE, 1 - _EDGE)
-    a_j = draw(many, after_spike, -math.inf, math.inf)
-    stored = NeuronStart(thresh, store_decay(k_m), store_decay(k_j), store_multiplier(r_j), a_j)
-    return NeuronStart(*(_plain(t) for t in stored))
+def _draw(shape: tuple[int, ...], start: Range, bounds: Transform, generator: torch.Generator | None) -> Tensor:
+    bottom = max(start.centre - start.half, bounds.low + _EDGE)
+    top = min(start.centre + start.half, bounds.high - _EDGE)
+    if bottom == top or math.prod(shape) == 0:
+        return torch.full(shape, start.centre, dtype=torch.float64)
+    return uniform(shape, bottom, top, generator)
 
 
 def _plain(drawn: Tensor) -> Tensor:

@@ -92,7 +92,7 @@ def test_a_room_is_small_and_says_what_belongs_in_it() -> None:
     for package in ROOMS:
         for folder in {path.parent for path in files(package)}:
             room = folder.relative_to(ROOT).as_posix()
-            if room in ("launch/cluster", "glifr/kernels"):
+            if room in ("launch/cluster", "glifr/engine"):
                 continue
             own = [path for path in folder.glob("*.py") if path.name != "__init__.py"]
             assert len(own) <= MOST_FILES, f"{room} has {len(own)} files"
@@ -139,23 +139,8 @@ def test_the_analysis_knows_only_records_and_conditions_of_the_science() -> None
         ("scipy", "analysis/"),
         ("torchvision", "glifr/tasks/"),
         ("mlxtend", "glifr/tasks/"),
-        (
-            "numba",
-            tuple(
-                f"glifr/kernels/{name}.py"
-                for name in (
-                    "code_cache",
-                    "denormals_cpu",
-                    "emit",
-                    "jobs",
-                    "processor",
-                    "products_cpu",
-                    "retreat_cpu",
-                    "vectors",
-                )
-            ),
-        ),
-        ("triton", "glifr/kernels/scan_triton.py"),
+        ("numba", "glifr/engine/cpu/"),
+        ("triton", ("glifr/engine/cuda/", "benchmarks/kernels.py")),
     ],
 )
 def test_each_third_party_has_one_home(module: str, home: str | tuple[str, ...]) -> None:

@@ -88,7 +88,7 @@ def test_the_study_files_page_has_every_key_with_what_it_may_be(site_pages: Modu
     assert "\nseeds_per_batch: seeds trained as one computation" in page, "not indented, which would make it code"
     assert "## `conditions.<condition>`" in page
     assert "## `search.spaces.<family>.<hyperparameter>`" in page
-    assert "| `scale` | log or linear | must be given |" in page
+    assert "| `scale` | log or linear, or null | `null` |" in page
 
 
 def test_a_docstring_is_shown_as_it_is_written(plain_docstrings: ModuleType) -> None:

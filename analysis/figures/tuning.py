@@ -14,9 +14,8 @@ from analysis.figures.drawing.style import FAINT, GRID, INK, MUTED, WIDTH, log_a
 from analysis.judgement.missing_data import nothing_from
 from analysis.results.load import Results
 from analysis.results.study import ConditionInfo
-from analysis.statistics.importance import EVALUATOR, FEWEST, importances, position
+from analysis.statistics.importance import EVALUATOR, FEWEST, as_shown, importances, place_of, position
 from analysis.text import number
-from glifr.conditions import HYPERPARAMETERS
 
 _NO_SEARCH = (
     "The study has no search.",
@@ -86,7 +85,7 @@ def importance_map(results: Results) -> Drawing | Empty:
         return Empty(name, title, why, "Give 'search.trials' in the study file a larger number.")
     wide = data.pivot(index="condition", columns="hyperparameter", values="importance")
     wide = wide.reindex(index=[n for n in results.info.names if n in wide.index])
-    wide = wide.reindex(columns=[n for n in HYPERPARAMETERS if n in wide.columns])
+    wide = wide.reindex(columns=[n for n in results.info.dimensions if n in wide.columns])
     figure = new_figure(min(WIDTH, 2.2 + 1.5 * wide.shape[1]), 0.9 + 0.34 * len(wide))
     axes = figure.subplots()
     axes.imshow(wide.to_numpy(dtype=np.float64), cmap="Blues", vmin=0, vmax=1, aspect="auto")
@@ -111,23 +110,23 @@ def search_slices(results: Results) -> Drawing | Empty:
     if (nothing := _nothing(results, name, title)) is not None:
         return nothing
     whole = _ended(results)
-    names = [n for n in HYPERPARAMETERS if whole[n].notna().any()]
+    names = [n for n in results.info.dimensions if n in whole.columns and whole[n].notna().any()]
     figure = new_figure(WIDTH, 2.9)
     grid = figure.subplots(1, len(names), sharey=True, squeeze=False)[0]
     for axes, parameter in zip(grid, names, strict=True):
+        spaces = [c.space[parameter] for c in results.info.conditions if parameter in c.space]
+        choices = next((own["choices"] for own in spaces if "choices" in own), ())
         for condition in results.info.conditions:
             own = whole[(whole["condition"] == condition.name) & whole[parameter].notna()]
             style = condition.style
-            axes.plot(own[parameter], own["value"], style.marker, color=style.color, ms=3.5, alpha=0.8, mew=0)
-        ends = {
-            float(c.space[parameter][end])
-            for c in results.info.conditions
-            for end in ("low", "high")
-            if parameter in c.space
-        }
+            shown = own[parameter] if not choices else [place_of(v, choices) for v in own[parameter]]
+            axes.plot(shown, own["value"], style.marker, color=style.color, ms=3.5, alpha=0.8, mew=0)
+        ends = {float(own[end]) for own in spaces for end in ("low", "high") if end in own}
         for end in ends:
             axes.axvline(end, color=MUTED, lw=0.9, ls=(0, (4, 3)), zorder=1)
-        if all(c.space[parameter]["log"] for c in results.info.conditions if parameter in c.space):
+        if choices:
+            axes.set_xticks(range(len(choices)), [as_shown(choice) for choice in choices])
+        elif all(own["log"] for own in spaces):
             log_axis(axes.xaxis, decades=True)
         axes.set_xlabel(parameter.replace("_", " "))
     log_axis(grid[0].yaxis)
@@ -149,7 +148,7 @@ def parallel_coordinates(results: Results) -> Drawing | Empty:
     whole = _ended(results)
     searched = tuple(c for c in results.info.conditions if c.space and (whole["condition"] == c.name).any())
     figure, grid = panels(searched, results.info.reference, height=1.9)
-    order = [n for n in HYPERPARAMETERS if any(n in c.space for c in searched)]
+    order = [n for n in results.info.dimensions if any(n in c.space for c in searched)]
     for axes, condition in zip(grid, searched, strict=True):
         _lines(axes, condition, whole[whole["condition"] == condition.name], order)
     grid[0].set_xlim(-0.15, len(order) - 1 + 0.15)
@@ -160,7 +159,7 @@ def parallel_coordinates(results: Results) -> Drawing | Empty:
         "condition's colour: the best fifth of its trials; grey: the others. Order of the axes: "
         f"{', '.join(n.replace('_', ' ') for n in order)}; lines pass by what a condition does not have."
     )
-    columns = ["condition", "repeat", "number", "value", *HYPERPARAMETERS]
+    columns = ["condition", "repeat", "number", "value", *(n for n in results.info.dimensions if n in whole.columns)]
     data = whole[columns].reset_index(drop=True)
     return Drawing(name, title, "Configurations tried, one panel per condition", caption, figure, data)
 
@@ -175,7 +174,7 @@ def _lines(axes: Axes, condition: ConditionInfo, own: pd.DataFrame, order: list[
     axes.add_collection(LineCollection(lines[:best], colors=condition.style.color, linewidths=1.3))
     for name in names:
         axes.axvline(order.index(name), color=GRID, lw=0.8, zorder=0)
-    axes.set_xticks(range(len(order)), [_SHORT[n] for n in order])
+    axes.set_xticks(range(len(order)), [_SHORT.get(n, n.rpartition(".")[2].replace("_", " ")) for n in order])
 
 
 _SHORT = {

@@ -9,7 +9,6 @@ from analysis.results.load import Results
 from analysis.results.study import StudyInfo
 from analysis.results.summaries import Tuning, by_condition
 from analysis.text import listed
-from glifr.conditions import HYPERPARAMETERS
 
 _NAMED = 9  # conditions or searches of one kind that are named one by one
 SIZE_TOLERANCE = 1.02  # largest over smallest number of trained parameters
@@ -50,7 +49,7 @@ def _by_search(tuned: list[Tuning], number: Callable[[Tuning], int]) -> dict[str
 def unequal_spaces(results: Results) -> list[str]:
     """Hyperparameters that conditions share but search in different ranges."""
     found = []
-    for name in HYPERPARAMETERS:
+    for name in results.info.dimensions:
         ranges = {c.name: json.dumps(c.space[name], sort_keys=True) for c in results.info.conditions if name in c.space}
         if len(set(ranges.values())) > 1:
             words = {n: _range(json.loads(text)) for n, text in ranges.items()}
@@ -138,4 +137,6 @@ def _grouped(values: Mapping[str, object]) -> str:
 
 
 def _range(space: Mapping[str, object]) -> str:
+    if isinstance(choices := space.get("choices"), list | tuple):
+        return f"one of {listed([str(choice) for choice in choices])}"
     return f"{space['low']:g} to {space['high']:g}{'' if space['log'] else ' (linear)'}"

@@ -11,6 +11,8 @@ from analysis.results.load import Results
 from analysis.results.study import ConditionInfo, StudyInfo
 from analysis.results.summaries import Tuning, by_condition
 from analysis.text import NOTHING, count, significant
+from glifr.conditions import CONDITIONS, HYPERPARAMETERS
+from glifr.records import Value
 
 _SPREADS = ("weight_spread", "neuron_spread", "after_spike_spread")
 _KNOWN = {
@@ -37,17 +39,16 @@ class Setting:
 def settings(results: Results, task: PublishedTask, tunings: Iterable[Tuning]) -> dict[str, tuple[Setting, ...]]:
     """The settings of each condition that the study shares with the published runs, in one order for all."""
     info = results.info
-    tuned = {name: [t.chosen for t in own] for name, own in by_condition(tunings).items()}
-    shared = _of_the_study(info, task)
+    tuned = {name: [_numbers(t.chosen) for t in own] for name, own in by_condition(tunings).items()}
     return {
-        c.name: (*shared, *_of_condition(info, c, tuned[c.name], task))
+        c.name: (*_of_the_training(info, c.name, task), *_of_condition(info, c, tuned[c.name], task))
         for c in info.conditions
         if c.name in task.conditions
     }
 
 
-def _of_the_study(info: StudyInfo, task: PublishedTask) -> list[Setting]:
-    mine, splits, training = info.task, info.task.splits, info.section("training")
+def _of_the_training(info: StudyInfo, condition: str, task: PublishedTask) -> list[Setting]:
+    mine, splits, training = info.task, info.task.splits, info.training_of(condition)
     trained = sum(splits.get(n, 0) for n in ("train", "validation")) if mine.train_on != "train" else splits["train"]
     passes = int(training.get("epochs", 0)) * mine.passes
     found = [
@@ -85,7 +86,20 @@ def _of_condition(
         ),
     ]
     start = condition.features.get("start", "")
+    if own_values := _own_values(condition):
+        found.append(Setting("values of its own", own_values, "none"))
     return found + ([Setting("start of neuron parameters", start, theirs.start)] if start or theirs.start else [])
+
+
+def _numbers(chosen: Mapping[str, Value]) -> dict[str, float]:
+    return {name: float(value) for name, value in chosen.items() if name in HYPERPARAMETERS}
+
+
+def _own_values(condition: ConditionInfo) -> str:
+    """What the study has changed of the published condition of that name, beside its start."""
+    published = CONDITIONS[condition.name].to_json() if condition.name in CONDITIONS else {}
+    changed = {k: v for k, v in condition.style.to_json().items() if published.get(k) != v and k != "start"}
+    return ", ".join(f"{k} {v}" for k, v in changed.items())
 
 
 def _data(source: str, samples: int) -> str:

@@ -56,7 +56,7 @@ def write_report(results: Results, parts: Collection[Part] = PARTS) -> ReportPat
     tables: list[str] = []
     if "csv" in parts:
         tables = write_tables(layout, {**results.tables, **derived_tables(assessed, found)})
-        tables.append(write_dictionary(layout))
+        tables.append(write_dictionary(layout, results.tables))
     shown, drawn = _figures(layout, assessed) if {"html", "figures"} & set(parts) else ({}, [])
     if "html" in parts:
         write_whole(layout.report, render(assessed, found, shown).encode())

@@ -52,7 +52,7 @@ def summarise(results: Results) -> pd.DataFrame:
 
 def _learning_rate(searches: Sequence[Tuning]) -> str:
     """What the search chose; of several searches the lowest and highest."""
-    rates = sorted(t.chosen["learning_rate"] for t in searches if "learning_rate" in t.chosen)
+    rates = sorted(float(t.chosen["learning_rate"]) for t in searches if "learning_rate" in t.chosen)
     if not rates:
         return text.NOTHING
     so_far = "" if all(t.settled for t in searches) else " so far"

@@ -157,7 +157,7 @@ def assemble(records: StudyRecords, source: Path, layout: Layout, networks: Netw
     """Tables, counts and notes of a study's records. source: the folder or pack they came from."""
     info = read_study(records.study, str(records.layout.study))
     known = list({str(u.unit): u for u in records.units if u.unit.condition in info.names}.values())
-    tables = make_tables(known, info.names)
+    tables = make_tables(known, info.names, [c.space for c in info.conditions])
     counts = _counts(info, known)
     finished = [u.result.finished_at for u in known if u.result is not None]
     return Results(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from analysis.measure import Measure
-from glifr.conditions import CONDITIONS, Condition
+from glifr.conditions import CONDITIONS, HYPERPARAMETERS, Condition
 from glifr.records import (
     Declaration,
     InputError,
@@ -151,6 +151,11 @@ class StudyInfo:
     def planned(self, stage: Stage) -> int:
         """Units of a stage over all conditions."""
         return sum(c.planned[stage] for c in self.conditions)
+
+    @property
+    def dimensions(self) -> list[str]:
+        """Hyperparameters of every study, then what conditions of this one search besides, in their order."""
+        return list(dict.fromkeys([*HYPERPARAMETERS, *(name for c in self.conditions for name in c.space)]))
 
     @property
     def varied_settings(self) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +15,7 @@ from analysis.results.optimism import Optimism, optimism
 from analysis.results.study import ConditionInfo, StudyInfo
 from analysis.statistics.importance import position
 from analysis.statistics.intervals import MeanInterval, MiddleInterval, binomial_error, iqm_interval, t_interval
-from glifr.conditions import HYPERPARAMETERS
-from glifr.records import search_name
+from glifr.records import Value, search_name
 
 EDGE = 0.05  # of a range: a best value nearer to its end than this asks for a wider range
 
@@ -112,7 +111,7 @@ class Tuning:
     failed: int
     diverged: int
     best: float
-    chosen: Mapping[str, float]
+    chosen: Mapping[str, Value]
     settled: bool
     chosen_value: float
     confirmed: tuple[float, ...]
@@ -156,7 +155,7 @@ def _tuning(results: Results, condition: ConditionInfo, repeat: int) -> Tuning:
     ended = search[search["status"] == "complete"].sort_values(["value", "number"])
     picked = search[search["chosen"]]
     row = picked if len(picked) else ended
-    chosen = _hyperparameters(final if len(final) else row)
+    chosen = _hyperparameters(final if len(final) else row, results.info.dimensions)
     diverged = search["diverged_seeds"].fillna(0) > 0
     return Tuning(
         condition=condition.name,
@@ -178,14 +177,17 @@ def _tuning(results: Results, condition: ConditionInfo, repeat: int) -> Tuning:
     )
 
 
-def _hyperparameters(rows: pd.DataFrame) -> dict[str, float]:
+def _hyperparameters(rows: pd.DataFrame, names: Sequence[str]) -> dict[str, Value]:
     if not len(rows):
         return {}
-    return {n: float(v) for n in HYPERPARAMETERS if not math.isnan(v := rows[n].iloc[0])}
+    found = {n: rows[n].iloc[0] for n in names if n in rows.columns}
+    return {n: v if isinstance(v, str) else float(v) for n, v in found.items() if not pd.isna(v)}
 
 
-def _edges(chosen: Mapping[str, float], space: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    places = {name: position(value, space[name]) for name, value in chosen.items() if name in space}
+def _edges(chosen: Mapping[str, Value], space: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Choices have no ends."""
+    ranges = {name: own for name, own in space.items() if "choices" not in own}
+    places = {name: position(value, ranges[name]) for name, value in chosen.items() if name in ranges}
     return {
         name: "lower" if where < EDGE else "upper" for name, where in places.items() if not EDGE <= where <= 1 - EDGE
     }

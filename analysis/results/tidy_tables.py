@@ -8,10 +8,11 @@ from typing import Any
 import pandas as pd
 
 from analysis.files import write_whole
-from analysis.results.columns import DERIVED, DTYPES, TABLES
+from analysis.results.columns import DERIVED, DTYPES, TABLES, Column
+from analysis.statistics.importance import as_shown
 from analysis.text import without_paths
 from glifr.conditions import HYPERPARAMETERS
-from glifr.records import Layout, SeedOutcome, UnitRecords
+from glifr.records import Layout, SeedOutcome, UnitRecords, Value
 
 Row = dict[str, Any]
 _MEASURED = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "test_loss", "test_accuracy")
@@ -25,8 +26,13 @@ def status(unit: UnitRecords) -> str:
     return "failed" if unit.failures and len(unit.failures) >= unit.attempts else "unfinished"
 
 
-def make_tables(units: Iterable[UnitRecords], order: list[str]) -> dict[str, pd.DataFrame]:
-    """The tables of docs/results-folder.md, rows in the order of stages, conditions (`order`), repeats and numbers."""
+def make_tables(
+    units: Iterable[UnitRecords], order: list[str], spaces: Iterable[Mapping[str, Mapping[str, Any]]] = ()
+) -> dict[str, pd.DataFrame]:
+    """The tables of docs/results-folder.md, rows in the order of stages, conditions (`order`), repeats and numbers.
+
+    spaces: what conditions search.
+    """
     ranked = sorted(units, key=lambda u: (order.index(u.unit.condition), u.unit.repeat, u.unit.number))
     by_stage = [u for stage in ("search", "confirm", "final", "silencing") for u in ranked if u.unit.stage == stage]
     chosen = _chosen(by_stage)
@@ -38,13 +44,26 @@ def make_tables(units: Iterable[UnitRecords], order: list[str]) -> dict[str, pd.
         "silencing": (row for u in by_stage for row in _silencing(u)),
         "parameters": (row for u in trained for row in _parameters(u)),
     }
-    return {name: _frame(name, own) for name, own in rows.items()}
+    besides = searched_besides(trained, spaces)
+    return {name: _frame(name, own, besides) for name, own in rows.items()}
 
 
-def _frame(table: str, rows: Iterable[Row]) -> pd.DataFrame:
-    columns = TABLES[table]
-    frame = pd.DataFrame.from_records(list(rows), columns=[c.name for c in columns])
+def _frame(table: str, rows: Iterable[Row], besides: tuple[Column, ...]) -> pd.DataFrame:
+    columns = with_besides(TABLES[table], besides)
+    texts = [c.name for c in besides if c.kind == "text"]
+    shown = [{**row, **{n: as_shown(row[n]) for n in texts if row.get(n) is not None}} for row in rows]
+    frame = pd.DataFrame.from_records(shown, columns=[c.name for c in columns])
     return frame.astype({c.name: DTYPES[c.kind] for c in columns})
+
+
+def with_besides(columns: tuple[Column, ...], besides: tuple[Column, ...]) -> tuple[Column, ...]:
+    """The columns of a table with those of `besides` after its hyperparameters, if it has these."""
+    names = [c.name for c in columns]
+    last = list(HYPERPARAMETERS)[-1]
+    if last not in names:
+        return columns
+    at = names.index(last) + 1
+    return (*columns[:at], *besides, *columns[at:])
 
 
 def _chosen(units: Iterable[UnitRecords]) -> set[str]:
@@ -81,8 +100,28 @@ def _run(unit: UnitRecords) -> Row:
     }
 
 
-def _hyperparameters(unit: UnitRecords) -> Mapping[str, float | None]:
-    return {name: unit.proposal.hyperparameters.get(name) for name in HYPERPARAMETERS}
+def _hyperparameters(unit: UnitRecords) -> Row:
+    own = unit.proposal.hyperparameters
+    return {name: own.get(name) for name in HYPERPARAMETERS} | dict(own)
+
+
+def searched_besides(
+    units: Iterable[UnitRecords], spaces: Iterable[Mapping[str, Mapping[str, Any]]]
+) -> tuple[Column, ...]:
+    """A column for each hyperparameter of these units that not every study has: numbers, or texts where some are."""
+    values: dict[str, list[Value]] = {}
+    for name, own in (pair for space in spaces for pair in space.items() if pair[0] not in HYPERPARAMETERS):
+        values.setdefault(name, []).extend(own.get("choices", ()))
+    for unit in units:
+        for name, value in unit.proposal.hyperparameters.items():
+            if name not in HYPERPARAMETERS:
+                values.setdefault(name, []).append(value)
+    plain = {n: all(isinstance(v, int | float) and not isinstance(v, bool) for v in own) for n, own in values.items()}
+    return tuple(_besides(name, plain[name]) for name in sorted(values))
+
+
+def _besides(name: str, number: bool) -> Column:
+    return Column(name, "number" if number else "text", "", "the value of this setting; empty where not searched")
 
 
 def _trial(unit: UnitRecords, chosen: bool) -> Row:
@@ -148,9 +187,12 @@ def write_tables(layout: Layout, tables: Mapping[str, pd.DataFrame]) -> list[str
     return written
 
 
-def write_dictionary(layout: Layout) -> str:
-    """Writes tables/columns.csv: what every column of every table means; returns its path."""
-    rows = [(table, *vars(c).values()) for table, columns in {**TABLES, **DERIVED}.items() for c in columns]
+def write_dictionary(layout: Layout, tables: Mapping[str, pd.DataFrame]) -> str:
+    """Writes tables/columns.csv: what every column of every table means; returns its path. tables: the tidy ones."""
+    known, own = {c.name for c in TABLES["seeds"]}, tables["seeds"]
+    besides = tuple(_besides(str(n), own[n].dtype == DTYPES["number"]) for n in own.columns if n not in known)
+    every = {table: with_besides(columns, besides) for table, columns in TABLES.items()} | dict(DERIVED)
+    rows = [(table, *vars(c).values()) for table, columns in every.items() for c in columns]
     frame = pd.DataFrame(rows, columns=["table", "column", "kind", "unit", "meaning"])
     content = frame.to_csv(index=False, lineterminator="\n").encode()
     return str(write_whole(layout.tables / "columns.csv", content).relative_to(layout.root))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from glifr.records import Value
 
 EVALUATOR = "permutation importance of a random forest (scikit-learn, 50 trees, 5 permutations)"
 FEWEST = 10  # whole trials; a forest on fewer says nothing
@@ -36,6 +38,17 @@ def importances(trials: pd.DataFrame, spaces: Mapping[str, Ranges]) -> pd.DataFr
     return pd.DataFrame(found, columns=["condition", "hyperparameter", "importance"])
 
 
+def place_of(value: Value, choices: Sequence[Value]) -> float:
+    """The place of a choice, as a table shows it, counted from 0; NaN for one that is not among them."""
+    shown = [as_shown(choice) for choice in choices]
+    return float(shown.index(as_shown(value))) if as_shown(value) in shown else math.nan
+
+
+def as_shown(value: Value) -> str:
+    """A choice as text: a column with texts keeps numbers, and true and false, as texts."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
 def _shares(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     # imported where it is used: loading scikit-learn costs more than most reports need
     from sklearn.ensemble import RandomForestRegressor
@@ -48,8 +61,14 @@ def _shares(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return positive / total if total > 0 else np.full(len(positive), np.nan)
 
 
-def position(value: float, dimension: Mapping[str, Any]) -> float:
-    """Where `value` lies in its range: 0 at the low end, 1 at the high end, on the range's own scale."""
+def position(value: Value, dimension: Mapping[str, Any]) -> float:
+    """Where `value` lies in its range: 0 at the low end, 1 at the high end, on the range's own scale.
+
+    Of choices, its place in their order; NaN for one that is not among them.
+    """
+    if "choices" in dimension:
+        return place_of(value, dimension["choices"]) / max(1, len(dimension["choices"]) - 1)
+    value = float(value)
     low, high = float(dimension["low"]), float(dimension["high"])
     if dimension["log"]:
         value, low, high = math.log(value), math.log(low), math.log(high)

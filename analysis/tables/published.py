@@ -110,7 +110,7 @@ def _caption(b: Beside, rule: str) -> str:
     if b.diverged and any(b.diverged.values()):
         caption += " Small rows: the same without diverged networks."
     if b.unpublished:
-        caption += f" Without published runs: {text.listed(b.unpublished)}."
+        caption += f" No published values are stored of: {text.listed(b.unpublished)}."
     if b.absent:
         caption += f" Published, but not in this study: {text.listed(b.absent)}."
     return caption

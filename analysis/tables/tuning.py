@@ -7,7 +7,9 @@ row of its own in a folded table below.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -17,8 +19,10 @@ from analysis.results.load import Results
 from analysis.results.optimism import Optimism
 from analysis.results.study import ConditionInfo
 from analysis.results.summaries import Tuning, by_condition
+from analysis.statistics.importance import as_shown
 from analysis.tables.table import Cell, Head, Sheet, reference_rows
 from glifr.conditions import HYPERPARAMETERS
+from glifr.records import Value
 
 _PLACE = "table-settings"
 _BUDGET = (
@@ -164,7 +168,8 @@ def _settings_over(results: Results, tuned: Sequence[Tuning], found: list[Cautio
 
 
 def _chosen_names(tuned: Sequence[Tuning]) -> list[str]:
-    return list(dict.fromkeys(n for n in HYPERPARAMETERS for t in tuned if n in t.chosen))
+    chosen = dict.fromkeys(name for t in tuned for name in t.chosen)
+    return [n for n in HYPERPARAMETERS if n in chosen] + [n for n in chosen if n not in HYPERPARAMETERS]
 
 
 def _setting_heads(names: Sequence[str]) -> tuple[Head, ...]:
@@ -182,18 +187,32 @@ def _edge_words(tuned: Sequence[Tuning]) -> str:
 def _setting(condition: ConditionInfo, tuning: Tuning, name: str) -> Cell:
     if name not in tuning.chosen:
         return Cell(text.NOTHING)
-    value, dimension = text.significant(tuning.chosen[name]), condition.space.get(name)
+    value, dimension = _shown(tuning.chosen[name]), condition.space.get(name)
     if dimension is None:
         return Cell(value, "fixed")
+    if "choices" in dimension:
+        return Cell(value, _choices(dimension))
     edge = f"at the {tuning.edges[name]} end of " if name in tuning.edges else ""
     return Cell(value, f"{edge}{dimension['low']:g} to {dimension['high']:g}")
+
+
+def _shown(value: Value) -> str:
+    return value if isinstance(value, str) else text.significant(value)
+
+
+def _choices(dimension: Mapping[str, Any]) -> str:
+    return f"of {text.listed([as_shown(choice) for choice in dimension['choices']])}"
 
 
 def _setting_over(condition: ConditionInfo, own: Sequence[Tuning], name: str) -> Cell:
     chosen = [t.chosen[name] for t in own if name in t.chosen]
     if not chosen:
         return Cell(text.NOTHING)
-    middle, dimension = _over(chosen, text.significant), condition.space.get(name)
+    dimension = condition.space.get(name)
+    if dimension is not None and "choices" in dimension:
+        often = Counter(map(_shown, chosen)).most_common()
+        return Cell(", ".join(f"{value} ({count})" for value, count in often), _choices(dimension))
+    middle = _over([float(value) for value in chosen], text.significant)
     if dimension is None:
         return Cell(middle.text, "fixed")
     ends = [t.edges[name] for t in own if name in t.edges]

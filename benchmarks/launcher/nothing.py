@@ -78,7 +78,7 @@ def _one(context: Context, ledger: Ledger, unit: UnitId, networks: Networks, las
 
 
 def _made_up(proposal: Proposal, seed: int, epoch: int) -> tuple[float, float]:
-    distance = math.log10(proposal.hyperparameters["learning_rate"] / _BEST_RATE)
+    distance = math.log10(float(proposal.hyperparameters["learning_rate"]) / _BEST_RATE)
     word = f"{proposal.unit}/{seed}".encode()
     noise = int.from_bytes(hashlib.sha256(word).digest()[:4], "big") / 2**32
     return 0.2 + 0.3 * distance**2 + 0.05 * noise + 2.0 / epoch, 0.5

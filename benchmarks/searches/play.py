@@ -17,6 +17,7 @@ from benchmarks.searches.surface import Surface, luck_of
 from glifr.records import Stage
 from launch.planning.plan import SCHEME, SCHEME_BY_CONDITION, StudyPlan
 from launch.scheduling.search import ConditionSearch
+from launch.studyfile import hyperparameters_in
 
 Proposals = Literal["common", "own"]
 Settings = Mapping[str, float]
@@ -75,7 +76,8 @@ def _searched(networks: _Networks, proposals: Proposals) -> list[tuple[int, Sett
     search = _search(networks, proposals)
     found: list[tuple[float, int, Settings]] = []
     for _ in range(spec.search.trials):
-        number, settings = search.ask()
+        number, asked = search.ask()
+        settings = hyperparameters_in(asked)
         value = networks.value("search", number, settings, len(spec.search_seeds()))
         search.tell(number, "complete", value)
         found.append((value, number, settings))

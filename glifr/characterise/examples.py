@@ -25,8 +25,8 @@ def examples(network: Network, task: TaskDefinition, split: Split) -> Examples:
     samples = evenly(len(split), SAMPLES).to(split.targets.device)  # digits may be stored by class
     inputs, targets = (part.to(next(network.parameters()).device) for part in split.batch(samples))
     outputs = network(inputs)
-    hidden = network.run_hidden([network], inputs.unsqueeze(0), None, track=True)
-    activity = hidden.tiles[0][0]
+    trace = network.traced(inputs)
+    activity = trace.states[0][0]
     neurons, times = evenly(network.hidden_size, NEURONS), evenly(inputs.shape[1], TIMES)
 
     def kept(values: torch.Tensor) -> torch.Tensor:
@@ -34,8 +34,7 @@ def examples(network: Network, task: TaskDefinition, split: Split) -> Examples:
 
     after_spike = None
     if isinstance(network, BNNFC) and network.neuron_layer.num_ascs:
-        _, ascurrents, _ = hidden.tracked
-        after_spike = kept(ascurrents.sum(0)[0])[:, :, neurons].numpy()
+        after_spike = kept(trace.states.ascurrents.sum(0)[0])[:, :, neurons].numpy()
     regression = task.classes is None
     return Examples(
         samples=samples.cpu().numpy(),

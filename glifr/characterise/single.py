@@ -1,6 +1,6 @@
 """Neurons by themselves, without lateral input: firing against a constant input, and the response to a step of it.
 
-The input is the synaptic input s_t of glifr/equations.py, whose `glifr_step` is run here in float64. An after-spike
+The input is the synaptic input s_t of `glifr.neurons.glifr`, whose step is run here in float64. An after-spike
 current grows without bound where f r_j > dt k_j, which training allows and a short task does not show: what leaves the
 range of float32 is kept as its largest number.
 Shapes: B inputs, H neurons, J after-spike currents, C currents, S times, N neurons that stand for all.
@@ -9,14 +9,14 @@ Shapes: B inputs, H neurons, J after-spike currents, C currents, S times, N neur
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from glifr.characterise.sampling import evenly
-from glifr.equations import GLIFRParameters, GLIFRState, glifr_step
 from glifr.networks import BNNFC
-from glifr.neurons import GLIFR
+from glifr.networks.layers import GLIFR
 from glifr.records import CurrentCurves, StepResponses
 
 CURRENTS = torch.linspace(-2, 6, 41, dtype=torch.float64)
@@ -30,18 +30,20 @@ class Alone:
     """Copies of a layer's H neurons from zero state, each on its own under inputs [B,1] that all neurons share."""
 
     def __init__(self, layer: GLIFR, inputs: int) -> None:
-        self.dt, self._constants = layer.dt, layer.constants
-        self._parameters = GLIFRParameters(*(p.detach().to("cpu", torch.float64) for p in layer.read()))
+        self.dt, self._constants, self._model = layer.dt, layer.constants, layer.model
+        values = (p.detach().to("cpu", torch.float64) for p in layer.values())
+        self._parameters = self._model.Parameters(*values)
         zeros = torch.zeros(inputs, layer.hidden_size, dtype=torch.float64)
-        self.state = GLIFRState(zeros, zeros, zeros.new_zeros(layer.num_ascs, *zeros.shape))
+        self.state = self._model.State(zeros, zeros, zeros.new_zeros(layer.num_ascs, *zeros.shape))
 
     def steps(self, ms: float) -> int:
         """Time steps in `ms`, at least one."""
         return max(1, round(ms / self.dt))
 
-    def step(self, synaptic: Tensor) -> GLIFRState:
+    def step(self, synaptic: Tensor) -> Any:
         """One step with inputs [B,1]."""
-        self.state = glifr_step(synaptic, self.state, self._parameters, self._constants)
+        new = self._model.step(synaptic, self.state, self._parameters, self._constants, None)
+        self.state = self._model.State(*new)
         return self.state
 
 

@@ -33,6 +33,7 @@ from glifr.records.schema import (
     Status,
     UnitId,
     UnitResult,
+    Value,
     When,
     search_name,
 )
@@ -68,6 +69,7 @@ __all__ = [
     "UnitRecords",
     "UnitResult",
     "UnreadableError",
+    "Value",
     "When",
     "canonical",
     "default_contrasts",

@@ -10,6 +10,7 @@ Stage = Literal["search", "confirm", "final", "silencing"]
 STAGES: tuple[Stage, ...] = ("search", "confirm", "final", "silencing")
 
 When = Literal["start", "end", "target"]
+Value = float | str  # of a hyperparameter, as it was proposed: also a whole number, or true and false
 
 _UNIT = re.compile(rf"({'|'.join(STAGES)})/([^/@]+)(?:@([1-9][0-9]*))?/([0-9]+)")
 
@@ -66,7 +67,7 @@ class Proposal:
 
     unit: UnitId
     identity: str
-    hyperparameters: dict[str, float]
+    hyperparameters: dict[str, Value]
     seeds: tuple[int, ...]
     hidden_size: int
     trained_parameters: int

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from glifr.kernels import batches_exactly
+from glifr.engine.backends import batches_exactly
 from glifr.networks import Network
 from glifr.records import SilencingRow
 from glifr.tasks import Split, TaskDefinition

@@ -19,14 +19,14 @@ from torch import Tensor
 
 from glifr.configuration import TrainingSettings
 from glifr.networks import forward_replicas
-from glifr.replicas import prepare_replicas
+from glifr.networks.replicas import prepare_replicas
 from glifr.tasks import Split, TaskDefinition
 from glifr.training.evaluation import Tally, replica_losses
 from glifr.training.optimizer import AdamsTogether
 from glifr.training.seed_run import SeedRun
 
 if TYPE_CHECKING:
-    from glifr.kernels.prepared_cpu import PreparedPass
+    from glifr.engine.cpu.prepared import PreparedPass
 
 _WARM_UP = 3  # steps before the recording, as PyTorch advises
 

@@ -2,7 +2,7 @@
 
 A seed batch groups execution and is never identity: each seed has its own network, optimiser and random streams. The
 seeds of a batch are one computation with a leading replica dimension R: on CUDA, and on the CPU where the backend keeps
-each replica's bits (`glifr.kernels.batches_exactly`). Elsewhere on the CPU each seed is computed by itself.
+each replica's bits (`glifr.engine.backends.batches_exactly`). Elsewhere on the CPU each seed is computed by itself.
 Shapes: R replicas (seeds), B batch, N samples.
 """
 
@@ -18,7 +18,7 @@ from torch import Tensor
 
 from glifr.characterise import summarise
 from glifr.configuration import Configuration, TrainingSettings
-from glifr.kernels import batches_exactly
+from glifr.engine.backends import batches_exactly
 from glifr.records import EpochRecord, NetworkFile, ParameterSummary, SeedOutcome
 from glifr.tasks import Split, TaskData, TaskDefinition
 from glifr.training.evaluation import EVALUATION_BATCH, Performance, evaluate, sample_losses, score, worst_score

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from glifr.kernels.processor import processor_kind
+from glifr.engine.cpu.processor import processor_kind
 from glifr.records import (
     FAILURE_FILE,
     EpochRecord,

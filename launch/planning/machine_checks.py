@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import torch
 
+from glifr.engine.backends import choose_backend
 from glifr.errors import InputError, Problem
-from glifr.kernels import choose_backend
 from launch.planning.plan import StudyPlan
 from launch.studyfile import StudySpec
 

@@ -11,10 +11,10 @@ from glifr.conditions import CONSTANTS, Condition, Delay
 from glifr.errors import InputError, Problem, nearest
 from glifr.networks import hidden_size_for_budget, trained_parameters
 from glifr.outside import referenced
-from glifr.records import STAGES, Stage, digest
+from glifr.records import STAGES, Stage, Value, digest
 from glifr.tasks import TaskDefinition
 from launch.planning.differences import difference, features, levels
-from launch.studyfile import Dimension, Study, Training
+from launch.studyfile import Dimension, Study, StudySpec, Training
 
 SCHEME = 2  # how proposals are drawn (`search`); recorded in study.json
 _LATER = (*CONSTANTS, "dt", "output_weight")  # of a condition, in an identity only where they are given
@@ -35,7 +35,7 @@ class ConditionPlan:
     trained_parameters: int
     delay_steps: int | None
     space: Mapping[str, Dimension]
-    fixed: Mapping[str, float]
+    fixed: Mapping[str, Value]
     planned: Mapping[Stage, int]
     start_from: str | None
     delay: Delay
@@ -116,9 +116,15 @@ class StudyPlan:
         inner = sum(0 < fraction < 1 for fraction in silencing.fractions)
         return inner * silencing.masks + len(silencing.fractions) - inner
 
-    def training_identity(self, stage: Stage, condition: str) -> dict[str, Any]:
+    def at(self, condition: str, values: Mapping[str, Value]) -> ConditionPlan:
+        """What a trial of these values runs: a searched setting takes the place of the condition's own."""
+        spec = self.study.spec.at(condition, values)
+        own = self.conditions[condition]
+        return own if spec is self.study.spec else replace(own, **_network_of(spec, self.task, condition))
+
+    def training_identity(self, stage: Stage, condition: str, own: Training | None = None) -> dict[str, Any]:
         """What decides a trained unit's result beside its configuration and seeds: task, data, training."""
-        spec, training = self.study.spec, self.conditions[condition].training
+        spec, training = self.study.spec, own or self.conditions[condition].training
         sigma_v = training.sigma_v
         # "linear" is in the identity: earlier versions annealed in equal ratios, which is another experiment
         annealed = {"sigma_v": [sigma_v.start, sigma_v.end, "linear"]} if sigma_v else {}
@@ -131,10 +137,10 @@ class StudyPlan:
         }
 
     def identity(
-        self, stage: Stage, condition: str, hyperparameters: Mapping[str, float], seeds: tuple[int, ...]
+        self, stage: Stage, condition: str, hyperparameters: Mapping[str, Value], seeds: tuple[int, ...]
     ) -> str:
         """Hash of what decides a unit's result. How it is executed (batching, device, stopping) is left out."""
-        plan = self.conditions[condition]
+        plan = self.at(condition, hyperparameters)
         content: dict[str, Any] = {
             "stage": "training" if stage != "silencing" else stage,
             "condition": [plan.condition.architecture, plan.condition.num_ascs, plan.condition.start],
@@ -144,7 +150,7 @@ class StudyPlan:
             "hyperparameters": dict(hyperparameters),
             "seeds": list(seeds),
             "start_from": self._source_identity(plan.start_from, seeds),
-            "training": self.training_identity("final" if stage == "silencing" else stage, condition),
+            "training": self.training_identity("final" if stage == "silencing" else stage, condition, plan.training),
         }
         own = {name: value for name in _LATER if (value := getattr(plan.condition, name)) is not None}
         if own:
@@ -197,10 +203,7 @@ class StudyPlan:
                 "problems": task.problems,
             },
             "code": {m.name: {"version": m.version, "digest": m.digest} for m in self.study.code.modules},
-            "spaces": {
-                name: {d: {"low": x.low, "high": x.high, "log": x.log} for d, x in c.space.items()}
-                for name, c in self.conditions.items()
-            },
+            "spaces": {name: {d: x.to_record() for d, x in c.space.items()} for name, c in self.conditions.items()},
             "declaration": spec.declaration().to_json(),
             "spec": self.study.resolved,
         }
@@ -223,28 +226,35 @@ def make_plan(study: Study, fingerprint: str) -> StudyPlan:
     """Resolves sizes and counts. The hidden size `matched` is the largest that keeps within the parameter budget."""
     spec = study.spec
     task = spec.task.definition.without_data()
-    shape, readout = (task.inputs, task.outputs), not task.neurons_are_outputs
-    budget = trained_parameters(spec.budget_network, *shape, spec.parameter_budget.hidden_size)
-    conditions = {}
-    for name, wanted in spec.conditions.items():
-        condition = spec.condition(name)
-        size = wanted.hidden_size
-        hidden = hidden_size_for_budget(condition, *shape, budget) if size == "matched" else size
-        has_readout = readout if condition.output_weight is None else condition.output_weight
-        conditions[name] = ConditionPlan(
-            condition=condition,
-            hidden_size=hidden,
-            trained_parameters=trained_parameters(condition, *shape, hidden, has_readout),
-            delay_steps=spec.delay_steps(name),
+    conditions = {
+        name: ConditionPlan(
+            **_network_of(spec, task, name),
             space=spec.space_for(name),
             fixed=wanted.fixed or {},
             planned=_planned(study),
             start_from=spec.start_from(name),
-            delay=wanted.delay,
-            training=spec.training_of(name),
             control=wanted.control,
         )
+        for name, wanted in spec.conditions.items()
+    }
     return StudyPlan(study, task, fingerprint, _told_apart(conditions, spec.reference))
+
+
+def _network_of(spec: StudySpec, task: TaskDefinition, name: str) -> dict[str, Any]:
+    """The fields of a condition's plan that follow from its values: what is built, its size, how it is trained."""
+    condition, wanted = spec.condition(name), spec.conditions[name].hidden_size
+    shape = (task.inputs, task.outputs)
+    budget = trained_parameters(spec.budget_network, *shape, spec.parameter_budget.hidden_size)
+    hidden = hidden_size_for_budget(condition, *shape, budget) if wanted == "matched" else wanted
+    readout = not task.neurons_are_outputs if condition.output_weight is None else condition.output_weight
+    return {
+        "condition": condition,
+        "hidden_size": hidden,
+        "trained_parameters": trained_parameters(condition, *shape, hidden, readout),
+        "delay_steps": spec.delay_steps(name),
+        "delay": spec.conditions[name].delay,
+        "training": spec.training_of(name),
+    }
 
 
 def _told_apart(plans: Mapping[str, ConditionPlan], reference: str) -> dict[str, ConditionPlan]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from glifr.configuration import TrainingSettings
-from glifr.kernels import batches_exactly
+from glifr.engine.backends import batches_exactly
 from glifr.records import Proposal, Stage
 from launch.planning.plan import ConditionPlan, StudyPlan
 from launch.studyfile import Training

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from glifr.records import STAGES, EpochRecord, Proposal, RecordError, Stage, UnitId, UnitResult, seal
+from glifr.records import STAGES, EpochRecord, Proposal, RecordError, Stage, UnitId, UnitResult, Value, seal
 from glifr.training.train import score, worst_score
 from launch.failures import Failure, Retries, failure_of_lost
 from launch.jobs import Job, Step
@@ -266,7 +266,7 @@ class ConditionRun:
         if all(self.states[u] is State.FAILED for u in confirmed):
             self.error = "no configuration could be confirmed: every confirm unit failed"
 
-    def _advance_final(self, hyperparameters: Mapping[str, float], source: str | None) -> None:
+    def _advance_final(self, hyperparameters: Mapping[str, Value], source: str | None) -> None:
         seeds = self.plan.study.spec.final_seeds(self.repeat)
         units = [self._unit("final", seed) for seed in seeds]
         due = units if self.source is None else [unit for unit in units if self._can_start(unit, self.source)]
@@ -327,16 +327,17 @@ class ConditionRun:
         return UnitId(stage, self.name, number, self.repeat)
 
     def _proposal(
-        self, unit: UnitId, hyperparameters: Mapping[str, float], seeds: tuple[int, ...], source: str | None
+        self, unit: UnitId, hyperparameters: Mapping[str, Value], seeds: tuple[int, ...], source: str | None
     ) -> Proposal:
+        own = self.plan.at(self.name, hyperparameters)
         return Proposal(
             unit=unit,
             identity=self.plan.identity(unit.stage, self.name, hyperparameters, seeds),
             hyperparameters=dict(hyperparameters),
             seeds=seeds,
-            hidden_size=self.own.hidden_size,
-            trained_parameters=self.own.trained_parameters,
-            delay_steps=self.own.delay_steps,
+            hidden_size=own.hidden_size,
+            trained_parameters=own.trained_parameters,
+            delay_steps=own.delay_steps,
             source=source,
             start_from=str(_start_of(unit, self.source)) if self.source and unit.stage == "final" else None,
             code_version=self.plan.code_version(self.name, self._options.code_version),

@@ -11,16 +11,15 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import optuna
-from optuna.distributions import BaseDistribution, FloatDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
-from glifr.records import search_name
+from glifr.records import Value, search_name
 from launch.planning.plan import SCHEME, SCHEME_BY_CONDITION
 from launch.studyfile import Dimension, Pruner, Sampler
 
@@ -34,7 +33,7 @@ _STATES = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed
 class PastTrial:
     """A trial on record. `outcome` None: it is still open. scores: epoch -> score."""
 
-    hyperparameters: Mapping[str, float]
+    hyperparameters: Mapping[str, Value]
     outcome: Outcome | None
     value: float | None
     scores: Mapping[int, float]
@@ -58,9 +57,7 @@ class ConditionSearch:
     ) -> None:
         self._condition, self._space, self._sampler_settings = condition, space, sampler
         self._study_seed, self._repeat, self._scheme = study_seed, repeat, scheme
-        self._distributions: dict[str, BaseDistribution] = {
-            name: FloatDistribution(d.low, d.high, log=d.log) for name, d in space.items()
-        }
+        self._distributions: dict[str, BaseDistribution] = {name: _distribution(d) for name, d in space.items()}
         self._study = optuna.create_study(
             direction="minimize",
             pruner=_pruner(pruner),
@@ -99,7 +96,7 @@ class ConditionSearch:
             intermediate_values=dict(trial.scores),
         )
 
-    def ask(self) -> tuple[int, dict[str, float]]:
+    def ask(self) -> tuple[int, dict[str, Value]]:
         """The next proposal: its number and hyperparameters."""
         number = self.proposed
         if self._scheme == SCHEME and self._starting_up:
@@ -119,10 +116,10 @@ class ConditionSearch:
         taught = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
         return len(taught) < self._sampler_settings.startup_trials
 
-    def _common(self, number: int) -> dict[str, float]:
+    def _common(self, number: int) -> dict[str, Value]:
         """What every condition proposes as number `number`, as far as it has the dimension and the range."""
         return {
-            name: _at(common_draw(self._study_seed, self._repeat, name, number), d) for name, d in self._space.items()
+            name: d.at(common_draw(self._study_seed, self._repeat, name, number)) for name, d in self._space.items()
         }
 
     def _seed(self, number: int) -> int:
@@ -131,7 +128,7 @@ class ConditionSearch:
             return _hashed(self._study_seed, self._condition, number) >> 32
         return _hashed(self._study_seed, self._repeat, self._condition, number) >> 32
 
-    def draw_again(self) -> dict[str, float]:
+    def draw_again(self) -> dict[str, Value]:
         """The hyperparameters that `ask` would give next, from a copy: nothing is proposed."""
         return copy.deepcopy(self).ask()[1]
 
@@ -163,11 +160,13 @@ def _hashed(*parts: int | str) -> int:
     return int.from_bytes(hashlib.sha256("/".join(map(str, parts)).encode()).digest()[:8], "big")
 
 
-def _at(u: float, dimension: Dimension) -> float:
-    """The value at the place `u` of the range, 0 to 1, on the range's own scale."""
-    to, back = (math.log, math.exp) if dimension.log else (float, float)
-    low, high = to(dimension.low), to(dimension.high)
-    return min(max(back(low + u * (high - low)), dimension.low), dimension.high)  # rounding may lead out
+def _distribution(dimension: Dimension) -> BaseDistribution:
+    if dimension.choices is not None:
+        return CategoricalDistribution(dimension.choices)
+    low, high = dimension.range
+    if dimension.type == "int":
+        return IntDistribution(int(low), int(high), log=dimension.log)
+    return FloatDistribution(low, high, log=dimension.log)
 
 
 def _sampler(settings: Sampler, seed: int) -> optuna.samplers.BaseSampler:

@@ -4,8 +4,19 @@
 `messages` and `checks` what is wrong, `reading` and `load` the whole way from a file to a `Study`.
 """
 
+from launch.studyfile.dimensions import Dimension, hyperparameters_in
 from launch.studyfile.load import Study, load_study, read_resolved
-from launch.studyfile.models import Dimension, Pruner, Sampler, StudySpec
+from launch.studyfile.models import Pruner, Sampler, StudySpec
 from launch.studyfile.training import Training
 
-__all__ = ["Dimension", "Pruner", "Sampler", "Study", "StudySpec", "Training", "load_study", "read_resolved"]
+__all__ = [
+    "Dimension",
+    "Pruner",
+    "Sampler",
+    "Study",
+    "StudySpec",
+    "Training",
+    "hyperparameters_in",
+    "load_study",
+    "read_resolved",
+]

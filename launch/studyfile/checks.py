@@ -11,11 +11,14 @@ from typing import Any
 
 from glifr.conditions import CONDITIONS, HYPERPARAMETERS, SETTINGS
 from glifr.errors import InputError, nearest
+from glifr.records import Value
 from glifr.tasks import ARRAYS, TASKS
 from launch.studyfile.conditions import ConditionSpec, base_faults
-from launch.studyfile.models import Dimension, StudySpec, TaskSpec
+from launch.studyfile.dimensions import Dimension, cannot_be
+from launch.studyfile.models import StudySpec, TaskSpec
+from launch.studyfile.schema import allowed_at
 from launch.studyfile.tree import NOTHING, Fault
-from launch.studyfile.values import CHANCES, SEEDS_OF_A_REPEAT, listed
+from launch.studyfile.values import CHANCES, SEEDS_OF_A_REPEAT, is_number, listed
 
 Check = Callable[[StudySpec], Iterator[Fault]]
 _CHECKS: list[tuple[frozenset[str], Check]] = []
@@ -380,7 +383,48 @@ def _ranges(spec: StudySpec) -> Iterator[Fault]:
 
 
 def _range(path: tuple[str, ...], name: str, dimension: Dimension) -> Iterator[Fault]:
-    low, high = dimension.low, dimension.high
+    if dimension.choices is not None:
+        given = [key for key in ("low", "high", "scale") if getattr(dimension, key) is not None]
+        for key in given:
+            rule = "a dimension has choices, or a range, not both"
+            yield Fault((*path, key), rule, getattr(dimension, key), "null", "remove it, or remove `choices`")
+        ends: tuple[Value, ...] = () if given else dimension.choices
+    else:
+        missing = [key for key in ("low", "high", "scale") if getattr(dimension, key) is None]
+        for key in missing:
+            allowed = {"scale": "log or linear"}.get(key, "a number")
+            yield Fault((*path, key), f"the key {key!r} is missing", NOTHING, allowed, f"add `{key}:` here")
+        if missing:
+            return
+        faults = [*_ends(path, name, dimension)]
+        yield from faults
+        ends = () if faults else (dimension.place("low"), dimension.place("high"))
+    yield from _possible(path, name, dimension, ends)
+
+
+def _possible(path: tuple[str, ...], name: str, dimension: Dimension, ends: Iterable[Value]) -> Iterator[Fault]:
+    """Values that a setting does not take."""
+    if name in HYPERPARAMETERS:
+        if dimension.choices is not None and not all(is_number(c) and float(c) > 0 for c in ends):
+            yield Fault((*path, "choices"), f"{name} is a number above 0", list(dimension.choices), "numbers above 0")
+        return
+    for value in (value for value in ends if cannot_be(name, value)):
+        whole = isinstance(value, float) and value.is_integer() and not cannot_be(name, int(value))
+        if whole:
+            rule, todo = f"{name} is a whole number, and this range has others", "write `type: int`"
+            yield Fault(path, rule, {"low": dimension.low, "high": dimension.high}, "type: int", todo)
+            return
+        where = (*path, "choices") if dimension.choices else path
+        allowed = allowed_at(("conditions", "name", *name.split(".")))
+        yield Fault(where, f"{name} cannot be {value!r}", value, allowed or "what the setting takes")
+
+
+def _ends(path: tuple[str, ...], name: str, dimension: Dimension) -> Iterator[Fault]:
+    low, high = dimension.range
+    if dimension.type == "int":
+        for key, end in (("low", low), ("high", high)):
+            if not end.is_integer():
+                yield Fault((*path, key), "a range of whole numbers ends at whole numbers", end, "a whole number")
     if low >= high:
         rule = "low must be below high"
         yield Fault(path, rule, {"low": low, "high": high}, todo="swap them" if low > high else "widen the range")
@@ -390,7 +434,7 @@ def _range(path: tuple[str, ...], name: str, dimension: Dimension) -> Iterator[F
         yield Fault((*path, "low"), rule, low, "a number above 0", todo)
     elif name == "learning_rate" and low <= 0:
         yield Fault((*path, "low"), "the learning rate must be above 0", low, "a number above 0")
-    elif low < 0:
+    elif low < 0 and name in HYPERPARAMETERS:
         yield Fault((*path, "low"), "a spread scales a width and cannot be negative", low, "a number from 0")
 
 

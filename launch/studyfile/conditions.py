@@ -35,6 +35,8 @@ class ConditionSpec(Changes):
         | {"training", "control"}
     )
 
+    otherwise = "the base's"
+
     delay: v.Delay = "none"
     hidden_size: v.HiddenSize = "matched"
     fixed: dict[v.Hyperparameter, v.FromZero] | None = None
@@ -42,7 +44,7 @@ class ConditionSpec(Changes):
         Literal["prior", "learned", "homogeneous", "heterogeneous"],
         Field(description="prior, learned, homogeneous or heterogeneous"),
     ] = "prior"
-    base: v.ConditionName | None = None
+    base: v.BaseName | None = None
     learned_from: v.ConditionName | None = None
     num_ascs: v.Currents | None = None
     learned: v.Learned | None = None

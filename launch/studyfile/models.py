@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -19,12 +19,13 @@ from pydantic import (
 
 from glifr.conditions import CONDITIONS, Condition, styled
 from glifr.outside import entry_points, is_reference
-from glifr.records import Contrast, Declaration, Primary, Stage, default_contrasts, default_smallest_effect
+from glifr.records import Contrast, Declaration, Primary, Stage, Value, default_contrasts, default_smallest_effect
 from glifr.records.declaration import ALPHA
 from glifr.tasks import ARRAYS, TASKS, ArraySettings, TaskDefinition, TaskSettings, TrainOn, task_of
 from glifr.tasks.arrays import NPZ
 from launch.studyfile import values as v
 from launch.studyfile.conditions import ConditionSpec, completed
+from launch.studyfile.dimensions import OF_TRAINING, Dimension, Space, changes_of_trial, settings_in
 from launch.studyfile.sections import Section
 from launch.studyfile.training import Training
 from launch.studyfile.tree import Unreadable
@@ -37,7 +38,7 @@ _FIRST_SEED = {"final": 1, "search": 100_001, "confirm": 200_001}
 class ParameterBudget(Section):
     """The network whose number of trained parameters `hidden_size: matched` meets."""
 
-    condition: v.ConditionName = "RNN"
+    condition: v.BaseName = "RNN"
     hidden_size: Annotated[int, Field(ge=1, le=4096, description="a whole number from 1 to 4096")] = 256
 
 
@@ -94,27 +95,6 @@ class TaskSpec(Section):
     def take_recorded(self, task: TaskDefinition) -> None:
         """Lets `definition` be what a results folder has on record, so that nothing from outside is imported."""
         self._recorded = task
-
-
-class Dimension(Section):
-    """One searched hyperparameter: from `low` to `high`, drawn evenly on a `log` or `linear` scale."""
-
-    low: v.Number
-    high: v.Number
-    scale: Annotated[Literal["log", "linear"], Field(description="log or linear")]
-    description: v.Text = ""
-
-    @property
-    def log(self) -> bool:
-        return self.scale == "log"
-
-    @property
-    def middle(self) -> float:
-        """The middle of the range, on its own scale."""
-        return math.sqrt(self.low * self.high) if self.log else (self.low + self.high) / 2
-
-
-Space = Annotated[dict[v.Hyperparameter, Dimension], Field(description="hyperparameters with their ranges")]
 
 
 class Sampler(Section):
@@ -308,7 +288,16 @@ class StudySpec(Section):
             return {}
         value = self.condition(condition)
         space = self.search.spaces[value.family]
-        return {name: space[name] for name in value.hyperparameters if name in space}
+        has = (*value.hyperparameters, *(name for name in space if name in (*value.searchable, *OF_TRAINING)))
+        return {name: space[name] for name in has if name in space}
+
+    def at(self, condition: str, values: Mapping[str, Value]) -> Self:
+        """The study with a condition as a trial of these values has it."""
+        settings = settings_in(values)
+        if not settings:
+            return self
+        tried = changes_of_trial(settings).over(self.conditions[condition])
+        return self.model_copy(update={"conditions": {**self.conditions, condition: tried}})
 
     def epochs(self, stage: Stage, condition: str | None = None) -> int:
         """Epochs of one training in `stage`: a search may train for fewer. condition: None for the study's own."""

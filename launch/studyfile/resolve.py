@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from glifr.errors import InputError, Problem, nearest
 from glifr.tasks import ARRAYS, TASKS
 from launch.studyfile.checks import cross_faults, own_arrays
+from launch.studyfile.dimensions import SEARCHABLE
 from launch.studyfile.messages import faults_of
 from launch.studyfile.models import StudySpec
 from launch.studyfile.renamed import renamed, renamed_override
@@ -86,7 +87,7 @@ class Reading:
         """`tree` with each `path.to.key=value` set, in their order."""
         for text in overrides:
             key, equals, value = text.partition("=")
-            path, place = tuple(part.strip() for part in key.split(".")), f"--set {key.strip()}"
+            path, place = _key_path(key), f"--set {key.strip()}"
             new_path, _ = renamed_override(path, Tree(None))
             if not equals:
                 todo = f"write --set {key.strip()}=VALUE, without spaces around ="
@@ -194,6 +195,17 @@ class Reading:
 
     def _add(self, tree: Tree, *faults: Fault) -> None:
         self.problems += [tree.problem(fault) for fault in faults]
+
+
+def _key_path(key: str) -> KeyPath:
+    """The keys of `path.to.key`; a search dimension's name may have dots itself."""
+    parts = [part.strip() for part in key.split(".")]
+    if parts[:2] == ["search", "spaces"]:
+        for name in (name for name in SEARCHABLE if "." in name):
+            words = name.split(".")
+            if parts[3 : 3 + len(words)] == words:
+                return (*parts[:3], name, *parts[3 + len(words) :])
+    return tuple(parts)
 
 
 def _content(path: Path) -> bytes:

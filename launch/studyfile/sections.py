@@ -27,9 +27,13 @@ _Base = TypeVar("_Base", bound=Section)
 
 
 class Changes(Section):
-    """Values that take the place of another section's; what is not given stays as it is there."""
+    """Values that take the place of another section's; what is not given stays as it is there.
+
+    otherwise: where a value comes from that is not given, in words.
+    """
 
     model_config = ConfigDict(validate_default=False)
+    otherwise: ClassVar[str] = "the study's"
 
     def _at_default(self, name: str) -> bool:
         return name not in self.model_fields_set
@@ -65,7 +69,7 @@ def changes_of(kind: type[Section], names: Collection[str] | None = None) -> Any
     fields: dict[str, Any] = {name: (_change_of(hints[name]), None) for name in wanted}
     made = create_model(f"{kind.__name__}Changes", __base__=Changes, __module__=kind.__module__, **fields)
     made.later = frozenset(wanted)
-    made.__doc__ = kind.__doc__
+    made.__doc__ = f"What differs from the study's, key by key; as in `{kind.__name__.lower()}`."
     return made
 
 

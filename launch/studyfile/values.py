@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Annotated, Any, Literal, NoReturn
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from glifr.conditions import CONDITIONS, HYPERPARAMETERS, OF_A_CURRENT, OF_A_NEURON
@@ -52,7 +52,7 @@ class Keys:
     known: tuple[str, ...] = ()
 
 
-def _one_of(what: str, known: tuple[str, ...]) -> Callable[[str], str]:
+def one_of(what: str, known: tuple[str, ...]) -> Callable[[str], str]:
     def check(name: str) -> str:
         if name not in known:
             refuse(f"there is no {what} {name!r}", "one of " + ", ".join(known), nearest(name, list(known)))
@@ -194,6 +194,17 @@ def _learned(value: Any) -> Any:
     return tuple(value)
 
 
+def _choices(value: Any) -> Any:
+    rule = "a list of different numbers, texts, or true and false"
+    if not isinstance(value, list | tuple) or not all(is_number(c) or isinstance(c, str | bool) for c in value):
+        refuse("this must be a list of values", rule)
+    if len(value) < 2:
+        refuse("a choice needs at least two values", rule)
+    if len({(type(c) is bool, c) for c in value}) < len(value):
+        refuse("a choice is given twice", rule, "give each once")
+    return tuple(value)
+
+
 def _varied(value: Any) -> Any:
     rule = "a list of different settings, from " + ", ".join(CHANCES)
     if not isinstance(value, list | tuple):
@@ -261,6 +272,11 @@ Learned = Annotated[
     BeforeValidator(_learned),
     Field(description="true, false, or a list from " + ", ".join(PARAMETERS)),
 ]
+Choices = Annotated[
+    tuple[Any, ...],  # of their own types: 3 stays a whole number
+    BeforeValidator(_choices),
+    Field(description="a list of different numbers, texts, or true and false"),
+]
 Varied = Annotated[tuple[str, ...], BeforeValidator(_varied), Field(description="a list from " + ", ".join(CHANCES))]
 Currents = Annotated[int, Field(ge=0, le=MAX_CURRENTS, description=f"a whole number from 0 to {MAX_CURRENTS}")]
 Time = Annotated[float, Field(gt=0, lt=1e9, description="a number of milliseconds above 0")]
@@ -283,7 +299,18 @@ Project = Annotated[str, AfterValidator(_check_project), Field(description="the 
 ConditionName = Annotated[
     str, AfterValidator(_check_condition_name), Keys(), Field(description="the name of a condition of the study")
 ]
-ConditionNames = Annotated[tuple[str, ...], BeforeValidator(_condition_names), Field(description=CONDITIONS_RULE)]
+BaseName = Annotated[
+    str,
+    AfterValidator(_check_condition_name),
+    Keys(),
+    Field(description="a condition of the study, or a published one: " + ", ".join(CONDITIONS)),
+]
+ConditionNames = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_condition_names),
+    Field(description=CONDITIONS_RULE),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]
 ContrastName = Annotated[str, Field(min_length=1, max_length=80, description="a name of 1 to 80 characters"), Keys()]
 Alpha = Annotated[float, Field(gt=0, lt=0.5, description="a number above 0, below 0.5")]
 TaskName = Annotated[
@@ -293,7 +320,7 @@ TaskName = Annotated[
 ]
 Code = Annotated[tuple[str, ...], BeforeValidator(_code), Field(description=CODE_RULE)]
 Hyperparameter = Annotated[
-    str, AfterValidator(_one_of("hyperparameter", tuple(HYPERPARAMETERS))), Keys(tuple(HYPERPARAMETERS))
+    str, AfterValidator(one_of("hyperparameter", tuple(HYPERPARAMETERS))), Keys(tuple(HYPERPARAMETERS))
 ]
-Family = Annotated[str, AfterValidator(_one_of("family of networks", FAMILIES)), Keys(FAMILIES)]
+Family = Annotated[str, AfterValidator(one_of("family of networks", FAMILIES)), Keys(FAMILIES)]
 ProfileName = Annotated[str, AfterValidator(_check_profile_name), Keys()]

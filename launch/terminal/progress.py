@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import statistics
 import threading
 import time
-from collections import defaultdict
-from collections.abc import Callable
+from collections import defaultdict, deque
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Self
 
@@ -21,43 +22,58 @@ from launch.planning.plan import StudyPlan
 _REFRESH_SECONDS = 0.5
 _LINE_SECONDS = 10.0
 _LINES_A_TABLE = 6
+_LATEST = 51  # steps of a condition
+_ENOUGH_STEPS, _ENOUGH_SECONDS = 6, 60.0  # per slot: steps of all, or seconds of all but the first
 
 
 class TimeLeft:
     """Estimates the time left from the epochs that were run in this session.
 
-    Work is what `StudyPlan.work` counts; the rate of a condition comes from its own epochs, before there are any from
-    those of the others.
+    Work is what `StudyPlan.work` counts. The pace of a condition, apart for training and silencing, is the median over
+    its latest steps: one that compiled, or that the machine held up, does not count. A condition that has no step yet
+    takes the median over the others. live: steps come as they end, so each worker's first, which compiles and loads, is
+    left out, and nothing is said before enough were heard; else what was heard are whole units.
     """
 
-    def __init__(self, plan: StudyPlan, slots: int) -> None:
-        self._plan, self._slots = plan, max(1, slots)
-        self._seconds: dict[str, float] = defaultdict(float)
-        self._work: dict[str, float] = defaultdict(float)
+    def __init__(self, plan: StudyPlan, slots: int, live: bool = True) -> None:
+        self._plan, self._slots, self._live = plan, max(1, slots), live
+        self._paces: dict[tuple[str, bool], deque[float]] = defaultdict(lambda: deque(maxlen=_LATEST))
+        self._steps, self._seconds = 0, 0.0
         self._lock = threading.Lock()
 
     def worked(self, condition: str, stage: Stage, units: float, seconds: float) -> None:
         """Hears of units' worth of work done in so many seconds."""
         with self._lock:
-            self._seconds[condition] += seconds
-            self._work[condition] += units * self._plan.work(stage, condition)
+            self._steps += 1
+            if units > 0 and (self._steps > self._slots or not self._live):
+                self._seconds += seconds
+                pace = seconds / (units * self._plan.work(stage, condition))
+                self._paces[condition, stage == "silencing"].append(pace)
 
     def seconds(self, snapshot: Snapshot) -> float | None:
-        """Wall seconds left; None before the first epoch has ended."""
+        """Wall seconds left; None while too little was heard to say."""
         with self._lock:
-            rates = {c: self._seconds[c] / self._work[c] for c in self._work if self._work[c]}
-        if not rates:
+            paces = {key: statistics.median(found) for key, found in self._paces.items()}
+            enough = self._steps > _ENOUGH_STEPS * self._slots or self._seconds > _ENOUGH_SECONDS * self._slots
+        if not paces or (self._live and not enough):
             return None
-        usual = sum(rates.values()) / len(rates)
         left = sum(
             (count.planned - count.ended - count.out_of_reach - snapshot.under_way[name][stage])
             * self._plan.work(stage, name)
-            * rates.get(name, usual)
+            * _pace(paces, name, stage == "silencing")
             for name, stages in snapshot.counts.items()
             for stage, count in stages.items()
             if count.planned > count.ended + count.out_of_reach
         )
         return left / self._slots
+
+
+def _pace(paces: Mapping[tuple[str, bool], float], condition: str, silencing: bool) -> float:
+    """Seconds for a piece of work: of the condition, else of others at the same kind of work, else of any."""
+    if (condition, silencing) in paces:
+        return paces[condition, silencing]
+    alike = [pace for (_, kind), pace in paces.items() if kind is silencing]
+    return statistics.median(alike or paces.values())
 
 
 def clock(seconds: float | None) -> str:
@@ -134,8 +150,9 @@ class Progress:
 
     def _footer(self, snapshot: Snapshot) -> str:
         ended, planned = totals(snapshot)
-        left = "0 s" if ended >= planned else clock(self._time_left.seconds(snapshot))
-        return f"{ended}/{planned} units   running for {clock(time.monotonic() - self._started)}   left about {left}"
+        known = None if ended >= planned else self._time_left.seconds(snapshot)
+        left = "" if known is None else f"   left about {clock(known)}"
+        return f"{ended}/{planned} units   running for {clock(time.monotonic() - self._started)}{left}"
 
     def _line(self) -> str:
         snapshot = self._snapshot()

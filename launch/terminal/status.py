@@ -148,7 +148,7 @@ def _best(tuned: Iterable[UnitRecords]) -> float | None:
 
 def _work_left(plan: StudyPlan, units: Iterable[UnitRecords]) -> TimeLeft:
     """The time left on one slot, from what every unit so far took."""
-    found = TimeLeft(plan, slots=1)
+    found = TimeLeft(plan, slots=1, live=False)
     for unit in units:
         if done := _done(plan, unit):
             found.worked(unit.unit.condition, unit.unit.stage, done, _seconds(unit))

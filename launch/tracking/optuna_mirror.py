@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution, FloatDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from glifr.errors import InputError
@@ -61,10 +61,20 @@ def _write(
     study.set_user_attr("study", body["name"])
     study.set_user_attr("profile", body["profile"])
     study.set_user_attr("hash", body["hash"])
-    distributions = {name: FloatDistribution(d["low"], d["high"], log=d["log"]) for name, d in space.items()}
+    distributions = {name: _distribution(d) for name, d in space.items()}
     chosen = _chosen(records, name)
     for unit in units:
         study.add_trial(_trial(records.layout, task, unit, distributions, str(unit.unit) in chosen))
+
+
+def _distribution(dimension: Mapping[str, Any]) -> BaseDistribution:
+    """Of a dimension as study.json tells it."""
+    if "choices" in dimension:
+        return CategoricalDistribution(dimension["choices"])
+    low, high, log = dimension["low"], dimension["high"], dimension["log"]
+    if dimension.get("type") == "int":
+        return IntDistribution(int(low), int(high), log=log)
+    return FloatDistribution(low, high, log=log)
 
 
 def _chosen(records: StudyRecords, name: str) -> set[str]:

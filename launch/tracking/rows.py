@@ -107,10 +107,12 @@ def commit_of(sessions: Sequence[Mapping[str, Any]], started_at: str) -> str | N
 
 def config(tracked: Tracked, computed: Computed, proposal: Proposal) -> dict[str, Any]:
     """Flat, so that W&B groups and filters by each key."""
-    unit, condition = proposal.unit, tracked.spec.condition(proposal.unit.condition)
+    unit = proposal.unit
+    spec = tracked.spec.at(unit.condition, proposal.hyperparameters)
+    condition = spec.condition(unit.condition)
     return {
         **tracked.config(),
-        **_flat("training", tracked.spec.training_of(unit.condition).model_dump(mode="json")),
+        **_flat("training", spec.training_of(unit.condition).model_dump(mode="json")),
         "condition": unit.condition,
         "stage": unit.stage,
         "repeat": unit.repeat,
@@ -131,7 +133,7 @@ def config(tracked: Tracked, computed: Computed, proposal: Proposal) -> dict[str
         "device": computed.device,
         "commit": computed.commit,
         "code_version": proposal.code_version,
-        **proposal.hyperparameters,
+        **{name.replace(".", "_"): value for name, value in proposal.hyperparameters.items()},
     }
 
 

@@ -119,7 +119,8 @@ def _curves(metric: str, runs: int) -> Any:
 def _searched(spec: StudySpec) -> list[str]:
     """The hyperparameters that some condition searches."""
     found = {dimension for condition in spec.conditions for dimension in spec.space_for(condition)}
-    return [name for name in HYPERPARAMETERS if name in found]
+    known = [name for name in HYPERPARAMETERS if name in found]
+    return [name.replace(".", "_") for name in (*known, *sorted(found - set(known)))]
 
 
 def _search(spec: StudySpec) -> Any:

@@ -11,23 +11,27 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import combinations
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from glifr.networks import forward_replicas
+from glifr.records import Value
 from glifr.tasks import Split, TaskData
 from glifr.training.train import Configuration, Training
 from launch.jobs import DataSource
 from launch.planning.alike_pairs import STEPS, AlikePair
 from launch.planning.plan import ConditionPlan, StudyPlan
 from launch.planning.seed_batches import training_settings
+from launch.studyfile import hyperparameters_in
 
 ONE_NETWORK = 1e-3  # of the distance that outputs of two seeds have: at most so far apart are those of one network
 _SAMPLES = 32  # a step
 _BACKEND = "torch"  # on the CPU of the driver, where the study's own may not run; all compute the same equations
 
-Values = Mapping[str, float]
+Values = Mapping[str, Value]
+Place = Literal["low", "middle", "high"]
 
 
 def find_alike(plan: StudyPlan, data: DataSource) -> tuple[AlikePair, ...]:
@@ -55,9 +59,10 @@ def _candidates(plan: StudyPlan) -> Iterator[tuple[ConditionPlan, ConditionPlan]
     """Pairs that could be one network by their sizes, starts and fixed hyperparameters."""
     for a, b in combinations(plan.conditions.values(), 2):
         sizes = [(c.condition.architecture, c.hidden_size, c.trained_parameters, c.delay_steps) for c in (a, b)]
+        alike = (a.training.epochs, a.training.batch_size) == (b.training.epochs, b.training.batch_size)
         from_trained = a.start_from is not None or b.start_from is not None
         fixed_alike = all(a.fixed[name] == b.fixed[name] for name in a.fixed.keys() & b.fixed.keys())
-        if sizes[0] == sizes[1] and fixed_alike and not from_trained:
+        if alike and sizes[0] == sizes[1] and fixed_alike and not from_trained:
             yield a, b
 
 
@@ -76,16 +81,16 @@ def _settings(a: ConditionPlan, b: ConditionPlan) -> Iterator[tuple[Values, Valu
 
     None where a shared range has no value in common.
     """
-    shared: dict[str, float] = {}
+    shared: dict[str, Value] = {}
     for name in a.space.keys() & b.space.keys():
-        low, high = max(a.space[name].low, b.space[name].low), min(a.space[name].high, b.space[name].high)
-        if low > high:
+        both = a.space[name].common(b.space[name])
+        if both is None:
             return
-        shared[name] = a.space[name].model_copy(update={"low": low, "high": high}).middle
-    places = ("middle",) if a.space.keys() == b.space.keys() else ("middle", "low", "high")
+        shared[name] = both.place("middle")
+    places: tuple[Place, ...] = ("middle",) if a.space.keys() == b.space.keys() else ("middle", "low", "high")
     for place in places:
         first, second = (
-            {**own.fixed, **{name: getattr(d, place) for name, d in own.space.items()}, **shared} for own in (a, b)
+            {**own.fixed, **{name: d.place(place) for name, d in own.space.items()}, **shared} for own in (a, b)
         )
         yield first, second
 
@@ -111,8 +116,9 @@ def _close(plan: StudyPlan, split: Split, *sides: tuple[ConditionPlan, Values]) 
 
 def _training(plan: StudyPlan, split: Split, own: ConditionPlan, values: Values, seed: int) -> Training:
     epochs = math.ceil(STEPS * _SAMPLES / max(len(split), _SAMPLES))
+    own = plan.at(own.name, values)
     settings = replace(training_settings(own.training, epochs), batch_size=_SAMPLES, backend=_BACKEND)
-    configuration = Configuration(own.condition, own.hidden_size, own.delay_steps, values)
+    configuration = Configuration(own.condition, own.hidden_size, own.delay_steps, hyperparameters_in(values))
     return Training(replace(plan.task, passes=1), TaskData(split, None), configuration, settings, [seed])
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from glifr.records import Layout, Proposal, UnitId, seal
+from glifr.records import Layout, Proposal, UnitId, Value, seal
 from glifr.records.atomic import write_whole
 from glifr.tasks import Split, TaskData, TaskDefinition
 from glifr.training.random_data import random_data
@@ -24,6 +24,7 @@ from launch.ledger.units import Ledger
 from launch.planning.estimate import Timing
 from launch.planning.plan import ConditionPlan, StudyPlan
 from launch.planning.seed_batches import seed_batches, training_settings
+from launch.studyfile import hyperparameters_in
 from launch.tracking.queue import FINISH_SECONDS, START_SECONDS, settle
 from launch.workers.trial import device_for, run_job
 
@@ -79,13 +80,13 @@ def _arithmetic(plan: StudyPlan, own: ConditionPlan) -> tuple[float, float]:
 
     Medians, after a warm-up.
     """
-    together = seed_batches(plan, 1).choose(own.name, "final", 1)
+    own, together = _tried(plan, own), seed_batches(plan, 1).choose(own.name, "final", 1)
     device = device_for(plan.study.spec)
     data = _Sample(plan.task, own.training.batch_size)
     training = Training(
         plan.task,
         TaskData(data.tuning().train, None),
-        Configuration(own.condition, own.hidden_size, own.delay_steps, _hyperparameters(own)),
+        Configuration(own.condition, own.hidden_size, own.delay_steps, hyperparameters_in(_hyperparameters(own))),
         training_settings(own.training, _EPOCHS + 1, together),
         range(together),
         device,
@@ -104,8 +105,12 @@ def _median(action: Callable[[], object]) -> float:
     return statistics.median(times[1:])
 
 
-def _hyperparameters(own: ConditionPlan) -> dict[str, float]:
-    return {name: dimension.middle for name, dimension in own.space.items()} or dict(own.fixed)
+def _tried(plan: StudyPlan, own: ConditionPlan) -> ConditionPlan:
+    return plan.at(own.name, _hyperparameters(own))
+
+
+def _hyperparameters(own: ConditionPlan) -> dict[str, Value]:
+    return {name: dimension.place("middle") for name, dimension in own.space.items()} or dict(own.fixed)
 
 
 def _bookkeeping(plan: StudyPlan, own: ConditionPlan, mode: str) -> tuple[float, float, tuple[int, int]]:
@@ -115,7 +120,7 @@ def _bookkeeping(plan: StudyPlan, own: ConditionPlan, mode: str) -> tuple[float,
 
 
 def _job(plan: StudyPlan, own: ConditionPlan, mode: str, root: Path) -> tuple[float, float, tuple[int, int]]:
-    unit = UnitId("final", own.name, plan.study.spec.final_seeds()[0])
+    own, unit = _tried(plan, own), UnitId("final", own.name, plan.study.spec.final_seeds()[0])
     layout = Layout(root)
     body = copy.deepcopy(plan.summary())
     body["spec"]["training"]["epochs"] = _EPOCHS

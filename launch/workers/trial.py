@@ -14,8 +14,8 @@ from typing import Any
 
 import torch
 
-from glifr.kernels import choose_backend
-from glifr.kernels.notes import take_notes
+from glifr.engine.backends import choose_backend
+from glifr.engine.notes import take_notes
 from glifr.records import (
     EpochRecord,
     Layout,
@@ -39,7 +39,7 @@ from launch.ledger.attempts import Lease, SupersededError
 from launch.ledger.durable import now
 from launch.ledger.units import Ledger
 from launch.planning.seed_batches import seeds_per_batch, training_settings
-from launch.studyfile import StudySpec
+from launch.studyfile import StudySpec, hyperparameters_in
 from launch.tracking.rows import Computed, Tracked, commit_of, tracked
 from launch.tracking.wandb_run import Tracker
 from launch.workers.characteristics import keep_characteristics
@@ -127,14 +127,17 @@ def _proposal(ledger: Ledger, unit: UnitId) -> Proposal:
 
 
 def _configuration(spec: StudySpec, proposal: Proposal) -> Configuration:
-    condition = spec.condition(proposal.unit.condition)
-    return Configuration(condition, proposal.hidden_size, proposal.delay_steps, proposal.hyperparameters)
+    name = proposal.unit.condition
+    condition = spec.at(name, proposal.hyperparameters).condition(name)
+    values = hyperparameters_in(proposal.hyperparameters)
+    return Configuration(condition, proposal.hidden_size, proposal.delay_steps, values)
 
 
 def _train(
     context: Context, ledger: Ledger, proposals: Sequence[Proposal], leases: Sequence[Lease]
 ) -> Generator[Step, None, None]:
-    spec, unit = context.spec, proposals[0].unit
+    unit = proposals[0].unit
+    spec = context.spec.at(unit.condition, proposals[0].hyperparameters)
     together = seeds_per_batch(spec.training.seeds_per_batch, proposals)
     settings = training_settings(spec.training_of(unit.condition), spec.epochs(unit.stage, unit.condition), together)
     started = time.perf_counter()

@@ -29,8 +29,10 @@ from benchmarks.results import TABLES, Results
 from benchmarks.shapes import Shape
 from benchmarks.words import amount
 from glifr.conditions import CONDITIONS
+from glifr.engine import portable
+from glifr.engine.backends import RUN
+from glifr.engine.sequence import SequenceInput, SequenceResult
 from glifr.errors import InputError
-from glifr.kernels import RUN, SequenceInput, SequenceResult, blocked
 from glifr.tasks import TASKS, TaskSettings
 from glifr.training.train import Configuration, Training, TrainingSettings
 
@@ -117,15 +119,14 @@ def test_right_backends_pass_all_cases() -> None:
 
 
 def _inject(monkeypatch: pytest.MonkeyPatch, backend: Any) -> None:
-    monkeypatch.setattr("glifr.networks.RUN", {**RUN, "torch": backend})
+    monkeypatch.setattr("glifr.networks.replicas.RUN", {**RUN, "torch": backend})
 
 
 def test_a_wrong_backend_is_named_and_nothing_is_timed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     def wrong(sequence: SequenceInput) -> SequenceResult:
-        scaled = sequence.parameters._replace(thresh=sequence.parameters.thresh * 1.001)
-        return blocked.run(sequence._replace(parameters=scaled))
+        return portable.run(sequence._replace(weight_lat=sequence.weight_lat * 1.001))
 
     _inject(monkeypatch, wrong)
     monkeypatch.setattr(steps, "measure", lambda _: pytest.fail("timed"))
@@ -142,8 +143,8 @@ def test_nan_and_exceptions_are_wrong(monkeypatch: pytest.MonkeyPatch, what: str
     def broken(sequence: SequenceInput) -> SequenceResult:
         if what == "raises":
             raise RuntimeError("no such kernel")
-        result = blocked.run(sequence)
-        return result._replace(final=result.final._replace(firing=result.final.firing * math.nan))
+        result = portable.run(sequence)
+        return result._replace(sent=result.sent * math.nan, final=[state * math.nan for state in result.final])
 
     _inject(monkeypatch, broken)
     verdicts = [v for v in gate.check(CPU, gate.CASES[:1]) if v.backend == "torch"]

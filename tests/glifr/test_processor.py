@@ -16,7 +16,7 @@ from small_study import NOT_COMPILED, ONE_CONDITION, ONE_UNIT, StopAfter, conduc
 from analysis import load
 from analysis.results.provenance import mixtures
 from analysis.tables.reliability import reliability_sheet
-from glifr.kernels.processor import processor_kind
+from glifr.engine.cpu.processor import processor_kind
 from glifr.records import Layout, UnitId, read_sealed, scan
 from launch.planning.plan import StudyPlan
 from launch.terminal.end_summary import tell_end
@@ -33,7 +33,7 @@ conduct(small_plan(folder, *sys.argv[2:], text=ONE_CONDITION), folder / "r", Sto
 
 
 def kind_in(**variables: str) -> str:
-    command = [sys.executable, "-c", "from glifr.kernels.processor import processor_kind; print(processor_kind())"]
+    command = [sys.executable, "-c", "from glifr.engine.cpu.processor import processor_kind; print(processor_kind())"]
     return subprocess.check_output(command, cwd=ROOT, env={**os.environ, **variables}, text=True).strip()
 
 

@@ -11,21 +11,23 @@ import sys
 from typing import Any
 
 import torch
-from kernel_cases import BIASED, Case, outputs_and_gradients
+from engine_cases import EngineCase, outputs_and_gradients
 from torch import Tensor
 
-from glifr.kernels import cpu, jobs
-from glifr.kernels.sizes_cpu import Packed, Sizes, Totals
+from glifr.engine.backends import RUN
+from glifr.engine.cpu import jobs
 from glifr.networks import BNNFC, LSTMFC, RNNFC, Network
 
 _PAGE = mmap.PAGESIZE
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 CASES = [
-    Case(steps=17, delay=5, hidden=20, batch=17, initial=True, history=True, mask="dropout"),
-    Case(steps=16, delay=4, hidden=16, batch=16, ascs=0),
-    Case(steps=9, delay=1, hidden=17, batch=5, ascs=1, replicas=2, shared_input=True, mask="neurons"),
-    Case(steps=3, delay=50, hidden=5, batch=33, constants=BIASED, inputs=70),
+    EngineCase("glifr 2", 17, 5, 1, 17, "dropout", initial=True, history=True, hidden=20),
+    EngineCase("glifr 0", 16, 4, 1, 16, hidden=16),
+    EngineCase("glifr 3", 9, 1, 2, 5, "neurons", shared_input=True, stored=True, hidden=17),
+    EngineCase("two", 3, 50, 1, 33, inputs=70, hidden=5),
+    EngineCase("adaptive", 40, 33, 1, 3, inputs=600, hidden=30),
+    EngineCase("branching", 6, 2, 2, 9, "dropout", initial=True, hidden=31),
 ]
 
 
@@ -33,7 +35,8 @@ class _Guarded:
     """A copy of a tensor's numbers with an untouchable page right after it, or right before."""
 
     def __init__(self, tensor: Tensor, end: bool) -> None:
-        assert tensor.is_contiguous()
+        span = 1 + sum((n - 1) * stride for n, stride in zip(tensor.shape, tensor.stride(), strict=True))
+        tensor = tensor.as_strided((span if tensor.numel() else 0,), (1,))  # a view may have gaps
         self.tensor, self.size = tensor, tensor.numel() * tensor.element_size()
         inner = -(-self.size // _PAGE) * _PAGE
         self._memory = mmap.mmap(-1, inner + 2 * _PAGE)
@@ -46,14 +49,6 @@ class _Guarded:
 
     def take(self) -> None:
         ctypes.memmove(self.address, self.tensor.data_ptr(), self.size)
-
-    def as_tensor(self) -> Tensor:
-        """These guarded numbers, which stay as long as the tensor does."""
-        if not self.size:
-            return self.tensor
-        numbers = (ctypes.c_float * self.tensor.numel()).from_address(self.address)
-        numbers.owner = self  # type: ignore[attr-defined]
-        return torch.frombuffer(numbers, dtype=torch.float32).view(self.tensor.shape)
 
     def give_back(self) -> None:
         ctypes.memmove(self.tensor.data_ptr(), self.address, self.size)
@@ -71,37 +66,15 @@ def guard(end: bool) -> None:
                 copy = copies.setdefault(tensor.data_ptr(), _Guarded(tensor, end))
                 self.set(**{name: copy.address})
 
-    def guarded_run(self: Any) -> None:
+    def guarded_run(self: Any, threads: int) -> None:
         copies = self.__dict__.get("guarded", {}).values()
         for copy in copies:
             copy.take()
-        run(self)
+        run(self, threads)
         for copy in copies:
             copy.give_back()
 
     jobs.Runner.point, jobs.Runner.run = guarded_point, guarded_run  # type: ignore[method-assign]
-    guard_parameters(end)
-
-
-def guard_parameters(end: bool) -> None:
-    """The same for parameters, their gradients, and the totals that these come from: they are found by a table."""
-    pack, unpack, new_empty = cpu.pack, cpu.unpack, Tensor.new_empty
-
-    def guarded(tensor: Tensor) -> Tensor:
-        return _Guarded(tensor.detach(), end).as_tensor()
-
-    def guarded_pack(s: Sizes, parameters: Any, back: Any) -> tuple[Packed, jobs.Runner]:
-        return pack(s, [guarded(p) for p in parameters], back)
-
-    def guarded_unpack(s: Sizes, totals: Totals, others: Tensor, *rest: Any) -> Any:
-        Tensor.new_empty = lambda *a, **k: guarded(new_empty(*a, **k))  # type: ignore[method-assign,assignment]
-        try:
-            copies = Totals(*(each if each is None else guarded(each) for each in totals))
-            return unpack(s, copies, guarded(others), *rest)
-        finally:
-            Tensor.new_empty = new_empty  # type: ignore[method-assign]
-
-    cpu.pack, cpu.unpack = guarded_pack, guarded_unpack  # type: ignore[attr-defined]
 
 
 def train_once(network: Network, steps: int) -> list[Tensor]:
@@ -112,7 +85,7 @@ def train_once(network: Network, steps: int) -> list[Tensor]:
 
 def everything() -> list[Tensor]:
     """All that the passes give, in an order that does not change."""
-    found = [tensor for case in CASES for tensor in outputs_and_gradients(cpu.run, case, dtype=torch.float32)]
+    found = [tensor for case in CASES for tensor in outputs_and_gradients(RUN["cpu"], case, dtype=torch.float32)]
     for hidden in (16, 21):
         generator = torch.Generator().manual_seed(hidden)
         found += train_once(RNNFC(3, hidden, 4, delay=0.15, backend="cpu", generator=generator), 10)

@@ -32,7 +32,7 @@ def load(path: str | Path, condition: str | None = None, seed: int | None = None
 
     path: the file `network.pt`; or the folder of a final unit, `results/.../units/final/LHetA/3`; or a results folder,
     `results/<study>/<profile>`. condition, seed: which network of a results folder; without seed it is `best_seed`,
-    without condition the study must have one only. backend: one of `glifr.kernels.BACKENDS`.
+    without condition the study must have one only. backend: one of `glifr.engine.backends.BACKENDS`.
 
     The file's checksum is verified, and no code in it is run. A seed that diverged is loaded only where it is named.
     Raises InputError if there is no such network, the choice is not clear, or the file is damaged or none of ours.

@@ -17,7 +17,7 @@ from glifr.conditions import CONDITIONS, SETTINGS, Condition
 from glifr.configuration import Configuration
 from glifr.errors import InputError, Problem, nearest
 from glifr.networks import Network, build_network
-from glifr.neurons import GLIFR
+from glifr.networks.layers import GLIFR
 from glifr.records import Layout, RecordError, read_sealed
 from glifr.tasks import TASKS, TaskDefinition
 

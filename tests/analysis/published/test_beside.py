@@ -278,7 +278,7 @@ def test_conditions_of_one_side_only_are_named(tmp_path: Path) -> None:
         ("RHetA",),
     )
     caption = sheets.published_sheets(assess(results), [])[0].caption
-    assert "Without published runs: Hom." in caption
+    assert "No published values are stored of: Hom." in caption
     assert "Published, but not in this study: RHetA." in caption
 
 

@@ -17,7 +17,7 @@ from glifr.characterise.sampling import evenly
 from glifr.characterise.single import AMPLITUDE, CURRENTS, ON_MS, SETTLED_MS, current_curves, step_responses
 from glifr.conditions import CONDITIONS
 from glifr.networks import BNNFC, Network, build_network
-from glifr.neurons import GLIFR
+from glifr.networks.layers import GLIFR
 from glifr.records import (
     Characteristics,
     Layout,

@@ -14,8 +14,11 @@ numba = pytest.importorskip("numba")
 
 from numba import types  # noqa: E402 - only where numba is
 
-from glifr.kernels import code_cache, notes  # noqa: E402
-from glifr.kernels.jobs import compiled  # noqa: E402
+from glifr.engine import notes  # noqa: E402
+from glifr.engine.cpu import code_cache  # noqa: E402
+from glifr.engine.cpu.jobs import scan  # noqa: E402
+from glifr.engine.layout import layout_of  # noqa: E402
+from glifr.neurons import tanh  # noqa: E402
 
 SIGNATURE = types.void(types.int64)
 
@@ -140,6 +143,8 @@ def test_e4_a_full_disk_of_the_cache_is_named_and_done_without(
 
 
 def test_the_kernels_code_comes_through_it(folder: Path) -> None:
-    compiled.cache_clear()
-    assert isinstance(compiled(lambda: lambda address: None), code_cache._Code)
-    compiled.cache_clear()
+    scan.cache_clear()
+    code = scan("forward", layout_of(tanh(), masked=False, learned=False, stored=True))
+    assert isinstance(code, code_cache._Code)
+    assert list(folder.rglob("*forward*.nbc"))
+    scan.cache_clear()

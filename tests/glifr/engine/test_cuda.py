@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 import torch
-from kernel_cases import BIASED, Case, make, outputs_and_gradients
+from engine_cases import MODELS, EngineCase, agrees, error, make, outputs_and_gradients
 from torch import Tensor
 
-from glifr.equations import Constants, GLIFRParameters, GLIFRState
-from glifr.kernels import SequenceInput, SequenceResult, blocked, choose_backend, cuda, reference
+from glifr.engine import cuda, portable, reference
+from glifr.engine.backends import choose_backend
+from glifr.engine.sequence import SequenceInput, SequenceResult
 from glifr.networks import BNNFC, forward_replicas
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
@@ -20,55 +21,45 @@ def moved(value: Any) -> Any:
     """A tensor on the GPU, through which gradients flow back; tuples of them; anything else as it is."""
     if isinstance(value, Tensor):
         return value.cuda()
-    if isinstance(value, GLIFRParameters | GLIFRState):
-        return type(value)(*(moved(each) for each in value))
-    return value
+    return type(value)(*(moved(each) for each in value)) if hasattr(value, "_fields") else value
 
 
 def on_gpu(run: Any) -> Any:
     """`run` with tensors that come from the CPU and go back there."""
 
     def there(sequence: SequenceInput) -> SequenceResult:
-        result = run(SequenceInput(*(moved(each) for each in sequence)))
-        return SequenceResult(tuple(t.cpu() for t in result.tiles), GLIFRState(*(t.cpu() for t in result.final)))
+        result = run(moved(sequence))
+        return SequenceResult(result.sent.cpu(), type(result.final)(*(t.cpu() for t in result.final)))
 
     return there
 
 
-def error(found: list[Tensor], exact: list[Tensor]) -> float:
-    """The worst relative error, by norm, of tensors that are not zero."""
-    pairs = [(f.double(), e.double()) for f, e in zip(found, exact, strict=True)]
-    assert all(f.isfinite().all() for f, _ in pairs)
-    return max(float((f - e).norm() / max(float(e.norm()), 1e-3)) for f, e in pairs)
-
-
 CASES = [
-    Case(steps=28, delay=20, batch=37, hidden=252, inputs=28),
-    Case(steps=12, delay=1, ascs=0, constants=BIASED, hidden=33, batch=65),
-    Case(steps=63, delay=500, hidden=65, batch=9, mask="dropout"),
-    Case(steps=9, delay=4, ascs=3, replicas=3, batch=5, mask="neurons", initial=True, history=True, constants=BIASED),
-    Case(steps=1, delay=1, ascs=1, initial=True, history=True, mask="dropout", shared_input=True, replicas=2),
-    Case(steps=31, delay=10, replicas=8, batch=256, hidden=252, mask="dropout"),  # programs of 128 elements
+    EngineCase(steps=28, delay=20, batch=37, hidden=252, inputs=28),
+    EngineCase("glifr 0", steps=12, delay=1, hidden=33, batch=65),
+    EngineCase(steps=63, delay=500, hidden=65, batch=9, mask="dropout", stored=True),
+    EngineCase("glifr 3", steps=9, delay=4, replicas=3, batch=5, mask="neurons", initial=True, history=True),
+    EngineCase(steps=1, delay=1, initial=True, history=True, mask="dropout", shared_input=True, replicas=2),
+    EngineCase(steps=31, delay=10, replicas=8, batch=256, hidden=252, mask="dropout"),  # programs of 128 elements
+    EngineCase("lstm", steps=28, delay=1, batch=64, hidden=122, inputs=28),  # cuDNN's
+    *(EngineCase(m, steps=9, delay=4, replicas=2, initial=True, history=True, mask="dropout") for m in MODELS),
 ]
 
 
 @pytest.mark.usefixtures("unwritten_memory_is_nan")
 @pytest.mark.parametrize("case", CASES)
-def test_triton_agrees_with_the_loop(case: Case) -> None:
-    exact = outputs_and_gradients(reference.run, case)
-    loop = outputs_and_gradients(reference.run, case, dtype=torch.float32)
-    found = outputs_and_gradients(on_gpu(cuda.run), case, dtype=torch.float32)
-    assert error(found, exact) <= max(3 * error(loop, exact), 2e-6)
+def test_triton_agrees_with_the_loop(case: EngineCase) -> None:
+    agrees(on_gpu(cuda.run), case)
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_the_same_blocks_in_plain_torch_agree_in_float64(case: Case) -> None:
-    found = outputs_and_gradients(on_gpu(blocked.run), case)
+def test_the_same_blocks_in_plain_torch_agree_in_float64(case: EngineCase) -> None:
+    found = outputs_and_gradients(on_gpu(portable.run), case)
     assert error(found, outputs_and_gradients(reference.run, case)) <= 1e-10
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_two_runs_give_the_same_bits(case: Case) -> None:
+def test_two_runs_give_the_same_bits(case: EngineCase) -> None:
     """On one machine with one stream; cuBLAS promises no more."""
     first, second = (outputs_and_gradients(on_gpu(cuda.run), case, dtype=torch.float32) for _ in range(2))
     assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
@@ -76,11 +67,11 @@ def test_two_runs_give_the_same_bits(case: Case) -> None:
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf])
 def test_a_diverged_replica_shows_and_leaves_the_others_alone(value: float) -> None:
-    case = Case(steps=9, delay=4, replicas=2, hidden=40)
+    case = EngineCase(steps=9, delay=4, replicas=2, hidden=40)
     (healthy, leaves), (sick, broken) = make(case, dtype=torch.float32), make(case, dtype=torch.float32)
     with torch.no_grad():
         broken[2][1, 3, 3] = value
-    wanted, found = on_gpu(cuda.run)(healthy).firing, on_gpu(cuda.run)(sick).firing
+    wanted, found = on_gpu(cuda.run)(healthy).sent, on_gpu(cuda.run)(sick).sent
     wanted.sum().backward()
     found.sum().backward()
     assert torch.equal(found[0], wanted[0])
@@ -161,14 +152,15 @@ def test_more_numbers_than_32_bits_can_count() -> None:
     def draw(*shape: int, scale: float = 0.1) -> Tensor:
         return scale * torch.rand(shape, generator=generator, device="cuda")
 
-    rates = (0.1 + draw(R, 1, H), 0.1 + draw(2, R, 1, H))
-    parameters = GLIFRParameters(
-        draw(R, 1, H), draw(R, H, H, scale=0.01), draw(R, 1, H), *rates, draw(2, R, 1, H), draw(2, R, 1, H)
+    model = MODELS["glifr 2"]
+    shapes = [(R, 1, H) if p.count is None else (p.count, R, 1, H) for p in model.parameters]
+    values = model.Parameters(*(0.1 + draw(*shape) for shape in shapes))
+    sequence = SequenceInput(
+        model, draw(1, B, T, 1, scale=1.0), draw(R, 1, H), draw(R, H, H, scale=0.01), values, model.defaults(), 300
     )
-    x = draw(1, B, T, 1, scale=1.0)
-    last = GLIFRParameters(*(p[-1:] for p in parameters[:4]), *(p[:, -1:] for p in parameters[4:]))
+    last = model.Parameters(*(p[..., -1:, :, :] for p in values))
+    one = sequence._replace(weight_in=sequence.weight_in[-1:], weight_lat=sequence.weight_lat[-1:], parameters=last)
     with torch.no_grad():
-        alone = cuda.run(SequenceInput(x, last, Constants(), 300)).final
-        together = cuda.run(SequenceInput(x, parameters, Constants(), 300)).final
+        alone, together = cuda.run(one).final, cuda.run(sequence).final
     torch.testing.assert_close(together.firing[-1:], alone.firing, rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(together.ascurrents[:, -1:], alone.ascurrents, rtol=1e-4, atol=1e-5)

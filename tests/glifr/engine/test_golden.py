@@ -9,10 +9,9 @@ import torch
 from golden_support import Golden, compute
 from paths import ROOT, SHARED
 
-from glifr.equations import GLIFRState
-from glifr.kernels import RUN, SequenceInput
+from glifr.engine.backends import RUN
+from glifr.engine.sequence import SequenceInput
 from glifr.networks import BNNFC
-from glifr.neurons import stack_glifr
 
 OWN = sorted((ROOT / "tests" / "golden").glob("*.npz"))
 PUBLISHED = [
@@ -28,7 +27,7 @@ FILES += [
     pytest.param(SHARED / "reference" / "golden" / f"{name}.npz", id=f"published-{name}", marks=pytest.mark.shared)
     for name in PUBLISHED
 ]
-BACKENDS = sorted(RUN.keys() - {"triton"})  # which needs CUDA or its interpreter: test_kernels_triton.py
+BACKENDS = sorted(RUN.keys() - {"triton"})  # which needs CUDA or its interpreter: test_triton_scans.py
 EXACT = [name for name in BACKENDS if name != "cpu"]  # those that compute in float64
 
 
@@ -79,14 +78,16 @@ def test_state_after_every_step_agrees(path: Path, backend: str) -> None:
     network = golden.network(backend, dtype)
     assert isinstance(network, BNNFC)
     x, layer = golden.tensor("x", dtype).unsqueeze(0), network.neuron_layer
+    weight_in, weight_lat, *stored = layer.tensors()
+    parameters = layer.model.Parameters(*(p.unsqueeze(p.ndim - 2) for p in stored))
     mask = None if network.neuron_mask is None else network.neuron_mask.view(1, 1, 1, -1)
     voltage, ascurrents = golden.tensor("voltage", dtype), golden.tensor("ascurrents", dtype)
     firing = torch.sigmoid((voltage - layer.thresh.detach()) / layer.sigma_v) * (1 if mask is None else mask[0])
     if "firing" in golden.arrays:
         firing = golden.tensor("firing", dtype)
     for t in range(x.shape[2]):
-        sequence = SequenceInput(x[:, :, : t + 1], stack_glifr([layer]), layer.constants, network.delay_steps, mask)
-        final = RUN[backend](sequence).final
-        wanted = GLIFRState(firing[None, :, t], voltage[None, :, t], ascurrents[:, None, :, t])
+        given = x[:, :, : t + 1], weight_in[None], weight_lat[None], parameters, layer.constants, network.delay_steps
+        final = RUN[backend](SequenceInput(layer.model, *given, mask, stored=True)).final
+        wanted = firing[None, :, t], voltage[None, :, t], ascurrents[:, None, :, t]
         for found, right in zip(final, wanted, strict=True):
             torch.testing.assert_close(found, right, rtol=0 if backend in EXACT else allowed, atol=allowed)

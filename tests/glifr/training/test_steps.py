@@ -11,10 +11,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from glifr import replicas
 from glifr.conditions import CONDITIONS
 from glifr.configuration import Configuration, TrainingSettings
-from glifr.kernels.prepared_cpu import PreparedPass
+from glifr.engine.cpu.prepared import PreparedPass
+from glifr.networks import replicas
 from glifr.tasks import TASKS, TaskDefinition
 from glifr.training import train as training_module
 from glifr.training.random_data import random_data

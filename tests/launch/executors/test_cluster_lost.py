@@ -10,8 +10,8 @@ from pathlib import Path
 
 import psutil
 import pytest
+from command_run import Run, begin
 from small_study import TINY
-from test_signals import Run, begin
 
 __all__ = ["begin"]  # the fixture
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from small_study import ONE_CONDITION, new_conductor, small_plan
-from test_tracking_server import Machine, finals
+from wandb_machine import Machine, finals
 
 from glifr.errors import InputError
 from launch.executors import ray_auth, ray_connect

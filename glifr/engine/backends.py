@@ -1,0 +1,117 @@
+"""Which engine computes a layer's sequence, all with the same result to rounding.
+
+reference: the plain loop. torch: the portable engine, delay blocks around the model's own step. cpu: scans compiled
+from the model's graph, in float32. triton: the same for CUDA. `auto` chooses by device, number type and model and says
+which.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Mapping
+from functools import cache
+from types import MappingProxyType
+
+import torch
+
+from glifr.engine import cuda, portable, reference
+from glifr.engine.definition import NeuronModel
+from glifr.engine.notes import note_once
+from glifr.engine.sequence import SequenceInput, SequenceResult
+from glifr.errors import InputError, Problem, nearest
+
+BACKENDS = ("auto", "reference", "torch", "cpu", "triton")
+
+
+def _run_cpu(sequence: SequenceInput) -> SequenceResult:
+    from glifr.engine.cpu import layer  # numba takes a while to import, and may not be there
+
+    return layer.run(sequence)
+
+
+RUN: Mapping[str, Callable[[SequenceInput], SequenceResult]] = MappingProxyType(
+    {"reference": reference.run, "torch": portable.run, "cpu": _run_cpu, "triton": cuda.run}
+)
+_LIBRARY: Mapping[str, str] = MappingProxyType({"cpu": "numba", "triton": "triton"})  # what compiles
+
+
+def check_backend(name: str) -> str:
+    """`name`; InputError if there is no such backend."""
+    if name not in BACKENDS:
+        allowed = f"one of {', '.join(BACKENDS)}"
+        raise InputError(Problem("unknown backend", "backend", name, allowed, nearest(str(name), [*BACKENDS])))
+    return name
+
+
+def choose_backend(
+    name: str, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32, model: NeuronModel | None = None
+) -> str:
+    """The concrete backend that `name` means on `device` for numbers of `dtype` and neurons of `model`.
+
+    Raises InputError if `name` is unknown or cannot run there: an explicit choice is never switched silently. A model
+    that cannot be compiled runs on the portable engine where `name` is auto, which is told once.
+    """
+    kind = torch.device(device).type
+    if check_backend(name) == "auto":
+        name = _automatic(kind, dtype, model)
+    if name in _LIBRARY:
+        _check_compiled(name, model)
+    if kind not in _devices(name):
+        able = ", ".join(other for other in RUN if kind in _usual_devices(other)) or "none"
+        allowed = f"on {kind}: {able}; {name} runs on {', '.join(_devices(name))}"
+        hint = "with TRITON_INTERPRET=1 set before the start it runs on cpu, slowly" if name == "triton" else ""
+        raise InputError(Problem(f"the backend {name!r} cannot run on this device", "device", kind, allowed, hint))
+    if name in _LIBRARY and dtype != torch.float32:
+        allowed = "float32; for others the backend torch or reference"
+        raise InputError(Problem(f"the backend {name!r} computes in float32 only", "dtype", dtype, allowed))
+    return name
+
+
+def _check_compiled(name: str, model: NeuronModel | None) -> None:
+    """Raises InputError if there is no compiler for a backend, or none that could take the model."""
+    if not available(name):
+        allowed = f"the backend auto, torch or reference; or install {_LIBRARY[name]}"
+        rule = f"the backend {name!r} needs {_LIBRARY[name]}, which is not installed"
+        raise InputError(Problem(rule, "backend", name, allowed))
+    if model is not None:
+        model.traced(masked=False)
+
+
+def batches_exactly(backend: str, device: torch.device | str, model: NeuronModel | None = None) -> bool:
+    """Whether a replica computed among others has the bits that it has alone.
+
+    Vectorised kernels round the ends of an array differently, so of the backends on the CPU only "cpu" promises it; on
+    CUDA none does. Raises InputError if `backend` cannot run on `device`.
+    """
+    return torch.device(device).type == "cpu" and choose_backend(backend, device, model=model) == "cpu"
+
+
+@cache
+def available(name: str) -> bool:
+    """Whether the library that a backend needs is installed."""
+    return name not in _LIBRARY or importlib.util.find_spec(_LIBRARY[name]) is not None
+
+
+def _automatic(kind: str, dtype: torch.dtype, model: NeuronModel | None) -> str:
+    """The fastest that can run."""
+    fastest = {"cpu": "cpu", "cuda": "triton"}.get(kind)
+    if fastest is None or dtype != torch.float32 or not available(fastest):
+        return "torch"
+    if model is not None and model.unknown:
+        note_once(
+            f"portable {model.name} {model.unknown}",
+            f"the neuron model {model.name!r} uses {model.unknown}, which cannot be compiled: it runs on the portable "
+            "engine, which takes about 2 to 10 times longer",
+        )
+        return "torch"
+    return fastest
+
+
+def _usual_devices(name: str) -> tuple[str, ...]:
+    return {"cpu": ("cpu",), "triton": ("cuda",)}.get(name, ("cpu", "cuda"))
+
+
+def _devices(name: str) -> tuple[str, ...]:
+    """Where a backend runs: "triton" on the CPU too, if Triton's interpreter is on."""
+    usual = _usual_devices(name)
+    return ("cpu", *usual) if name == "triton" and cuda.interpreted() else usual

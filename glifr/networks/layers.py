@@ -1,0 +1,297 @@
+"""One layer, one step, as modules: parameters and settings here, the equations in `glifr.neurons`.
+
+Shapes: B batch, I inputs, H neurons, J after-spike currents, R replicas. Times in ms, rates in 1/ms; voltage, current
+and threshold are dimensionless. Source: Winston et al., Neural Computation 35(4), 2023.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from glifr import checks
+from glifr.conditions import OF_A_CURRENT, OF_A_NEURON
+from glifr.engine.definition import NeuronModel
+from glifr.engine.sequence import LayerTensors
+from glifr.errors import InputError, Problem, nearest
+from glifr.neurons import glifr, lstm, tanh
+from glifr.parameters import (
+    start_parameters,
+    start_weights,
+)
+
+
+class _Setting:
+    """A number of a layer that may be set later and is checked each time."""
+
+    def __init__(self, check: Callable[[str, Any], float]) -> None:
+        self.check = check
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, layer: nn.Module, owner: type | None = None) -> float:
+        value: float = layer.__dict__[f"_{self.name}"]
+        return value
+
+    def __set__(self, layer: nn.Module, value: Any) -> None:
+        layer.__dict__[f"_{self.name}"] = self.check(self.name, value)
+
+
+def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+    """torch.stack, without a copy where there is one tensor."""
+    return tensors[0].unsqueeze(dim) if len(tensors) == 1 else torch.stack(list(tensors), dim)
+
+
+class Layer(nn.Module):
+    """Neurons of one model and their tensors. stored: the names of these, two weights and the model's parameters."""
+
+    stored: tuple[str, ...]
+
+    @property
+    def model(self) -> NeuronModel:
+        raise NotImplementedError
+
+    def tensors(self) -> tuple[Tensor, ...]:
+        """What is stored."""
+        return tuple(getattr(self, name) for name in self.stored)
+
+    def views(self, weight_in: Tensor, weight_lat: Tensor, *parameters: Tensor) -> LayerTensors:
+        """Tensors like those of `tensors`, as engines take them."""
+        return LayerTensors(weight_in, weight_lat, self._parts(parameters))
+
+    def _parts(self, parameters: Sequence[Tensor]) -> tuple[tuple[Tensor, ...], ...]:
+        pairs = zip(self.model.parameters, parameters, strict=True)
+        return tuple((part,) for p, t in pairs for part in ((t,) if p.count is None else t.unbind(0)))
+
+    def values(self) -> Any:
+        """The model's parameters, [1,H] or [J,1,H]."""
+        pairs = zip(self.model.parameters, self.tensors()[2:], strict=True)
+        return self.model.Parameters(*(p.transform.read(stored) for p, stored in pairs))
+
+    def _synaptic(self, x: Tensor, delayed: Tensor) -> Tensor:
+        weight_in, weight_lat = self.tensors()[:2]
+        return x @ weight_in + delayed @ weight_lat
+
+
+class GLIFR(Layer):
+    """A layer of GLIFR neurons.
+
+    hetinit: neuron parameters start heterogeneous (from the prior) instead of homogeneous. ascs=False is num_ascs=0.
+    learnparams: neuron parameters are trained, or those of these names (thresh, k_m, k_j, r_j, a_j); what is not is
+    still in the state dict, without gradient.
+    dt, tau [ms]; tau None follows dt. Stored are logit(dt k): setting dt later keeps these, so rates k change as 1/dt.
+    weight_spread: gain on sqrt(1/H). neuron_spread, after_spike_spread: see `glifr.parameters.start_parameters`.
+
+    Draws from `generator` (torch's global one by default) in the order weight_iv, weight_lat, then neuron parameters:
+    one seed gives one start, and the same weights whatever the neuron parameters.
+
+    Attributes, trained: weight_iv [I,H], weight_lat [H,H], thresh [1,H], trans_k_m [1,H], trans_k_j, trans_r_j, a_j
+    [J,1,H]. Raises InputError for sizes, times and numbers that cannot be meant, and for dt k outside (0, 1).
+    """
+
+    weight_iv: nn.Parameter
+    weight_lat: nn.Parameter
+    thresh: nn.Parameter
+    trans_k_m: nn.Parameter
+    trans_k_j: nn.Parameter
+    trans_r_j: nn.Parameter
+    a_j: nn.Parameter
+    stored = ("weight_iv", "weight_lat", "thresh", "trans_k_m", "trans_k_j", "trans_r_j", "a_j")
+    dt = _Setting(checks.time)
+    sigma_v = _Setting(lambda name, value: checks.number(name, value, above=0.0))
+    R = _Setting(checks.number)
+    I0 = _Setting(checks.number)
+    v_reset = _Setting(checks.number)
+
+    def __init__(  # noqa: PLR0913 - the signature of the model's own documentation
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_ascs: int = 2,
+        hetinit: bool = False,
+        ascs: bool = True,
+        learnparams: bool | Collection[str] = True,
+        *,
+        dt: float = 0.05,
+        tau: float | None = None,
+        sigma_v: float = 1.0,
+        R: float = 0.1,
+        I0: float = 0.0,
+        v_reset: float = 0.0,
+        weight_spread: float = 1.0,
+        neuron_spread: float = 1.0,
+        after_spike_spread: float = 1.0,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        self.input_size = checks.size("input_size", input_size)
+        self.hidden_size = checks.size("hidden_size", hidden_size)
+        self.num_ascs = checks.size("num_ascs", num_ascs, least=0) if ascs else 0
+        self.learnparams = learnparams
+        self.dt, self.tau = dt, tau
+        self.sigma_v, self.R, self.I0, self.v_reset = sigma_v, R, I0, v_reset
+        spread = checks.number("weight_spread", weight_spread, least=0.0)
+        self.weight_iv = nn.Parameter(start_weights((input_size, hidden_size), hidden_size, spread, generator))
+        self.weight_lat = nn.Parameter(start_weights((hidden_size, hidden_size), hidden_size, spread, generator))
+        spreads = {"neuron_spread": neuron_spread, "after_spike_spread": after_spike_spread}
+        spreads = {name: checks.number(name, value, least=0.0) for name, value in spreads.items()}
+        starts = start_parameters(self.model, self.hidden_size, self.dt, hetinit, spreads, generator)
+        trained = _trained(learnparams)
+        for name, start in zip(self.stored[2:], starts, strict=True):
+            setattr(self, name, nn.Parameter(start, name.removeprefix("trans_") in trained))
+
+    @property
+    def tau(self) -> float:
+        """Time constant of spiking [ms]; that of dt where none was given."""
+        return self.dt if self._tau is None else self._tau
+
+    @tau.setter
+    def tau(self, value: float | None) -> None:
+        self._tau = None if value is None else checks.time("tau", value)
+
+    @property
+    def model(self) -> NeuronModel:
+        return glifr(self.num_ascs)
+
+    @property
+    def k_m(self) -> Tensor:
+        """Membrane decay rate [1/ms], [1,H]."""
+        return self.values().decay_m / self.dt  # type: ignore[no-any-return]
+
+    @property
+    def k_j(self) -> Tensor:
+        """Decay rates of the after-spike currents [1/ms], [J,1,H]."""
+        return self.values().decay_j / self.dt  # type: ignore[no-any-return]
+
+    @property
+    def r_j(self) -> Tensor:
+        """Multipliers of the after-spike currents, [J,1,H]."""
+        return self.values().r  # type: ignore[no-any-return]
+
+    @property
+    def constants(self) -> Any:
+        """Those of the model."""
+        return self.model.Constants(self.dt / self.tau, self.sigma_v, self.R, self.I0, self.v_reset)
+
+    def forward(
+        self,
+        x: Tensor,
+        firing: Tensor,
+        voltage: Tensor,
+        ascurrents: Tensor,
+        syncurrent: Tensor,
+        firing_delayed: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """One step from x [B,I] and the state before it: firing, voltage, syncurrent [B,H], ascurrents [J,B,H].
+
+        firing_delayed: f_{t-D} [B,H], by default `firing`, that is one step. Returns the new (firing, voltage,
+        ascurrents, syncurrent); the old synaptic current has no part in the equations. InputError if shapes do not fit.
+        """
+        checks.shape("x", x, ("B", self.input_size))
+        batch, hidden = x.shape[0], self.hidden_size
+        delayed = firing if firing_delayed is None else firing_delayed
+        named = {"firing": firing, "voltage": voltage, "syncurrent": syncurrent, "firing_delayed": delayed}
+        for name, tensor in named.items():
+            checks.shape(name, tensor, (batch, hidden))
+        checks.shape("ascurrents", ascurrents, (self.num_ascs, batch, hidden))
+        model, synaptic = self.model, self._synaptic(x, delayed)
+        old = model.State(firing, voltage, ascurrents)
+        new = model.State(*model.step(synaptic, old, self.values(), self.constants, None))
+        return new.firing, new.voltage, new.ascurrents, synaptic
+
+
+def _trained(learnparams: bool | Collection[str]) -> frozenset[str]:
+    """The names of the trained neuron parameters; InputError for one that there is not."""
+    known = (*OF_A_NEURON, *OF_A_CURRENT)
+    if isinstance(learnparams, bool):
+        return frozenset(known if learnparams else ())
+    for name in learnparams:
+        if name not in known:
+            rule = "a neuron has no such parameter to learn"
+            raise InputError(Problem(rule, "learnparams", name, ", ".join(known), nearest(str(name), list(known))))
+    return frozenset(learnparams)
+
+
+class RNNC(Layer):
+    """A layer of tanh units with lateral delay.
+
+    Attributes, trained: weight_ih [I,H], weight_lat [H,H], bias [1,H], drawn in this order from `generator`, uniform in
+    +-weight_spread sqrt(1/H). Raises InputError for sizes and spreads that cannot be meant.
+    """
+
+    stored = ("weight_ih", "weight_lat", "bias")
+
+    @property
+    def model(self) -> NeuronModel:
+        return tanh()
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        *,
+        weight_spread: float = 1.0,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        self.input_size = checks.size("input_size", input_size)
+        self.hidden_size = checks.size("hidden_size", hidden_size)
+        spread = checks.number("weight_spread", weight_spread, least=0.0)
+        shapes = ((input_size, hidden_size), (hidden_size, hidden_size), (1, hidden_size))
+        weights = [nn.Parameter(start_weights(shape, hidden_size, spread, generator)) for shape in shapes]
+        self.weight_ih, self.weight_lat, self.bias = weights
+
+    def forward(self, x: Tensor, hidden: Tensor, hidden_delayed: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """One step from x [B,I] and the hidden state before it [B,H]; hidden_delayed: h_{t-D}, by default `hidden`.
+
+        Returns the new hidden state and its pre-activation [B,H]. InputError if shapes do not fit.
+        """
+        checks.shape("x", x, ("B", self.input_size))
+        delayed = hidden if hidden_delayed is None else hidden_delayed
+        checks.shape("hidden", hidden, (x.shape[0], self.hidden_size))
+        checks.shape("hidden_delayed", delayed, (x.shape[0], self.hidden_size))
+        model, synaptic = self.model, self._synaptic(x, delayed)
+        (new,) = model.step(synaptic, model.State(hidden), self.values(), model.defaults(), None)
+        return new, synaptic + self.bias
+
+
+class LSTMC(Layer):
+    """The parameters of an LSTM layer in torch's parametrisation; the step is that of `glifr.neurons.lstm`.
+
+    Attributes, trained: weight_ih [4H,I], weight_hh [4H,H], bias_ih, bias_hh [4H], drawn in this order from
+    `generator`, uniform in +-weight_spread sqrt(1/H). Raises InputError for sizes and spreads that cannot be meant.
+    """
+
+    stored = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+
+    @property
+    def model(self) -> NeuronModel:
+        return lstm()
+
+    def views(self, weight_in: Tensor, weight_lat: Tensor, *biases: Tensor) -> LayerTensors:
+        own, other = (bias.view(4, 1, -1).unbind(0) for bias in biases)
+        return LayerTensors(weight_in.t(), weight_lat.t(), tuple(zip(own, other, strict=True)))
+
+    def values(self) -> Any:
+        return self.model.Parameters((self.bias_ih + self.bias_hh).view(4, 1, -1))
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        *,
+        weight_spread: float = 1.0,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        self.input_size = checks.size("input_size", input_size)
+        self.hidden_size = checks.size("hidden_size", hidden_size)
+        spread = checks.number("weight_spread", weight_spread, least=0.0)
+        rows = 4 * hidden_size
+        shapes: tuple[tuple[int, ...], ...] = ((rows, input_size), (rows, hidden_size), (rows,), (rows,))
+        weights = [nn.Parameter(start_weights(shape, hidden_size, spread, generator)) for shape in shapes]
+        self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh = weights

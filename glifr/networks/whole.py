@@ -1,0 +1,199 @@
+"""Whole networks: BNNFC of GLIFR neurons, RNNFC of tanh units, LSTMFC; and a network from a condition.
+
+Each draws its start from `generator` in the order readout weight, readout bias, recurrent layer's weights, neuron
+parameters. So one seed gives one start, and networks of one size share their weights whatever their neurons are.
+Shapes: R replicas, B batch, T steps, I inputs, H neurons, J after-spike currents, O outputs. Times in ms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from glifr import checks
+from glifr.conditions import Condition
+from glifr.engine.reference import Trace
+from glifr.engine.sequence import Recurrence
+from glifr.errors import InputError, Problem
+from glifr.networks.layers import GLIFR, LSTMC, RNNC
+from glifr.networks.replicas import Network
+
+
+def _steps(delay: float, dt: float) -> int:
+    """D, the delay in steps; at least one."""
+    return max(1, round(delay / dt))
+
+
+class BNNFC(Network):
+    """GLIFR neurons with delayed lateral connections, and a readout.
+
+    delay: synaptic delay, D = max(1, round(delay / dt)) steps. backend: one of `glifr.engine.backends.BACKENDS`. The
+    rest as in `GLIFR` (sigma_v, R, I0, v_reset and the three spreads by name) and `Network`. Raises InputError for what
+    cannot be meant.
+    """
+
+    neuron_layer: GLIFR
+
+    def __init__(  # noqa: PLR0913 - the signature of the model's own documentation
+        self,
+        in_size: int,
+        hid_size: int,
+        out_size: int,
+        dt: float = 0.05,
+        hetinit: bool = False,
+        ascs: bool = True,
+        learnparams: bool | Collection[str] = True,
+        *,
+        num_ascs: int = 2,
+        tau: float | None = None,
+        output_weight: bool = True,
+        dropout_prob: float = 0.0,
+        delay: float = 1.0,
+        backend: str = "auto",
+        generator: torch.Generator | None = None,
+        **layer: float,
+    ) -> None:
+        super().__init__((in_size, hid_size, out_size), dropout_prob, backend, output_weight, generator)
+        self.delay = checks.time("delay", delay, zero=True)
+        self.neuron_layer = GLIFR(
+            in_size, hid_size, num_ascs, hetinit, ascs, learnparams, dt=dt, tau=tau, generator=generator, **layer
+        )
+
+    @property
+    def delay_steps(self) -> int:
+        return _steps(self.delay, self.neuron_layer.dt)
+
+    def recurrence(self) -> Recurrence:
+        return Recurrence(self.neuron_layer.model, self.neuron_layer.constants, self.delay_steps)
+
+    def tracked(self, trace: Trace) -> tuple[Tensor, ...]:
+        return trace.states.voltage, trace.states.ascurrents, trace.synaptic
+
+    def neuron_parameters(self) -> dict[str, Tensor]:
+        layer = self.neuron_layer
+        found = {"thresh": layer.thresh, "k_m": layer.k_m}
+        if layer.num_ascs:
+            found |= {"k_j": layer.k_j, "r_j": layer.r_j, "a_j": layer.a_j}
+        return {name: values.detach().clone() for name, values in found.items()}
+
+
+class RNNFC(Network):
+    """Tanh units with delayed lateral connections, and a readout.
+
+    dt: time step [ms]. delay: synaptic delay [ms], None for one step. weight_spread: as in `RNNC`. backend: one of
+    `glifr.engine.backends.BACKENDS`. Raises InputError for what cannot be meant.
+    """
+
+    neuron_layer: RNNC
+
+    def __init__(  # noqa: PLR0913 - the sizes and settings that all networks take
+        self,
+        in_size: int,
+        hid_size: int,
+        out_size: int,
+        dt: float = 0.05,
+        *,
+        output_weight: bool = True,
+        dropout_prob: float = 0.0,
+        delay: float | None = None,
+        weight_spread: float = 1.0,
+        backend: str = "auto",
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__((in_size, hid_size, out_size), dropout_prob, backend, output_weight, generator)
+        self.dt = checks.time("dt", dt)
+        self.delay = self.dt if delay is None else checks.time("delay", delay, zero=True)
+        self.neuron_layer = RNNC(in_size, hid_size, weight_spread=weight_spread, generator=generator)
+
+    @property
+    def delay_steps(self) -> int:
+        return _steps(self.delay, self.dt)
+
+    def recurrence(self) -> Recurrence:
+        model = self.neuron_layer.model
+        return Recurrence(model, model.defaults(), self.delay_steps)
+
+    def tracked(self, trace: Trace) -> tuple[Tensor, ...]:
+        return (trace.synaptic + self.neuron_layer.bias,)
+
+
+class LSTMFC(Network):
+    """An LSTM layer in torch's parametrisation, without delay, and a readout.
+
+    dt: time step [ms]; it has no part in the equations. weight_spread: as in `LSTMC`. backend: one of
+    `glifr.engine.backends.BACKENDS`. Raises InputError for what cannot be meant.
+    """
+
+    neuron_layer: LSTMC
+
+    def __init__(  # noqa: PLR0913 - the sizes and settings that all networks take
+        self,
+        in_size: int,
+        hid_size: int,
+        out_size: int,
+        dt: float = 0.05,
+        *,
+        output_weight: bool = True,
+        dropout_prob: float = 0.0,
+        weight_spread: float = 1.0,
+        backend: str = "auto",
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__((in_size, hid_size, out_size), dropout_prob, backend, output_weight, generator)
+        self.dt = checks.time("dt", dt)
+        self.neuron_layer = LSTMC(in_size, hid_size, weight_spread=weight_spread, generator=generator)
+
+    def recurrence(self) -> Recurrence:
+        model = self.neuron_layer.model
+        return Recurrence(model, model.defaults(), 1)
+
+    def tracked(self, trace: Trace) -> tuple[Tensor, ...]:
+        return tuple(trace.states)
+
+
+def build_network(  # noqa: PLR0913 - each is a fact of the study
+    condition: Condition,
+    *,
+    in_size: int,
+    out_size: int,
+    hidden_size: int,
+    dt: float,
+    delay_steps: int | None,
+    hyperparameters: Mapping[str, float],
+    dropout_prob: float = 0.0,
+    backend: str = "auto",
+    output_weight: bool = True,
+    generator: torch.Generator | None = None,
+) -> Network:
+    """A network of `condition` at its start.
+
+    dt [ms]. delay_steps: D, None for the LSTM. hyperparameters: spreads, 1 where absent; others are not for the start.
+    output_weight: whether it has a readout. dt and output_weight: where the condition does not say. Raises InputError
+    for what cannot be meant.
+    """
+    dt = dt if condition.dt is None else condition.dt
+    output_weight = output_weight if condition.output_weight is None else condition.output_weight
+    sizes = (in_size, hidden_size, out_size, dt)
+    common: dict[str, Any] = {"dropout_prob": dropout_prob, "backend": backend, "generator": generator}
+    common["output_weight"] = output_weight
+    common["weight_spread"] = hyperparameters.get("weight_spread", 1.0)
+    if condition.architecture == "LSTM":
+        if delay_steps is not None:
+            raise InputError(Problem("the LSTM has no delay", "delay_steps", delay_steps, "none"))
+        return LSTMFC(*sizes, **common)
+    common["delay"] = checks.size("delay_steps", delay_steps) * dt
+    if condition.architecture == "RNN":
+        return RNNFC(*sizes, **common)
+    common |= condition.constants
+    return BNNFC(
+        *sizes,
+        hetinit=condition.start == "heterogeneous",
+        learnparams=condition.learned,
+        num_ascs=condition.num_ascs,
+        neuron_spread=hyperparameters.get("neuron_spread", 1.0),
+        after_spike_spread=hyperparameters.get("after_spike_spread", 1.0),
+        **common,
+    )
