@@ -12,6 +12,7 @@ from glifr.conditions import Condition
 class TrainingSettings:
     """How long and by which steps: epochs, batch size, Adam's constants, dropout probability, kernel backend.
 
+    weight_decay: of every trained number; decoupled from the gradient's moments it makes AdamW.
     sigma_v: width of GLIFR neurons' sigmoid in the first and in the last epoch, linear in epochs between them as in the
     published annealing; None for the model's own throughout.
 
@@ -25,6 +26,8 @@ class TrainingSettings:
     beta1: float = 0.9
     beta2: float = 0.999
     epsilon: float = 1e-8
+    weight_decay: float = 0.0
+    decoupled: bool = False
     dropout: float = 0.0
     sigma_v: tuple[float, float] | None = None
     backend: str = "auto"

@@ -174,6 +174,7 @@ def _run(options: argparse.Namespace, given: Sequence[str], stop: StopSignals) -
     study = load_study(study_file(options.study), profile=options.profile, overrides=options.overrides, code=seen)
     from launch.ledger.folder import results_folder, results_path
     from launch.planning.machine_checks import refuse_impossible, refuse_too_large
+    from launch.planning.own_starts import refuse_unfit_starts
     from launch.planning.plan import make_plan
 
     shown = console()
@@ -195,6 +196,7 @@ def _run(options: argparse.Namespace, given: Sequence[str], stop: StopSignals) -
         return COMPLETE
     plan = make_plan(study, study.spec.task.definition.fingerprint(study.spec.task.settings()))
     chosen = plan.of(options.only)
+    refuse_unfit_starts(chosen)
     refuse_too_large(plan, options.address)
     root = results_folder(study, options.results)
     from launch.executors.ray_connect import Cluster

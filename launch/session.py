@@ -119,6 +119,8 @@ def run_study(
         stopped = f"Stopped after the stage {asked.last}, as asked"
     console.print(f"Used: {meter.utilisation}")
     tell_end(console, conductor.snapshot(), stopped, given)
+    if left := [name for name in plan.conditions if name not in chosen.conditions]:
+        console.print(f"Left as they were, without --only they run too: {', '.join(left)}.", markup=False)
     stop.where = "every result is kept, the report is not made"
     reported = stopped is not None or _report(console, root, tracking)
     _tell_outage(console, root)

@@ -88,6 +88,10 @@ class Layout:
     def result(self, unit: UnitId) -> Path:
         return self.unit(unit) / "result.json"
 
+    def start(self, sha256: str) -> Path:
+        """The copy of a network of the user's own that conditions start from."""
+        return self.root / "starts" / f"{sha256}.pt"
+
     def inside(self, relative: str) -> Path:
         """The path of a file that a record names.
 

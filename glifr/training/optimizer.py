@@ -35,6 +35,8 @@ def make_adam(
 ) -> torch.optim.Adam:
     """Adam, fused where torch can. On CUDA its state is on the device, so that a step can be recorded as a graph."""
     how: dict[str, Any] = {"fused": True} if has_fused_adam(device.type) else {}
+    if settings.weight_decay:
+        how |= {"weight_decay": settings.weight_decay, "decoupled_weight_decay": settings.decoupled}
     if device.type == "cuda":
         how["capturable"] = True
     betas = (settings.beta1, settings.beta2)

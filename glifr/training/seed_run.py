@@ -70,6 +70,12 @@ class SeedRun:
         """Changes with what a recorded step would not notice: other memory of the optimiser, another sigma_v."""
         return self.seed, self._changes
 
+    def begin_with(self, state: Mapping[str, Tensor]) -> None:
+        """Takes the start of another network, whole: its state dict, of the same shapes. RuntimeError if it is not."""
+        self.network.load_state_dict(dict(state))
+        self.start = summarise(self.network, "start")
+        self.parameters_at_start = self.network.neuron_parameters()
+
     def begin_epoch(self, device: torch.device) -> None:
         """Makes the network ready to train, with the dropout and the sigma_v of this epoch."""
         self.network.train()

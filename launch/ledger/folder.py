@@ -94,9 +94,19 @@ def write_study(layout: Layout, plan: StudyPlan, alike: Sequence[tuple[str, str]
 
     alike: pairs of conditions that are numerically one network; None where nobody has looked.
     """
+    _keep_starts(layout, plan)
     summary = plan.summary()
     seen = {} if alike is None else {"alike": [list(pair) for pair in alike]}
     write_whole(layout.study, seal({**summary, **seen, "declarations": _declarations(layout, summary["declaration"])}))
+
+
+def _keep_starts(layout: Layout, plan: StudyPlan) -> None:
+    """Copies the networks that conditions start from: what workers read, wherever they are."""
+    for own in plan.conditions.values():
+        if own.checkpoint is not None and not layout.start(own.checkpoint["sha256"]).exists():
+            path = layout.start(own.checkpoint["sha256"])
+            path.parent.mkdir(exist_ok=True)
+            write_whole(path, (plan.study.path.parent / own.checkpoint["from"]).read_bytes())
 
 
 def recorded_alike(layout: Layout, plan: StudyPlan) -> list[tuple[str, str]] | None:

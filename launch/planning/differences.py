@@ -5,8 +5,10 @@ All of it follows from values. A setting that all conditions share tells nothing
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
+
+from launch.studyfile.training import RECIPE, Adam, Annealing, Training
 
 if TYPE_CHECKING:
     from launch.planning.plan import ConditionPlan
@@ -21,6 +23,9 @@ _OF_THE_NETWORK = {"dt": "time step", "output_weight": "readout", "R": "R", "I0"
 def features(plans: Mapping[str, ConditionPlan]) -> dict[str, Words]:
     """Each condition's features in words: what it is, and settings in which conditions of the study differ."""
     found = {name: own.condition.describe(own.start_from) for name, own in plans.items()}
+    for name, plan in plans.items():
+        if plan.checkpoint is not None:
+            found[name]["start"] = f"the network of {plan.checkpoint['from']}"
     settings = {name: _settings(own) for name, own in plans.items()}
     for key in dict.fromkeys(key for own in settings.values() for key in own):
         networks: dict[str, set[str]] = {}
@@ -54,8 +59,7 @@ def _settings(plan: ConditionPlan) -> Words:
         found[words] = _said(getattr(condition, name))
     found["tau"] = "the time step" if condition.tau is None else f"{condition.tau:g} ms"
     found["sigma_v"] = _said(condition.sigma_v)
-    recipe = plan.training.model_dump(mode="json")
-    return found | {_TRAINING + key: _said(value) for key, value in _flat(recipe)}
+    return found | {_TRAINING + key: _said(value) for key, value in _flat(plan.training)}
 
 
 def _said(value: Any) -> str:
@@ -64,17 +68,14 @@ def _said(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _flat(tree: Mapping[str, Any], before: str = "") -> list[tuple[str, Any]]:
+def _flat(section: Training | Adam, before: str = "") -> Iterator[tuple[str, Any]]:
     """The recipe's settings by their dotted names; an annealing, which has two numbers, as one."""
-    found: list[tuple[str, Any]] = []
-    for key, value in tree.items():
-        if isinstance(value, Mapping) and value.keys() == {"start", "end"}:
-            found.append((f"{before}{key}", f"{value['start']:g} to {value['end']:g}"))
-        elif isinstance(value, Mapping):
-            found += _flat(value, f"{before}{key}.")
+    for name in RECIPE if isinstance(section, Training) else type(section).model_fields:
+        value = getattr(section, name)
+        if isinstance(value, Adam):
+            yield from _flat(value, f"{before}{name}.")
         else:
-            found.append((f"{before}{key}", value))
-    return found
+            yield f"{before}{name}", f"{value.start:g} to {value.end:g}" if isinstance(value, Annealing) else value
 
 
 def difference(name: str, reference: str, words: Mapping[str, Words]) -> str:
@@ -101,7 +102,7 @@ def levels(plans: Mapping[str, ConditionPlan], reference: str) -> dict[str, Leve
     One factorial crosses conditions that differ in those parts alone: those that share all else with the reference,
     or else with the most others. Of several with the same levels the reference is the cell, or else the first.
     """
-    candidates = [name for name, own in plans.items() if own.condition.levels is not None and not own.control]
+    candidates = [name for name, own in plans.items() if _may_be_a_cell(own)]
     group = _group([name for name in candidates], lambda name: _all_else(plans[name]), reference)
     with_currents = [name for name in group if plans[name].condition.num_ascs > 0]
     same_number = _group(with_currents, lambda name: plans[name].condition.num_ascs, reference)
@@ -111,6 +112,10 @@ def levels(plans: Mapping[str, ConditionPlan], reference: str) -> dict[str, Leve
         if own is not None and (name not in with_currents or name in same_number):
             cells.setdefault(tuple(own.values()), name)
     return {name: own.condition.levels if name in cells.values() else None for name, own in plans.items()}
+
+
+def _may_be_a_cell(plan: ConditionPlan) -> bool:
+    return plan.condition.levels is not None and not plan.control and plan.checkpoint is None
 
 
 def _all_else(plan: ConditionPlan) -> object:

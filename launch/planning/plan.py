@@ -14,7 +14,7 @@ from glifr.outside import referenced
 from glifr.records import STAGES, Stage, Value, digest
 from glifr.tasks import TaskDefinition
 from launch.planning.differences import difference, features, levels
-from launch.studyfile import Dimension, Study, StudySpec, Training
+from launch.studyfile import Adam, Dimension, Study, StudySpec, Training
 
 SCHEME = 2  # how proposals are drawn (`search`); recorded in study.json
 _LATER = (*CONSTANTS, "dt", "output_weight")  # of a condition, in an identity only where they are given
@@ -26,7 +26,8 @@ class ConditionPlan:
     """What one condition runs. delay_steps: None for the LSTM. planned: units per stage, over all repeats.
 
     start_from: the condition whose trained network of the same seed a `learned` start draws from.
-    delay: as the study says it. training: the condition's recipe. control: equal to another condition on purpose.
+    checkpoint: the file of a network that every seed starts from (`from`, `sha256`). delay: as the study says it.
+    training: the condition's recipe. control: equal to another condition on purpose.
     features, difference, levels: what tells it apart, see `differences`.
     """
 
@@ -41,6 +42,7 @@ class ConditionPlan:
     delay: Delay
     training: Training
     control: bool = False
+    checkpoint: Mapping[str, str] | None = None
     features: Mapping[str, str] = field(default_factory=dict)
     difference: str = ""
     levels: Mapping[str, int] | None = None
@@ -132,7 +134,7 @@ class StudyPlan:
             "task": [self.task.name, spec.task.source, spec.task.train_on, self.fingerprint],
             "epochs": spec.epochs(stage, condition),
             "batch_size": training.batch_size,
-            "adam": [training.adam.beta1, training.adam.beta2, training.adam.epsilon],
+            "adam": [training.adam.beta1, training.adam.beta2, training.adam.epsilon, *_decay(training.adam)],
             "dropout": training.dropout,
         }
 
@@ -152,6 +154,8 @@ class StudyPlan:
             "start_from": self._source_identity(plan.start_from, seeds),
             "training": self.training_identity("final" if stage == "silencing" else stage, condition, plan.training),
         }
+        if plan.checkpoint is not None:
+            content["checkpoint"] = plan.checkpoint["sha256"]
         own = {name: value for name in _LATER if (value := getattr(plan.condition, name)) is not None}
         if own:
             content["network"] = own
@@ -234,6 +238,7 @@ def make_plan(study: Study, fingerprint: str) -> StudyPlan:
             planned=_planned(study),
             start_from=spec.start_from(name),
             control=wanted.control,
+            checkpoint=wanted.checkpoint,
         )
         for name, wanted in spec.conditions.items()
     }
@@ -255,6 +260,11 @@ def _network_of(spec: StudySpec, task: TaskDefinition, name: str) -> dict[str, A
         "delay": spec.conditions[name].delay,
         "training": spec.training_of(name),
     }
+
+
+def _decay(adam: Adam) -> list[Any]:
+    """The decay of weights; nothing where there is none, as in studies from before it could be."""
+    return [adam.weight_decay, adam.decoupled] if adam.weight_decay else []
 
 
 def _told_apart(plans: Mapping[str, ConditionPlan], reference: str) -> dict[str, ConditionPlan]:

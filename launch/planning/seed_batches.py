@@ -85,6 +85,8 @@ def training_settings(training: Training, epochs: int, seeds_at_once: int | None
         beta1=training.adam.beta1,
         beta2=training.adam.beta2,
         epsilon=training.adam.epsilon,
+        weight_decay=training.adam.weight_decay,
+        decoupled=training.adam.decoupled,
         dropout=training.dropout,
         sigma_v=(training.sigma_v.start, training.sigma_v.end) if training.sigma_v else None,
         backend=training.backend,

@@ -7,9 +7,10 @@
 from launch.studyfile.dimensions import Dimension, hyperparameters_in
 from launch.studyfile.load import Study, load_study, read_resolved
 from launch.studyfile.models import Pruner, Sampler, StudySpec
-from launch.studyfile.training import Training
+from launch.studyfile.training import Adam, Training
 
 __all__ = [
+    "Adam",
     "Dimension",
     "Pruner",
     "Sampler",

@@ -143,7 +143,7 @@ def _equal(spec: StudySpec) -> Iterator[Fault]:
         value = replace(spec.condition(name), name="", color="", marker="")
         fixed = tuple(sorted((own.fixed or {}).items()))
         recipe = spec.training_of(name)
-        start = (own.start if own.start == "learned" else "", spec.start_from(name))
+        start = (own.checkpoint and own.checkpoint["from"], spec.start_from(name))
         seen.setdefault((value, spec.delay_steps(name), own.hidden_size, fixed, recipe, start), []).append(name)
     for names in seen.values():
         controls = [name for name in names if spec.conditions[name].control]
@@ -188,6 +188,10 @@ def _starts(spec: StudySpec) -> Iterator[Fault]:
     for name, own in spec.conditions.items():
         path = ("conditions", name, "start")
         if own.start != "learned":
+            others = [n for n, other in spec.conditions.items() if other.checkpoint is None]
+            if own.checkpoint is not None and spec.search is not None and others:
+                rule = f"a start from a trained network gives {name} more training than the same search gives others"
+                yield Fault(path, rule, own.checkpoint["from"], "prior; or all conditions start from one")
             if own.learned_from is not None:
                 rule, todo = "only a `learned` start is drawn from another condition", "write `start: learned`"
                 yield Fault(("conditions", name, "learned_from"), rule, own.learned_from, "null", todo)
@@ -253,7 +257,7 @@ def _fixed_values(spec: StudySpec, name: str, condition: ConditionSpec) -> Itera
         if key not in known:
             rule = f"{name} has no {key}: nothing in it that this would scale ({HYPERPARAMETERS[key]})"
             yield Fault((*path, key), rule, fixed[key], ", ".join(known), "remove it")
-        elif condition.start == "learned" and key != "learning_rate":
+        elif (condition.start == "learned" or condition.checkpoint is not None) and key != "learning_rate":
             rule = f"{name} starts from a trained network, so there is nothing that {key} would scale"
             yield Fault((*path, key), rule, fixed[key], "learning_rate", "remove it, or write `start: prior`")
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, replace
-from typing import Annotated, Any, Literal
-
-from pydantic import Field
+from typing import Any
 
 from glifr.conditions import CONDITIONS, Condition
 from glifr.errors import nearest
@@ -25,7 +23,8 @@ class ConditionSpec(Changes):
 
     delay: of the lateral connections, ms or words. fixed: hyperparameters of a study without search.
     start: homogeneous, heterogeneous, prior for the base's own, or learned: drawn from the network that `learned_from`
-    has trained on the same seed; by default the study's condition that learns the same from a homogeneous start.
+    has trained on the same seed; by default the study's condition that learns the same from a homogeneous start. from:
+    a network that a study kept, its path from the study's folder; every seed begins with all of it.
     learned: which neuron parameters are trained. dt, tau: ms. output_weight: whether there is a readout.
     training: what differs from the study's training. control: equal to another condition on purpose.
     """
@@ -40,10 +39,7 @@ class ConditionSpec(Changes):
     delay: v.Delay = "none"
     hidden_size: v.HiddenSize = "matched"
     fixed: dict[v.Hyperparameter, v.FromZero] | None = None
-    start: Annotated[
-        Literal["prior", "learned", "homogeneous", "heterogeneous"],
-        Field(description="prior, learned, homogeneous or heterogeneous"),
-    ] = "prior"
+    start: v.StartOf = "prior"
     base: v.BaseName | None = None
     learned_from: v.ConditionName | None = None
     num_ascs: v.Currents | None = None
@@ -58,12 +54,17 @@ class ConditionSpec(Changes):
     training: TrainingChanges | None = None
     control: v.Flag = False
 
+    @property
+    def checkpoint(self) -> dict[str, str] | None:
+        """`from`: the path of the network that it starts from; `sha256` of that file, once it has been read."""
+        return self.start if isinstance(self.start, dict) else None
+
     def value(self, name: str) -> Condition:
         """What the condition is; of one that has been `completed`."""
         root = CONDITIONS[self.base or name]
         changes = {k: value for k, value in self.given.items() if k in _OF_A_CONDITION and k != "start"}
         changes = {k: value for k, value in changes.items() if value is not None}
-        if root.start is not None and self.start != "prior":
+        if root.start is not None and self.start != "prior" and self.checkpoint is None:
             changes["start"] = "homogeneous" if self.start == "homogeneous" else "heterogeneous"
         return replace(root, name=name, **changes)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,10 +14,11 @@ from glifr.records import digest
 from glifr.tasks import TASKS, TaskDefinition
 from launch.outside.check import look, prepare
 from launch.outside.modules import NO_CODE, OutsideCode
+from launch.studyfile.conditions import ConditionSpec
 from launch.studyfile.models import StudySpec
 from launch.studyfile.renamed import from_record, recorded
 from launch.studyfile.resolve import Reading
-from launch.studyfile.tree import KeyPath, Tree
+from launch.studyfile.tree import Fault, KeyPath, Tree
 
 FULL = "full"
 
@@ -89,6 +91,7 @@ def load_study(
             reading.checked(variant, ignore=set_paths)
     if spec is None or reading.problems:
         raise InputError(*{str(problem): problem for problem in reading.problems}.values())
+    spec = _with_checksums(spec, tree, path)
     resolved = recorded(spec.model_dump(mode="json"))
     return Study(spec, resolved, chosen, study_hash(resolved), path, prepared.code)
 
@@ -100,6 +103,27 @@ def with_source(tree: Tree) -> Tree:
     if not isinstance(name, str) or name in TASKS or (reference := referenced(name, "tasks")) is None:
         return tree
     return tree.replaced(("task", "source"), Tree(load_object(reference, TaskDefinition).sources[0]))
+
+
+def _with_checksums(spec: StudySpec, tree: Tree, path: Path) -> StudySpec:
+    """The study with the SHA-256 of each network that a condition starts from; InputError if one cannot be read."""
+    conditions, problems = dict(spec.conditions), []
+    for name, own in spec.conditions.items():
+        if own.checkpoint is None:
+            continue
+        place = ("conditions", name, "start")
+        try:
+            found = hashlib.sha256((path.parent / own.checkpoint["from"]).read_bytes()).hexdigest()
+        except (OSError, ValueError) as error:
+            rule = f"the network that {name} would start from cannot be read ({getattr(error, 'strerror', error)})"
+            allowed = "the path of a network.pt that a study kept, from the study's folder"
+            problems.append(tree.problem(Fault(place, rule, own.checkpoint["from"], allowed)))
+            continue
+        start = {"from": own.checkpoint["from"], "sha256": found}
+        conditions[name] = ConditionSpec.model_construct(_fields_set=set(own.given), **{**own.given, "start": start})
+    if problems:
+        raise InputError(*problems)
+    return spec.model_copy(update={"conditions": conditions})
 
 
 def read_resolved(resolved: dict[str, Any]) -> StudySpec:
@@ -124,4 +148,5 @@ def _hashed(value: Any, path: KeyPath) -> Any:
 
 
 def _left_out(path: KeyPath, value: Any) -> bool:
-    return path in _NOT_HASHED or path[-1] == "description" or (path, value) in _NOT_HASHED_AT
+    its_place = path[0] == "conditions" and path[2:] == ("start", "from")  # of a file: its sum is what counts
+    return its_place or path in _NOT_HASHED or path[-1] == "description" or (path, value) in _NOT_HASHED_AT

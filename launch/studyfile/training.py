@@ -11,9 +11,15 @@ from launch.studyfile.sections import Changes, Section, changes_of
 
 
 class Adam(Section):
+    """weight_decay: of every trained number, 0 for none; decoupled from the gradient's moments it makes AdamW."""
+
+    later = frozenset({"weight_decay", "decoupled"})
+
     beta1: v.BelowOne = 0.9
     beta2: v.BelowOne = 0.999
     epsilon: v.Positive = 1e-8
+    weight_decay: v.FromZero = 0.0
+    decoupled: v.Flag = False
 
 
 class Annealing(Section):

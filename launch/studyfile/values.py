@@ -205,6 +205,21 @@ def _choices(value: Any) -> Any:
     return tuple(value)
 
 
+STARTS = ("prior", "learned", "homogeneous", "heterogeneous")
+STARTS_RULE = "prior, learned, homogeneous or heterogeneous; or {from: a network.pt that a study kept}"
+
+
+def _start(value: Any) -> Any:
+    if isinstance(value, dict):
+        if not {"from"} <= value.keys() <= {"from", "sha256"} or not all(isinstance(x, str) for x in value.values()):
+            refuse("a start from a network of one's own has one key, `from`", STARTS_RULE)
+        return dict(value)
+    if not isinstance(value, str) or value not in STARTS:
+        rule = "this is not one of the words that may stand here"
+        refuse(rule, STARTS_RULE, nearest(str(value), list(STARTS)) if isinstance(value, str) else "")
+    return value
+
+
 def _varied(value: Any) -> Any:
     rule = "a list of different settings, from " + ", ".join(CHANCES)
     if not isinstance(value, list | tuple):
@@ -278,6 +293,7 @@ Choices = Annotated[
     Field(description="a list of different numbers, texts, or true and false"),
 ]
 Varied = Annotated[tuple[str, ...], BeforeValidator(_varied), Field(description="a list from " + ", ".join(CHANCES))]
+StartOf = Annotated[str | dict[str, str], BeforeValidator(_start), Field(description=STARTS_RULE)]
 Currents = Annotated[int, Field(ge=0, le=MAX_CURRENTS, description=f"a whole number from 0 to {MAX_CURRENTS}")]
 Time = Annotated[float, Field(gt=0, lt=1e9, description="a number of milliseconds above 0")]
 HiddenSize = Annotated[

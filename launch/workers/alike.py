@@ -60,7 +60,7 @@ def _candidates(plan: StudyPlan) -> Iterator[tuple[ConditionPlan, ConditionPlan]
     for a, b in combinations(plan.conditions.values(), 2):
         sizes = [(c.condition.architecture, c.hidden_size, c.trained_parameters, c.delay_steps) for c in (a, b)]
         alike = (a.training.epochs, a.training.batch_size) == (b.training.epochs, b.training.batch_size)
-        from_trained = a.start_from is not None or b.start_from is not None
+        from_trained = any(c.start_from is not None or c.checkpoint is not None for c in (a, b))
         fixed_alike = all(a.fixed[name] == b.fixed[name] for name in a.fixed.keys() & b.fixed.keys())
         if alike and sizes[0] == sizes[1] and fixed_alike and not from_trained:
             yield a, b

@@ -125,6 +125,7 @@ def _job(plan: StudyPlan, own: ConditionPlan, mode: str, root: Path) -> tuple[fl
     body = copy.deepcopy(plan.summary())
     body["spec"]["training"]["epochs"] = _EPOCHS
     body["spec"]["conditions"][own.name].get("training", {}).pop("epochs", None)
+    body["spec"]["conditions"][own.name]["start"] = "prior"  # its time is the same, and no file is needed
     write_whole(layout.study, seal(body))
     Ledger(root).propose(
         Proposal(

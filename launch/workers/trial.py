@@ -151,6 +151,9 @@ def _train(
         device_for(spec),
         trained=_learned_starts(ledger, proposals),
     )
+    if (state := _own_start(ledger, spec, unit)) is not None:
+        for run in training.runs:
+            run.begin_with(state)
     runs = {p.unit: [r for r in training.runs if r.seed in p.seeds] for p in proposals}
     earlier = _resume(ledger, proposals, runs)
     with _tracker(context, ledger.layout, proposals, leases) as tracker:
@@ -315,6 +318,15 @@ def _learned_starts(ledger: Ledger, proposals: Sequence[Proposal]) -> list[dict[
     """
     sources = [proposal.start_from for proposal in proposals if proposal.start_from is not None]
     return [_network_of(ledger, source)[0]["network"] for source in sources] or None
+
+
+def _own_start(ledger: Ledger, spec: StudySpec, unit: UnitId) -> dict[str, torch.Tensor] | None:
+    """The state dict of the network of the user's own that a condition starts from, if it does."""
+    given = spec.conditions[unit.condition].checkpoint
+    if given is None:
+        return None
+    state: dict[str, torch.Tensor] = checkpoints.load(ledger.layout.start(given["sha256"]), given["sha256"])["network"]
+    return state
 
 
 def _network_of(ledger: Ledger, final: str) -> tuple[dict[str, Any], Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -87,7 +88,7 @@ def log_axis(axis: XAxis | YAxis, *, decades: bool = False) -> None:
     axes = axis.axes
     low, high = axis.get_data_interval()
     (axes.set_xscale if isinstance(axis, XAxis) else axes.set_yscale)("log")
-    wide = decades or (low > 0 and high / low > 200)
+    wide = decades or (0 < low < high < math.inf and high / low > 200)
     axis.set_major_locator(LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 5.0)))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

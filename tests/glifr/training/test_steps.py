@@ -17,6 +17,7 @@ from glifr.engine.cpu.prepared import PreparedPass
 from glifr.networks import replicas
 from glifr.tasks import TASKS, TaskDefinition
 from glifr.training import train as training_module
+from glifr.training.optimizer import AdamsTogether, make_adam
 from glifr.training.random_data import random_data
 from glifr.training.seed_run import SeedRun
 from glifr.training.steps import EagerSteps, PreparedSteps, RecordedSteps, StepRunner, recorder_for
@@ -285,3 +286,21 @@ def test_on_cuda_a_graph_gives_what_eager_steps_give(name: str) -> None:
         return found
 
     assert losses(True) == pytest.approx(losses(False), rel=1e-4)
+
+
+@pytest.mark.parametrize("decoupled", [False, True])
+def test_weight_decay_is_that_of_torchs_own_optimisers(decoupled: bool) -> None:
+    """Adam's and AdamW's steps, alone and several seeds in one call."""
+    settings = TrainingSettings(epochs=1, batch_size=1, weight_decay=0.1, decoupled=decoupled)
+    ours, theirs = ([torch.nn.Parameter(torch.full((3,), 1.0 + i)) for i in range(2)] for _ in range(2))
+    together = AdamsTogether([make_adam([p], 0.01, settings, torch.device("cpu")) for p in ours])
+    kind = torch.optim.AdamW if decoupled else torch.optim.Adam
+    reference = [kind([p], lr=0.01, weight_decay=0.1) for p in theirs]
+    for step in range(3):
+        for p, q, other in zip(ours, theirs, reference, strict=True):
+            p.grad, q.grad = (torch.tensor([0.1, -0.2, 0.3]) * (step + 1) for _ in range(2))
+            other.step()
+        together.step()
+    for p, q in zip(ours, theirs, strict=True):
+        assert torch.allclose(p, q, rtol=1e-6)
+    assert not torch.allclose(ours[0], torch.full((3,), 1.0))

@@ -11,6 +11,7 @@ from study_texts import refusal
 
 from glifr.conditions import CONDITIONS
 from glifr.errors import InputError
+from launch import cli
 from launch.planning.plan import StudyPlan, make_plan
 from launch.studyfile import Study, load_study, read_resolved
 
@@ -308,3 +309,24 @@ def test_some_conditions_of_a_plan(tmp_path: Path) -> None:
     for names, words in ((("RNM",), "did you mean 'RNN'"), (("FHetA",), "add LHetA")):
         with pytest.raises(InputError, match=words):
             plan.of(names)
+
+
+def test_an_optimiser_by_its_weight_decay_on_a_grid(tmp_path: Path) -> None:
+    decay = "training: {adam: {weight_decay: %s, decoupled: %s}}"
+    grid = [f"o{i}: {{base: LHetA, {decay % values}}}" for i, values in enumerate(
+        [("0.01", "false"), ("0.1", "false"), ("0.01", "true"), ("0.1", "true")])]  # fmt: skip
+    plan = plan_of(tmp_path, LHETA, *grid)
+    found = [plan.training_identity("final", name)["adam"] for name in plan.conditions]
+    assert found[0] == [0.9, 0.999, 1e-8]
+    assert found[1:] == [[*found[0], d, w] for w in (False, True) for d in (0.01, 0.1)]
+    assert plan.conditions["o3"].difference == "adam.weight_decay 0.1 instead of 0, adam.decoupled yes instead of no"
+    assert "weight_decay" not in plan.study.resolved["training"]["adam"]
+
+
+def test_the_command_refuses_what_only_cannot_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = written(tmp_path, LHETA, f"RNN: {{{FIXED}}}")
+    assert cli.main([str(path), "--only", "LHetA,RNM", "--results", str(tmp_path / "r")]) == 2
+    told = capsys.readouterr().err
+    assert "the study has no such condition" in told
+    assert "did you mean 'RNN'?" in told
+    assert not (tmp_path / "r").exists()

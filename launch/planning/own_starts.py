@@ -1,0 +1,64 @@
+"""Networks of the user's own that conditions start from: looked at before anything starts."""
+
+from __future__ import annotations
+
+from glifr.errors import InputError, Problem
+from glifr.networks import Network
+from glifr.records import RecordError
+from glifr.records.storage import tensor_files
+from glifr.records.storage.network_files import unpack
+from launch.planning.plan import ConditionPlan, StudyPlan
+
+
+def refuse_unfit_starts(plan: StudyPlan) -> None:
+    """Raises InputError for a file that is no network, or one that its condition could not begin with."""
+    problems = [problem for own in plan.conditions.values() if own.checkpoint for problem in _unfit(plan, own)]
+    if problems:
+        raise InputError(*problems)
+
+
+def _unfit(plan: StudyPlan, own: ConditionPlan) -> list[Problem]:
+    assert own.checkpoint is not None
+    file = plan.study.path.parent / own.checkpoint["from"]
+    place = f"{plan.study.path}: conditions.{own.name}.start.from"
+    try:
+        network = unpack(tensor_files.load(file, own.checkpoint["sha256"]), file)
+    except RecordError as error:
+        return [Problem("the file is no network that a study kept", place, str(error))]
+    except InputError as error:
+        return [Problem(f"{problem.rule} ({file.name})", place, problem.value) for problem in error.problems]
+    theirs, wanted = _facts(network), _wanted(plan, own)
+    return [
+        Problem(
+            f"the network that {own.name} would start from has another {name}", place, theirs[name], str(value), todo
+        )
+        for name, value in wanted.items()
+        if theirs[name] != value
+        for todo in [f"write `hidden_size: {theirs[name]}`" if name == "number of neurons" else "give another file"]
+    ]
+
+
+def _facts(network: Network) -> dict[str, object]:
+    layer = network.neuron_layer
+    return {
+        "network": type(network).__name__.removesuffix("FC").replace("BNN", "GLIFR"),
+        "number of inputs": network.in_size,
+        "number of neurons": network.hidden_size,
+        "number of outputs": network.out_size,
+        "readout": network.output_linear is not None,
+        "number of after-spike currents": getattr(layer, "num_ascs", 0),
+        "time step": getattr(layer, "dt", getattr(network, "dt", None)),
+    }
+
+
+def _wanted(plan: StudyPlan, own: ConditionPlan) -> dict[str, object]:
+    task, condition = plan.task, own.condition
+    return {
+        "network": condition.architecture,
+        "number of inputs": task.inputs,
+        "number of neurons": own.hidden_size,
+        "number of outputs": task.outputs,
+        "readout": not task.neurons_are_outputs if condition.output_weight is None else condition.output_weight,
+        "number of after-spike currents": condition.num_ascs,
+        "time step": condition.dt or task.time_step_ms,
+    }
