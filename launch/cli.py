@@ -30,6 +30,7 @@ def parser() -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(
         prog=INSTALLED if Path(sys.argv[0]).name == INSTALLED else "launch/study.py",
         description="Run one study: search, confirm, final seeds, silencing, report. The same command continues it.",
+        epilog="`init my_study.yaml [--like NAME] [--code]` writes a study to begin from.",
     )
     options.add_argument(
         "study", type=Path, help="the study file, or the name of one of the project's own, as smnist_ablation"
@@ -92,6 +93,7 @@ def parser() -> argparse.ArgumentParser:
     )
     what = options.add_mutually_exclusive_group()
     what.add_argument("--plan", action="store_true", help="print what would run and how long, then exit")
+    what.add_argument("--check", action="store_true", help="say whether the study is right, then exit")
     what.add_argument("--status", action="store_true", help="print where the study stands, running or not, then exit")
     options.add_argument(
         "--failures",
@@ -118,6 +120,10 @@ def _names(text: str) -> tuple[str, ...]:
 def main(arguments: Sequence[str] | None = None, stop: StopSignals | None = None) -> int:
     """The program; returns its exit code. stop: entered by the script already, to hear its earliest signals."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] == ["init"]:
+        from launch.init import main as init
+
+        return init(given[1:])
     options = parser().parse_args(given)
     with contextlib.nullcontext(stop) if stop is not None else StopSignals(given) as stop:
         return _main(options, given, stop)
@@ -188,6 +194,9 @@ def _run(options: argparse.Namespace, given: Sequence[str], stop: StopSignals) -
         from launch.executors.ray_connect import refuse_unusable
 
         refuse_unusable(options.address)
+    if options.check:
+        shown.print(f"{study.spec.name} ({study.profile}) is right: {', '.join(study.spec.conditions)}")
+        return COMPLETE
     plan = make_plan(study, study.spec.task.definition.fingerprint(study.spec.task.settings()))
     chosen = plan.of(options.only)
     refuse_unfit_starts(chosen)

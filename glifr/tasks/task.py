@@ -21,10 +21,21 @@ SplitName = Literal["train", "validation", "test"]
 
 
 @dataclass(frozen=True)
+class ArraySettings:
+    """What a study says of its own arrays. path: of the file. loss, readout: as `TaskDefinition`; dt: time_step_ms."""
+
+    path: Path
+    loss: Literal["cross_entropy", "mse"]
+    readout: Readout
+    time_step_ms: float
+
+
+@dataclass(frozen=True)
 class TaskSettings:
     """What a study says of its task. data_root: where the files are, None for the usual places.
 
-    frequencies [1/ms], noise: for tasks that have them among their `options`; None and 0 are the task's own.
+    frequencies [1/ms], noise: for tasks that have them among their `options`; None and 0 are the task's own. arrays:
+    for the task of that name.
     """
 
     name: str
@@ -33,6 +44,7 @@ class TaskSettings:
     train_on: TrainOn = "train"
     frequencies: tuple[float, ...] | None = None
     noise: float = 0.0
+    arrays: ArraySettings | None = None
 
 
 @dataclass(frozen=True)
@@ -127,6 +139,10 @@ class TaskDefinition:
         """The task as a study sets it."""
         return self if self.adapted is None else self.adapted(self, settings)
 
+    def without_data(self) -> TaskDefinition:
+        """What the task is, to be sent to where its data are at hand already."""
+        return replace(self, load=_not_here, load_test=_not_here, fingerprint=_not_here, adapted=None)
+
     def held_out(self, source: str) -> bool:
         """True if there are data that no network is trained on."""
         return "test" in self.sizes(source)
@@ -169,13 +185,13 @@ def recorded_task(body: Mapping[str, Any]) -> TaskDefinition:
         chance_accuracy=body["chance_accuracy"],
         sources=(body["source"],),
         sizes=lambda source: dict(body["splits"]),
-        load=_not_kept,
-        load_test=_not_kept,
+        load=_not_here,
+        load_test=_not_here,
         fingerprint=lambda settings: str(body["fingerprint"]),
         passes=body.get("passes", 1),
         problems=body.get("problems", 1),
     )
 
 
-def _not_kept(settings: object) -> NoReturn:
-    raise ValueError("a results folder keeps no data")
+def _not_here(settings: object) -> NoReturn:
+    raise ValueError("this is a task without its data")

@@ -4,50 +4,60 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor
 
 from glifr import checks
 from glifr.errors import InputError, Problem
-from glifr.tasks.task import Split, SplitName, TaskData, TaskDefinition
+from glifr.tasks.task import Readout, Split, SplitName, TaskData, TaskDefinition
 
 Pair = tuple[Tensor, Tensor]
 
 
 def task_of_tensors(
-    name: str, train: Pair, validation: Pair | None = None, test: Pair | None = None, *, dt: float
+    name: str,
+    train: Pair,
+    validation: Pair | None = None,
+    test: Pair | None = None,
+    *,
+    dt: float,
+    readout: Readout | None = None,
 ) -> tuple[TaskDefinition, TaskData]:
     """A task and its data for `Training`, from pairs of inputs and targets; the test split is in the task alone.
 
     Inputs: float32 [N,T,I]. Targets: classes [N], int64 from 0, read after the last step (cross entropy); or values at
-    every step [N,T,O], float32 (mean squared error). dt: time step of the networks [ms]. The loss of chance is that of
-    the training samples' class frequencies, or of their best constant output.
-
-    A study's YAML cannot name such a task: that takes a file in `glifr/tasks`. Raises InputError for tensors that do
-    not fit together.
+    every step [N,T,O], with readout last after the last one [N,O], float32 (mean squared error). dt: time step of the
+    networks [ms]. The loss of chance is that of the training samples' class frequencies, or of their best constant
+    output. Raises InputError for tensors that do not fit together.
     """
     given: dict[SplitName, Pair | None] = {"train": train, "validation": validation, "test": test}
     splits = {part: Split(*pair, decode=_as_stored) for part, pair in given.items() if pair is not None}
     classes = not train[1].is_floating_point()
-    _check(splits, classes)
+    read_at = readout or ("last" if classes else "all")
+    if classes and read_at == "all":
+        rule = "a class is read after the last step"
+        raise InputError(Problem(rule, "readout", "all", "last, with classes as targets"))
+    _check(splits, classes, read_at)
     targets = train[1]
     counts = torch.bincount(targets) if classes else None
     data = TaskData(splits["train"], splits.get("validation"))
+    sizes = {part: len(split) for part, split in splits.items()}
     task = TaskDefinition(
         name=name,
         title=name,
         inputs=train[0].shape[2],
-        outputs=1 + max(int(s.targets.max()) for s in splits.values()) if classes else targets.shape[2],
+        outputs=1 + max(int(s.targets.max()) for s in splits.values()) if classes else targets.shape[-1],
         steps=train[0].shape[1],
         time_step_ms=checks.time("dt", dt),
         loss="cross_entropy" if classes else "mean_squared_error",
-        readout="last" if classes else "all",
+        readout=read_at,
         primary="accuracy" if classes else "loss",
         chance_loss=_chance(targets) if counts is None else _entropy(counts),
         chance_accuracy=None if counts is None else counts.max().item() / len(targets),
         sources=("tensors",),
-        sizes=lambda source: {part: len(split) for part, split in splits.items()},
+        sizes=lambda source: dict(sizes),
         load=lambda settings: data,
         load_test=lambda settings: splits.get("test", splits["train"]),
         fingerprint=lambda settings: _fingerprint(splits),
@@ -59,13 +69,14 @@ def _as_stored(inputs: Tensor) -> Tensor:
     return inputs
 
 
-def _check(splits: dict[SplitName, Split], classes: bool) -> None:
+def _check(splits: dict[SplitName, Split], classes: bool, readout: Readout) -> None:
     steps, inputs = splits["train"].stored.shape[1:] if splits["train"].stored.ndim == 3 else ("T", "I")
     outputs = splits["train"].targets.shape[-1]
     for part, split in splits.items():
         samples = len(split.stored)
         checks.shape(f"inputs of {part}", split.stored, ("N", steps, inputs))
-        checks.shape(f"targets of {part}", split.targets, (samples,) if classes else (samples, steps, outputs))
+        values = (samples, steps, outputs) if readout == "all" else (samples, outputs)
+        checks.shape(f"targets of {part}", split.targets, (samples,) if classes else values)
         numbers = (split.stored.dtype, split.targets.dtype)
         if numbers != (torch.float32, torch.int64 if classes else torch.float32):
             allowed = "float32 inputs, with int64 classes or float32 values as targets, alike in all splits"
@@ -82,8 +93,8 @@ def _entropy(counts: Tensor) -> float:
 
 
 def _chance(targets: Tensor) -> float:
-    """Mean squared error of the best constant output for targets [N,T,O]."""
-    error = float(targets.double().flatten(0, 1).var(dim=0, correction=0).mean())
+    """Mean squared error of the best constant output for targets [...,O]."""
+    error = float(targets.double().flatten(0, -2).var(dim=0, correction=0).mean())
     return error if math.isfinite(error) else 0.0
 
 
@@ -95,3 +106,27 @@ def _fingerprint(splits: dict[SplitName, Split]) -> str:
             total.update(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
             total.update(tensor.contiguous().cpu().numpy().tobytes())
     return total.hexdigest()
+
+
+def refuse_shared_samples(inputs: Mapping[str, Tensor]) -> None:
+    """Raises InputError for a sequence that stands in two splits: what is tested must not have been trained on.
+
+    inputs: split -> its sequences as stored [N,...].
+    """
+    seen: dict[bytes, tuple[str, int]] = {}
+    for name, stored in inputs.items():
+        own: dict[bytes, int] = {}
+        for key, row in _hashes(stored):
+            own.setdefault(key, row)
+        for key, row in own.items():
+            if key in seen:
+                other, at = seen[key]
+                rule = "the same sequence stands in two splits, so what is tested has been trained on"
+                found = f"{name}[{row}] and {other}[{at}]"
+                raise InputError(Problem(rule, name, found, "disjoint splits", "take it out of one of the two"))
+        seen |= {key: (name, row) for key, row in own.items()}
+
+
+def _hashes(stored: Tensor) -> Iterator[tuple[bytes, int]]:
+    for row, values in enumerate(stored.contiguous().numpy()):
+        yield hashlib.blake2b(values.tobytes(), digest_size=16).digest(), row

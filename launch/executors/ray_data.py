@@ -30,7 +30,7 @@ class SharedData:
     """A `DataSource` whose arrays lie in the object store; pickled, it is only references to them."""
 
     def __init__(self, data: DataSource) -> None:
-        self.task, tuning = data.task, data.tuning()
+        self.task, tuning = data.task.without_data(), data.tuning()
         self._train = _Stored.put(tuning.train)
         self._validation = None if tuning.validation is None else _Stored.put(tuning.validation)
         self._test = _Stored.put(data.test())

@@ -23,7 +23,7 @@ from typing import Any
 import glifr
 from glifr.errors import InputError, Problem, nearest
 from glifr.outside import is_reference, referenced, top_module
-from glifr.tasks import TASKS
+from glifr.tasks import ARRAYS, TASKS
 from launch.outside.modules import Module, OutsideCode, find_module, installed_module, module_name, stage
 from launch.outside.probe import Request
 
@@ -121,7 +121,7 @@ def _references(data: dict[str, Any]) -> Iterator[tuple[KeyPath, str]]:
     """Where a study may name an object from outside, and what it names there."""
     task = data.get("task")
     name = task.get("name") if isinstance(task, dict) else None
-    if isinstance(name, str) and name not in TASKS:
+    if isinstance(name, str) and name not in (*TASKS, ARRAYS):
         yield ("task", "name"), name
 
 

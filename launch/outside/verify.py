@@ -5,8 +5,6 @@ Shapes: N samples, B batch, T steps, I inputs, O outputs.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -15,6 +13,7 @@ from torch import Tensor
 from glifr import checks
 from glifr.errors import InputError, Problem
 from glifr.tasks.task import Split, TaskDefinition, TaskSettings
+from glifr.tasks.tensors import refuse_shared_samples
 
 _LOOKED_AT = 64  # samples of each split that are decoded
 
@@ -56,7 +55,7 @@ def check_data(task: TaskDefinition, settings: TaskSettings) -> None:
             raise InputError(Problem(f"the {name} split has another size than `sizes` says", name, found, str(said)))
         if split is not None:
             _check_split(task, name, split)
-    _refuse_shared_samples([(name, split) for name, split in splits.items() if split is not None])
+    refuse_shared_samples({name: split.stored for name, split in splits.items() if split is not None})
     fingerprint = task.fingerprint(settings)
     if not isinstance(fingerprint, str) or not fingerprint:
         rule = "the fingerprint is a text that changes with the data"
@@ -90,24 +89,3 @@ def _check_targets(task: TaskDefinition, name: str, targets: Tensor) -> None:
         found = f"{targets.dtype} from {targets.min()} to {targets.max()}"
         allowed = f"int64 from 0 to {task.outputs - 1}: a class for each output"
         raise InputError(Problem("targets are not the classes of this task", name, found, allowed))
-
-
-def _refuse_shared_samples(splits: list[tuple[str, Split]]) -> None:
-    """Raises InputError for a sequence that stands in two splits: what is tested must not have been trained on."""
-    seen: dict[bytes, tuple[str, int]] = {}
-    for name, split in splits:
-        own: dict[bytes, int] = {}
-        for key, row in _hashes(split):
-            own.setdefault(key, row)
-        for key, row in own.items():
-            if key in seen:
-                other, at = seen[key]
-                rule = "the same sequence stands in two splits, so what is tested has been trained on"
-                found = f"{name}[{row}] and {other}[{at}]"
-                raise InputError(Problem(rule, name, found, "disjoint splits", "take it out of one of the two"))
-        seen |= {key: (name, row) for key, row in own.items()}
-
-
-def _hashes(split: Split) -> Iterator[tuple[bytes, int]]:
-    for row, values in enumerate(split.stored.contiguous().numpy()):
-        yield hashlib.blake2b(values.tobytes(), digest_size=16).digest(), row

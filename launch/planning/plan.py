@@ -229,7 +229,7 @@ class StudyPlan:
 def make_plan(study: Study, fingerprint: str) -> StudyPlan:
     """Resolves sizes and counts. The hidden size `matched` is the largest that keeps within the parameter budget."""
     spec = study.spec
-    task = spec.task.definition
+    task = spec.task.definition.without_data()
     conditions = {
         name: ConditionPlan(
             **_network_of(spec, task, name),

@@ -10,12 +10,12 @@ from dataclasses import replace
 from typing import Any
 
 from glifr.conditions import CONDITIONS, HYPERPARAMETERS, SETTINGS
-from glifr.errors import nearest
+from glifr.errors import InputError, nearest
 from glifr.records import Value
-from glifr.tasks import TASKS
+from glifr.tasks import ARRAYS, TASKS
 from launch.studyfile.conditions import ConditionSpec, base_faults
 from launch.studyfile.dimensions import Dimension, cannot_be
-from launch.studyfile.models import StudySpec
+from launch.studyfile.models import StudySpec, TaskSpec
 from launch.studyfile.schema import allowed_at
 from launch.studyfile.tree import NOTHING, Fault
 from launch.studyfile.values import CHANCES, SEEDS_OF_A_REPEAT, is_number, listed
@@ -39,6 +39,24 @@ def cross_faults(sections: dict[str, Any]) -> list[Fault]:
     good = {name: value for name, value in sections.items() if not (bases and name == "conditions")}
     spec = StudySpec.model_construct(**good)
     return bases + [fault for needed, check in _CHECKS if needed <= good.keys() for fault in check(spec)]
+
+
+def own_arrays(task: TaskSpec) -> Iterator[Fault]:
+    """What is wrong with the file of the task `arrays`, or with its keys at another task."""
+    path, keys = ("task", "path"), ("path", "loss", "readout", "time_step_ms")
+    if task.name != ARRAYS:
+        for key in (key for key in keys if getattr(task, key) is not None):
+            yield Fault(("task", key), f"only the task {ARRAYS} has this", getattr(task, key), todo="remove it")
+    elif task.path is None:
+        yield Fault(path, f"the task {ARRAYS} needs its file", NOTHING, "an .npz file", "add `path: mine.npz`")
+    else:
+        try:
+            task.definition  # noqa: B018 - reads the file
+        except InputError as error:
+            for problem in error.problems:
+                value = problem.value if problem.has_value else NOTHING
+                rule = problem.rule if problem.place == "path" else f"{problem.rule} ({problem.place})"
+                yield Fault(path, rule, value, problem.allowed, problem.todo)
 
 
 @_reads("conditions", "reference")

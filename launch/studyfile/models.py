@@ -21,7 +21,8 @@ from glifr.conditions import CONDITIONS, Condition, styled
 from glifr.outside import entry_points, is_reference
 from glifr.records import Contrast, Declaration, Primary, Stage, Value, default_contrasts, default_smallest_effect
 from glifr.records.declaration import ALPHA
-from glifr.tasks import TASKS, TaskDefinition, TaskSettings, TrainOn, task_of
+from glifr.tasks import ARRAYS, TASKS, ArraySettings, TaskDefinition, TaskSettings, TrainOn, task_of
+from glifr.tasks.arrays import NPZ
 from launch.studyfile import values as v
 from launch.studyfile.conditions import ConditionSpec, completed
 from launch.studyfile.dimensions import OF_TRAINING, Dimension, Space, changes_of_trial, settings_in
@@ -42,7 +43,12 @@ class ParameterBudget(Section):
 
 
 class TaskSpec(Section):
-    """frequencies [1/ms], noise: of the inputs, of tasks that have them (`TaskDefinition.options`)."""
+    """frequencies [1/ms], noise: of the inputs, of tasks that have them (`TaskDefinition.options`).
+
+    path, loss, readout, time_step_ms: of the task `arrays`: its file, from the study's folder, and how it is read.
+    """
+
+    later = frozenset({"path", "loss", "readout", "time_step_ms"})
 
     name: v.TaskName
     source: Annotated[str, Field(description="one of the task's sources")]
@@ -50,6 +56,11 @@ class TaskSpec(Section):
     train_on: Annotated[TrainOn, Field(description="train or train+validation")] = "train"
     frequencies: v.Frequencies | None = None
     noise: v.FromZero = 0.0
+    path: Annotated[str, Field(min_length=1, description="an .npz file, from the study's folder")] | None = None
+    loss: Annotated[Literal["cross_entropy", "mse"], Field(description="cross_entropy or mse")] | None = None
+    readout: Annotated[Literal["last", "all"], Field(description="last or all")] | None = None
+    time_step_ms: v.Positive | None = None
+    _folder: Path = PrivateAttr(default=Path())
     _recorded: TaskDefinition | None = PrivateAttr(default=None)
 
     @model_validator(mode="wrap")
@@ -57,13 +68,24 @@ class TaskSpec(Section):
     def _default_source(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
         if isinstance(data, dict) and "source" not in data:  # one from outside is given its source by the reader
             task, name = TASKS.get(str(data.get("name"))), str(data.get("name"))
+            if name == ARRAYS:
+                return handler({**data, "source": NPZ})
             unknown = NOT_READ if is_reference(name) or name in entry_points("tasks") else Unreadable("no task")
             data = {**data, "source": task.sources[0] if task else unknown}
         return handler(data)
 
     def settings(self) -> TaskSettings:
         root = None if self.data_root is None else Path(self.data_root)
-        return TaskSettings(self.name, self.source, root, self.train_on, self.frequencies, self.noise)
+        arrays = None
+        if self.path is not None:
+            loss, dt = self.loss or "cross_entropy", self.time_step_ms or 1.0
+            readout = self.readout or ("last" if loss == "cross_entropy" else "all")
+            arrays = ArraySettings(self._folder / self.path, loss, readout, dt)
+        return TaskSettings(self.name, self.source, root, self.train_on, self.frequencies, self.noise, arrays)
+
+    def found_from(self, folder: Path) -> None:
+        """Lets a relative `path` be taken from the study's folder."""
+        self._folder = folder.absolute()
 
     @property
     def definition(self) -> TaskDefinition:

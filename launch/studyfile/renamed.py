@@ -6,8 +6,8 @@ from typing import Any
 
 from launch.studyfile.tree import Fault, KeyPath, Tree
 
-_NEW = {"yardstick": "parameter_budget", "evidence": "exploratory"}  # old -> new; all at the top of a study
-_OLD = {new: old for old, new in _NEW.items()}
+NEW_NAMES = {"yardstick": "parameter_budget", "evidence": "exploratory"}  # old -> new; all at the top of a study
+_OLD = {new: old for old, new in NEW_NAMES.items()}
 _OPPOSITE = ("evidence",)  # true under the one name is false under the other
 
 
@@ -15,10 +15,10 @@ def renamed(tree: Tree) -> tuple[Tree, list[Fault]]:
     """A study or profile with the new names, each value marked where it was written; and what has both names."""
     if not isinstance(tree.data, dict):
         return tree, []
-    twice = [old for old, new in _NEW.items() if old in tree.data and new in tree.data]
+    twice = [old for old, new in NEW_NAMES.items() if old in tree.data and new in tree.data]
     rule = "this is the old name of a key that is given too"
-    faults = [Fault((old,), rule, tree.data[old], _NEW[old], "remove it") for old in twice]
-    data = {_NEW.get(key, key): _value(key, value) for key, value in tree.data.items() if key not in twice}
+    faults = [Fault((old,), rule, tree.data[old], NEW_NAMES[old], "remove it") for old in twice]
+    data = {NEW_NAMES.get(key, key): _value(key, value) for key, value in tree.data.items() if key not in twice}
     return Tree(
         data, {_path(path): mark for path, mark in tree.marks.items() if path[:1] not in [(t,) for t in twice]}
     ), faults
@@ -36,11 +36,11 @@ def recorded(resolved: dict[str, Any]) -> dict[str, Any]:
 
 def from_record(resolved: dict[str, Any]) -> dict[str, Any]:
     """The inverse of `recorded`."""
-    return {_NEW.get(key, key): _value(key, value) for key, value in resolved.items()}
+    return {NEW_NAMES.get(key, key): _value(key, value) for key, value in resolved.items()}
 
 
 def _path(path: KeyPath) -> KeyPath:
-    return (_NEW.get(path[0], path[0]), *path[1:]) if path and isinstance(path[0], str) else path
+    return (NEW_NAMES.get(path[0], path[0]), *path[1:]) if path and isinstance(path[0], str) else path
 
 
 def _value(old: str | int, value: Any) -> Any:

@@ -12,8 +12,8 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from glifr.errors import InputError, Problem, nearest
-from glifr.tasks import TASKS
-from launch.studyfile.checks import cross_faults
+from glifr.tasks import ARRAYS, TASKS
+from launch.studyfile.checks import cross_faults, own_arrays
 from launch.studyfile.dimensions import SEARCHABLE
 from launch.studyfile.messages import faults_of
 from launch.studyfile.models import StudySpec
@@ -119,8 +119,12 @@ class Reading:
         except ValidationError as error:
             faults = faults_of(error)
         task = sections.get("task")
-        if task is not None and task.name not in TASKS and not self.imports:
-            del sections["task"]  # what depends on it is left unchecked
+        if task is not None:
+            if task.name == ARRAYS:
+                task.found_from(self.path.parent)
+            faults += own_arrays(task) if self.imports else ()
+            if task.name not in TASKS and (faults or not self.imports):
+                del sections["task"]  # what depends on it is left unchecked
         faults += cross_faults(sections)
         self._add(tree, *(f for f in faults if not any(f.path[: len(path)] == path for path in ignore)))
         return spec

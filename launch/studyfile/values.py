@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Annotated, Any, Literal, NoReturn
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from glifr.conditions import CONDITIONS, HYPERPARAMETERS, OF_A_CURRENT, OF_A_NEURON
 from glifr.errors import InputError, nearest
 from glifr.outside import Group, entry_points, is_reference
-from glifr.tasks import TASKS
+from glifr.tasks import ARRAYS, TASKS
 
 RULE = "rule"  # the type of our own validation errors; their context has rule, allowed, todo
 MAX_SEED = 2**31 - 1
@@ -321,13 +321,18 @@ BaseName = Annotated[
     Keys(),
     Field(description="a condition of the study, or a published one: " + ", ".join(CONDITIONS)),
 ]
-ConditionNames = Annotated[tuple[str, ...], BeforeValidator(_condition_names), Field(description=CONDITIONS_RULE)]
+ConditionNames = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_condition_names),
+    Field(description=CONDITIONS_RULE),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]
 ContrastName = Annotated[str, Field(min_length=1, max_length=80, description="a name of 1 to 80 characters"), Keys()]
 Alpha = Annotated[float, Field(gt=0, lt=0.5, description="a number above 0, below 0.5")]
 TaskName = Annotated[
     str,
-    AfterValidator(_one_of_or_outside("task", tuple(TASKS), "tasks")),
-    Field(description=f"one of {', '.join(TASKS)}; or module:object of your own code"),
+    AfterValidator(_one_of_or_outside("task", (*TASKS, ARRAYS), "tasks")),
+    Field(description=f"one of {', '.join((*TASKS, ARRAYS))}; or module:object of your own code"),
 ]
 Code = Annotated[tuple[str, ...], BeforeValidator(_code), Field(description=CODE_RULE)]
 Hyperparameter = Annotated[

@@ -65,7 +65,7 @@ class Tracked:
 
     def config(self) -> dict[str, Any]:
         """What decides results and is common to all runs; `training_epochs` are those of the final networks."""
-        task = self.spec.task.model_dump(mode="json", exclude={"name", "source", "data_root"})
+        task = self.spec.task.model_dump(mode="json", exclude={"name", "source", "data_root", "path"})
         return {
             "study": self.spec.name,
             "profile": self.profile,
