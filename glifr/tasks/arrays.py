@@ -34,7 +34,8 @@ def arrays_task(settings: TaskSettings) -> TaskDefinition:
     """The task of a study's file. Raises InputError for what is not such a file, or does not fit together."""
     given = settings.arrays
     if given is None:
-        raise InputError(Problem("the task arrays needs a file", "path", allowed="path: mine.npz"))
+        todo = "name the file with the arrays, from the study's folder"
+        raise InputError(Problem("the task arrays needs a file", "path", allowed="path: mine.npz", todo=todo))
     try:
         changed = given.path.stat()
     except (OSError, ValueError) as error:
@@ -82,7 +83,8 @@ def _read(path: Path) -> Arrays:
             raise InputError(Problem(f"the file has no {name}", "path", sorted(arrays), ", ".join(_KNOWN)))
     for split in _SPLITS:
         if (f"{split}_inputs" in arrays) != (f"{split}_targets" in arrays):
-            raise InputError(Problem(f"the split {split} lacks inputs or targets", "path", sorted(arrays)))
+            allowed = f"both {split}_inputs and {split}_targets, or neither"
+            raise InputError(Problem(f"the split {split} lacks inputs or targets", "path", sorted(arrays), allowed))
     return arrays
 
 
