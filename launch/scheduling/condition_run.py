@@ -340,6 +340,7 @@ class ConditionRun:
             code_version=self._options.code_version,
             proposed_at=now(),
             data=self.plan.fingerprint,
+            neuron=self.plan.neuron_digest(self.name, hyperparameters),
             seeds_per_batch=self._options.batches.choose(self.name, unit.stage, len(seeds)),
         )
 
@@ -396,7 +397,9 @@ class ConditionRun:
             self._ledger.put_aside(wanted.unit)
             self._ledger.event("warning", f"{wanted.unit}: put aside, the search has found another configuration since")
             standing = None
-        if standing is not None and (standing.identity == wanted.identity or standing.data != wanted.data):
+        if standing is not None and (
+            standing.identity == wanted.identity or standing.data != wanted.data or standing.neuron != wanted.neuron
+        ):
             return standing  # of other data: it was kept though they have changed
         return self._ledger.propose(wanted)
 
