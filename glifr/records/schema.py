@@ -63,6 +63,7 @@ class Proposal:
     data: fingerprint of the task's data ('' in folders of earlier versions).
     seeds_per_batch: seeds trained as one computation, of this unit or, in the final stage, with other units of its job;
     for silencing that of its network's training; None in records from before it was kept. No part of the identity.
+    neuron: digest of the neuron's step where it is not the published one, as in records from before it was kept.
     """
 
     unit: UnitId
@@ -78,6 +79,7 @@ class Proposal:
     proposed_at: str
     data: str = ""
     seeds_per_batch: int | None = None
+    neuron: str = ""
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "unit": str(self.unit), "seeds": list(self.seeds)}

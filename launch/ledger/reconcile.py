@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from glifr.errors import InputError, Problem
+from glifr.neurons.published import neuron_of
 from glifr.records import STAGES, Proposal, RecordError, UnitId, read_sealed
 from launch.ledger.units import Ledger
 from launch.planning.plan import StudyPlan
@@ -37,11 +38,12 @@ _STEERS_THE_SEARCH = ("search.spaces", "search.sampler", "search.pruner")
 
 @dataclass(frozen=True)
 class Standing:
-    """A unit on record. stale: made by other code, or from other data, than now."""
+    """A unit on record. stale: made by other code, from other data, or of neurons of another step, than now."""
 
     proposal: Proposal
     finished: bool
     stale: bool
+    neuron: str = ""  # the neuron model whose step has changed since, if one has
 
     @property
     def unit(self) -> UnitId:
@@ -77,8 +79,9 @@ def settle(
 
 
 def fits(plan: StudyPlan, proposal: Proposal) -> bool:
-    """True if this study would give the proposal's hyperparameters this identity, on the data that it was made for."""
-    unit, on_its_data = proposal.unit, replace(plan, fingerprint=proposal.data or plan.fingerprint)
+    """True if this study would give the proposal this identity, on its data and with the step of its neuron."""
+    unit = proposal.unit
+    on_its_data = replace(plan, fingerprint=proposal.data or plan.fingerprint, neuron=proposal.neuron)
     seeds = _seeds_in(plan, proposal)
     return proposal.identity == on_its_data.identity(unit.stage, unit.condition, proposal.hyperparameters, seeds)
 
@@ -97,10 +100,13 @@ def _standing(ledger: Ledger, plan: StudyPlan, condition: str, code: str) -> Ite
         proposal = ledger.proposal(unit)
         if proposal is not None:
             other_data = proposal.data not in ("", plan.fingerprint)
+            own = plan.at(condition, proposal.hyperparameters).condition
+            other_step = proposal.neuron != plan.neuron_digest(condition, proposal.hyperparameters)
             yield Standing(
                 proposal,
                 finished=ledger.result(unit) is not None,
-                stale=proposal.code_version != code or other_data,
+                stale=proposal.code_version != code or other_data or other_step,
+                neuron=neuron_of(own).name if other_step else "",
             )
 
 
@@ -122,9 +128,11 @@ def _with_dependents(standing: list[Standing], stale: list[Standing]) -> list[St
 
 def _stale_problem(ledger: Ledger, plan: StudyPlan, finished: list[Standing]) -> Problem:
     files = _edited(ledger, plan)
+    neurons = ", ".join(sorted({s.neuron for s in finished if s.neuron}))
+    step = f" (the step of the neuron {neurons} has)" if neurons else ""
     what = f"the code in {', '.join(files)} has" if files else "the code of glifr, or the data, have"
     return Problem(
-        f"{what} changed since these units ran",
+        f"{what} changed since these units ran{step}",
         str(ledger.layout.units),
         _names(finished),
         "--keep: their results stand as they are; --fresh: they are put aside and run again",

@@ -10,6 +10,7 @@ from typing import Any
 from glifr.conditions import CONSTANTS, Condition, Delay
 from glifr.errors import InputError, Problem, nearest
 from glifr.networks import hidden_size_for_budget, trained_parameters
+from glifr.neurons.published import changed_digest
 from glifr.outside import referenced
 from glifr.records import STAGES, Stage, Value, digest
 from glifr.tasks import TaskDefinition
@@ -54,13 +55,17 @@ class ConditionPlan:
 
 @dataclass(frozen=True)
 class StudyPlan:
-    """What a study runs. fingerprint: SHA-256 of the task's data. scheme: how proposals are drawn."""
+    """What a study runs. fingerprint: SHA-256 of the task's data. scheme: how proposals are drawn.
+
+    neuron: the digest of neurons that counts in place of today's, for units on record; see `Proposal.neuron`.
+    """
 
     study: Study
     task: TaskDefinition
     fingerprint: str
     conditions: Mapping[str, ConditionPlan]
     scheme: int = SCHEME
+    neuron: str | None = None
 
     def of(self, names: Collection[str] | None) -> StudyPlan:
         """The part of the plan that these conditions are; all of it for None.
@@ -138,6 +143,10 @@ class StudyPlan:
             "dropout": training.dropout,
         }
 
+    def neuron_digest(self, condition: str, hyperparameters: Mapping[str, Value]) -> str:
+        """What a trial of these values records of its neurons: their step's digest, "" for a published step."""
+        return changed_digest(self.at(condition, hyperparameters).condition) if self.neuron is None else self.neuron
+
     def identity(
         self, stage: Stage, condition: str, hyperparameters: Mapping[str, Value], seeds: tuple[int, ...]
     ) -> str:
@@ -159,6 +168,9 @@ class StudyPlan:
         own = {name: value for name in _LATER if (value := getattr(plan.condition, name)) is not None}
         if own:
             content["network"] = own
+        neuron = self.neuron_digest(condition, hyperparameters)
+        if neuron:
+            content["neuron"] = neuron
         silencing = self.study.spec.silencing
         if stage == "silencing" and silencing is not None:
             content["silencing"] = [list(silencing.fractions), silencing.masks]

@@ -343,6 +343,7 @@ class ConditionRun:
             code_version=self.plan.code_version(self.name, self._options.code_version),
             proposed_at=now(),
             data=self.plan.fingerprint,
+            neuron=self.plan.neuron_digest(self.name, hyperparameters),
             seeds_per_batch=self._options.batches.choose(self.name, unit.stage, len(seeds)),
         )
 
@@ -399,7 +400,9 @@ class ConditionRun:
             self._ledger.put_aside(wanted.unit)
             self._ledger.event("warning", f"{wanted.unit}: put aside, the search has found another configuration since")
             standing = None
-        if standing is not None and (standing.identity == wanted.identity or standing.data != wanted.data):
+        if standing is not None and (
+            standing.identity == wanted.identity or standing.data != wanted.data or standing.neuron != wanted.neuron
+        ):
             return standing  # of other data: it was kept though they have changed
         return self._ledger.propose(wanted)
 

@@ -11,7 +11,7 @@ from small_study import TINY, conduct, published, small_plan
 
 from glifr.errors import InputError
 from glifr.records import ForeignPathError, UnitId, scan
-from launch.ledger.reconcile import settle
+from launch.ledger.reconcile import Choice, settle
 from launch.ledger.repair import set_damaged_aside
 from launch.ledger.units import Ledger
 from launch.planning.plan import StudyPlan
@@ -197,3 +197,20 @@ def test_networks_annealed_in_equal_ratios_are_of_another_study(tmp_path: Path) 
     assert found != before
     assert {**found, "sigma_v": [1.0, 0.001]} == before
     assert set(plain.training_identity("final", "LHetA")) == {"task", "epochs", "batch_size", "adam", "dropout"}
+
+
+@pytest.mark.parametrize("choice", ["keep", "fresh"])
+def test_an_edited_step_makes_units_stale_and_its_neuron_is_named(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, choice: Choice
+) -> None:
+    plan, ledger = plan_of(tmp_path), Ledger(root)
+    monkeypatch.setattr("launch.planning.plan.changed_digest", lambda c: "ab" * 32 if c.name == "LHetA" else "")
+    with pytest.raises(InputError, match="step of the neuron glifr has") as refused:
+        settle(ledger, plan, "test", None)
+    assert "LHetA" in str(refused.value)
+    assert "/RNN/" not in str(refused.value)
+    told = settle(ledger, plan, "test", choice)
+    assert len(told) == 1
+    assert conduct(plan, root).complete
+    made = {ledger.proposal(u).neuron for u in ledger.units("final", "LHetA")}  # type: ignore[union-attr]
+    assert made == ({""} if choice == "keep" else {"ab" * 32})
