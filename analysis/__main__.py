@@ -109,7 +109,11 @@ def _parts(formats: str, only: str | None) -> frozenset[Part]:
     wanted = {word.strip() for word in formats.split(",") if word.strip()}
     unknown = sorted(wanted - set(_FORMATS))
     if unknown or not wanted:
-        raise InputError(Problem("there is no such format", "--format", formats, allowed=", ".join(_FORMATS)))
+        raise InputError(
+            Problem(
+                "there is no such format", "--format", formats, ", ".join(_FORMATS), "name one or several, with commas"
+            )
+        )
     return frozenset(part for part in PARTS if part in wanted)
 
 

@@ -143,7 +143,8 @@ def _main(options: argparse.Namespace, given: Sequence[str], stop: StopSignals) 
         return REFUSED
     except RecordError as error:
         todo = "look at the disk and the permissions, then give the same command: it goes on where it stopped"
-        print(Problem("a file of the results folder cannot be used", str(error), todo=todo), file=sys.stderr)
+        place, _, reason = str(error).partition(": ")
+        print(Problem("a file of the results folder cannot be used", place, reason, todo=todo), file=sys.stderr)
         return REFUSED
     except OSError as error:
         return _refuse_full_disk(error)
@@ -169,7 +170,9 @@ def _run(options: argparse.Namespace, given: Sequence[str], stop: StopSignals) -
 
     if options.failures and not options.status:
         todo = "add --status, which starts nothing, or leave --failures out"
-        raise InputError(Problem("--failures is a part of --status", "--failures", todo=todo))
+        raise InputError(
+            Problem("--failures is a part of --status", "--failures", allowed="--status --failures", todo=todo)
+        )
     seen: Literal["tried", "looked at"] = "looked at" if options.status else "tried"
     study = load_study(study_file(options.study), profile=options.profile, overrides=options.overrides, code=seen)
     from launch.ledger.folder import results_folder, results_path

@@ -16,6 +16,8 @@ from analysis.statistics.cluster_cache import ClusterCache
 from analysis.text import without_paths
 from glifr.records import InputError, Problem, RecordError
 
+_FOLDER = "a folder with a study.json, as results/<study>/<profile>/"
+
 
 @dataclass(frozen=True)
 class Packed:
@@ -59,9 +61,13 @@ def pack(root: Path, path: Path, without: Collection[str] = ()) -> Packed:
     pack would be larger than a pack may be.
     """
     if root.is_file():
-        raise InputError(Problem("this is a file, not a results folder", str(root), todo="copy it, if it is a pack"))
+        raise InputError(
+            Problem("this is not a results folder", str(root), "a file", _FOLDER, "copy it, if it is a pack")
+        )
     if path.is_dir():
-        raise InputError(Problem("a pack is a file, and this is a folder", str(path), todo="name a file in it"))
+        raise InputError(
+            Problem("a pack is a file", str(path), "a folder", "a file's name, as study.tar.xz", "name a file in it")
+        )
     results = load_folder(root)
     members = contents.ledger(root)
     if results.networks is not None and contents.NETWORKS not in without:

@@ -73,12 +73,15 @@ def compare(this: Results, other: Results) -> Comparison:
     """
     mine, theirs = this.info, other.info
     if mine.task.title != theirs.task.title or mine.measure.column != theirs.measure.column:
-        found = f"{mine.task.title} by {mine.measure.label}, and {theirs.task.title} by {theirs.measure.label}"
-        raise InputError(Problem("these studies cannot be compared: another task or measure", "--compare", found))
+        here, there = (f"{info.task.title} by {info.measure.label}" for info in (mine, theirs))
+        rule, todo = "these studies cannot be compared: another task or measure", f"name another study of {here}"
+        raise InputError(Problem(rule, f"--compare {other.source}", there, here, todo))
     shared = [name for name in mine.names if name in theirs.names]
     if not shared:
         rule = "these studies have no condition in common"
-        raise InputError(Problem(rule, "--compare", ", ".join(theirs.names), f"one or more of {', '.join(mine.names)}"))
+        allowed = f"one or more of {', '.join(mine.names)}"
+        todo = "name a study with one of these conditions"
+        raise InputError(Problem(rule, f"--compare {other.source}", ", ".join(theirs.names), allowed, todo))
     rows = _judged(this, other, shared)
     alone = [n for n in (*mine.names, *theirs.names) if n not in shared]
     return Comparison(this, other, rows, alone, _apart(this, other))

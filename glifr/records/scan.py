@@ -106,12 +106,16 @@ def scan(root: Path) -> StudyRecords:
             Problem(
                 "this is not a results folder",
                 str(root),
+                _what_is_there(root),
                 allowed="a folder with a study.json, as results/<study>/<profile>/",
                 todo="give the folder that `python launch/study.py` printed",
             )
         ) from None
     except RecordError as error:
-        raise InputError(Problem("the results folder's study.json cannot be used", str(error))) from None
+        allowed, todo = "the file as it was written", "give the study's command again, which writes it anew"
+        rule = "the results folder's study.json cannot be used"
+        found = str(error).removeprefix(f"{layout.study}: ")
+        raise InputError(Problem(rule, str(layout.study), found, allowed, todo)) from None
     problems: list[str] = []
     try:
         sessions = read_sealed(layout.provenance)
@@ -120,6 +124,12 @@ def scan(root: Path) -> StudyRecords:
         problems.append(f"provenance not used ({error})")
     units = tuple(_units(layout, problems))
     return StudyRecords(layout, study, sessions, units, tuple(problems))
+
+
+def _what_is_there(root: Path) -> str:
+    if not root.exists():
+        return "nothing of that name"
+    return "a folder without a study.json" if root.is_dir() else "a file"
 
 
 def _units(layout: Layout, problems: list[str]) -> Iterator[UnitRecords]:

@@ -254,8 +254,9 @@ def _did_not_start(folder: Path, error: Exception) -> InputError:
     logs = "the logs there say why"
     return InputError(
         Problem(
-            f"Ray did not start on this machine ({type(error).__name__}: {reason})",
+            "Ray did not start on this machine",
             str(folder / "session_latest" / "logs"),
+            f"{type(error).__name__}: {reason}",
             todo=f"{remedy}; if it fails again, {logs}" if remedy else logs,
         )
     )

@@ -199,7 +199,13 @@ def _differences(ledger: Ledger, plan: StudyPlan) -> list[Problem]:
     both = [f"conditions.{name}." for name in before["spec"]["conditions"] if name in plan.conditions]
     keys = [key for key in old | new if (key in old and key in new) or key.startswith(tuple(both))]
     return [
-        Problem("differs from the study whose results are here", key, new.get(key), f"{old.get(key)!r}, as it was")
+        Problem(
+            "differs from the study whose results are here",
+            key,
+            new.get(key),
+            f"{old.get(key)!r}, as it was",
+            "set it back",
+        )
         for key in keys
         if old.get(key) != new.get(key) and not key.startswith(_FREE)
     ]

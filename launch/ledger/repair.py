@@ -110,5 +110,5 @@ def _put_away(path: Path) -> Path:
         return set_aside(path)
     except OSError as error:
         todo = "mend the permissions of its folder, or remove the file"
-        rule = f"a record that cannot be used cannot be set aside either ({error.strerror or error})"
-        raise InputError(Problem(rule, str(path), todo=todo)) from None
+        rule = "a record that cannot be used cannot be set aside either"
+        raise InputError(Problem(rule, str(path), error.strerror or str(error), todo=todo)) from None

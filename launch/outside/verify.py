@@ -58,7 +58,8 @@ def check_data(task: TaskDefinition, settings: TaskSettings) -> None:
     refuse_shared_samples({name: split.stored for name, split in splits.items() if split is not None})
     fingerprint = task.fingerprint(settings)
     if not isinstance(fingerprint, str) or not fingerprint:
-        raise InputError(Problem("the fingerprint is a text that changes with the data", "fingerprint", fingerprint))
+        rule = "the fingerprint is a text that changes with the data"
+        raise InputError(Problem(rule, "fingerprint", fingerprint, "a text, as a SHA-256 of the data"))
 
 
 def _check_split(task: TaskDefinition, name: str, split: Split) -> None:
@@ -81,7 +82,7 @@ def _check_targets(task: TaskDefinition, name: str, targets: Tensor) -> None:
     if task.loss == "mean_squared_error":
         checks.shape(name, targets, ("N", *([task.steps] if every_step else []), task.outputs))
         if not targets.is_floating_point() or not bool(targets.isfinite().all()):
-            raise InputError(Problem("targets must be finite numbers of float32", name, targets.dtype))
+            raise InputError(Problem("targets must be finite", name, targets.dtype, "finite numbers of float32"))
         return
     checks.shape(name, targets, ("N", *([task.steps] if every_step else [])))
     if targets.dtype != torch.int64 or not (int(targets.min()) >= 0 and int(targets.max()) < task.outputs):

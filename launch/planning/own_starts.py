@@ -9,6 +9,8 @@ from glifr.records.storage import tensor_files
 from glifr.records.storage.network_files import unpack
 from launch.planning.plan import ConditionPlan, StudyPlan
 
+_TODO = "give a network.pt as a study kept it, beside its .sha256"
+
 
 def refuse_unfit_starts(plan: StudyPlan) -> None:
     """Raises InputError for a file that is no network, or one that its condition could not begin with."""
@@ -24,9 +26,11 @@ def _unfit(plan: StudyPlan, own: ConditionPlan) -> list[Problem]:
     try:
         network = unpack(tensor_files.load(file, own.checkpoint["sha256"]), file)
     except RecordError as error:
-        return [Problem("the file is no network that a study kept", place, str(error))]
+        return [Problem("the file is no network that a study kept", place, str(error), todo=_TODO)]
     except InputError as error:
-        return [Problem(f"{problem.rule} ({file.name})", place, problem.value) for problem in error.problems]
+        return [
+            Problem(f"{problem.rule} ({file.name})", place, problem.value, todo=_TODO) for problem in error.problems
+        ]
     theirs, wanted = _facts(network), _wanted(plan, own)
     return [
         Problem(

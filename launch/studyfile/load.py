@@ -73,9 +73,8 @@ def load_study(
     base = base.without("profiles")
     if profile is not None and profile not in profiles:
         known = ", ".join(profiles) or "none"
-        reading.problems.append(
-            Problem("the study has no such profile", "--profile", profile, known, nearest(profile, list(profiles)))
-        )
+        todo = nearest(profile, list(profiles)) or "name one of these, or leave --profile out for the whole study"
+        reading.problems.append(Problem("the study has no such profile", "--profile", profile, known, todo))
         profile = None
     variants = {FULL: base} | {name: reading.with_spaces(base.merged(over)) for name, over in profiles.items()}
     chosen = profile or FULL

@@ -25,6 +25,8 @@ from launch.studyfile.yaml_reader import read_yaml
 
 MAX_BYTES = 1_000_000  # of a study or space file: a long study has some 10,000
 
+_YAML = "a YAML file, as studies/smnist_ablation.yaml"
+
 
 class Reading:
     """One reading of a study; collects everything that is wrong."""
@@ -37,7 +39,7 @@ class Reading:
 
     def study(self) -> Tree:
         """The study file with its space files; InputError if there is no mapping to go on with."""
-        missing = Problem("the study file does not exist", str(self.path), todo=_beside(self.path))
+        missing = Problem("the study file does not exist", str(self.path), allowed=_YAML, todo=_beside(self.path))
         tree = self._file(self.path, missing)
         if tree is None:
             raise InputError(*self.problems)
@@ -180,10 +182,13 @@ class Reading:
             self.problems.append(missing)
             return None
         except IsADirectoryError:
-            self.problems.append(Problem("this is a folder, not a file", shown, todo="give the YAML file in it"))
+            self.problems.append(
+                Problem("this is a folder, not a file", shown, allowed=_YAML, todo="give the YAML file in it")
+            )
             return None
         except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-            self.problems.append(Problem("the file cannot be read", shown, getattr(error, "strerror", str(error))))
+            found, todo = getattr(error, "strerror", str(error)), "look at its permissions and its disk"
+            self.problems.append(Problem("the file cannot be read", shown, found, todo=todo))
             return None
         self._add(tree, *faults)
         return tree
@@ -213,7 +218,7 @@ def _content(path: Path) -> bytes:
     # without waiting, as opening a pipe that nobody writes to would
     with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as stream:
         if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-            raise InputError(Problem("this is a device or a pipe, not a file", str(path), todo="give a YAML file"))
+            raise InputError(Problem("this is no file", str(path), "a device or a pipe", _YAML, "give the YAML file"))
         content = stream.read(MAX_BYTES + 1)
     if len(content) > MAX_BYTES:
         found, allowed = f"{os.path.getsize(path):,} bytes", f"at most {MAX_BYTES:,} bytes"

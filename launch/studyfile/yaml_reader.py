@@ -67,7 +67,9 @@ def read_yaml(raw: bytes, file: str) -> tuple[Tree, list[Fault]]:
         if loader is not None:
             loader.dispose()
     if root is None:
-        raise InputError(Problem("the file is empty", file, todo="copy an example from studies/ and change it"))
+        raise InputError(
+            Problem("the file is empty", file, "nothing", "a mapping", "copy an example from studies/ and change it")
+        )
     reader = _Reader(file)
     reader.marks[()] = Mark(file, ())
     data = reader.value(root, ())

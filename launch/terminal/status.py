@@ -55,7 +55,7 @@ def show_status(study: Study, root: Path, console: Console, given: Sequence[str]
     """
     if not os.path.lexists(Layout(root).study):
         todo = "start it with the same command without --status"
-        raise InputError(Problem("this study has no results yet", str(root), todo=todo))
+        raise InputError(Problem("this study has no results yet", str(root), "no study.json", todo=todo))
     records = scan(root)
     if study.spec.task.name not in TASKS:
         study.spec.task.take_recorded(recorded_task(records.study["task"]))

@@ -307,4 +307,4 @@ def _mode(records: StudyRecords, given: str) -> tuple[Mode, str]:
 def _refusal(results: Path, error: Exception) -> InputError:
     reason = next(iter(str(error).splitlines()), type(error).__name__)
     todo = "give the same command again when W&B answers; what it has by now is kept"
-    return InputError(Problem(f"W&B refused, or cannot be reached ({reason})", str(results), todo=todo))
+    return InputError(Problem("W&B refused, or cannot be reached", str(results), reason, todo=todo))

@@ -32,6 +32,7 @@ except ImportError:
     wr = ws = None
 
 DONE, REFUSED = 0, 2
+_STARTED = "a study that has been started: its results folder has a study.json"
 _ADDRESSES = "wandb-views.json"
 _ANSWER_SECONDS = 20
 
@@ -211,10 +212,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _refuse_impossible(layout: Layout) -> None:
     if ws is None:
-        todo = "pip install -e '.[dashboard]'"
-        raise InputError(Problem("the package wandb-workspaces is not installed", "launch/dashboard.py", todo=todo))
+        rule, allowed = "the package wandb-workspaces is not installed", "an environment with the extra `dashboard`"
+        raise InputError(Problem(rule, "launch/dashboard.py", allowed=allowed, todo="pip install -e '.[dashboard]'"))
     if not layout.study.exists():
-        raise InputError(Problem("this study has no results yet", str(layout.root), todo="run it first"))
+        todo = "run it first: python launch/study.py with the same study file and profile"
+        raise InputError(Problem("this study has no results yet", str(layout.root), "no study.json", _STARTED, todo))
     decision = decide_mode("online")
     if decision.mode != "online":
         todo = "log in with `wandb login`; WANDB_BASE_URL names another server than W&B's own"

@@ -136,7 +136,8 @@ def test_a_ray_that_does_not_start_is_told_without_a_traceback(
 
     monkeypatch.setattr("ray.init", slow)
     message = refused([str(study), "--results", str(tmp_path / "results")], capsys)
-    assert "Ray did not start on this machine (Exception: The current node timed out" in message
+    assert "Ray did not start on this machine\n" in message
+    assert "Exception: The current node timed out" in message
     assert [p.name for p in tmp_path.iterdir()] == ["small.yaml"]
 
 

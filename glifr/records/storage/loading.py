@@ -17,6 +17,8 @@ from glifr.records import Layout, RecordError, SeedOutcome, UnitId, UnitResult, 
 from glifr.records.storage import tensor_files as checkpoints
 from glifr.records.storage.network_files import unpack
 
+_NAMED = 5
+_RUN_AGAIN = "give the study's command again, which sets damaged files aside and runs their units again"
 _WHERE = "a network.pt, a unit's folder (<results>/units/final/<condition>/<seed>), or a results folder with study.json"
 
 
@@ -40,10 +42,12 @@ def load(path: str | Path, condition: str | None = None, seed: int | None = None
     try:
         given = Path(path)
         if not given.exists():
-            raise InputError(Problem("there is no such file or folder", str(path), allowed=_WHERE))
+            raise InputError(
+                Problem("there is no such file or folder", str(path), allowed=_WHERE, todo="check the path")
+            )
         found = _choose(given, condition, seed)
     except (OSError, RuntimeError) as error:  # a name too long, no permission, a link that leads in a circle
-        raise InputError(Problem(f"this path cannot be followed ({error})", str(path), allowed=_WHERE)) from None
+        raise InputError(Problem("this path cannot be followed", str(path), str(error), _WHERE)) from None
     try:
         stored = checkpoints.load(found.path, found.sha256)
     except RecordError as error:
@@ -67,7 +71,7 @@ def best_seed(results: str | Path, condition: str) -> int:
     if not usable:
         diverged = ", ".join(str(outcome.seed) for outcome in ended)
         rule = f"every final seed of {condition} diverged, so none is the best"
-        raise InputError(Problem(rule, str(results), allowed=f"one of them by its number: {diverged}"))
+        raise InputError(Problem(rule, str(results), f"diverged: {diverged}", f"one of them by its number: {diverged}"))
     return min(usable, key=lambda outcome: (outcome.score, outcome.seed)).seed
 
 
@@ -99,7 +103,8 @@ def _choose(path: Path, condition: str | None, seed: int | None) -> _Stored:
         return _Stored(folder / "network.pt", None)
     below = sorted(str(study.parent) for study in folder.glob("*/study.json"))
     allowed = f"one of {', '.join(below)}" if below else _WHERE
-    raise InputError(Problem("this folder is not of one network", str(path), allowed=allowed))
+    holds = ", ".join(sorted(inner.name for inner in folder.iterdir())[:_NAMED]) or "nothing"
+    raise InputError(Problem("this folder is not of one network", str(path), f"a folder with {holds}", allowed))
 
 
 def _unit(folder: Path) -> UnitId:
@@ -161,14 +166,15 @@ def _outcome(layout: Layout, unit: UnitId) -> SeedOutcome:
         raise InputError(Problem(rule, str(layout.root), unit.number, f"the seeds {seeds}")) from None
     except (RecordError, KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         rule = f"the result of {unit} is damaged or of another version ({error})"
-        raise InputError(Problem(rule, str(layout.result(unit)))) from None
+        raise InputError(Problem(rule, str(layout.result(unit)), todo=_RUN_AGAIN)) from None
 
 
 def _network_of(layout: Layout, unit: UnitId) -> _Stored:
     file = _outcome(layout, unit).network
     if file is None:
-        raise InputError(Problem(f"{unit} kept no network", str(layout.unit(unit))))
+        raise InputError(Problem(f"{unit} kept no network", str(layout.unit(unit)), todo=_RUN_AGAIN))
     try:
         return _Stored(layout.inside(file.path), file.sha256)
     except RecordError as error:
-        raise InputError(Problem(f"the network of {unit} cannot be used: {error}", str(layout.result(unit)))) from None
+        rule = f"the network of {unit} cannot be used: {error}"
+        raise InputError(Problem(rule, str(layout.result(unit)), todo=_RUN_AGAIN)) from None

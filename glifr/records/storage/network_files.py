@@ -120,8 +120,9 @@ def _time_step(path: Path) -> float:
             try:
                 return TASKS[read_sealed(study)["spec"]["task"]["name"]].time_step_ms
             except (RecordError, KeyError, TypeError) as error:
-                rule = f"the study.json that tells this network's time step cannot be used ({error})"
-                raise InputError(Problem(rule, str(path))) from None
+                rule = "the study.json that tells this network's time step cannot be used"
+                todo = "give the study's command again, which writes it anew"
+                raise InputError(Problem(rule, str(study), str(error), todo=todo)) from None
     raise InputError(
         Problem(
             "this network's time step is not known: its file is of an early version, which kept it in study.json",

@@ -11,7 +11,7 @@ import pytest
 from small_study import ONE_CONDITION, ONE_UNIT, NeverStop, StopAfter, conduct, new_conductor, small_plan
 
 from glifr.conditions import CONDITIONS
-from glifr.records import UnitId, scan
+from glifr.records import Layout, UnitId, scan
 from launch.executors.ray_tune import RayExecutor
 from launch.ledger.units import Ledger
 from launch.planning.placement import Resources
@@ -20,6 +20,7 @@ from launch.studyfile import load_study
 from launch.tracking import sync as tracking_sync
 from launch.tracking import wandb_run as tracking
 from launch.tracking.offline_files import OfflineRun, read_runs
+from launch.tracking.queue import settle
 
 TRAINED = ("search", "confirm", "final")
 
@@ -119,6 +120,19 @@ def test_w1_config_says_which_study_it_is_and_what_computed_it(study: Path, runs
         assert run.name == f"{unit.unit} (small, full, {records.study['hash'][:8]})"
 
 
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """W&B's start may take long on a busy machine; that a study does not wait for it is tested beside."""
+    for name in ("START_SECONDS", "FINISH_SECONDS"):
+        monkeypatch.setattr(tracking, name, 240.0)
+
+
+def told(root: Path) -> dict[str, OfflineRun]:
+    """The runs, once the threads of this process have told W&B all that they had for it."""
+    settle(Layout(root), seconds=240)
+    return read_runs(root / "wandb")
+
+
 def test_w1_two_settings_and_two_profiles_are_told_apart(tmp_path: Path) -> None:
     """Quick, then medium; dropout at 0 and at 0.8: no two runs agree in name and hash, each has its own config."""
     text = ONE_CONDITION.replace("profiles: {}", "profiles: {quick: {training: {epochs: 1}}}")
@@ -130,7 +144,7 @@ def test_w1_two_settings_and_two_profiles_are_told_apart(tmp_path: Path) -> None
         path.write_text(text)
         overrides = [*ONE_UNIT, "training.epochs=1", *given.pop("overrides", [])]
         conduct(make_plan(load_study(path, overrides=overrides, **given), ""), folder / "results", mode="offline")
-        found += read_runs(folder / "results" / "wandb").values()
+        found += told(folder / "results").values()
     assert len({run.name for run in found}) == 3
     assert [run.config["training_dropout"] for run in found] == [0.0, 0.0, 0.8]
     assert [run.config["profile"] for run in found] == ["full", "quick", "full"]
@@ -140,9 +154,9 @@ def test_w1_two_settings_and_two_profiles_are_told_apart(tmp_path: Path) -> None
 def test_w1_runs_of_final_networks_alone(tmp_path: Path) -> None:
     root = tmp_path / "results"
     conduct(small_plan(tmp_path, "tracking.wandb.runs=final", text=ONE_CONDITION), root, mode="offline")
-    assert {run.job_type for run in read_runs(root / "wandb").values()} == {"final"}
+    assert {run.job_type for run in told(root).values()} == {"final"}
     assert tracking_sync.main(["sync", str(root), "--mode", "offline"]) == tracking_sync.EQUAL
-    assert {run.job_type for run in read_runs(root / "wandb").values()} == {"final"}
+    assert {run.job_type for run in told(root).values()} == {"final"}
 
 
 @pytest.mark.parametrize("wanted", [False, True])
