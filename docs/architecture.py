@@ -58,11 +58,12 @@ def floors(known: set[Arrow]) -> dict[str, int]:
     """Room -> 0 where it imports no room, else one above the highest that it imports."""
     rooms = sorted({room for arrow in known for room in arrow})
     height: dict[str, int] = {}
+    ordered = sorted(known)  # where rooms import each other, the order decides
 
     def of(room: str) -> int:
         if room not in height:
             height[room] = -1  # a circle would end here
-            height[room] = 1 + max((of(b) for a, b in known if a == room), default=-1)
+            height[room] = 1 + max((of(b) for a, b in ordered if a == room), default=-1)
         return height[room]
 
     return {room: of(room) for room in rooms}

@@ -41,8 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command.add_argument("neuron", choices=("glifr", "tanh", "lstm"))
     command.add_argument("--ascs", type=int, default=2, choices=range(17), metavar="J", help="after-spike currents")
     given = parser.parse_args(arguments)
-    models = {"glifr": lambda: glifr(given.ascs), "tanh": tanh, "lstm": lstm}
-    print(show(models[given.neuron]()))
+    model = glifr(given.ascs) if given.neuron == "glifr" else tanh() if given.neuron == "tanh" else lstm()
+    print(show(model))
     return 0
 
 

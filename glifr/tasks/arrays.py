@@ -34,8 +34,7 @@ def arrays_task(settings: TaskSettings) -> TaskDefinition:
     """The task of a study's file. Raises InputError for what is not such a file, or does not fit together."""
     given = settings.arrays
     if given is None:
-        todo = "name the file with the arrays, from the study's folder"
-        raise InputError(Problem("the task arrays needs a file", "path", allowed="path: mine.npz", todo=todo))
+        raise InputError(Problem("the task arrays needs a file", "path", todo="give its path, as `path: mine.npz`"))
     try:
         changed = given.path.stat()
     except (OSError, ValueError) as error:
@@ -83,8 +82,8 @@ def _read(path: Path) -> Arrays:
             raise InputError(Problem(f"the file has no {name}", "path", sorted(arrays), ", ".join(_KNOWN)))
     for split in _SPLITS:
         if (f"{split}_inputs" in arrays) != (f"{split}_targets" in arrays):
-            allowed = f"both {split}_inputs and {split}_targets, or neither"
-            raise InputError(Problem(f"the split {split} lacks inputs or targets", "path", sorted(arrays), allowed))
+            rule, allowed = f"the split {split} lacks inputs or targets", f"{split}_inputs and {split}_targets"
+            raise InputError(Problem(rule, "path", sorted(arrays), allowed))
     return arrays
 
 
