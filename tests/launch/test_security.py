@@ -58,9 +58,13 @@ def faults(source: str) -> list[str]:
     return found
 
 
+# Triton takes a source only: this one is written by us from a graph of known operations and numbers
+GENERATED = {"glifr/engine/cuda/launch.py": ["exec"]}
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_no_source_executes_what_others_could_have_written(path: Path) -> None:
-    assert faults(path.read_text()) == []
+    assert faults(path.read_text()) == GENERATED.get(path.relative_to(ROOT).as_posix(), [])
 
 
 @pytest.mark.parametrize(
