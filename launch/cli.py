@@ -178,7 +178,7 @@ def _run(options: argparse.Namespace, given: Sequence[str], stop: StopSignals) -
     from launch.ledger.folder import results_folder, results_path
     from launch.planning.machine_checks import refuse_impossible, refuse_too_large
     from launch.planning.own_starts import refuse_unfit_starts
-    from launch.planning.plan import make_plan
+    from launch.planning.plan import make_plan, refuse_unknown
 
     shown = console()
     if options.status:  # needs neither the data nor a cluster, nor code from outside
@@ -186,6 +186,7 @@ def _run(options: argparse.Namespace, given: Sequence[str], stop: StopSignals) -
 
         root = results_path(study, options.results)
         return show_status(study, root, shown, given, failures=options.failures)
+    refuse_unknown(study.spec, options.only)
     refuse_impossible(study.spec, options.address)
     from launch.tracking.login import refuse_without_login
 

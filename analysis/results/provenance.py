@@ -37,6 +37,8 @@ def provenance(results: Results) -> Provenance:
         ("Computed by", listed(backends) or "nothing yet"),
         ("Sessions", count(len(sessions), "session")),
     ]
+    if neurons := list(dict.fromkeys(c.neuron for c in info.conditions if c.neuron)):
+        facts.append(("Neuron models", "; ".join(neurons)))
     if outside := _outside(sessions):
         facts.append(("Code from outside", listed(outside)))
     return Provenance(facts, [_session(s) for s in sessions], _packages(sessions))

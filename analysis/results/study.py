@@ -64,7 +64,8 @@ class ConditionInfo:
     """One condition of a study, in the study's order. style: what it is, with its colour and marker.
 
     levels: -1 or 1 on each factor that the study crosses; None for a condition outside the factorial.
-    control: equal to another condition on purpose.
+    control: equal to another condition on purpose. neuron: name and digest of its neuron model, '' where the study is
+    from before they were recorded.
     """
 
     name: str
@@ -78,6 +79,7 @@ class ConditionInfo:
     space: Mapping[str, Mapping[str, Any]]
     style: Condition
     control: bool = False
+    neuron: str = ""
 
 
 @dataclass(frozen=True)
@@ -246,7 +248,16 @@ def _condition(body: dict[str, Any], name: str) -> ConditionInfo:
         space=body["spaces"].get(name, {}),
         style=_style(own, name),
         control=own.get("control", False),
+        neuron=_neuron(own.get("neuron")),
     )
+
+
+def _neuron(recorded: Mapping[str, Any] | None) -> str:
+    """'glifr 170b285e8423, the published step'."""
+    if recorded is None:
+        return ""
+    step = "the published step" if recorded["published"] else "a step of one's own"
+    return f"{recorded['name']} {recorded['digest'][:12] or '(not compiled)'}, {step}"
 
 
 def _style(own: Mapping[str, Any], name: str) -> Condition:

@@ -4,8 +4,8 @@ No equations: those of a neuron are in `glifr.neurons`, how a sequence of them i
 """
 
 from glifr.networks.replicas import Network, forward_replicas
+from glifr.networks.sizes import hidden_size_for_budget, trained_parameters
 from glifr.networks.whole import BNNFC, LSTMFC, RNNFC, build_network
-from glifr.sizes import hidden_size_for_budget, trained_parameters
 
 __all__ = [
     "BNNFC",

@@ -6,6 +6,7 @@ and threshold are dimensionless. Source: Winston et al., Neural Computation 35(4
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
@@ -52,8 +53,9 @@ class Layer(nn.Module):
     stored: tuple[str, ...]
 
     @property
+    @abstractmethod
     def model(self) -> NeuronModel:
-        raise NotImplementedError
+        """The model that its neurons follow."""
 
     def tensors(self) -> tuple[Tensor, ...]:
         """What is stored."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
 from glifr.conditions import Condition
 from glifr.engine.definition import NeuronModel
@@ -43,3 +44,9 @@ def changed_digest(condition: Condition) -> str:
     if judged.digest == PUBLISHED.get(name):
         return ""
     return model.digest or f"no graph: {model.unknown}"
+
+
+def neuron_facts(condition: Condition) -> dict[str, Any]:
+    """name, digest and whether the step is the published one, as a study keeps them for its report."""
+    model = neuron_of(condition)
+    return {"name": model.name, "digest": model.digest, "published": not changed_digest(condition)}

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from glifr.characterise import summarise
 from glifr.configuration import Configuration, TrainingSettings
-from glifr.learned_start import resample
 from glifr.networks import BNNFC, Network, build_network
+from glifr.networks.learned_start import resample
 from glifr.records import EpochRecord
 from glifr.tasks import TaskDefinition
 from glifr.training.optimizer import load_adam, make_adam

@@ -10,7 +10,7 @@ from typing import Any
 from glifr.conditions import CONSTANTS, Condition, Delay
 from glifr.errors import InputError, Problem, nearest
 from glifr.networks import hidden_size_for_budget, trained_parameters
-from glifr.neurons.published import changed_digest
+from glifr.neurons.published import changed_digest, neuron_facts
 from glifr.outside import referenced
 from glifr.records import STAGES, Stage, Value, digest
 from glifr.tasks import TaskDefinition
@@ -68,23 +68,9 @@ class StudyPlan:
     neuron: str | None = None
 
     def of(self, names: Collection[str] | None) -> StudyPlan:
-        """The part of the plan that these conditions are; all of it for None.
-
-        InputError for a name that the study has not, and where a condition that one starts from is left out.
-        """
+        """The part of the plan that these conditions are, `refuse_unknown` having passed them; all of it for None."""
         if names is None:
             return self
-        known = list(self.conditions)
-        for name in names:
-            if name not in known:
-                rule = "the study has no such condition"
-                raise InputError(Problem(rule, "--only", name, ", ".join(known), nearest(name, known)))
-            source = self.conditions[name].start_from
-            if source is not None and source not in names:
-                rule, todo = f"{name} starts from the trained networks of {source}", f"add {source}"
-                raise InputError(
-                    Problem(rule, "--only", ",".join(names), todo=f"{todo}: what it has done costs nothing")
-                )
         return replace(self, conditions={name: own for name, own in self.conditions.items() if name in names})
 
     def planned(self, stage: Stage) -> int:
@@ -234,8 +220,23 @@ class StudyPlan:
             "levels": plan.levels,
             "start_from": plan.start_from,
             "values": plan.condition.to_json(),
+            "neuron": neuron_facts(plan.condition),
             "control": plan.control,
         }
+
+
+def refuse_unknown(spec: StudySpec, names: Collection[str] | None) -> None:
+    """Raises InputError for a name that the study has not, and where a condition that one starts from is left out."""
+    known = list(spec.conditions)
+    for name in names or ():
+        if name not in known:
+            rule = "the study has no such condition"
+            raise InputError(Problem(rule, "--only", name, ", ".join(known), nearest(name, known)))
+        source = spec.start_from(name)
+        if source is not None and source not in (names or ()):
+            rule, todo = f"{name} starts from the trained networks of {source}", f"add {source}"
+            given = ",".join(names or ())
+            raise InputError(Problem(rule, "--only", given, todo=f"{todo}: what it has done costs nothing"))
 
 
 def make_plan(study: Study, fingerprint: str) -> StudyPlan:

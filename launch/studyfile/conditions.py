@@ -103,8 +103,8 @@ def base_faults(conditions: Mapping[str, ConditionSpec]) -> Iterator[Fault]:
             todo = nearest(name, list(CONDITIONS)) or "name what it is made from: `base: LHetA`, beside its values"
             yield Fault(path, rule, own.given, f"one of {published}; or any name with a `base`", todo)
         elif own.base is not None and own.base not in known:
-            rule = f"there is no condition {own.base!r} that could be a base"
-            yield Fault((*path, "base"), rule, own.base, f"one of {', '.join(known)}", nearest(own.base, known))
+            rule, others = f"there is no condition {own.base!r} that could be a base", [n for n in known if n != name]
+            yield Fault((*path, "base"), rule, own.base, f"one of {', '.join(others)}", nearest(own.base, others))
         elif name in CONDITIONS and own.base not in (None, name):
             rule = f"{name} is the name of a published condition, and this one is made from {own.base}"
             yield Fault((*path, "base"), rule, own.base, name, "give the condition a name of its own")

@@ -11,7 +11,7 @@ from study_texts import refusal
 
 from glifr import BNNFC
 from glifr.conditions import CONDITIONS
-from glifr.learned_start import resample
+from glifr.networks.learned_start import resample
 from glifr.records import ParameterSummary, UnitId, scan
 from glifr.records.storage import tensor_files as checkpoints
 from launch.failures import Failure

@@ -12,7 +12,7 @@ from study_texts import refusal
 from glifr.conditions import CONDITIONS
 from glifr.errors import InputError
 from launch import cli
-from launch.planning.plan import StudyPlan, make_plan
+from launch.planning.plan import StudyPlan, make_plan, refuse_unknown
 from launch.studyfile import Study, load_study, read_resolved
 
 HEAD = """\
@@ -308,7 +308,17 @@ def test_some_conditions_of_a_plan(tmp_path: Path) -> None:
     assert plan.of(None) == plan
     for names, words in ((("RNM",), "did you mean 'RNN'"), (("FHetA",), "add LHetA")):
         with pytest.raises(InputError, match=words):
-            plan.of(names)
+            refuse_unknown(plan.study.spec, names)
+
+
+def test_a_name_of_only_is_refused_before_the_data_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Full MNIST may be on no disk of the machine, and reading it takes seconds where it is."""
+    monkeypatch.setenv("GLIFR_DATA", str(tmp_path / "nowhere"))
+    assert cli.main(["smnist_ablation", "--only", "LHetB", "--results", str(tmp_path / "r")]) == 2
+    assert "the study has no such condition" in capsys.readouterr().err
+    assert not (tmp_path / "r").exists()
 
 
 def test_an_optimiser_by_its_weight_decay_on_a_grid(tmp_path: Path) -> None:

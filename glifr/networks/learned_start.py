@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from glifr.networks import Network
+from glifr.networks.replicas import Network
 
 
 @torch.no_grad()
