@@ -218,18 +218,8 @@ def _trained(learnparams: bool | Collection[str]) -> frozenset[str]:
     return frozenset(learnparams)
 
 
-class RNNC(Layer):
-    """A layer of tanh units with lateral delay.
-
-    Attributes, trained: weight_ih [I,H], weight_lat [H,H], bias [1,H], drawn in this order from `generator`, uniform in
-    +-weight_spread sqrt(1/H). Raises InputError for sizes and spreads that cannot be meant.
-    """
-
-    stored = ("weight_ih", "weight_lat", "bias")
-
-    @property
-    def model(self) -> NeuronModel:
-        return tanh()
+class _WeightsLayer(Layer):
+    """A layer whose tensors all start alike: drawn in the order of `stored`, uniform in +-weight_spread sqrt(1/H)."""
 
     def __init__(
         self,
@@ -243,9 +233,30 @@ class RNNC(Layer):
         self.input_size = checks.size("input_size", input_size)
         self.hidden_size = checks.size("hidden_size", hidden_size)
         spread = checks.number("weight_spread", weight_spread, least=0.0)
-        shapes = ((input_size, hidden_size), (hidden_size, hidden_size), (1, hidden_size))
-        weights = [nn.Parameter(start_weights(shape, hidden_size, spread, generator)) for shape in shapes]
-        self.weight_ih, self.weight_lat, self.bias = weights
+        for name, shape in zip(self.stored, self.shapes(), strict=True):
+            setattr(self, name, nn.Parameter(start_weights(shape, self.hidden_size, spread, generator)))
+
+    @abstractmethod
+    def shapes(self) -> Sequence[tuple[int, ...]]:
+        """The shape of each tensor of `stored`."""
+
+
+class RNNC(_WeightsLayer):
+    """A layer of tanh units with lateral delay.
+
+    Attributes, trained: weight_ih [I,H], weight_lat [H,H], bias [1,H], drawn in this order from `generator`, uniform in
+    +-weight_spread sqrt(1/H). Raises InputError for sizes and spreads that cannot be meant.
+    """
+
+    stored = ("weight_ih", "weight_lat", "bias")
+    bias: nn.Parameter
+
+    @property
+    def model(self) -> NeuronModel:
+        return tanh()
+
+    def shapes(self) -> Sequence[tuple[int, ...]]:
+        return (self.input_size, self.hidden_size), (self.hidden_size, self.hidden_size), (1, self.hidden_size)
 
     def forward(self, x: Tensor, hidden: Tensor, hidden_delayed: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """One step from x [B,I] and the hidden state before it [B,H]; hidden_delayed: h_{t-D}, by default `hidden`.
@@ -261,7 +272,7 @@ class RNNC(Layer):
         return new, synaptic + self.bias
 
 
-class LSTMC(Layer):
+class LSTMC(_WeightsLayer):
     """The parameters of an LSTM layer in torch's parametrisation; the step is that of `glifr.neurons.lstm`.
 
     Attributes, trained: weight_ih [4H,I], weight_hh [4H,H], bias_ih, bias_hh [4H], drawn in this order from
@@ -269,6 +280,8 @@ class LSTMC(Layer):
     """
 
     stored = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    bias_ih: nn.Parameter
+    bias_hh: nn.Parameter
 
     @property
     def model(self) -> NeuronModel:
@@ -281,19 +294,6 @@ class LSTMC(Layer):
     def values(self) -> Any:
         return self.model.Parameters((self.bias_ih + self.bias_hh).view(4, 1, -1))
 
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        *,
-        weight_spread: float = 1.0,
-        generator: torch.Generator | None = None,
-    ) -> None:
-        super().__init__()
-        self.input_size = checks.size("input_size", input_size)
-        self.hidden_size = checks.size("hidden_size", hidden_size)
-        spread = checks.number("weight_spread", weight_spread, least=0.0)
-        rows = 4 * hidden_size
-        shapes: tuple[tuple[int, ...], ...] = ((rows, input_size), (rows, hidden_size), (rows,), (rows,))
-        weights = [nn.Parameter(start_weights(shape, hidden_size, spread, generator)) for shape in shapes]
-        self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh = weights
+    def shapes(self) -> Sequence[tuple[int, ...]]:
+        rows = 4 * self.hidden_size
+        return (rows, self.input_size), (rows, self.hidden_size), (rows,), (rows,)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import torch
+from hypothesis import strategies as st
 from torch import Tensor
 
 from glifr.engine import reference
@@ -162,3 +163,23 @@ def agrees(run: Callable[[SequenceInput], Any], case: EngineCase, seed: int = 0)
 def same(found: list[Tensor], wanted: list[Tensor]) -> bool:
     """Whether two lists of tensors have the same bits."""
     return all(torch.equal(f, w) for f, w in zip(found, wanted, strict=True))
+
+
+def any_case(*, steps: int, delay: int, batch: int, inputs: int, hidden: int) -> st.SearchStrategy[EngineCase]:
+    """Cases of all models, of sizes up to these."""
+    return st.builds(
+        EngineCase,
+        model=st.sampled_from([*MODELS]),
+        steps=st.integers(1, steps),
+        delay=st.integers(1, delay),
+        replicas=st.integers(1, 3),
+        batch=st.integers(1, batch),
+        mask=st.sampled_from(["none", "neurons", "dropout"]),
+        initial=st.booleans(),
+        history=st.booleans(),
+        shared_input=st.booleans(),
+        stored=st.booleans(),
+        biased=st.booleans(),
+        inputs=st.integers(1, inputs),
+        hidden=st.integers(1, hidden),
+    )

@@ -19,6 +19,7 @@ from analysis.figures.tuning import best_so_far, parallel_coordinates, search_sl
 from analysis.judgement.fairness import seeds_of_two_repeats, shared_seeds, unequal_budgets
 from analysis.report.terminal_table import summarise
 from analysis.results.columns import DERIVED, DTYPES, TABLES, column_dictionary
+from analysis.results.provenance import provenance
 from analysis.results.summaries import performances, position, tunings
 from analysis.results.tidy_tables import write_tables
 from analysis.text import significant
@@ -266,3 +267,18 @@ def test_an_altered_study_is_refused(tmp_path: Path) -> None:
     Layout(root).study.write_text(json.dumps(record))
     with pytest.raises(InputError, match="cannot be used"):
         load(root)
+
+
+def test_neuron_models_are_named_by_digest_where_the_study_has_them(tmp_path: Path) -> None:
+    root = write_study(tmp_path / "s", SMALL)
+    assert "Neuron models" not in dict(provenance(load(root)).facts), "a study from before they were recorded"
+    body = study_body(SMALL)
+    for name, own in body["conditions"].items():
+        model, digest = ("tanh", "a" * 64) if name == "RNN" else ("glifr", "b" * 64)
+        own["neuron"] = {"name": model, "digest": digest, "published": name != "Hom"}
+    Layout(root).study.write_bytes(seal(body))
+    said = dict(provenance(load(root)).facts)["Neuron models"]
+    assert said == (
+        f"tanh {'a' * 12}, the published step; glifr {'b' * 12}, a step of one's own; "
+        f"glifr {'b' * 12}, the published step"
+    )

@@ -7,9 +7,8 @@ from typing import Any, NamedTuple
 
 import pytest
 import torch
-from engine_cases import MODELS, EngineCase, agrees, error, make, outputs_and_gradients, same
+from engine_cases import MODELS, EngineCase, agrees, any_case, error, make, outputs_and_gradients, same
 from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch import Tensor
 
 from glifr.engine import portable, reference
@@ -17,22 +16,7 @@ from glifr.engine.backends import RUN
 from glifr.engine.sequence import SequenceInput, SequenceResult
 
 pytestmark = pytest.mark.usefixtures("unwritten_memory_is_nan")
-ANY = st.builds(
-    EngineCase,
-    model=st.sampled_from([*MODELS]),
-    steps=st.integers(1, 40),
-    delay=st.integers(1, 45),
-    replicas=st.integers(1, 3),
-    batch=st.integers(1, 40),
-    mask=st.sampled_from(["none", "neurons", "dropout"]),
-    initial=st.booleans(),
-    history=st.booleans(),
-    shared_input=st.booleans(),
-    stored=st.booleans(),
-    biased=st.booleans(),
-    inputs=st.integers(1, 5),
-    hidden=st.integers(1, 40),
-)
+ANY = any_case(steps=40, delay=45, batch=40, inputs=5, hidden=40)
 
 
 class Engine(NamedTuple):

@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 import torch
-from engine_cases import MODELS, EngineCase, agrees, make, outputs_and_gradients, same
+from engine_cases import MODELS, EngineCase, agrees, any_case, make, outputs_and_gradients, same
 from hypothesis import Phase, given, settings
-from hypothesis import strategies as st
 
 from glifr.engine import cuda, reference
 from glifr.engine.backends import choose_backend
@@ -25,22 +24,7 @@ pytestmark = [
     pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="Triton is not installed"),
 ]
 GLIFR = ("glifr 0", "glifr 2", "glifr 3")
-ANY = st.builds(
-    EngineCase,
-    model=st.sampled_from([*MODELS]),
-    steps=st.integers(1, 13),
-    delay=st.integers(1, 15),
-    replicas=st.integers(1, 3),
-    batch=st.integers(1, 4),
-    mask=st.sampled_from(["none", "neurons", "dropout"]),
-    initial=st.booleans(),
-    history=st.booleans(),
-    shared_input=st.booleans(),
-    stored=st.booleans(),
-    biased=st.booleans(),
-    inputs=st.integers(1, 3),
-    hidden=st.integers(1, 5),
-)
+ANY = any_case(steps=13, delay=15, batch=4, inputs=3, hidden=5)
 
 
 @pytest.fixture(scope="module")
