@@ -11,7 +11,7 @@ from analysis.report.make import PARTS, Part, ReportPaths, make_report, write_re
 from analysis.report.terminal_table import as_text, summarise, summary_table
 from analysis.results.load import Results
 from analysis.statistics.comparisons import smallest_p
-from analysis.statistics.contrasts import Judged, all_pairs, judge
+from analysis.statistics.contrasts import ContrastResult, all_pairs, judge
 from analysis.statistics.factorial import Effect, Factorial, factorial
 from analysis.statistics.intervals import iqm_interval, t_interval
 from glifr.records import Contrast, pair
@@ -20,9 +20,9 @@ __all__ = [
     "PARTS",
     "Assessment",
     "Contrast",
+    "ContrastResult",
     "Effect",
     "Factorial",
-    "Judged",
     "Part",
     "ReportPaths",
     "Results",

@@ -50,14 +50,14 @@ class Candidate(NamedTuple):
         return 1 if self.group == "peer" or self.kind == "LSTM" else shape.delay
 
 
-class Absent(NamedTuple):
+class NotMeasured(NamedTuple):
     """What is not measured, and why."""
 
     what: str
     why: str
 
 
-def backends(device: torch.device) -> tuple[list[str], list[Absent]]:
+def backends(device: torch.device) -> tuple[list[str], list[NotMeasured]]:
     """The concrete backends that compute float32 on `device`, the loop first; and those that do not."""
     able, absent = [], []
     for name in BACKENDS:
@@ -66,18 +66,18 @@ def backends(device: torch.device) -> tuple[list[str], list[Absent]]:
         try:
             choose_backend(name, device)
         except InputError as error:
-            absent.append(Absent(f"backend {name}", error.problems[0].rule))
+            absent.append(NotMeasured(f"backend {name}", error.problems[0].rule))
             continue
         if name == "triton" and device.type == "cpu":
             absent.append(
-                Absent(f"backend {name}", "on this device it is interpreted, which proves it but times nothing")
+                NotMeasured(f"backend {name}", "on this device it is interpreted, which proves it but times nothing")
             )
             continue
         able.append(name)
     return able, absent
 
 
-def candidates(device: torch.device) -> tuple[list[Candidate], list[Absent]]:
+def candidates(device: torch.device) -> tuple[list[Candidate], list[NotMeasured]]:
     """What can be timed on `device`, the loop first; and what cannot."""
     able, absent = backends(device)
     found = [Candidate(name, "loop" if name == LOOP else "backend", name) for name in able]
@@ -90,7 +90,7 @@ def candidates(device: torch.device) -> tuple[list[Candidate], list[Absent]]:
     for name in PEERS:
         why = why_absent(name)
         if why:
-            absent.append(Absent(name, why))
+            absent.append(NotMeasured(name, why))
         else:
             found.append(Candidate(name, "peer"))
     return found, absent

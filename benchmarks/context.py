@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.cases import Absent, Candidate, Step
+from benchmarks.cases import Candidate, NotMeasured, Step
 from benchmarks.results import Results
 from benchmarks.shapes import Shape
 from benchmarks.timing import Pace
@@ -31,7 +31,7 @@ class Context:
     tick: Callable[[float, str], None]
     quick: bool = False
     data: Path | None = None
-    absent: list[Absent] = field(default_factory=list)
+    absent: list[NotMeasured] = field(default_factory=list)
 
     def pace_of(self, shape: Shape) -> Pace:
         if not shape.slow:
@@ -47,4 +47,4 @@ class Context:
             return None
 
     def leave_out(self, what: str, why: str) -> None:
-        self.absent.append(Absent(what, why))
+        self.absent.append(NotMeasured(what, why))

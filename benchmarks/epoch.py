@@ -31,7 +31,7 @@ _ROUNDS, _ENDLESS = 3, 10**6
 _TASK = TASKS["line_mnist"]
 
 
-class Way(NamedTuple):
+class TrainingMethod(NamedTuple):
     """One way to train an epoch. images: how many are timed. epoch: trains on them once."""
 
     name: str
@@ -62,15 +62,15 @@ def measure(context: Context) -> None:
     context.results.write("epochs", rows)
 
 
-def _ways(context: Context, split: Split) -> list[Way]:
+def _ways(context: Context, split: Split) -> list[TrainingMethod]:
     few = QUICK_IMAGES if context.quick else SLOW_IMAGES
     many = QUICK_IMAGES if context.quick else IMAGES
     ways = [
-        Way(OURS, many, _training(_first(split, many), "auto", context.device)),
-        Way(PRELOADED, few, _training(_first(split, few), LOOP, context.device)),
+        TrainingMethod(OURS, many, _training(_first(split, many), "auto", context.device)),
+        TrainingMethod(PRELOADED, few, _training(_first(split, few), LOOP, context.device)),
     ]
     try:
-        ways.append(Way(LOADED, few, _with_loader(_first(split, few), context.device)))
+        ways.append(TrainingMethod(LOADED, few, _with_loader(_first(split, few), context.device)))
     except ImportError as error:
         context.leave_out(LOADED, f"torchvision cannot be used: {error}")
     return ways

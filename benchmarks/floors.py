@@ -49,12 +49,12 @@ def product_rate(device: torch.device) -> float:
 
 def _own_product(left: Tensor, right: Tensor) -> Callable[[], object]:
     """That of backend "cpu", as a step of tanh units makes it of its input."""
-    from glifr.engine.cpu.blocks import Pass, Sizes, Weights  # needs numba
+    from glifr.engine.cpu.blocks import PassBuffers, Sizes, Weights  # needs numba
     from glifr.engine.sequence import LayerTensors
 
     keep = learned = masked = False
     weights = Weights(Sizes(tanh(), 1, _ROWS, 1, _SIDE, _SIDE, 1, masked, learned, keep, stored=True))
     for place, tensor in weights.pairs(0, LayerTensors(right, right, ((torch.zeros(1, _SIDE),),))):
         place.copy_(tensor)
-    whole, x = Pass(weights, (), None), left.view(1, _ROWS, 1, _SIDE)
+    whole, x = PassBuffers(weights, (), None), left.view(1, _ROWS, 1, _SIDE)
     return lambda: whole.forward(x, None)

@@ -37,7 +37,7 @@ class Device(NamedTuple):
 DEVICES = (Device("A100 80 GB", 2.04, 19.5), Device("H100 SXM", 3.35, 67.0), Device("H200", 4.8, 67.0))
 
 
-class Used(NamedTuple):
+class KernelResources(NamedTuple):
     """What the machine code of a kernel says. spilled: bytes of a thread's stack and local memory, where spills go."""
 
     registers: int
@@ -53,7 +53,7 @@ class Work(NamedTuple):
 
 def compiled(
     layout: Layout, name: str, delay: int, steps: int, keep: bool, capability: int, small: bool = False
-) -> Used:
+) -> KernelResources:
     """One kernel, compiled as it is launched with many elements, or with few (small)."""
     from triton import knobs
     from triton.backends.compiler import GPUTarget
@@ -80,7 +80,7 @@ def _kind(argument: str) -> str:
     return "*fp32" if argument in _ARRAYS else "i32" if _COUNT.fullmatch(argument) else "fp32"
 
 
-def _of_binary(cubin: bytes, tool: str) -> Used:
+def _of_binary(cubin: bytes, tool: str) -> KernelResources:
     with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
         file.write(cubin)
         file.flush()
@@ -88,7 +88,7 @@ def _of_binary(cubin: bytes, tool: str) -> Used:
         told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     registers, stack, shared, local = (int(re.findall(rf"{what}:(\d+)", told)[0]) for what in _RESOURCES)
     assert shared == 0, "states stay with their thread"
-    return Used(registers, stack + local)
+    return KernelResources(registers, stack + local)
 
 
 _RESOURCES = ("REG", "STACK", "SHARED", "LOCAL")
@@ -127,7 +127,7 @@ def _operations(outputs: list[Node]) -> int:
 
 def row(
     model: NeuronModel, masked: bool, learned: bool, delay: int, steps: int, capability: int, small: bool = False
-) -> dict[str, Used]:
+) -> dict[str, KernelResources]:
     """Each kernel of a model, compiled."""
     layout = layout_of(model, masked, learned, True)
     found = {(n, k): compiled(layout, n, delay, steps, k, capability, small) for n, k in variants(learned)}

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 
 from benchmarks import ceilings, epoch, floors, gate, growth, memory, seeds, steps
-from benchmarks.cases import LOOP, Absent, Candidate, candidates, fastest
+from benchmarks.cases import LOOP, Candidate, NotMeasured, candidates, fastest
 from benchmarks.context import Context
 from benchmarks.figure import save_figure
 from benchmarks.machine import facts
@@ -135,7 +135,7 @@ def _store_notes(context: Context, options: Options) -> None:
             context.leave_out(shape.title, why)
     if options.keys:
         context.leave_out("growth", why)
-    context.results.write("notes", [Absent(*note)._asdict() for note in dict.fromkeys(context.absent)])
+    context.results.write("notes", [NotMeasured(*note)._asdict() for note in dict.fromkeys(context.absent)])
 
 
 def table(results: Results) -> str:

@@ -72,7 +72,7 @@ def exponent(found: pd.DataFrame) -> float:
     return float(np.polyfit(np.log(found["value"].astype(float)), np.log(found["seconds"].astype(float)), 1)[0])
 
 
-class Reached(NamedTuple):
+class GoalResult(NamedTuple):
     """A goal and what was measured for it, None where nothing was."""
 
     goal: Goal
@@ -90,11 +90,11 @@ class Reached(NamedTuple):
         return "reached" if self.value >= goal.goal else "missed"
 
 
-def goals(results: Results, device: str) -> list[Reached]:
+def goals(results: Results, device: str) -> list[GoalResult]:
     """Of one kind of device; the candidate that counts is the one that training takes there."""
     gate = results.read("gate")
     training = str(gate["training"].iloc[0]) if len(gate) else ""
-    return [Reached(goal, _value(results, goal, training)) for goal in GOALS if goal.device == device]
+    return [GoalResult(goal, _value(results, goal, training)) for goal in GOALS if goal.device == device]
 
 
 def _value(results: Results, goal: Goal, training: str) -> float | None:

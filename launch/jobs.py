@@ -1,4 +1,4 @@
-"""The roles around an executor. Both executors ask a `Decider` for jobs, pass on each step and report each end."""
+"""The roles around an executor. Both executors ask a `Scheduler` for jobs, pass on each step and report each end."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class StopRequest(Protocol):
         """True from the first signal on."""
 
 
-class Decider(Protocol):
+class Scheduler(Protocol):
     """Says what runs next and hears what came of it. Its methods do not raise."""
 
     @property

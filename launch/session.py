@@ -30,13 +30,13 @@ from launch.planning.plan import StudyPlan
 from launch.planning.seed_batches import seed_batches
 from launch.scheduling.condition_run import RunOptions
 from launch.scheduling.scheme import under_its_scheme
-from launch.scheduling.study_scheduler import Conductor
+from launch.scheduling.study_scheduler import StudyScheduler
 from launch.scheduling.utilisation import Meter
 from launch.signals import StopSignals
 from launch.terminal.end_summary import tell_end
 from launch.terminal.plan_view import plan_view
 from launch.terminal.progress import Progress, TimeLeft
-from launch.tracking.login import Decision, Handover, decide_mode, forget_key
+from launch.tracking.login import Decision, LoginFile, decide_mode, forget_key
 from launch.tracking.queue import Outage
 from launch.tracking.wandb_run import mirror_report
 from launch.workers.alike import find_alike
@@ -75,7 +75,7 @@ def run_study(
     spec = plan.study.spec
     tracking = decide_mode(spec.tracking.wandb.mode)
     forget_key()
-    handover = Handover.at(root if cluster.address else None)
+    handover = LoginFile.at(root if cluster.address else None)
     ray = f"joining Ray at {cluster.address}" if cluster.address else "starting Ray"
     first = f"{spec.name} ({plan.study.profile}): results in {short(root)}; W&B {tracking}; {ray} ..."
     console.print(first, markup=False, soft_wrap=True)
@@ -102,7 +102,7 @@ def run_study(
             time_left, ledger = TimeLeft(chosen, executor.slots), Ledger(root)
             batches = seed_batches(chosen, executor.slots)
             options = RunOptions(batches, spec.resources.retries, code_version(), asked.last)
-            conductor = Conductor(chosen, ledger, options, lock.check, time_left.worked)
+            conductor = StudyScheduler(chosen, ledger, options, lock.check, time_left.worked)
             keep_code(layout, plan.study.code)
             write_study(layout, plan, _alike_pairs(console, plan, layout, ledger))
             sessions = Sessions(layout, _command(given), executor.differences, plan.study.hash, plan.study.code)
@@ -131,12 +131,12 @@ def _leaving(stop: StopSignals) -> Callable[[str], None]:
     return lambda reason: stop.leave(reason, INCOMPLETE)
 
 
-def _give_up(lock: DriverLock, handover: Handover) -> None:
+def _give_up(lock: DriverLock, handover: LoginFile) -> None:
     handover.remove()
     lock.release()
 
 
-def _closing(lock: DriverLock, sessions: Sessions, meter: Meter, handover: Handover) -> Callable[[int], None]:
+def _closing(lock: DriverLock, sessions: Sessions, meter: Meter, handover: LoginFile) -> Callable[[int], None]:
     """What closes the session on record, with its exit code, and gives the study free."""
 
     def close(code: int) -> None:

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from analysis.figures.clusters import clusters_and_null
 from analysis.figures.curves import learning_curves, silencing_curves
-from analysis.figures.drawing.drawing import Drawing, Empty, write_figure
+from analysis.figures.drawing.drawing import Drawing, MissingFigure, write_figure
 from analysis.figures.drawing.style import house_style
 from analysis.figures.examples import after_spike_currents, example_activity, example_outputs
 from analysis.figures.factors import factorial_interaction, pair_matrix
@@ -22,7 +22,7 @@ from analysis.figures.search import search_results
 from analysis.figures.tuning import best_so_far, importance_map, parallel_coordinates, search_slices
 from analysis.judgement.assessment import Assessment
 
-Draw = Callable[[Assessment], Drawing | Empty]
+Draw = Callable[[Assessment], Drawing | MissingFigure]
 
 # by the name of their files, in the order of the report
 FIGURES: Mapping[str, Draw] = MappingProxyType(
@@ -57,7 +57,7 @@ FIGURES: Mapping[str, Draw] = MappingProxyType(
 __all__ = [
     "FIGURES",
     "Drawing",
-    "Empty",
+    "MissingFigure",
     "after_spike_currents",
     "beside_published",
     "best_so_far",

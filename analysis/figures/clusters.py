@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from analysis.figures.drawing.drawing import Drawing, Empty
+from analysis.figures.drawing.drawing import Drawing, MissingFigure
 from analysis.figures.drawing.panels import panels
 from analysis.figures.drawing.style import GRID, MUTED
 from analysis.judgement.assessment import Assessment
@@ -15,15 +15,15 @@ from analysis.statistics.groups import ClusteredNetwork
 from analysis.text import span
 
 
-def clusters_and_null(a: Assessment) -> Drawing | Empty:
+def clusters_and_null(a: Assessment) -> Drawing | MissingFigure:
     """The Calinski-Harabasz index over its null's mean against the number of clusters, a line a network."""
     name, title = "clusters", "Clusters of neurons, against none"
     if not a.neurons.clustered:
-        return Empty(name, title, *not_recorded(a.results, glifr=True))
+        return MissingFigure(name, title, *not_recorded(a.results, glifr=True))
     computed = [n for n in a.neurons.clustered if not n.clustering.reason]
     if not computed:
         reasons = sorted({n.clustering.reason for n in a.neurons.clustered})
-        return Empty(
+        return MissingFigure(
             name, title, f"Nothing could be clustered: {'; '.join(reasons)}.", "Train neurons that can differ."
         )
     data = pd.concat([_rows(n) for n in computed], ignore_index=True)

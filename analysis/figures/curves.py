@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
-from analysis.figures.drawing.drawing import Drawing, Empty, axis_note
+from analysis.figures.drawing.drawing import Drawing, MissingFigure, axis_note
 from analysis.figures.drawing.panels import draw_curves, panels
 from analysis.figures.drawing.style import MUTED, log_axis
 from analysis.judgement.missing_data import nothing_from
@@ -16,14 +16,14 @@ from analysis.statistics.robustness import per_network
 from analysis.text import count, significant, span
 
 
-def learning_curves(results: Results) -> Drawing | Empty:
+def learning_curves(results: Results) -> Drawing | MissingFigure:
     """Validation loss (training loss without a validation split) by epoch of the finished final networks."""
     epochs = _final_epochs(results)
     held_out = len(epochs) > 0 and bool(epochs["validation_loss"].notna().any())
     column, label = ("validation_loss", "validation loss") if held_out else ("train_loss", "training loss")
     name, title = "learning_curves", f"Learning curves: {label}"
     if not len(epochs):
-        return Empty(name, "Learning curves", *nothing_from(results, "final"))
+        return MissingFigure(name, "Learning curves", *nothing_from(results, "final"))
     info = results.info
     data = _curves(epochs.assign(value=_capped(epochs, column, info.task.worst_score)), "epoch", band="range")
     figure, axes = panels(info.conditions, info.reference)
@@ -74,16 +74,16 @@ def _curves(rows: pd.DataFrame, x: str, band: str) -> pd.DataFrame:
     return frame.sort_values(["condition", x], key=lambda s: s.map(rank) if s.name == "condition" else s)
 
 
-def silencing_curves(results: Results) -> Drawing | Empty:
+def silencing_curves(results: Results) -> Drawing | MissingFigure:
     """Test performance against the share of neurons silenced; masks are averaged within their network first."""
     info, rows = results.info, results.tables["silencing"]
     measure = info.measure
     name, title = "silencing_curves", "Silencing of neurons"
     if not info.planned("silencing"):
         todo = "Add a 'silencing' section to the study file and run it again."
-        return Empty(name, title, "The study has no silencing stage.", todo)
+        return MissingFigure(name, title, "The study has no silencing stage.", todo)
     if not rows[measure.column].notna().any():
-        return Empty(name, title, *nothing_from(results, "silencing" if len(results.finals) else "final"))
+        return MissingFigure(name, title, *nothing_from(results, "silencing" if len(results.finals) else "final"))
     networks = results.per_unit(per_network(rows, measure.column), ("condition", "fraction"))
     data = _curves(networks, "fraction", band="interval")
     shown = data.assign(**{c: data[c] * measure.scale for c in ("mean", "low", "high")})

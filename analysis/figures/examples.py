@@ -9,24 +9,24 @@ import pandas as pd
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from analysis.figures.drawing.drawing import Drawing, Empty, new_figure
+from analysis.figures.drawing.drawing import Drawing, MissingFigure, new_figure
 from analysis.figures.drawing.panels import panels
 from analysis.figures.drawing.style import FAINT, INK, MUTED, WIDTH, both_ways_log
 from analysis.judgement.assessment import Assessment
 from analysis.judgement.missing_data import not_recorded
-from analysis.results.neurons import Shown
+from analysis.results.neurons import ExampleNetwork
 from analysis.results.study import ConditionInfo
 from analysis.text import listed
 
 Array = NDArray[np.float32]
 
 
-def example_outputs(a: Assessment) -> Drawing | Empty:
+def example_outputs(a: Assessment) -> Drawing | MissingFigure:
     """Outputs over time, with the target, of one network a condition on a few samples."""
     name, title = "example_outputs", "Example outputs"
     shown, info = a.neurons.shown, a.results.info
     if not shown:
-        return Empty(name, title, *not_recorded(a.results))
+        return MissingFigure(name, title, *not_recorded(a.results))
     by_name = {c.name: c for c in info.conditions}
     columns = max(len(s.examples.samples) for s in shown)
     figure = new_figure(WIDTH, 0.7 + 0.82 * len(shown))
@@ -50,7 +50,7 @@ def example_outputs(a: Assessment) -> Drawing | Empty:
     return Drawing(name, title, alternative, caption, figure, _outputs_table(shown))
 
 
-def _output_panel(axes: Axes, own: Shown, place: int, condition: ConditionInfo) -> None:
+def _output_panel(axes: Axes, own: ExampleNetwork, place: int, condition: ConditionInfo) -> None:
     examples, color = own.examples, condition.style.color
     axes.tick_params(labelsize=7)
     axes.grid(axis="y")
@@ -65,24 +65,24 @@ def _output_panel(axes: Axes, own: Shown, place: int, condition: ConditionInfo) 
         axes.plot(examples.times, examples.outputs[place, :, right], color=color, lw=1.6)
 
 
-def example_activity(a: Assessment) -> Drawing | Empty:
+def example_activity(a: Assessment) -> Drawing | MissingFigure:
     """Firing (RNN, LSTM: hidden state) of a few neurons over time, on the first sample."""
     name, title = "example_activity", "Example activity"
     shown = a.neurons.shown
     if not shown:
-        return Empty(name, title, *not_recorded(a.results))
+        return MissingFigure(name, title, *not_recorded(a.results))
     return _courses(a, name, title, "firing, or hidden state", {s.condition: s.examples.activity for s in shown})
 
 
-def after_spike_currents(a: Assessment) -> Drawing | Empty:
+def after_spike_currents(a: Assessment) -> Drawing | MissingFigure:
     """After-spike currents of a few neurons over time, on the first sample."""
     name, title = "after_spike_currents", "After-spike currents over time"
     found = {s.condition: s.examples.after_spike for s in a.neurons.shown if s.examples.after_spike is not None}
     if found:
         return _courses(a, name, title, "after-spike current", found)
     if all(c.features.get("after-spike currents", "none") == "none" for c in a.results.info.conditions):
-        return Empty(name, title, "No condition has after-spike currents.", "Add one that has, such as LHetA.")
-    return Empty(name, title, *not_recorded(a.results, glifr=True))
+        return MissingFigure(name, title, "No condition has after-spike currents.", "Add one that has, such as LHetA.")
+    return MissingFigure(name, title, *not_recorded(a.results, glifr=True))
 
 
 def _courses(a: Assessment, name: str, title: str, label: str, values: dict[str, Array]) -> Drawing:
@@ -119,14 +119,14 @@ def _courses(a: Assessment, name: str, title: str, label: str, values: dict[str,
     return Drawing(name, title, alternative, caption, figure, pd.concat(frames, ignore_index=True))
 
 
-def _seeds(shown: Sequence[Shown]) -> str:
+def _seeds(shown: Sequence[ExampleNetwork]) -> str:
     each = sorted({s.seed for s in shown})
     if len(each) == 1:
         return f"One network a condition: seed {each[0]}, the lowest."
     return f"One network a condition, that of its lowest seed ({listed([f'{s.condition} {s.seed}' for s in shown])})."
 
 
-def _sample(own: Shown, place: int) -> str:
+def _sample(own: ExampleNetwork, place: int) -> str:
     examples = own.examples
     if place >= len(examples.samples):
         return ""
@@ -134,7 +134,7 @@ def _sample(own: Shown, place: int) -> str:
     return f"sample {int(examples.samples[place]) + 1}{of_class}"
 
 
-def _outputs_table(shown: Sequence[Shown]) -> pd.DataFrame:
+def _outputs_table(shown: Sequence[ExampleNetwork]) -> pd.DataFrame:
     """condition, seed, sample, class, output, time_ms, value, target; class or target is empty."""
     frames = []
     for own in shown:

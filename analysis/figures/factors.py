@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, TwoSlopeNorm
 
-from analysis.figures.drawing.drawing import Drawing, Empty, axis_note, new_figure
+from analysis.figures.drawing.drawing import Drawing, MissingFigure, axis_note, new_figure
 from analysis.figures.drawing.rows import Row, scatter
 from analysis.figures.drawing.style import FAINT, INK, MUTED, WIDTH
 from analysis.judgement.assessment import Assessment
@@ -25,18 +25,18 @@ _MARKS = (
 )
 
 
-def factorial_interaction(a: Assessment) -> Drawing | Empty:
+def factorial_interaction(a: Assessment) -> Drawing | MissingFigure:
     """Means of the factorial's cells against after-spike currents, a line a start, a panel a way of learning."""
     info, measure = a.results.info, a.results.info.measure
     name, title = "factorial_interaction", "How the neuron's parts act together"
     if not a.factorial.effects:
         todo = "Have conditions in the study that cross two parts of the neuron, as Hom, HomA, LHet and LHetA do."
-        return Empty(name, title, f"No factorial: {a.factorial.reason}.", todo)
+        return MissingFigure(name, title, f"No factorial: {a.factorial.reason}.", todo)
     cells = [c for c in info.conditions if c.name in a.factorial.cells]
     lost = a.results.diverged_finals()
     values = a.results.unit_values(without_diverged=True) * measure.scale
     if not all(values[c.name].notna().any() for c in cells):
-        return Empty(name, title, "A condition has only diverged networks.", "See the table above.")
+        return MissingFigure(name, title, "A condition has only diverged networks.", "See the table above.")
     ways = sorted({_place(c)[2] for c in cells})
     figure = new_figure(WIDTH, 3.5)
     panels = np.atleast_1d(figure.subplots(1, len(ways), sharey=True))
@@ -90,14 +90,16 @@ def _line(axes: Axes, cells: list[ConditionInfo], values: pd.DataFrame, start: i
     return rows
 
 
-def pair_matrix(a: Assessment) -> Drawing | Empty:
+def pair_matrix(a: Assessment) -> Drawing | MissingFigure:
     """Row minus column for every pair of conditions, with the verdicts of the exploratory family."""
     info, measure = a.results.info, a.results.info.measure
     name, title = "pair_matrix", "Every pair of conditions"
     if len(info.conditions) < 3:
-        return Empty(name, title, "The study has fewer than three conditions.", "The planned contrasts say it all.")
+        return MissingFigure(
+            name, title, "The study has fewer than three conditions.", "The planned contrasts say it all."
+        )
     if not len(a.results.finals):
-        return Empty(name, title, *nothing_from(a.results, "final"))
+        return MissingFigure(name, title, *nothing_from(a.results, "final"))
     size, place = len(info.names), {n: i for i, n in enumerate(info.names)}
     shown = np.full((size, size), np.nan)
     marks: dict[tuple[int, int], str] = {}

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.figures.distributions import distributions, label
-from analysis.figures.drawing.drawing import Drawing, Empty, new_figure
+from analysis.figures.drawing.drawing import Drawing, MissingFigure, new_figure
 from analysis.figures.drawing.style import MUTED, WIDTH
 from analysis.judgement.assessment import Assessment
 from analysis.judgement.missing_data import CONTINUE
@@ -16,17 +16,17 @@ from analysis.results.neurons import PARAMETERS
 _NUMBERS = ["mean", "sd", "q05", "q25", "median", "q75", "q95"]
 
 
-def parameter_distributions(a: Assessment) -> Drawing | Empty:
+def parameter_distributions(a: Assessment) -> Drawing | MissingFigure:
     """Each neuron parameter before and after training, a row a condition: distributions, or quantiles on record."""
     name, title = "parameter_distributions", "Neuron parameters before and after training"
     info, table = a.results.info, a.results.tables["parameters"]
     own = table[table["stage"] == "final"]
     if not any(c.features.get("network") == "GLIFR" for c in info.conditions):
-        return Empty(name, title, "No condition has GLIFR neurons.", "RNN and LSTM have no neuron parameters.")
+        return MissingFigure(name, title, "No condition has GLIFR neurons.", "RNN and LSTM have no neuron parameters.")
     if len(a.neurons.table):
         return distributions(name, title, a.neurons, info.conditions)
     if not len(own):
-        return Empty(name, title, "No final network of GLIFR neurons has finished.", CONTINUE)
+        return MissingFigure(name, title, "No final network of GLIFR neurons has finished.", CONTINUE)
     return _quantiles(name, title, own, a.results)
 
 

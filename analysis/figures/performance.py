@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pandas as pd
 
-from analysis.figures.drawing.drawing import Drawing, Empty, axis_note, new_figure
+from analysis.figures.drawing.drawing import Drawing, MissingFigure, axis_note, new_figure
 from analysis.figures.drawing.rows import Row, Rows, condition_rows, draw_rows, interval_words, runs_far
 from analysis.figures.drawing.style import INK, WIDTH
 from analysis.judgement.assessment import Assessment
@@ -22,12 +22,12 @@ from glifr.records import Contrast
 _FIRST_WIDTH = 7.2  # inches: it stands beside the answer
 
 
-def condition_dots(results: Results) -> Drawing | Empty:
+def condition_dots(results: Results) -> Drawing | MissingFigure:
     """Every final network as a dot, with mean and interval a condition."""
     info, measure = results.info, results.info.measure
     name, title = "condition_dots", f"Final {measure.label} by condition"
     if not len(results.finals):
-        return Empty(name, title, *nothing_from(results, "final"))
+        return MissingFigure(name, title, *nothing_from(results, "final"))
     data = _units(results)
     log = not measure.higher_is_better and runs_far(data["value"])
     rows = condition_rows(info.conditions)
@@ -61,21 +61,23 @@ def _units(results: Results) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def contrast_forest(a: Assessment) -> Drawing | Empty:
+def contrast_forest(a: Assessment) -> Drawing | MissingFigure:
     """The planned contrasts: every paired difference with the interval of their mean."""
     info, measure = a.results.info, a.results.info.measure
     name, title = "contrast_forest", "Planned contrasts"
     if not a.planned:
         if len(info.conditions) == 1:
-            return Empty(name, title, "The study has one condition.", "Add a second condition to the study file.")
-        return Empty(
+            return MissingFigure(
+                name, title, "The study has one condition.", "Add a second condition to the study file."
+            )
+        return MissingFigure(
             name, title, "No contrast is declared.", "Add one under 'analysis.statistics.contrasts' in the study file."
         )
     data = _pairs(a)
     if not len(data):
         if not len(a.results.finals):
-            return Empty(name, title, *nothing_from(a.results, "final"))
-        return Empty(name, title, "No seed has a finished network of every condition of a contrast.", CONTINUE)
+            return MissingFigure(name, title, *nothing_from(a.results, "final"))
+        return MissingFigure(name, title, "No seed has a finished network of every condition of a contrast.", CONTINUE)
     unit = f" ({measure.difference_unit})" if measure.difference_unit else ""
     rows = tuple(Row(j.contrast.name, contrast_style(a, j.contrast)) for j in a.planned)
     margin = info.smallest_effect * measure.scale
@@ -118,12 +120,12 @@ def _pairs(a: Assessment) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
-def performance_profile(results: Results) -> Drawing | Empty:
+def performance_profile(results: Results) -> Drawing | MissingFigure:
     """For each value of the measure the share of networks that reach it."""
     info, measure = results.info, results.info.measure
     name, title = "performance_profile", "Performance profile"
     if not len(results.finals):
-        return Empty(name, title, *nothing_from(results, "final"))
+        return MissingFigure(name, title, *nothing_from(results, "final"))
     kept = results.finals
     values = kept[measure.column] * measure.scale
     whole = values[~kept["diverged"].fillna(False).astype(bool)]

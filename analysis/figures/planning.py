@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.collections import LineCollection
 
-from analysis.figures.drawing.drawing import Drawing, Empty, new_figure
+from analysis.figures.drawing.drawing import Drawing, MissingFigure, new_figure
 from analysis.figures.drawing.style import INK, MUTED, WIDTH
 from analysis.figures.performance import contrast_style
 from analysis.judgement.assessment import Assessment
@@ -21,7 +21,7 @@ from analysis.tables.reliability import unit_rows
 _LARGEST = 60
 
 
-def power_by_seeds(a: Assessment) -> Drawing | Empty:
+def power_by_seeds(a: Assessment) -> Drawing | MissingFigure:
     """Power of each planned contrast at the smallest effect of interest, against the number of seeds."""
     info = a.results.info
     name, title = "power", f"Power against the number of {info.unit}s"
@@ -29,7 +29,7 @@ def power_by_seeds(a: Assessment) -> Drawing | Empty:
     if not known:
         why = f"No planned contrast has {FEWEST} pairs and a spread: fewer tell too little of how differences spread."
         todo = f"Give each condition at least {FEWEST} finished {info.unit}s that a contrast shares."
-        return Empty(name, title, why, todo)
+        return MissingFigure(name, title, why, todo)
     seeds = np.unique(np.round(np.geomspace(3, _LARGEST, 26)).astype(int))
     figure = new_figure(WIDTH, 3.4)
     axes = figure.subplots()
@@ -72,13 +72,13 @@ def power_by_seeds(a: Assessment) -> Drawing | Empty:
     )
 
 
-def run_timeline(results: Results) -> Drawing | Empty:
+def run_timeline(results: Results) -> Drawing | MissingFigure:
     """When each trained unit ran, a lane a condition and stage."""
     name, title = "run_timeline", "When each unit ran"
     units = unit_rows(results)
     done = units[units["started_at"].notna() & units["finished_at"].notna()]
     if not len(done):
-        return Empty(name, title, "No unit has finished yet.", CONTINUE)
+        return MissingFigure(name, title, "No unit has finished yet.", CONTINUE)
     start = pd.to_datetime(done["started_at"], utc=True, format="ISO8601")
     end = pd.to_datetime(done["finished_at"], utc=True, format="ISO8601")
     hours = [(t - start.min()).dt.total_seconds() / 3600 for t in (start, end)]

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis.figures.drawing.drawing import Drawing, Empty, axis_note, new_figure
+from analysis.figures.drawing.drawing import Drawing, MissingFigure, axis_note, new_figure
 from analysis.figures.drawing.rows import (
     Row,
     diverged_words,
@@ -21,7 +21,7 @@ from analysis.figures.drawing.rows import (
 from analysis.figures.drawing.style import GRID, MUTED, WIDTH, quiet_y
 from analysis.judgement.assessment import Assessment
 from analysis.judgement.missing_data import nothing_from
-from analysis.published import Beside, Compared
+from analysis.published import ConditionComparison, PublishedComparison
 from analysis.published.words import margins
 from analysis.text import span
 from glifr.conditions import Condition
@@ -31,18 +31,18 @@ _LANE = 0.21  # of a row: how far the lanes are from its middle
 _THEIRS = "#8c959f"
 
 
-def beside_published(a: Assessment) -> Drawing | Empty:
+def beside_published(a: Assessment) -> Drawing | MissingFigure:
     """A row a condition: this study's networks above, the published runs below."""
     name, title = "published", "This study beside the published runs"
     b = a.published
     if b is None:
         why = "The published work has no runs of this task with these conditions."
-        return Empty(
+        return MissingFigure(
             name, title, why, "Compare with another study instead: python -m analysis RESULTS --compare OTHER."
         )
     data = _values(a, b)
     if not (data["of"] == "this study").any():
-        return Empty(name, title, *nothing_from(a.results, "final"))
+        return MissingFigure(name, title, *nothing_from(a.results, "final"))
     wide = not b.measure.higher_is_better and runs_far(data["value"])
     figure = new_figure(WIDTH, 0.8 + _ROW * len(b.rows))
     if squeezed(data):
@@ -61,7 +61,7 @@ def beside_published(a: Assessment) -> Drawing | Empty:
     return Drawing(name, title, alternative, caption, figure, data)
 
 
-def _caption(b: Beside, ours: pd.DataFrame, unit: str, notes: str) -> str:
+def _caption(b: PublishedComparison, ours: pd.DataFrame, unit: str, notes: str) -> str:
     sizes = ours.groupby("condition")["value"].size().tolist()
     runs = [row.published.n for row in b.rows]
     return (
@@ -72,7 +72,7 @@ def _caption(b: Beside, ours: pd.DataFrame, unit: str, notes: str) -> str:
     )
 
 
-def _values(a: Assessment, b: Beside) -> pd.DataFrame:
+def _values(a: Assessment, b: PublishedComparison) -> pd.DataFrame:
     """condition, of (this study, published), number (seed or repeat), value (as shown), diverged."""
     finals, measure = a.results.finals, b.measure
     finals = finals[finals[measure.column].notna()]
@@ -88,7 +88,7 @@ def _values(a: Assessment, b: Beside) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)[["condition", "of", "number", "value", "diverged"]]
 
 
-def _draw(axes: Axes, a: Assessment, b: Beside, data: pd.DataFrame, wide: bool) -> None:
+def _draw(axes: Axes, a: Assessment, b: PublishedComparison, data: pd.DataFrame, wide: bool) -> None:
     styles = {c.name: c.style for c in a.results.info.conditions}
     for place, row in enumerate(b.rows):
         _draw_margin(axes, row, b.measure.scale, place)
@@ -106,7 +106,7 @@ def _draw(axes: Axes, a: Assessment, b: Beside, data: pd.DataFrame, wide: bool) 
     quiet_y(axes)
 
 
-def _draw_margin(axes: Axes, row: Compared, scale: float, place: int) -> None:
+def _draw_margin(axes: Axes, row: ConditionComparison, scale: float, place: int) -> None:
     low, high = ((row.published.mean + side * row.margin) * scale for side in (-1, 1))
     axes.fill_betweenx([place - 0.44, place + 0.44], low, high, color=GRID, lw=0, zorder=0)
 

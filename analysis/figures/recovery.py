@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 
-from analysis.figures.drawing.drawing import Drawing, Empty, new_figure
+from analysis.figures.drawing.drawing import Drawing, MissingFigure, new_figure
 from analysis.figures.drawing.style import FAINT, MUTED, WIDTH, edge
 from analysis.results.load import Results
 from analysis.statistics.recovery import PARAMETERS, WITHIN, recoveries
 
 
-def parameter_recovery(results: Results) -> Drawing | Empty:
+def parameter_recovery(results: Results) -> Drawing | MissingFigure:
     """Found against true, a panel for each parameter, a dot for each value of each network."""
     name, title = "parameter_recovery", "Recovered parameters"
     values = recoveries(results.tables["parameters"])
     if not len(values):
-        return Empty(name, title, "No parameters are known that could be recovered.", "The task realizable knows them.")
+        return MissingFigure(
+            name, title, "No parameters are known that could be recovered.", "The task realizable knows them."
+        )
     names = [p for p in PARAMETERS if (values["parameter"] == p).any()]
     figure = new_figure(WIDTH, 2.6)
     for axes, parameter in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):

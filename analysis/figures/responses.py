@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis.figures.drawing.drawing import Drawing, Empty, new_figure
+from analysis.figures.drawing.drawing import Drawing, MissingFigure, new_figure
 from analysis.figures.drawing.panels import draw_curves, panels
 from analysis.figures.drawing.style import BAND, GRID, INK, MUTED, WIDTH, both_ways_log
 from analysis.judgement.assessment import Assessment
@@ -19,11 +19,11 @@ from analysis.text import significant, span
 _LABELS = {"voltage": "voltage", "firing": "firing (0 to 1)", "after_spike": "after-spike current"}
 
 
-def current_curves(a: Assessment) -> Drawing | Empty:
+def current_curves(a: Assessment) -> Drawing | MissingFigure:
     """Firing of neurons by themselves against a constant synaptic input, a panel a condition."""
     name, title = "current_curves", "Firing against input current"
     if not a.neurons.curves:
-        return Empty(name, title, *not_recorded(a.results, glifr=True))
+        return MissingFigure(name, title, *not_recorded(a.results, glifr=True))
     data = across_networks(a.neurons.curves)
     conditions = _those_in(a, data)
     figure, axes = panels(conditions, a.results.info.reference)
@@ -42,11 +42,11 @@ def current_curves(a: Assessment) -> Drawing | Empty:
     return Drawing(name, title, "Firing against input current, one panel per condition", caption, figure, kept)
 
 
-def step_responses(a: Assessment) -> Drawing | Empty:
+def step_responses(a: Assessment) -> Drawing | MissingFigure:
     """Voltage, firing and after-spike current over time around a step of input, a column a condition."""
     name, title = "step_responses", "Responses to a step of current"
     if not a.neurons.responses:
-        return Empty(name, title, *not_recorded(a.results, glifr=True))
+        return MissingFigure(name, title, *not_recorded(a.results, glifr=True))
     data = across_networks(a.neurons.responses)
     conditions = _those_in(a, data)
     rows = [q for q in QUANTITIES if (data["what"] == q).any()]

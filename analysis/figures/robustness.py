@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from analysis.figures.drawing.drawing import Drawing, Empty
+from analysis.figures.drawing.drawing import Drawing, MissingFigure
 from analysis.figures.drawing.rows import Rows, condition_rows, draw_rows, interval_words
 from analysis.judgement.assessment import Assessment
 from analysis.judgement.missing_data import nothing_from
@@ -12,20 +12,22 @@ from analysis.measure import Measure
 from analysis.text import count, span
 
 
-def silencing_area(a: Assessment) -> Drawing | Empty:
+def silencing_area(a: Assessment) -> Drawing | MissingFigure:
     """One dot per network: what it keeps of its performance, or the loss it has, over all silenced shares."""
     info = a.results.info
     measure = info.measure
     name, title = "silencing_area", "Area under the silencing curve"
     if not info.planned("silencing"):
         todo = "Add a 'silencing' section to the study file and run it again."
-        return Empty(name, title, "The study has no silencing stage.", todo)
+        return MissingFigure(name, title, "The study has no silencing stage.", todo)
     if not len(a.silenced):
-        return Empty(name, title, *nothing_from(a.results, "silencing" if len(a.results.finals) else "final"))
+        return MissingFigure(name, title, *nothing_from(a.results, "silencing" if len(a.results.finals) else "final"))
     known = a.silenced[a.silenced["area"].notna()]
     if not len(known):
         why = f"No network has an area: {'; '.join(sorted(set(a.silenced['reason'])))}."
-        return Empty(name, title, why, "Train longer, or with other settings, so that networks have something to lose.")
+        return MissingFigure(
+            name, title, why, "Train longer, or with other settings, so that networks have something to lose."
+        )
     networks = known.assign(value=known["area"] * _scale(measure), diverged=False)
     data = a.results.per_unit(networks[["condition", "seed", "value", "diverged"]])
     label = "area under the curve" if measure.higher_is_better else f"mean {measure.axis} over the silenced shares"

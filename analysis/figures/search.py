@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis.figures.drawing.drawing import Drawing, Empty
+from analysis.figures.drawing.drawing import Drawing, MissingFigure
 from analysis.figures.drawing.panels import panels
 from analysis.figures.drawing.style import INK, MUTED, edge, log_axis
 from analysis.judgement.missing_data import nothing_from
@@ -17,17 +17,17 @@ _FAILED_AT = 0.95  # of the panel's height: failed trials have no value
 _STRIP = 1.7  # room above the largest value for them
 
 
-def search_results(results: Results) -> Drawing | Empty:
+def search_results(results: Results) -> Drawing | MissingFigure:
     """Value of each trial against its learning rate, a panel a condition."""
     info, name, title = results.info, "search_results", "Search: value against learning rate"
     if not info.planned("search"):
         todo = "Add a 'search' section to the study file if each condition shall find its own settings."
-        return Empty(name, title, "The study has no search: its hyperparameters are fixed.", todo)
+        return MissingFigure(name, title, "The study has no search: its hyperparameters are fixed.", todo)
     data = _data(results)
     if not data["value"].notna().any():
-        return Empty(name, title, *nothing_from(results, "search"))
+        return MissingFigure(name, title, *nothing_from(results, "search"))
     if not data["learning_rate"].notna().any():
-        return Empty(name, title, "The learning rate is not searched.", "See the table of trials for what is.")
+        return MissingFigure(name, title, "The learning rate is not searched.", "See the table of trials for what is.")
     figure, axes = panels(info.conditions, info.reference)
     for panel, condition in zip(axes, info.conditions, strict=True):
         _bounds(panel, condition)

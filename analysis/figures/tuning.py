@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.ticker import MaxNLocator
 
-from analysis.figures.drawing.drawing import Drawing, Empty, new_figure
+from analysis.figures.drawing.drawing import Drawing, MissingFigure, new_figure
 from analysis.figures.drawing.panels import panels
 from analysis.figures.drawing.style import FAINT, GRID, INK, MUTED, WIDTH, log_axis
 from analysis.judgement.missing_data import nothing_from
@@ -28,13 +28,13 @@ def _ended(results: Results) -> pd.DataFrame:
     return trials[(trials["stage"] == "search") & (trials["status"] == "complete") & trials["value"].notna()]
 
 
-def _nothing(results: Results, name: str, title: str) -> Empty | None:
+def _nothing(results: Results, name: str, title: str) -> MissingFigure | None:
     if not results.info.planned("search"):
-        return Empty(name, title, *_NO_SEARCH)
-    return None if len(_ended(results)) else Empty(name, title, *nothing_from(results, "search"))
+        return MissingFigure(name, title, *_NO_SEARCH)
+    return None if len(_ended(results)) else MissingFigure(name, title, *nothing_from(results, "search"))
 
 
-def best_so_far(results: Results) -> Drawing | Empty:
+def best_so_far(results: Results) -> Drawing | MissingFigure:
     """The best value found against the number of trials spent."""
     name, title = "best_so_far", "Best value so far, by trial"
     if (nothing := _nothing(results, name, title)) is not None:
@@ -74,7 +74,7 @@ def best_so_far(results: Results) -> Drawing | Empty:
     return Drawing(name, title, "Best value so far by number of trials", caption, figure, pd.concat(parts))
 
 
-def importance_map(results: Results) -> Drawing | Empty:
+def importance_map(results: Results) -> Drawing | MissingFigure:
     """How much of the search's outcome each hyperparameter explains."""
     name, title = "importance", "Which hyperparameters mattered"
     if (nothing := _nothing(results, name, title)) is not None:
@@ -82,7 +82,7 @@ def importance_map(results: Results) -> Drawing | Empty:
     data = importances(results.tables["trials"], {c.name: c.space for c in results.info.conditions})
     if not len(data):
         why = f"No condition has {FEWEST} whole trials and two searched hyperparameters."
-        return Empty(name, title, why, "Give 'search.trials' in the study file a larger number.")
+        return MissingFigure(name, title, why, "Give 'search.trials' in the study file a larger number.")
     wide = data.pivot(index="condition", columns="hyperparameter", values="importance")
     wide = wide.reindex(index=[n for n in results.info.names if n in wide.index])
     wide = wide.reindex(columns=[n for n in results.info.dimensions if n in wide.columns])
@@ -104,7 +104,7 @@ def importance_map(results: Results) -> Drawing | Empty:
     return Drawing(name, title, "Importance of each hyperparameter by condition", caption, figure, data)
 
 
-def search_slices(results: Results) -> Drawing | Empty:
+def search_slices(results: Results) -> Drawing | MissingFigure:
     """Value of each whole trial against each searched hyperparameter, with the ends of the ranges."""
     name, title = "search_slices", "Search: value against every hyperparameter"
     if (nothing := _nothing(results, name, title)) is not None:
@@ -140,7 +140,7 @@ def search_slices(results: Results) -> Drawing | Empty:
     return Drawing(name, title, "Trial value by each searched hyperparameter", caption, figure, data)
 
 
-def parallel_coordinates(results: Results) -> Drawing | Empty:
+def parallel_coordinates(results: Results) -> Drawing | MissingFigure:
     """Every whole trial as a line through its hyperparameters, dark where its value is good."""
     name, title = "parallel_coordinates", "Configurations of the search"
     if (nothing := _nothing(results, name, title)) is not None:

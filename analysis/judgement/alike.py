@@ -29,7 +29,7 @@ _MUCH_LARGER = 4.0  # times the rounding: what two seeds differ by, else all net
 
 
 @dataclass(frozen=True)
-class Alike:
+class AlikeConditions:
     """Two conditions, in the study's order.
 
     at_start: the launcher saw it before the start. in_results: each shared seed has one result. seeds: how many.
@@ -48,7 +48,7 @@ def alike_pairs(assessment: Assessment) -> tuple[tuple[str, str], ...]:
     return tuple(found.pair for found in assessment.alike)
 
 
-def find_alike(results: Results) -> tuple[Alike, ...]:
+def find_alike(results: Results) -> tuple[AlikeConditions, ...]:
     """Every pair of conditions that behave alike, at the start or in the results, in the study's order."""
     info = results.info
     recorded = {frozenset(pair) for pair in info.alike}
@@ -63,7 +63,7 @@ def find_alike(results: Results) -> tuple[Alike, ...]:
         in_results, at_start = bool(told) and all(told), frozenset((a, b)) in recorded
         if at_start or in_results:
             differences = (wide[column][b] - wide[column][a]).dropna().abs()
-            found.append(Alike((a, b), at_start, in_results, len(differences), float(differences.max())))
+            found.append(AlikeConditions((a, b), at_start, in_results, len(differences), float(differences.max())))
     return tuple(found)
 
 

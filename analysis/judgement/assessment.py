@@ -9,22 +9,22 @@ from functools import cached_property
 
 import pandas as pd
 
-from analysis.judgement.alike import Alike, find_alike
-from analysis.published import Beside, beside
+from analysis.judgement.alike import AlikeConditions, find_alike
+from analysis.published import PublishedComparison, beside
 from analysis.results.load import Results
 from analysis.results.neurons import Neurons, observe
 from analysis.results.summaries import Performance, Tuning, performances, tunings
 from analysis.statistics.components import Components, components
-from analysis.statistics.contrasts import Judged, all_pairs, judge
+from analysis.statistics.contrasts import ContrastResult, all_pairs, judge
 from analysis.statistics.factorial import Factorial, factorial
 from analysis.statistics.groups import Groups, groups
-from analysis.statistics.power import FEWEST, Need, detectable, need, power, seeds_for_equivalence, seeds_needed
+from analysis.statistics.power import FEWEST, PairsNeeded, detectable, need, power, seeds_for_equivalence, seeds_needed
 from analysis.statistics.robustness import silenced_networks
 from glifr.records import Contrast
 
 
 @dataclass(frozen=True)
-class Reach:
+class ContrastSensitivity:
     """What a planned contrast could see. alpha: what its p must not exceed at the first step of Holm.
 
     power: to find a difference of the smallest effect of interest. detectable: the difference found with 80 % power,
@@ -38,8 +38,8 @@ class Reach:
     alpha: float
     power: float
     detectable: float
-    needed: Need | None
-    needed_for_equivalence: Need | None
+    needed: PairsNeeded | None
+    needed_for_equivalence: PairsNeeded | None
 
 
 @dataclass(frozen=True)
@@ -56,12 +56,12 @@ class Assessment:
     tunings: list[Tuning]
     factorial: Factorial
     factorial_kept: Factorial | None
-    planned: list[Judged]
-    planned_kept: list[Judged] | None
-    pairs: list[Judged]
+    planned: list[ContrastResult]
+    planned_kept: list[ContrastResult] | None
+    pairs: list[ContrastResult]
     silenced: pd.DataFrame
-    reaches: list[Reach]
-    published: Beside | None
+    reaches: list[ContrastSensitivity]
+    published: PublishedComparison | None
 
     @cached_property
     def neurons(self) -> Neurons:
@@ -82,7 +82,7 @@ class Assessment:
         return [components(name, own := values[name].dropna(), repeat[own.index]) for name in self.results.info.names]
 
     @cached_property
-    def alike(self) -> tuple[Alike, ...]:
+    def alike(self) -> tuple[AlikeConditions, ...]:
         """Pairs of conditions that are numerically one network."""
         return find_alike(self.results)
 
@@ -98,7 +98,7 @@ def assess(results: Results) -> Assessment:
     values = results.unit_values()
     measure = info.measure
 
-    def judged(frame: pd.DataFrame, contrasts: Sequence[Contrast]) -> list[Judged]:
+    def judged(frame: pd.DataFrame, contrasts: Sequence[Contrast]) -> list[ContrastResult]:
         return judge(
             frame,
             contrasts,
@@ -137,17 +137,17 @@ def assess(results: Results) -> Assessment:
     )
 
 
-def reaches(judged: Sequence[Judged], smallest_effect: float, alpha: float) -> list[Reach]:
+def reaches(judged: Sequence[ContrastResult], smallest_effect: float, alpha: float) -> list[ContrastSensitivity]:
     """The reach of each contrast of a family, at alpha over the number of contrasts that could be tested."""
     tests = max(1, sum(not math.isnan(j.p) for j in judged))
     own = alpha / tests
     return [_reach(j, smallest_effect, own) for j in judged]
 
 
-def _reach(judged: Judged, effect: float, alpha: float) -> Reach:
+def _reach(judged: ContrastResult, effect: float, alpha: float) -> ContrastSensitivity:
     n, sd = judged.interval.n, judged.interval.sd
     told = n >= FEWEST and not math.isnan(judged.p)
-    return Reach(
+    return ContrastSensitivity(
         contrast=judged.contrast,
         pairs=n,
         sd=sd,

@@ -11,7 +11,7 @@ from analysis.judgement.assessment import Assessment
 from analysis.judgement.findings import contrast_row, effect_row
 from analysis.measure import Measure
 from analysis.statistics import wording
-from analysis.statistics.contrasts import Judged
+from analysis.statistics.contrasts import ContrastResult
 from analysis.statistics.factorial import Effect
 from analysis.statistics.verdicts import WORDS
 from analysis.text import count, listed
@@ -26,7 +26,7 @@ class Clause:
 
 
 @dataclass(frozen=True)
-class Answer:
+class Headline:
     """One sentence: what it is about, and what is said of it. Without clauses `lead` is the sentence."""
 
     lead: Clause
@@ -39,19 +39,19 @@ class Answer:
         return f"{self.lead.text}{said}."
 
 
-def answer(a: Assessment) -> Answer:
+def answer(a: Assessment) -> Headline:
     """The factorial and the largest planned contrast with their verdicts, and what all of it is conditional on."""
     info = a.results.info
     if not len(a.results.finals):
-        return Answer(Clause("No answer yet: no final network has a result", "table-counts"))
+        return Headline(Clause("No answer yet: no final network has a result", "table-counts"))
     if not info.evidence:
         text = "No answer: this profile only shows that the system works; its numbers are no evidence"
-        return Answer(Clause(text, "warning-quick-profile"))
+        return Headline(Clause(text, "warning-quick-profile"))
     if not a.factorial.effects and not a.planned:
         text = f"No comparison was declared: the report describes {count(len(info.conditions), 'condition')}"
-        return Answer(Clause(text, "table-conditions"))
+        return Headline(Clause(text, "table-conditions"))
     lead = Clause(f"On {info.task.title}, by {info.measure.label} (95 % intervals in brackets)", "declaration")
-    return Answer(lead, (*_effects(a), *_contrasts(a), *_conditions(a)))
+    return Headline(lead, (*_effects(a), *_contrasts(a), *_conditions(a)))
 
 
 def _effects(a: Assessment) -> Iterator[Clause]:
@@ -88,7 +88,7 @@ def _contrasts(a: Assessment) -> Iterator[Clause]:
         yield Clause(f"the largest planned contrast, {largest.contrast.name}, is {said}", contrast_row(place))
 
 
-def _estimate(judged: Judged, measure: Measure) -> str:
+def _estimate(judged: ContrastResult, measure: Measure) -> str:
     """'+0.40 points (+0.21 to +0.59), better'."""
     t = judged.interval
     between = "" if t.reason else f" ({wording.between(t.low, t.high, measure)})"

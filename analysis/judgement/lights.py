@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from analysis.judgement.assessment import Assessment, Reach, reaches
-from analysis.judgement.warnings import Caution
+from analysis.judgement.assessment import Assessment, ContrastSensitivity, reaches
+from analysis.judgement.warnings import ReportWarning
 from analysis.statistics import wording
 from analysis.statistics.comparisons import units_needed
-from analysis.statistics.contrasts import Judged
+from analysis.statistics.contrasts import ContrastResult
 from analysis.statistics.power import WANTED
 from analysis.text import count, listed
 
@@ -30,7 +30,7 @@ class Light:
     why: str
 
 
-def lights(a: Assessment, found: Sequence[Caution]) -> list[Light]:
+def lights(a: Assessment, found: Sequence[ReportWarning]) -> list[Light]:
     """All four, in the order of the page."""
     codes = {c.code for c in found}
     return [_complete(a), _fair(a, codes), _powered(a), _reproducible(codes)]
@@ -79,7 +79,7 @@ def _powered(a: Assessment) -> Light:
     return Light("Powered", "partly" if enough else "no", f"{enough} of {count(len(asked), what)} have {which}.")
 
 
-def _floor(a: Assessment, asked: Sequence[tuple[Judged, Reach]]) -> str:
+def _floor(a: Assessment, asked: Sequence[tuple[ContrastResult, ContrastSensitivity]]) -> str:
     """How many units the test of the larger family needs, where they are too few."""
     info = a.results.info
     have = max(j.interval.n for j, _ in asked)

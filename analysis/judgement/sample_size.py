@@ -9,8 +9,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from analysis.judgement.assessment import Assessment, Reach
-from analysis.statistics.power import FEWEST, MOST, Need
+from analysis.judgement.assessment import Assessment, ContrastSensitivity
+from analysis.statistics.power import FEWEST, MOST, PairsNeeded
 from analysis.statistics.wording import pairs
 from analysis.text import count, listed, without_paths
 
@@ -19,45 +19,45 @@ _ADVISED = 20
 
 
 @dataclass(frozen=True)
-class Advice:
+class SeedAdvice:
     """text: what more seeds would do. command: that runs them, and only what is missing; '' where none would help."""
 
     text: str
     command: str
 
 
-def more_seeds(a: Assessment) -> Advice:
+def more_seeds(a: Assessment) -> SeedAdvice:
     """For the planned contrasts without a verdict: the seeds for 80 % power, either way."""
     have = _planned(a)
     open_ = [r for r, j in zip(a.reaches, a.planned, strict=True) if not j.verdict.decided]
     if not a.planned:
-        return Advice("No contrast is declared, so there is nothing to plan seeds for.", "")
+        return SeedAdvice("No contrast is declared, so there is nothing to plan seeds for.", "")
     if not open_:
-        return Advice("Every planned contrast has a verdict; no more seeds are needed for them.", "")
+        return SeedAdvice("Every planned contrast has a verdict; no more seeds are needed for them.", "")
     known = [(r, need) for r in open_ if (need := _either(r)) is not None]
     if not known:
         return _first(a, open_, have)
     lacking = [(r, need) for r, need in known if need.seen is None or need.seen > have]
     if not lacking:
-        return Advice(_enough([r for r, _ in known], count(have, a.results.info.unit)), "")
+        return SeedAdvice(_enough([r for r, _ in known], count(have, a.results.info.unit)), "")
     return _more(a, lacking, have)
 
 
-def _first(a: Assessment, open_: Sequence[Reach], have: int) -> Advice:
+def _first(a: Assessment, open_: Sequence[ContrastSensitivity], have: int) -> SeedAdvice:
     """Where so few pairs tell the spread that a number made of it would mean nothing."""
     most = max(r.pairs for r in open_)
     if most >= FEWEST:
         why = "The paired differences have no spread, or failed networks decide them"
-        return Advice(f"{why}, so there is nothing to plan seeds by.", "")
+        return SeedAdvice(f"{why}, so there is nothing to plan seeds by.", "")
     unit = a.results.info.unit
     text = (
         f"No number of {unit}s can be told: the spread of the differences is known from {count(most, 'pair')} at most, "
         f"and from fewer than {FEWEST} such a number could be wrong by a factor of ten. Run {_ADVISED} {unit}s."
     )
-    return Advice(text, command(a, _ADVISED) if have < _ADVISED else "")
+    return SeedAdvice(text, command(a, _ADVISED) if have < _ADVISED else "")
 
 
-def _enough(reaches: Sequence[Reach], have: str) -> str:
+def _enough(reaches: Sequence[ContrastSensitivity], have: str) -> str:
     return (
         f"{listed([r.contrast.name for r in reaches])}: inconclusive, though {have} give 80 % power for "
         "the smallest effect of interest. The true difference may lie near it. Decide on a number before looking "
@@ -65,13 +65,13 @@ def _enough(reaches: Sequence[Reach], have: str) -> str:
     )
 
 
-def _more(a: Assessment, lacking: Sequence[tuple[Reach, Need]], have: int) -> Advice:
+def _more(a: Assessment, lacking: Sequence[tuple[ContrastSensitivity, PairsNeeded]], have: int) -> SeedAdvice:
     unit = a.results.info.unit
     within = [(r, need, need.seen) for r, need in lacking if need.seen is not None]
     beyond = [r.contrast.name for r, need in lacking if need.seen is None]
     never = f" {listed(beyond)}: more than {MOST:,} {unit}s, so more are no way to a verdict." if beyond else ""
     if not within:
-        return Advice(f"Inconclusive for want of {unit}s.{never}", "")
+        return SeedAdvice(f"Inconclusive for want of {unit}s.{never}", "")
     worst, need, most = max(within, key=lambda found: found[2])
     text = (
         f"Inconclusive for want of {unit}s: {listed([r.contrast.name for r, _, _ in within])}. With the spread seen, "
@@ -80,15 +80,15 @@ def _more(a: Assessment, lacking: Sequence[tuple[Reach, Need]], have: int) -> Ad
         f"{pairs(need.low)} to {pairs(need.high)} with the ends of the 95 % interval of the spread.{never} Choose the "
         f"number once and judge only then: to add {unit}s until a result appears makes false findings likely."
     )
-    return Advice(text, command(a, most))
+    return SeedAdvice(text, command(a, most))
 
 
-def _either(reach: Reach) -> Need | None:
+def _either(reach: ContrastSensitivity) -> PairsNeeded | None:
     """Seeds that find the smallest effect, or else call equal conditions equivalent; None if unknown."""
     find, equal = reach.needed, reach.needed_for_equivalence
     if find is None or equal is None:
         return None
-    return Need(_larger(find.seen, equal.seen), _larger(find.low, equal.low), _larger(find.high, equal.high))
+    return PairsNeeded(_larger(find.seen, equal.seen), _larger(find.low, equal.low), _larger(find.high, equal.high))
 
 
 def _larger(a: int | None, b: int | None) -> int | None:

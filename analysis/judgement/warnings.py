@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from analysis.judgement import fairness
-from analysis.judgement.alike import Alike, alike_pairs, averaging, no_finding, repeated
+from analysis.judgement.alike import AlikeConditions, alike_pairs, averaging, no_finding, repeated
 from analysis.judgement.assessment import Assessment
 from analysis.published.words import amounts, differing
 from analysis.results.provenance import mixtures
 from analysis.results.summaries import Tuning, by_condition
 from analysis.statistics.clusters import CONTINUUM, UNSTABLE
 from analysis.statistics.comparisons import smallest_p, units_needed
-from analysis.statistics.contrasts import Judged
+from analysis.statistics.contrasts import ContrastResult
 from analysis.statistics.power import WANTED
 from analysis.statistics.skewness import are_skewed
 from analysis.statistics.wording import margin
@@ -28,7 +28,7 @@ _NO_CLUSTERS = (CONTINUUM, UNSTABLE)
 
 
 @dataclass(frozen=True)
-class Caution:
+class ReportWarning:
     """code: stable, for searching. place: id of the table or section it is about. subjects: names of its rows.
 
     beside: rows of other tables that it touches too, as place and subjects.
@@ -45,7 +45,7 @@ class Caution:
         return any(where == place and subject in rows for where, rows in ((self.place, self.subjects), *self.beside))
 
 
-Check = Callable[[Assessment], Iterator[Caution]]
+Check = Callable[[Assessment], Iterator[ReportWarning]]
 _CHECKS: list[Check] = []
 
 
@@ -54,35 +54,35 @@ def _check(check: Check) -> Check:
     return check
 
 
-def cautions(assessment: Assessment) -> list[Caution]:
+def cautions(assessment: Assessment) -> list[ReportWarning]:
     """All warnings, those that touch everything first."""
     return [caution for check in _CHECKS for caution in check(assessment)]
 
 
-def codes_for(found: list[Caution], place: str, subject: str) -> list[str]:
+def codes_for(found: list[ReportWarning], place: str, subject: str) -> list[str]:
     """The codes of the warnings that belong beside one row of a table."""
     return list(dict.fromkeys(c.code for c in found if c.touches(place, subject)))
 
 
 @_check
-def _quick(a: Assessment) -> Iterator[Caution]:
+def _quick(a: Assessment) -> Iterator[ReportWarning]:
     if not a.results.info.evidence:
         text = "This profile shows that the system works. Its numbers are no evidence, so no verdict is given."
-        yield Caution("quick-profile", text, "design")
+        yield ReportWarning("quick-profile", text, "design")
 
 
 @_check
-def _nothing_held_out(a: Assessment) -> Iterator[Caution]:
+def _nothing_held_out(a: Assessment) -> Iterator[ReportWarning]:
     if not a.results.info.task.held_out:
         text = (
             "This task holds no data out: every value here is of the sequences that were trained on. It says how well "
             "a network can be fitted, not how well it generalises."
         )
-        yield Caution("nothing-held-out", text, "design")
+        yield ReportWarning("nothing-held-out", text, "design")
 
 
 @_check
-def _one_search(a: Assessment) -> Iterator[Caution]:
+def _one_search(a: Assessment) -> Iterator[ReportWarning]:
     info = a.results.info
     if info.planned("search") and info.repeats == 1:
         text = (
@@ -97,18 +97,18 @@ def _one_search(a: Assessment) -> Iterator[Caution]:
             ("table-contrasts", _names(a.planned)),
             ("table-pairs", _names(a.pairs)),
         )
-        yield Caution("one-search", text, "table-settings", conditions, beside)
+        yield ReportWarning("one-search", text, "table-settings", conditions, beside)
 
 
 @_check
-def _damaged(a: Assessment) -> Iterator[Caution]:
+def _damaged(a: Assessment) -> Iterator[ReportWarning]:
     if a.problems:
         text = f"{count(len(a.problems), 'problem')} with the records; each is named at the end of the report."
-        yield Caution("damaged-records", text, "problems")
+        yield ReportWarning("damaged-records", text, "problems")
 
 
 @_check
-def _declaration(a: Assessment) -> Iterator[Caution]:
+def _declaration(a: Assessment) -> Iterator[ReportWarning]:
     history = a.results.info.history
     late = [d for d in history if d["final_results"] > 0]
     if not late:
@@ -119,42 +119,42 @@ def _declaration(a: Assessment) -> Iterator[Caution]:
         text = f"The declaration was first recorded {known}."
     else:
         text = f"The declaration was changed on {when['declared_at'][:10]}, {known}: read the verdicts as exploratory."
-    yield Caution("declaration-changed", text, "declaration")
+    yield ReportWarning("declaration-changed", text, "declaration")
 
 
 @_check
-def _missing(a: Assessment) -> Iterator[Caution]:
+def _missing(a: Assessment) -> Iterator[ReportWarning]:
     lacking = {r.condition: r.planned - r.finished for r in a.performances if r.finished < r.planned}
     if lacking:
         named = listed([f"{n} of {name}" for name, n in lacking.items()])
         text = (
             f"Planned final networks without a result: {named}. A contrast uses the seeds that all its conditions have."
         )
-        yield Caution("missing-seeds", text, "table-conditions", tuple(lacking))
+        yield ReportWarning("missing-seeds", text, "table-conditions", tuple(lacking))
 
 
 @_check
-def _few(a: Assessment) -> Iterator[Caution]:
+def _few(a: Assessment) -> Iterator[ReportWarning]:
     few = {r.condition: r.interval.n for r in a.performances if r.interval.n < FEW}
     if few:
         named = listed([f"{name} {n}" for name, n in few.items()])
         once = a.results.info.repeats == 1
         what, advised = ("finished networks", ADVISED) if once else ("repeats of the search", FEW)
         text = f"Fewer than {FEW} {what}: {named}. An interval then says little; {advised} are advised."
-        yield Caution("few-seeds", text, "table-conditions", tuple(few))
+        yield ReportWarning("few-seeds", text, "table-conditions", tuple(few))
 
 
 @_check
-def _nested(a: Assessment) -> Iterator[Caution]:
+def _nested(a: Assessment) -> Iterator[ReportWarning]:
     doubled = a.results.doubled
     if doubled:
         named = listed([f"{c} seed {s}" for c, s in doubled])
         text = f"More than one value for a network ({named}): repeats within one are no samples; the first counts."
-        yield Caution("nested-replicates", text, "table-conditions", tuple(dict.fromkeys(c for c, _ in doubled)))
+        yield ReportWarning("nested-replicates", text, "table-conditions", tuple(dict.fromkeys(c for c, _ in doubled)))
 
 
 @_check
-def _diverged(a: Assessment) -> Iterator[Caution]:
+def _diverged(a: Assessment) -> Iterator[ReportWarning]:
     lost = {r.condition: r.diverged for r in a.performances if r.diverged}
     if lost:
         named = listed([f"{n} of {name}" for name, n in lost.items()])
@@ -162,7 +162,7 @@ def _diverged(a: Assessment) -> Iterator[Caution]:
             f"Diverged final networks: {named}. They stay in, at the value of chance; a t interval then covers too "
             "little, the interquartile mean holds."
         )
-        yield Caution("diverged", text, "table-conditions", tuple(lost))
+        yield ReportWarning("diverged", text, "table-conditions", tuple(lost))
     changed = [
         j.contrast.name
         for j, kept in zip(a.planned, a.planned_kept or [], strict=False)
@@ -173,14 +173,14 @@ def _diverged(a: Assessment) -> Iterator[Caution]:
         parts = [e.name for e, kept in pairs if e.verdict.word != kept.verdict.word]
         if parts:
             text = f"Without diverged networks the verdict would be another: {listed(parts)}."
-            yield Caution("verdict-hangs-on-diverged", text, "table-factorial", tuple(parts))
+            yield ReportWarning("verdict-hangs-on-diverged", text, "table-factorial", tuple(parts))
     if changed:
         text = f"Without diverged networks the verdict would be another: {listed(changed)}."
-        yield Caution("verdict-hangs-on-diverged", text, "table-contrasts", tuple(changed))
+        yield ReportWarning("verdict-hangs-on-diverged", text, "table-contrasts", tuple(changed))
 
 
 @_check
-def _skewed(a: Assessment) -> Iterator[Caution]:
+def _skewed(a: Assessment) -> Iterator[ReportWarning]:
     values = a.results.unit_values().dropna(how="all", axis="columns")
     diverged = {r.condition for r in a.performances if r.diverged}  # these have a warning of their own
     own = {name: values[name].dropna().to_numpy(dtype="float64") for name in values.columns if name not in diverged}
@@ -190,23 +190,23 @@ def _skewed(a: Assessment) -> Iterator[Caution]:
             f"Skewed, or with a value far from the others: {listed(skewed)}. A t interval of such a mean covers less "
             "than it says; the interquartile mean holds."
         )
-        yield Caution("skewed", text, "table-conditions", tuple(skewed))
+        yield ReportWarning("skewed", text, "table-conditions", tuple(skewed))
 
 
 @_check
-def _no_variance(a: Assessment) -> Iterator[Caution]:
+def _no_variance(a: Assessment) -> Iterator[ReportWarning]:
     flat = [r.condition for r in a.performances if r.interval.n > 1 and r.interval.sd == 0]
     if flat:
         text = f"All networks of {listed(flat)} have the same value: no interval is possible."
-        yield Caution("zero-variance", text, "table-conditions", tuple(flat))
+        yield ReportWarning("zero-variance", text, "table-conditions", tuple(flat))
     same = [j.contrast.name for j in a.planned if j.interval.n > 1 and j.interval.sd == 0]
     if same:
         text = f"All paired differences are equal, so there is no interval: {listed(same)}."
-        yield Caution("zero-variance", text, "table-contrasts", tuple(same))
+        yield ReportWarning("zero-variance", text, "table-contrasts", tuple(same))
 
 
 @_check
-def _unattainable(a: Assessment) -> Iterator[Caution]:
+def _unattainable(a: Assessment) -> Iterator[ReportWarning]:
     alpha = a.results.info.declaration.alpha
     for place, family, judged in (
         ("table-contrasts", "planned contrasts", a.planned),
@@ -215,10 +215,12 @@ def _unattainable(a: Assessment) -> Iterator[Caution]:
         tested = [j for j in judged if not math.isnan(j.p)]
         hollow = [j for j in tested if j.smallest_p * len(tested) > alpha]
         if hollow:
-            yield Caution("p-unattainable", _unattainable_words(hollow, len(tested), family, a), place, _names(hollow))
+            yield ReportWarning(
+                "p-unattainable", _unattainable_words(hollow, len(tested), family, a), place, _names(hollow)
+            )
 
 
-def _unattainable_words(hollow: list[Judged], tests: int, family: str, a: Assessment) -> str:
+def _unattainable_words(hollow: list[ContrastResult], tests: int, family: str, a: Assessment) -> str:
     info = a.results.info
     alpha, pairs = info.declaration.alpha, max(j.interval.n for j in hollow)
     enough = units_needed(tests, alpha)
@@ -230,7 +232,7 @@ def _unattainable_words(hollow: list[Judged], tests: int, family: str, a: Assess
 
 
 @_check
-def _underpowered(a: Assessment) -> Iterator[Caution]:
+def _underpowered(a: Assessment) -> Iterator[ReportWarning]:
     weak = [r.contrast.name for r in a.reaches if r.power < WANTED]
     if weak:
         which = "every planned contrast" if len(weak) == len(a.reaches) else listed(weak)
@@ -240,38 +242,38 @@ def _underpowered(a: Assessment) -> Iterator[Caution]:
         )
         # beside a row only where it matters: a contrast with a verdict had power enough
         open_ = {j.contrast.name for j in a.planned if j.verdict.word == "inconclusive"}
-        yield Caution("underpowered", text, "table-contrasts", tuple(name for name in weak if name in open_))
+        yield ReportWarning("underpowered", text, "table-contrasts", tuple(name for name in weak if name in open_))
 
 
 @_check
-def _undecided(a: Assessment) -> Iterator[Caution]:
+def _undecided(a: Assessment) -> Iterator[ReportWarning]:
     open_ = [j for j in a.planned if j.verdict.word and not j.verdict.decided]
     if open_:
         untested = _names([j for j in open_ if j.verdict.word == "not testable"])
         cannot = f" Not testable: {'each of them' if len(untested) == len(open_) else listed(untested)}."
         text = f"Neither different nor equivalent; the data leave open: {listed(_names(open_))}."
-        yield Caution("undecided", f"{text}{cannot if untested else ''}", "table-contrasts", _names(open_))
+        yield ReportWarning("undecided", f"{text}{cannot if untested else ''}", "table-contrasts", _names(open_))
 
 
 @_check
-def _spread(a: Assessment) -> Iterator[Caution]:
+def _spread(a: Assessment) -> Iterator[ReportWarning]:
     wide = [j.contrast.name for j in a.planned if j.sd_ratio > SPREAD]
     if wide:
         text = (
             f"One side spreads more than {SPREAD:g} times as much as the other: {listed(wide)}. See Welch's p beside."
         )
-        yield Caution("unequal-spread", text, "table-contrasts", tuple(wide))
+        yield ReportWarning("unequal-spread", text, "table-contrasts", tuple(wide))
 
 
 @_check
-def _bounds(a: Assessment) -> Iterator[Caution]:
+def _bounds(a: Assessment) -> Iterator[ReportWarning]:
     at = [
         f"{name} ({listed(_edges(own))})" for name, own in by_condition(a.tunings).items() if any(t.edges for t in own)
     ]
     if at:
         names = tuple(t.name for t in a.tunings if t.edges)
         text = f"The chosen value lies at an end of its range: {listed(at)}. A wider range may hold a better one."
-        yield Caution("at-a-bound", text, "table-settings", names)
+        yield ReportWarning("at-a-bound", text, "table-settings", names)
 
 
 def _edges(searches: list[Tuning]) -> list[str]:
@@ -282,32 +284,32 @@ def _edges(searches: list[Tuning]) -> list[str]:
 
 
 @_check
-def _chances(a: Assessment) -> Iterator[Caution]:
+def _chances(a: Assessment) -> Iterator[ReportWarning]:
     budgets = fairness.unequal_budgets(a.results, a.tunings)
     if budgets:
-        yield Caution("unequal-budgets", f"Unequal budgets: {'; '.join(budgets)}.", "table-tuning")
+        yield ReportWarning("unequal-budgets", f"Unequal budgets: {'; '.join(budgets)}.", "table-tuning")
     spaces = fairness.unequal_spaces(a.results)
     if spaces:
         text = f"Conditions search a shared hyperparameter in different ranges: {'; '.join(spaces)}."
-        yield Caution("unequal-spaces", text.replace("ranges. ", "ranges: "), "table-settings")
+        yield ReportWarning("unequal-spaces", text.replace("ranges. ", "ranges: "), "table-settings")
     sizes = fairness.unequal_sizes(a.results)
     if sizes:
-        yield Caution("unequal-sizes", f"Networks of unequal size: {sizes}.", "table-conditions")
+        yield ReportWarning("unequal-sizes", f"Networks of unequal size: {sizes}.", "table-conditions")
 
 
 @_check
-def _varied(a: Assessment) -> Iterator[Caution]:
+def _varied(a: Assessment) -> Iterator[ReportWarning]:
     info = a.results.info
     if told := fairness.varied_on_purpose(info):
         text = (
             f"Conditions had unequal chances on purpose, which is what this study asks about: {'; '.join(told)}. "
             f"Networks of one seed share no longer {listed(fairness.no_longer_shared(info))}."
         )
-        yield Caution("varied-on-purpose", text, "design")
+        yield ReportWarning("varied-on-purpose", text, "design")
 
 
 @_check
-def _controls(a: Assessment) -> Iterator[Caution]:
+def _controls(a: Assessment) -> Iterator[ReportWarning]:
     info = a.results.info
     if controls := [c.name for c in info.conditions if c.control]:
         luck = ", and the luck of two searches" if info.planned("search") else ""
@@ -315,26 +317,28 @@ def _controls(a: Assessment) -> Iterator[Caution]:
             f"Equal to another condition on purpose: {listed(controls)}. Such a difference is a negative control: "
             f"what it shows is chance{luck}, and any verdict on it but 'equivalent' or none is a false alarm."
         )
-        yield Caution("negative-control", text, "table-conditions", tuple(controls))
+        yield ReportWarning("negative-control", text, "table-conditions", tuple(controls))
 
 
 @_check
-def _leaks(a: Assessment) -> Iterator[Caution]:
+def _leaks(a: Assessment) -> Iterator[ReportWarning]:
     shared = fairness.shared_seeds(a.results)
     if shared:
         text = f"Seeds used both in tuning and for final networks: {listed(shared)}. Their results flatter the winner."
-        yield Caution("seeds-overlap", text, "table-tuning")
+        yield ReportWarning("seeds-overlap", text, "table-tuning")
     twice = fairness.seeds_of_two_repeats(a.results)
     if twice:
         text = f"Seeds used by two repeats of the search: {listed(twice)}. These repeats are not independent."
-        yield Caution("seeds-overlap", text, "table-tuning")
+        yield ReportWarning("seeds-overlap", text, "table-tuning")
     reads = fairness.repeated_test_reads(a.results)
     if reads:
-        yield Caution("test-read-twice", f"Test data were read more than once: {'; '.join(reads)}.", "table-tuning")
+        yield ReportWarning(
+            "test-read-twice", f"Test data were read more than once: {'; '.join(reads)}.", "table-tuning"
+        )
 
 
 @_check
-def _alike(a: Assessment) -> Iterator[Caution]:
+def _alike(a: Assessment) -> Iterator[ReportWarning]:
     """Conditions that are numerically one network, and what of the tables is no finding by it."""
     if not a.alike:
         return
@@ -344,30 +348,32 @@ def _alike(a: Assessment) -> Iterator[Caution]:
         f"Numerically one network: {named}. They are one condition, not two findings; what still sets them apart is "
         "chance, and in a study with a search the luck of two searches: a free negative control."
     )
-    yield Caution("alike", text, "table-conditions", tuple(dict.fromkeys(n for pair in pairs for n in pair)))
+    yield ReportWarning("alike", text, "table-conditions", tuple(dict.fromkeys(n for pair in pairs for n in pair)))
     planned, every = ([j.contrast for j in judged] for judged in (a.planned, a.pairs))
     empty, again = tuple(c.name for c in planned if no_finding(c, pairs)), repeated(planned, pairs)
     if empty:
-        yield Caution("alike", f"No finding, as both sides are one network: {listed(empty)}.", "table-contrasts", empty)
+        yield ReportWarning(
+            "alike", f"No finding, as both sides are one network: {listed(empty)}.", "table-contrasts", empty
+        )
     if again:
         twice = listed([f"{second} is {first}" for second, first in again.items()])
-        yield Caution(
+        yield ReportWarning(
             "alike", f"One finding, not two, as the networks are the same: {twice}.", "table-contrasts", tuple(again)
         )
     of_pairs = tuple(c.name for c in every if no_finding(c, pairs))
-    yield Caution("alike", f"No finding, as both are one network: {listed(of_pairs)}.", "table-pairs", of_pairs)
+    yield ReportWarning("alike", f"No finding, as both are one network: {listed(of_pairs)}.", "table-pairs", of_pairs)
     diluted = {e.name: found for e in a.factorial.effects if (found := averaging(_signs(e.judged.contrast), pairs))}
     if diluted:
         over = listed(list(dict.fromkeys(" and ".join(pair) for found in diluted.values() for pair in found)))
         text = f"These effects average over {over}, between which they have no effect: {listed(list(diluted))}."
-        yield Caution("alike", text, "table-factorial", tuple(diluted))
+        yield ReportWarning("alike", text, "table-factorial", tuple(diluted))
 
 
 def _signs(contrast: Contrast) -> dict[str, int]:
     return {**dict.fromkeys(contrast.of, 1), **dict.fromkeys(contrast.minus, -1)}
 
 
-def _alike_words(found: Alike, a: Assessment) -> str:
+def _alike_words(found: AlikeConditions, a: Assessment) -> str:
     """'Hom and HomA (at the start; per seed at most 0.05 points apart in 10 seeds)'."""
     seen = ["equal outputs at the start and after a few training steps"] if found.at_start else []
     if found.in_results:
@@ -377,7 +383,7 @@ def _alike_words(found: Alike, a: Assessment) -> str:
 
 
 @_check
-def _published(a: Assessment) -> Iterator[Caution]:
+def _published(a: Assessment) -> Iterator[ReportWarning]:
     b = a.published
     if b is None:
         return
@@ -389,18 +395,18 @@ def _published(a: Assessment) -> Iterator[Caution]:
             "is no failure to reproduce."
         )
         # beside a row only where it sets the row apart
-        yield Caution("published-other-settings", text, "table-published", changed if b.same else ())
+        yield ReportWarning("published-other-settings", text, "table-published", changed if b.same else ())
     outside = [r for r in b.same if r.outside] if a.results.info.evidence else []
     if outside:
         text = (
             f"With the published settings, and beyond the margin by the whole interval: {amounts(b, outside)}, this "
             "study minus published. An error here, a setting that is not on record, or a real difference."
         )
-        yield Caution("published-differs", text, "table-published", tuple(r.condition for r in outside))
+        yield ReportWarning("published-differs", text, "table-published", tuple(r.condition for r in outside))
 
 
 @_check
-def _clusters(a: Assessment) -> Iterator[Caution]:
+def _clusters(a: Assessment) -> Iterator[ReportWarning]:
     judged = [g for g in a.groups if g.computed]
     found = {finding: [g.condition for g in judged if g.finding == finding] for finding in _NO_CLUSTERS}
     if alike := found[CONTINUUM]:
@@ -408,31 +414,33 @@ def _clusters(a: Assessment) -> Iterator[Caution]:
             f"The neurons of {listed(alike)} have no structure beyond a continuum: the best number of clusters of such "
             "data means nothing."
         )
-        yield Caution("clusters-not-beyond-null", text, "table-clusters", tuple(alike))
+        yield ReportWarning("clusters-not-beyond-null", text, "table-clusters", tuple(alike))
     if unstable := found[UNSTABLE]:
         text = (
             f"The neurons of {listed(unstable)} have structure beyond a continuum, but no stable clusters: resampled "
             "neurons are cut otherwise, so their number and members mean nothing."
         )
-        yield Caution("clusters-not-stable", text, "table-clusters", tuple(unstable))
+        yield ReportWarning("clusters-not-stable", text, "table-clusters", tuple(unstable))
 
 
 @_check
-def _origin(a: Assessment) -> Iterator[Caution]:
+def _origin(a: Assessment) -> Iterator[ReportWarning]:
     mixed = mixtures(a.results)
     if mixed:
         text = f"The results are not all of one kind: {listed(mixed)} changed between sessions or networks."
-        yield Caution("mixed-origin", text, "provenance")
+        yield ReportWarning("mixed-origin", text, "provenance")
     differ = list(dict.fromkeys(what for s in a.results.sessions for what in s.get("nodes_differ") or []))
     if differ:
         text = f"Nodes of the cluster had different versions of what computes the results: {listed(differ)}."
-        yield Caution("mixed-nodes", text, "provenance")
+        yield ReportWarning("mixed-nodes", text, "provenance")
     if any(s.get("dirty") for s in a.results.sessions):
         text = "A session ran with uncommitted changes: the commit alone does not say what ran."
-        yield Caution("uncommitted-changes", text, "provenance")
+        yield ReportWarning("uncommitted-changes", text, "provenance")
     if not a.results.sessions:
-        yield Caution("unknown-origin", "No session is on record: versions and hardware are unknown.", "provenance")
+        yield ReportWarning(
+            "unknown-origin", "No session is on record: versions and hardware are unknown.", "provenance"
+        )
 
 
-def _names(judged: list[Judged]) -> tuple[str, ...]:
+def _names(judged: list[ContrastResult]) -> tuple[str, ...]:
     return tuple(j.contrast.name for j in judged)

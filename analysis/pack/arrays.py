@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.results.networks import BANDS, Course, KeptNetwork, NetworkSummary
+from analysis.results.networks import BANDS, KeptNetwork, NetworkSummary, QuantileCurves
 from glifr.records import Examples
 
 Array = NDArray[Any]
@@ -113,7 +113,9 @@ def _network(entry: Mapping[str, Any], held: Mapping[str, Array]) -> NetworkSumm
     )
 
 
-def _courses(entry: Mapping[str, Any], group: str, held: Mapping[str, Array], places: int) -> tuple[Course, ...]:
+def _courses(
+    entry: Mapping[str, Any], group: str, held: Mapping[str, Array], places: int
+) -> tuple[QuantileCurves, ...]:
     found = []
     for key, neurons in entry["neurons"].items():
         own, _, what = key.partition("/")
@@ -122,5 +124,5 @@ def _courses(entry: Mapping[str, Any], group: str, held: Mapping[str, Array], pl
         x, values = held[f"{what}/x"], held[f"{what}/values"]
         if x.shape != (places,) or values.shape != (len(BANDS), places) or not isinstance(neurons, int):
             raise ValueError(f"{key} is not a course of {places} places")
-        found.append(Course(entry["condition"], entry["seed"], what, neurons, x, values))
+        found.append(QuantileCurves(entry["condition"], entry["seed"], what, neurons, x, values))
     return tuple(found)

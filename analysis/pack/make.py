@@ -20,7 +20,7 @@ _FOLDER = "a folder with a study.json, as results/<study>/<profile>/"
 
 
 @dataclass(frozen=True)
-class Packed:
+class PackSummary:
     """A pack that was written. parts: compressed bytes of each part by itself. complete: whether the study is."""
 
     path: Path
@@ -54,7 +54,7 @@ class _Recorder:
         return self.cache
 
 
-def pack(root: Path, path: Path, without: Collection[str] = ()) -> Packed:
+def pack(root: Path, path: Path, without: Collection[str] = ()) -> PackSummary:
     """Writes the results folder `root` as the pack `path`; equal records give equal bytes.
 
     without: parts to leave out, of `contents.NETWORKS`. Raises InputError if `root` is not a results folder, or its
@@ -80,7 +80,7 @@ def pack(root: Path, path: Path, without: Collection[str] = ()) -> Packed:
         raise _too_large(root, len(raw), parts, without)
     contents.check_description(members_of(raw))
     write_whole(path, raw)
-    return Packed(path, len(raw), parts, results.complete)
+    return PackSummary(path, len(raw), parts, results.complete)
 
 
 def _networks(results: Results, networks: Networks) -> dict[str, bytes]:

@@ -25,7 +25,7 @@ _NAN = float("nan")
 
 
 @dataclass(frozen=True)
-class Compared:
+class ConditionComparison:
     """One condition, as recorded (not scaled). ours, published: the two samples. margin: of equivalence.
 
     difference: ours minus published, with its 95 % Welch interval. p: Welch's test; p_holm: over the conditions.
@@ -54,7 +54,7 @@ class Compared:
 
 
 @dataclass(frozen=True)
-class Beside:
+class PublishedComparison:
     """A study beside the published runs of its task.
 
     rows: a condition each, in the study's order. rows_kept: without diverged networks, None where none diverged.
@@ -63,8 +63,8 @@ class Beside:
 
     task: PublishedTask
     measure: Measure
-    rows: tuple[Compared, ...]
-    rows_kept: tuple[Compared, ...] | None
+    rows: tuple[ConditionComparison, ...]
+    rows_kept: tuple[ConditionComparison, ...] | None
     diverged: Mapping[str, int]
     settings: Mapping[str, tuple[Setting, ...]]
     order: Order
@@ -94,12 +94,12 @@ class Beside:
         return tuple(s.name for s in self.settings[condition] if not s.same)
 
     @property
-    def same(self) -> tuple[Compared, ...]:
+    def same(self) -> tuple[ConditionComparison, ...]:
         """The conditions whose settings are all the published ones."""
         return tuple(r for r in self.rows if not self.other_settings(r.condition))
 
 
-def beside(results: Results, tunings: Iterable[Tuning]) -> Beside | None:
+def beside(results: Results, tunings: Iterable[Tuning]) -> PublishedComparison | None:
     """The study beside the published runs; None for a task, or conditions, without any."""
     info = results.info
     task = published_task(info.task.name)
@@ -110,7 +110,7 @@ def beside(results: Results, tunings: Iterable[Tuning]) -> Beside | None:
     every, kept, diverged = _samples(results, measure, shared)
     alpha = info.declaration.alpha
     given = Family(0, alpha, measure.higher_is_better, info.evidence)
-    return Beside(
+    return PublishedComparison(
         task=task,
         measure=measure,
         rows=_judged(every, task, given),
@@ -136,7 +136,7 @@ def _samples(
     )
 
 
-def _judged(samples: Mapping[str, np.ndarray], task: PublishedTask, given: Family) -> tuple[Compared, ...]:
+def _judged(samples: Mapping[str, np.ndarray], task: PublishedTask, given: Family) -> tuple[ConditionComparison, ...]:
     """Each condition judged in the family of all; `given` says how. Welch's test has no smallest p."""
     rows = []
     for name, ours in samples.items():
@@ -155,12 +155,12 @@ def _judged(samples: Mapping[str, np.ndarray], task: PublishedTask, given: Famil
     )
 
 
-def compare(condition: str, ours: Values, published: Values, margin: float) -> Compared:
+def compare(condition: str, ours: Values, published: Values, margin: float) -> ConditionComparison:
     """Two independent samples of networks, `margin` as recorded. Still to be judged in its family."""
     estimate, error, df = welch(ours, published)
     mine, theirs = t_interval(ours), t_interval(published)
     half = float(stats.t.ppf((1 + LEVEL) / 2, df)) * error
-    return Compared(
+    return ConditionComparison(
         condition=condition,
         ours=mine,
         published=theirs,

@@ -6,14 +6,14 @@ import math
 from collections.abc import Sequence
 
 from analysis import text
-from analysis.published.beside import Beside, Compared
+from analysis.published.beside import ConditionComparison, PublishedComparison
 from analysis.published.data import CITATION
 from analysis.published.order import Order
 from analysis.results.study import StudyInfo
 from analysis.statistics import wording
 
 
-def intro(b: Beside, info: StudyInfo) -> str:
+def intro(b: PublishedComparison, info: StudyInfo) -> str:
     """What stands beside what."""
     runs = sum(len(values) for values in b.task.values.values())
     return (
@@ -22,7 +22,7 @@ def intro(b: Beside, info: StudyInfo) -> str:
     )
 
 
-def standing(b: Beside, evidence: bool) -> str:
+def standing(b: PublishedComparison, evidence: bool) -> str:
     """What the comparison is: a repetition of the published runs, other settings, or no evidence at all."""
     quick = "" if evidence else "No evidence: this profile only shows that the system works. "
     changed = [r.condition for r in b.rows if b.other_settings(r.condition)]
@@ -35,7 +35,7 @@ def standing(b: Beside, evidence: bool) -> str:
     )
 
 
-def differing(b: Beside) -> list[str]:
+def differing(b: PublishedComparison) -> list[str]:
     """The settings that differ in at least one condition."""
     return list(dict.fromkeys(name for r in b.rows for name in b.other_settings(r.condition)))
 
@@ -78,7 +78,7 @@ def ends(order: Order) -> str:
     return _chain([*order.best, *rest, *order.worst[::-1]])
 
 
-def margins(b: Beside) -> str:
+def margins(b: PublishedComparison) -> str:
     """'±0.341 points', '±27.1 % of the published mean'."""
     margin = b.task.margin
     if margin.relative:
@@ -86,7 +86,7 @@ def margins(b: Beside) -> str:
     return f"±{wording.margin(margin.value, b.measure)}"
 
 
-def margin_reason(b: Beside) -> str:
+def margin_reason(b: PublishedComparison) -> str:
     """What the margin is, and what else it would let pass."""
     margin, conditions = b.task.margin, len(b.task.values)
     every, told = math.comb(conditions, 2), len(margin.told_apart)
@@ -100,7 +100,7 @@ def margin_reason(b: Beside) -> str:
     )
 
 
-def equivalent_sentence(b: Beside, rows: Sequence[Compared]) -> str:
+def equivalent_sentence(b: PublishedComparison, rows: Sequence[ConditionComparison]) -> str:
     """A finding: which conditions of those with the published settings came out equivalent."""
     names = text.listed([r.condition for r in rows])
     verb = "is" if len(rows) == 1 else "are"
@@ -115,18 +115,18 @@ def equivalent_sentence(b: Beside, rows: Sequence[Compared]) -> str:
     return f"{share} {verb} equivalent to the published runs ({margins(b)}): {names}.{but}{also}"
 
 
-def differs_sentence(b: Beside, rows: Sequence[Compared]) -> str:
+def differs_sentence(b: PublishedComparison, rows: Sequence[ConditionComparison]) -> str:
     """A finding: which conditions of those with the published settings differ, and by how much."""
     verb = "differs" if len(rows) == 1 else "differ"
     return f"{amounts(b, rows)} {verb} from the published runs with the same settings (Welch, Holm)."
 
 
-def amounts(b: Beside, rows: Sequence[Compared]) -> str:
+def amounts(b: PublishedComparison, rows: Sequence[ConditionComparison]) -> str:
     """'Hom (−0.81 points) and LHet (+0.92 points)': ours minus published."""
     return text.listed([f"{r.condition} ({wording.amount(r.difference, b.measure)})" for r in rows])
 
 
-def methods(b: Beside) -> str:
+def methods(b: PublishedComparison) -> str:
     """For the methods to paste."""
     return (
         f"Networks were compared with the published runs ({CITATION}) as two independent samples by {b.measure.label}: "

@@ -19,7 +19,7 @@ from analysis.statistics.comparisons import holm
 from analysis.statistics.effects import equivalence_from, obstacle, welch, welch_p
 from analysis.statistics.intervals import LEVEL
 from analysis.statistics.verdicts import WITHHELD, Family, Numbers, Verdict, verdict
-from analysis.tables import Cell, Head, Sheet
+from analysis.tables import Cell, Head, Table
 from analysis.tables.table import rule_words, verdict_cell
 from glifr.records import InputError, Problem
 
@@ -136,7 +136,7 @@ def _apart(this: Results, other: Results) -> list[str]:
     return found
 
 
-def comparison_sheet(c: Comparison) -> Sheet:
+def comparison_sheet(c: Comparison) -> Table:
     """The comparison as a table."""
     measure = c.this.info.measure
     by_name = {condition.name: condition for condition in c.this.info.conditions}
@@ -167,7 +167,7 @@ def comparison_sheet(c: Comparison) -> Sheet:
         f"Equivalence: two one-sided Welch tests at ±{near}, Holm over them too."
     )
     caption += rule_words(c.this.info) if c.evidence else ""
-    return Sheet("comparison", "Conditions of both studies", caption, heads, rows)
+    return Table("comparison", "Conditions of both studies", caption, heads, rows)
 
 
 def write_comparison(root: Path, c: Comparison) -> list[Path]:

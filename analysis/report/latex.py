@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from analysis.files import remove, write_whole
-from analysis.tables import Sheet
+from analysis.tables import Table
 from glifr.records import Layout
 
 _SPECIAL = {
@@ -33,7 +33,7 @@ def escape(text: str) -> str:
     return _ANY.sub(lambda m: _SPECIAL[m.group()], text)
 
 
-def table(sheet: Sheet) -> str:
+def table(sheet: Table) -> str:
     """A floating table."""
     columns = "".join("l" if head.align == "left" else "r" for head in sheet.heads)
     lines = [
@@ -54,7 +54,7 @@ def table(sheet: Sheet) -> str:
     return "\n".join(lines)
 
 
-def _group_lines(sheet: Sheet) -> list[str]:
+def _group_lines(sheet: Table) -> list[str]:
     heads, rules, place = [], [], 1
     for text, span in sheet.groups:
         heads.append(rf"\multicolumn{{{span}}}{{c}}{{{escape(text)}}}" if text else " & ".join([""] * span))
@@ -71,7 +71,7 @@ def _cell(text: str, note: str) -> str:
     return f"{escape(text)} {small}" if text else small
 
 
-def write_latex(layout: Layout, sheets: Sequence[Sheet], methods: Sequence[str]) -> list[str]:
+def write_latex(layout: Layout, sheets: Sequence[Table], methods: Sequence[str]) -> list[str]:
     """Writes latex/<table>.tex and latex/methods.tex; returns the paths relative to the results folder."""
     folder = layout.root / "latex"
     # 10,000 rows are no table of a paper: those are in tables/

@@ -15,7 +15,7 @@ from analysis.load import load
 from analysis.report.latex import write_latex
 from analysis.report.manifest import write_manifest
 from analysis.report.methods import methods
-from analysis.report.page import Shown, all_sheets, render
+from analysis.report.page import PageFigure, all_sheets, render
 from analysis.results.load import Results
 from analysis.results.tidy_tables import write_dictionary, write_tables
 from analysis.tables.derived import derived_tables
@@ -65,12 +65,12 @@ def write_report(results: Results, parts: Collection[Part] = PARTS) -> ReportPat
     return ReportPaths(layout.report, tuple(tables), tuple(drawn), tuple(latex), results.complete)
 
 
-def _figures(layout: Layout, assessed: Assessment) -> tuple[dict[str, Shown], list[str]]:
+def _figures(layout: Layout, assessed: Assessment) -> tuple[dict[str, PageFigure], list[str]]:
     shown, drawn = {}, []
     with figures.house_style():
         for name, draw in figures.FIGURES.items():
             figure = draw(assessed)
             paths, source = figures.write_figure(layout, figure)
             drawn += paths
-            shown[name] = Shown(figure, source)
+            shown[name] = PageFigure(figure, source)
     return shown, drawn

@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from analysis import tables as sheets
-from analysis.figures import Drawing, Empty
+from analysis.figures import Drawing, MissingFigure
 from analysis.judgement.assessment import Assessment
 from analysis.judgement.declared import declaration_facts
 from analysis.judgement.findings import findings
@@ -18,7 +18,7 @@ from analysis.judgement.headline import answer
 from analysis.judgement.lights import lights
 from analysis.judgement.missing_data import single_network
 from analysis.judgement.sample_size import more_seeds
-from analysis.judgement.warnings import Caution
+from analysis.judgement.warnings import ReportWarning
 from analysis.published import words
 from analysis.report import sentences as prose
 from analysis.report.methods import methods
@@ -26,18 +26,18 @@ from analysis.results.provenance import SESSION_HEADS, provenance
 
 
 @dataclass(frozen=True)
-class Shown:
+class PageFigure:
     """A figure as the page has it: a data URI with its texts, or why it is missing."""
 
-    drawn: Drawing | Empty
+    drawn: Drawing | MissingFigure
     source: str
 
     @property
     def empty(self) -> bool:
-        return isinstance(self.drawn, Empty)
+        return isinstance(self.drawn, MissingFigure)
 
 
-def render(assessment: Assessment, cautions: list[Caution], figures: Mapping[str, Shown]) -> str:
+def render(assessment: Assessment, cautions: list[ReportWarning], figures: Mapping[str, PageFigure]) -> str:
     """The page's HTML."""
     content = {**_head(assessment, cautions), **_body(assessment, cautions), "figures": figures}
     content["figure_numbers"] = _figure_numbers(figures)
@@ -61,7 +61,7 @@ def packaged(name: str) -> str:
     return files("analysis.report").joinpath("templates", name).read_text(encoding="utf-8")
 
 
-def all_sheets(a: Assessment, cautions: list[Caution]) -> list[sheets.Sheet]:
+def all_sheets(a: Assessment, cautions: list[ReportWarning]) -> list[sheets.Table]:
     """Every table that the study's content allows, in the order of the report."""
     results, searched = a.results, a.results.info.planned("search") > 0
     found = [sheets.design_sheet(results), sheets.counts_sheet(results), sheets.conditions_sheet(a, cautions)]
@@ -79,17 +79,17 @@ def all_sheets(a: Assessment, cautions: list[Caution]) -> list[sheets.Sheet]:
     return [*found, sheets.reliability_sheet(results), sheets.runs_sheet(results)]
 
 
-def _numbered(found: list[sheets.Sheet]) -> dict[str, sheets.Sheet]:
+def _numbered(found: list[sheets.Table]) -> dict[str, sheets.Table]:
     """The tables by name, counted in the order of the page."""
     return {s.name: replace(s, title=f"Table {n}. {s.title}") for n, s in enumerate(found, 1)}
 
 
-def _figure_numbers(figures: Mapping[str, Shown]) -> dict[str, int]:
+def _figure_numbers(figures: Mapping[str, PageFigure]) -> dict[str, int]:
     """The figures that there are, counted in the order of the page."""
     return {name: n for n, name in enumerate((n for n, shown in figures.items() if not shown.empty), 1)}
 
 
-def _head(a: Assessment, cautions: list[Caution]) -> dict[str, Any]:
+def _head(a: Assessment, cautions: list[ReportWarning]) -> dict[str, Any]:
     info = a.results.info
     return {
         "info": info,
@@ -117,7 +117,7 @@ def _published(a: Assessment) -> dict[str, Any]:
     return {**said, "repetition": repetition, "order": words.order_words(b.order)}
 
 
-def _body(a: Assessment, cautions: list[Caution]) -> dict[str, Any]:
+def _body(a: Assessment, cautions: list[ReportWarning]) -> dict[str, Any]:
     results = a.results
     return {
         "sheets": _numbered(all_sheets(a, cautions)),

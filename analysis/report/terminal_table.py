@@ -12,7 +12,7 @@ from analysis.load import load
 from analysis.measure import Measure
 from analysis.results.load import Results
 from analysis.results.summaries import Tuning, by_condition, performances, tunings
-from analysis.statistics.contrasts import Judged, judge
+from analysis.statistics.contrasts import ContrastResult, judge
 from glifr.records import pair
 
 
@@ -59,7 +59,7 @@ def _learning_rate(searches: Sequence[Tuning]) -> str:
     return " to ".join(dict.fromkeys(text.significant(rate) for rate in (rates[0], rates[-1]))) + so_far
 
 
-def _difference(found: Judged | None, is_reference: bool, measure: Measure) -> str:
+def _difference(found: ContrastResult | None, is_reference: bool, measure: Measure) -> str:
     if is_reference or found is None:
         return "reference" if is_reference else text.NOTHING
     t, scale = found.interval, measure.scale

@@ -29,7 +29,7 @@ class KeptNetwork:
 
 
 @dataclass(frozen=True)
-class Course:
+class QuantileCurves:
     """Quantiles over `neurons` neurons of one network, of `what`, at places `x` [n]. values: [Q,n] at `BANDS`."""
 
     condition: str
@@ -50,8 +50,8 @@ class NetworkSummary:
     start: Mapping[str, NDArray[Any]]
     end: Mapping[str, NDArray[Any]]
     settings: Mapping[str, float] = field(default_factory=dict)
-    curves: tuple[Course, ...] = ()
-    responses: tuple[Course, ...] = ()
+    curves: tuple[QuantileCurves, ...] = ()
+    responses: tuple[QuantileCurves, ...] = ()
     examples: Examples | None = None
 
 
@@ -86,12 +86,12 @@ def summarise(network: KeptNetwork, found: Characteristics) -> NetworkSummary:
     return NetworkSummary(found.start, found.end, _settings(found), curves, responses, found.examples)
 
 
-def _curve(network: KeptNetwork, found: Characteristics) -> Iterator[Course]:
+def _curve(network: KeptNetwork, found: Characteristics) -> Iterator[QuantileCurves]:
     if found.curves is not None:
         yield _course(network, "firing", found.curves.currents, found.curves.firing)
 
 
-def _response(network: KeptNetwork, found: Characteristics) -> Iterator[Course]:
+def _response(network: KeptNetwork, found: Characteristics) -> Iterator[QuantileCurves]:
     if found.steps is None:
         return
     for what in QUANTITIES:
@@ -100,13 +100,13 @@ def _response(network: KeptNetwork, found: Characteristics) -> Iterator[Course]:
             yield _course(network, what, found.steps.times, values)
 
 
-def _course(network: KeptNetwork, what: str, x: NDArray[Any], values: NDArray[Any]) -> Course:
+def _course(network: KeptNetwork, what: str, x: NDArray[Any], values: NDArray[Any]) -> QuantileCurves:
     """Of values [n,H]; one that is not a number (of a neuron beyond all bounds) is left out.
 
     Quantiles are kept to the precision of the values that they are of.
     """
     bands = np.nanquantile(values.astype(np.float64), BANDS, axis=1).astype(values.dtype)
-    return Course(network.condition, network.seed, what, values.shape[1], x, bands)
+    return QuantileCurves(network.condition, network.seed, what, values.shape[1], x, bands)
 
 
 def _settings(found: Characteristics) -> dict[str, float]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from analysis.results.columns import DERIVED, DTYPES
 from analysis.results.load import Results
-from analysis.results.networks import Course, KeptNetwork, NetworkSummary
+from analysis.results.networks import KeptNetwork, NetworkSummary, QuantileCurves
 from analysis.statistics.cluster_cache import ClusterCache
 from analysis.statistics.clusters import Clustering, cluster
 from analysis.statistics.groups import ClusteredNetwork
@@ -29,7 +29,7 @@ RATES = ("k_m", "k_j")
 
 
 @dataclass(frozen=True)
-class Shown:
+class ExampleNetwork:
     """The network that stands for its condition in examples: that of the lowest seed."""
 
     condition: str
@@ -46,9 +46,9 @@ class Neurons:
     """
 
     table: pd.DataFrame
-    curves: tuple[Course, ...] = ()
-    responses: tuple[Course, ...] = ()
-    shown: tuple[Shown, ...] = ()
+    curves: tuple[QuantileCurves, ...] = ()
+    responses: tuple[QuantileCurves, ...] = ()
+    shown: tuple[ExampleNetwork, ...] = ()
     clustered: tuple[ClusteredNetwork, ...] = ()
     settings: dict[str, float] = field(default_factory=dict)
     networks: dict[str, int] = field(default_factory=dict)
@@ -81,9 +81,9 @@ class _Reading:
     def __init__(self, cache: ClusterCache) -> None:
         self._cache = cache
         self._frames: list[pd.DataFrame] = []
-        self._curves: list[Course] = []
-        self._responses: list[Course] = []
-        self._shown: dict[str, Shown] = {}
+        self._curves: list[QuantileCurves] = []
+        self._responses: list[QuantileCurves] = []
+        self._shown: dict[str, ExampleNetwork] = {}
         self._clustered: list[ClusteredNetwork] = []
         self._settings: Mapping[str, float] = {}
         self._networks: dict[str, int] = {}
@@ -94,7 +94,7 @@ class _Reading:
         condition, seed = network.condition, network.seed
         self._networks[condition] = self._networks.get(condition, 0) + 1
         if found.examples is not None:
-            self._shown.setdefault(condition, Shown(condition, seed, found.examples))
+            self._shown.setdefault(condition, ExampleNetwork(condition, seed, found.examples))
         if not found.end:
             return
         self._frames.append(_rows(condition, seed, found))
@@ -168,10 +168,10 @@ def _rounded(values: NDArray[Any]) -> NDArray[np.float64]:
     return found
 
 
-def across_networks(courses: tuple[Course, ...]) -> pd.DataFrame:
+def across_networks(courses: tuple[QuantileCurves, ...]) -> pd.DataFrame:
     """condition, what, x, mean, low, high, n: each quantile's median over networks, which one that runs away leaves."""
     frames = []
-    groups: dict[tuple[str, str], list[Course]] = {}
+    groups: dict[tuple[str, str], list[QuantileCurves]] = {}
     for course in courses:
         groups.setdefault((course.condition, course.what), []).append(course)
     for (condition, what), own in groups.items():

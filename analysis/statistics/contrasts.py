@@ -25,7 +25,7 @@ _ERROR = 64 * float(np.finfo(np.float64).eps)  # relative, of a mean of a few co
 
 
 @dataclass(frozen=True)
-class Judged:
+class ContrastResult:
     """One contrast with everything that is said of it, in the recorded unit.
 
     pairs: the difference within each unit that all its conditions have. interval: of their mean, 95 %, not adjusted;
@@ -73,7 +73,7 @@ def judge(
     alpha: float = 0.05,
     higher_is_better: bool = True,
     evidence: bool = True,
-) -> list[Judged]:
+) -> list[ContrastResult]:
     """Judges a family of contrasts.
 
     values: a row a unit, a column a condition, NaN where there is no network. Holm's correction runs over `contrasts`.
@@ -98,14 +98,14 @@ def all_pairs(names: Sequence[str]) -> tuple[Contrast, ...]:
     return tuple(pair(later, earlier) for earlier, later in combinations(names, 2))
 
 
-def _verdict(j: Judged, question: Question, margin: float, family: Family) -> Verdict:
+def _verdict(j: ContrastResult, question: Question, margin: float, family: Family) -> Verdict:
     t = j.interval
     floor = j.smallest_p if np.isfinite(j.p) else _NAN
     found = Numbers(t.low, t.high, margin, j.p_holm, j.p_equivalence_holm, floor, j.reason, question.interaction)
     return verdict(found, family)
 
 
-def _measured(values: pd.DataFrame, question: Question, smallest_effect: float) -> Judged:
+def _measured(values: pd.DataFrame, question: Question, smallest_effect: float) -> ContrastResult:
     contrast, unit = question.contrast, str(values.index.name or "seed")
     unknown = [name for name in contrast.conditions if name not in values.columns]
     if unknown:
@@ -122,7 +122,7 @@ def _measured(values: pd.DataFrame, question: Question, smallest_effect: float) 
         t = replace(t, low=_NAN, high=_NAN, reason=_failures(whole, contrast, unit))
         p = p_welch = p_equivalence = _NAN
     alone = own.index[own.notna().any(axis=1) & own.isna().any(axis=1)]
-    return Judged(
+    return ContrastResult(
         contrast=contrast,
         pairs=pd.Series(exact, index=whole.index, name="difference"),
         interval=t,
@@ -155,9 +155,9 @@ def _differences(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.where(np.abs(d) <= _ERROR * np.maximum(np.abs(a), np.abs(b)), 0.0, d)
 
 
-def _unknown(contrast: Contrast, reason: str) -> Judged:
+def _unknown(contrast: Contrast, reason: str) -> ContrastResult:
     nothing = MeanInterval(0, _NAN, _NAN, _NAN, _NAN, reason)
-    return Judged(
+    return ContrastResult(
         contrast=contrast,
         pairs=pd.Series(np.array([], dtype=np.float64), name="difference"),
         interval=nothing,

@@ -15,7 +15,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from analysis.statistics.contrasts import Judged, Question, judge
+from analysis.statistics.contrasts import ContrastResult, Question, judge
 from analysis.statistics.verdicts import Verdict
 from analysis.text import listed
 from glifr.conditions import CONDITIONS
@@ -36,7 +36,7 @@ class Effect:
     """
 
     factors: tuple[str, ...]
-    judged: Judged
+    judged: ContrastResult
     eta2: float
     at: str = ""
 

@@ -21,7 +21,7 @@ MOST = 10_000
 
 
 @dataclass(frozen=True)
-class Need:
+class PairsNeeded:
     """How many pairs would be enough: with the spread seen, and with the ends of its 95 % interval.
 
     None: more than `MOST`.
@@ -32,12 +32,12 @@ class Need:
     high: int | None
 
 
-def need(enough: Callable[[float], int | None], sd: float, n: int) -> Need | None:
+def need(enough: Callable[[float], int | None], sd: float, n: int) -> PairsNeeded | None:
     """The need of pairs as `enough` has it of a spread; None where fewer than `FEWEST` pairs tell the spread `sd`."""
     if n < FEWEST or not sd > 0:
         return None
     low, high = sd_interval(sd, n)
-    return Need(enough(sd), enough(low), enough(high))
+    return PairsNeeded(enough(sd), enough(low), enough(high))
 
 
 def sd_interval(sd: float, n: int) -> tuple[float, float]:

@@ -22,7 +22,7 @@ _KEY = ["condition", "seed", "parameter", "index"]
 
 
 @dataclass(frozen=True)
-class Recovered:
+class ParameterRecovery:
     """One parameter in the networks of one condition.
 
     networks: with a known target. recovered: those with all its values (one a current) within WITHIN of the target, as
@@ -61,7 +61,7 @@ def recoveries(parameters: pd.DataFrame) -> pd.DataFrame:
     return whole[had | diverged][[*_KEY, "target", "found", "error"]].reset_index(drop=True)
 
 
-def recovered(values: pd.DataFrame) -> list[Recovered]:
+def recovered(values: pd.DataFrame) -> list[ParameterRecovery]:
     """A row for each condition and parameter of `recoveries`."""
     rows = []
     for (condition, parameter), own in values.groupby(["condition", "parameter"], sort=False):
@@ -69,7 +69,9 @@ def recovered(values: pd.DataFrame) -> list[Recovered]:
         n, k = errors.ngroups, int((errors.max() <= WITHIN).sum())
         share = binomtest(k, n).proportion_ci(LEVEL, method="exact")
         rows.append(
-            Recovered(str(condition), str(parameter), n, k, share.low, share.high, float(errors.mean().median()))
+            ParameterRecovery(
+                str(condition), str(parameter), n, k, share.low, share.high, float(errors.mean().median())
+            )
         )
     return rows
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from analysis import text
 from analysis.measure import Measure
-from analysis.statistics.contrasts import Judged
+from analysis.statistics.contrasts import ContrastResult
 from analysis.statistics.factorial import Effect
 from analysis.statistics.power import MOST
 from analysis.statistics.verdicts import Verdict, Word
@@ -78,7 +78,7 @@ def _interaction_words(v: Verdict, near: str, plural: bool) -> str:
     return words[v.word]
 
 
-def contrast_sentence(judged: Judged, measure: Measure, smallest: float) -> str:
+def contrast_sentence(judged: ContrastResult, measure: Measure, smallest: float) -> str:
     """One sentence on one contrast."""
     of, minus = side(judged.contrast.of), side(judged.contrast.minus)
     v, near = judged.verdict, f"±{margin(smallest, measure)}"
@@ -96,7 +96,7 @@ def contrast_sentence(judged: Judged, measure: Measure, smallest: float) -> str:
     return f"{said}: {_evidence(t.mean, t.low, t.high, measure)}, {_tail(judged)}."
 
 
-def _tail(judged: Judged) -> str:
+def _tail(judged: ContrastResult) -> str:
     """The p that the verdict rests on, what qualifies it, and the sample."""
     v = judged.verdict
     noted = f", {v.note}" if v.word == "inconclusive" and v.note else ""

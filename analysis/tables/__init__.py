@@ -10,13 +10,13 @@ from analysis.tables.published import published_sheets
 from analysis.tables.recovery import recovery_sheet
 from analysis.tables.reliability import reliability_sheet, runs_sheet
 from analysis.tables.robustness import silencing_sheet
-from analysis.tables.table import Cell, Head, Sheet
+from analysis.tables.table import Cell, Head, Table
 from analysis.tables.tuning import tuning_sheets
 
 __all__ = [
     "Cell",
     "Head",
-    "Sheet",
+    "Table",
     "cluster_networks_sheet",
     "clusters_sheet",
     "components_sheet",

@@ -6,13 +6,13 @@ from statistics import median
 
 from analysis import text
 from analysis.judgement.assessment import Assessment
-from analysis.judgement.warnings import Caution, codes_for
+from analysis.judgement.warnings import ReportWarning, codes_for
 from analysis.statistics.clusters import ALPHA, DRAWS, RESAMPLES, STABLE, Clustering
 from analysis.statistics.groups import Groups
-from analysis.tables.table import Cell, Head, Sheet
+from analysis.tables.table import Cell, Head, Table
 
 
-def clusters_sheet(a: Assessment, cautions: list[Caution]) -> Sheet:
+def clusters_sheet(a: Assessment, cautions: list[ReportWarning]) -> Table:
     """One row per condition of GLIFR neurons."""
     by_name = {c.name: c for c in a.results.info.conditions}
     heads = (
@@ -39,7 +39,7 @@ def clusters_sheet(a: Assessment, cautions: list[Caution]) -> Sheet:
         f"is at least {STABLE:g} too. Of a condition it is said of more than half of its networks. Columns give "
         "medians over networks, clusters their range."
     )
-    return Sheet("clusters", "Clusters of neurons", caption, heads, rows)
+    return Table("clusters", "Clusters of neurons", caption, heads, rows)
 
 
 def _cells(own: Groups) -> list[Cell]:
@@ -61,7 +61,7 @@ def _cells(own: Groups) -> list[Cell]:
     ]
 
 
-def cluster_networks_sheet(a: Assessment) -> Sheet:
+def cluster_networks_sheet(a: Assessment) -> Table:
     """One row per network."""
     by_name = {c.name: c for c in a.results.info.conditions}
     heads = (
@@ -87,7 +87,7 @@ def cluster_networks_sheet(a: Assessment) -> Sheet:
         )
     caption = "As above, for each network. Parameters: those that vary, each after-spike current by itself."
     title = f"Clusters of neurons by network ({len(rows):,} networks)"
-    return Sheet("cluster_networks", title, caption, heads, rows, folded=True)
+    return Table("cluster_networks", title, caption, heads, rows, folded=True)
 
 
 def _verdict(found: Clustering) -> str:

@@ -8,16 +8,16 @@ from collections.abc import Iterable
 from analysis import text
 from analysis.judgement.assessment import Assessment
 from analysis.judgement.findings import contrast_row, effect_row
-from analysis.judgement.warnings import Caution, codes_for
+from analysis.judgement.warnings import ReportWarning, codes_for
 from analysis.measure import Measure
 from analysis.results.study import StudyInfo
 from analysis.statistics import wording
-from analysis.statistics.contrasts import Judged
+from analysis.statistics.contrasts import ContrastResult
 from analysis.statistics.factorial import Effect
-from analysis.tables.table import Cell, Head, Sheet, rule_words, verdict_cell
+from analysis.tables.table import Cell, Head, Table, rule_words, verdict_cell
 
 
-def factorial_sheet(a: Assessment, found: list[Caution]) -> Sheet:
+def factorial_sheet(a: Assessment, found: list[ReportWarning]) -> Table:
     """The effects; a row without diverged networks below each where some diverged."""
     measure = a.results.info.measure
     heads = (
@@ -40,7 +40,7 @@ def factorial_sheet(a: Assessment, found: list[Caution]) -> Sheet:
     title, caption = "The neuron's three parts", _factorial_caption(a)
     if kept:
         caption += " Small rows: the same without diverged networks."
-    return Sheet("factorial", title, caption, heads, rows, frozenset(marked), tuple(anchors))
+    return Table("factorial", title, caption, heads, rows, frozenset(marked), tuple(anchors))
 
 
 def _effect_cells(effect: Effect, measure: Measure, codes: tuple[str, ...]) -> list[Cell]:
@@ -81,11 +81,11 @@ def _test_words(info: StudyInfo) -> str:
     )
 
 
-def _tested(judged: Iterable[Judged]) -> int:
+def _tested(judged: Iterable[ContrastResult]) -> int:
     return sum(not math.isnan(j.p) for j in judged)
 
 
-def contrasts_sheet(a: Assessment, found: list[Caution]) -> Sheet:
+def contrasts_sheet(a: Assessment, found: list[ReportWarning]) -> Table:
     """The planned contrasts with their verdicts; a row without diverged networks where that changes one."""
     info = a.results.info
     rows: list[list[Cell]] = []
@@ -109,7 +109,7 @@ def contrasts_sheet(a: Assessment, found: list[Caution]) -> Sheet:
     )
     if marked:
         caption += " Small rows: the same without diverged networks."
-    return Sheet(
+    return Table(
         "contrasts",
         "Planned contrasts",
         caption,
@@ -120,7 +120,7 @@ def contrasts_sheet(a: Assessment, found: list[Caution]) -> Sheet:
     )
 
 
-def _has_diverged(a: Assessment, judged: Judged) -> bool:
+def _has_diverged(a: Assessment, judged: ContrastResult) -> bool:
     if not len(judged.pairs):
         return False
     lost = a.results.diverged_units()
@@ -137,7 +137,7 @@ def _contrast_heads(measure: Measure) -> tuple[Head, ...]:
     )
 
 
-def _contrast_cells(judged: Judged, measure: Measure, codes: tuple[str, ...]) -> list[Cell]:
+def _contrast_cells(judged: ContrastResult, measure: Measure, codes: tuple[str, ...]) -> list[Cell]:
     t = judged.interval
     unpaired = f"{len(judged.unpaired)} unpaired" if judged.unpaired else ""
     return [
@@ -153,7 +153,7 @@ def _contrast_cells(judged: Judged, measure: Measure, codes: tuple[str, ...]) ->
     ]
 
 
-def _sides(judged: Judged) -> str:
+def _sides(judged: ContrastResult) -> str:
     """What a contrast compares, where its name does not say it."""
     c = judged.contrast
     if len(c.conditions) == 2 and all(name in c.name for name in c.conditions):
@@ -167,7 +167,7 @@ def _small(cells: list[Cell]) -> list[Cell]:
     return [first, *(Cell("", c.text) for c in cells[1:])]
 
 
-def pairs_sheet(a: Assessment, found: list[Caution]) -> Sheet:
+def pairs_sheet(a: Assessment, found: list[ReportWarning]) -> Table:
     """Every pair of conditions."""
     info = a.results.info
     measure = info.measure
@@ -188,7 +188,7 @@ def pairs_sheet(a: Assessment, found: list[Caution]) -> Sheet:
     if info.evidence:
         caption += " A verdict here is a question for the next study, not an answer of this one."
     title = f"All {text.count(len(a.pairs), 'pair')} (exploratory)"
-    return Sheet("pairs", title, caption, heads, rows, folded=len(rows) > 12)
+    return Table("pairs", title, caption, heads, rows, folded=len(rows) > 12)
 
 
 def _unit(measure: Measure) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from analysis import text
 from analysis.judgement.assessment import Assessment
 from analysis.measure import Measure
-from analysis.tables.table import Cell, Head, Sheet, reference_rows
+from analysis.tables.table import Cell, Head, Table, reference_rows
 
 
-def components_sheet(a: Assessment) -> Sheet:
+def components_sheet(a: Assessment) -> Table:
     """The search's and the seeds' part of the spread of each condition."""
     measure = a.results.info.measure
     unit = f" ({measure.difference_unit})" if measure.difference_unit else ""
@@ -36,7 +36,7 @@ def components_sheet(a: Assessment) -> Sheet:
         "between and within repeats; with few repeats they are rough. Intervals and tests take one value per repeat, "
         "which has both parts in it."
     )
-    return Sheet("components", "What varies: search and seed", caption, heads, rows, reference_rows(a.results))
+    return Table("components", "What varies: search and seed", caption, heads, rows, reference_rows(a.results))
 
 
 def _shown(value: float, measure: Measure) -> str:

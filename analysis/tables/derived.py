@@ -7,19 +7,19 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.judgement.assessment import Assessment, Reach
-from analysis.judgement.warnings import Caution
+from analysis.judgement.assessment import Assessment, ContrastSensitivity
+from analysis.judgement.warnings import ReportWarning
 from analysis.results.columns import DERIVED, DTYPES
 from analysis.results.summaries import Tuning
-from analysis.statistics.contrasts import Judged
+from analysis.statistics.contrasts import ContrastResult
 from analysis.statistics.groups import ClusteredNetwork
-from analysis.statistics.power import Need
+from analysis.statistics.power import PairsNeeded
 from analysis.statistics.verdicts import Verdict
 
 Row = Mapping[str, Any]
 
 
-def derived_tables(a: Assessment, found: list[Caution]) -> dict[str, pd.DataFrame]:
+def derived_tables(a: Assessment, found: list[ReportWarning]) -> dict[str, pd.DataFrame]:
     """The tables of `columns.DERIVED`, numbers as recorded (accuracy as a share of 1)."""
     rows: dict[str, Iterable[Row]] = {
         "conditions": (_condition(a, i) for i in range(len(a.performances))),
@@ -82,8 +82,8 @@ def _tuning(t: Tuning) -> Row:
     )
 
 
-def _power(r: Reach) -> Row:
-    needs: dict[str, Need | None] = {"needed": r.needed, "needed_for_equivalence": r.needed_for_equivalence}
+def _power(r: ContrastSensitivity) -> Row:
+    needs: dict[str, PairsNeeded | None] = {"needed": r.needed, "needed_for_equivalence": r.needed_for_equivalence}
     numbers = {
         f"{name}{end}": getattr(found, of) if found else None
         for name, found in needs.items()
@@ -126,7 +126,7 @@ def _clusters(network: ClusteredNetwork) -> Row:
     )
 
 
-def _contrast(table: str, j: Judged) -> Row:
+def _contrast(table: str, j: ContrastResult) -> Row:
     t = j.interval
     return _picked(
         table,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from analysis import text
 from analysis.results.load import Results
-from analysis.tables.table import Cell, Head, Sheet, reference_rows
+from analysis.tables.table import Cell, Head, Table, reference_rows
 from glifr.records import STAGES
 
 
-def design_sheet(results: Results) -> Sheet:
+def design_sheet(results: Results) -> Table:
     """What the conditions are."""
     conditions = results.info.conditions
     keys = list(dict.fromkeys(key for c in conditions for key in c.features))
@@ -18,10 +18,10 @@ def design_sheet(results: Results) -> Sheet:
     ]
     names = ("condition", *keys, "difference from the reference")
     heads = tuple(Head(name.capitalize(), "left") for name in names)
-    return Sheet("design", "The conditions", "", heads, rows, reference_rows(results))
+    return Table("design", "The conditions", "", heads, rows, reference_rows(results))
 
 
-def counts_sheet(results: Results) -> Sheet:
+def counts_sheet(results: Results) -> Table:
     """Planned, done, pruned, failed and diverged, per condition and stage."""
     stages = [stage for stage in STAGES if results.info.planned(stage)]
     rows = []
@@ -32,7 +32,7 @@ def counts_sheet(results: Results) -> Sheet:
         rows.append([Cell(name or "all", condition=condition), *(_count_cell(c) for c in counts), Cell(str(diverged))])
     heads = (Head("Condition", "left"), *(Head(s.capitalize()) for s in stages), Head("Diverged final networks"))
     caption = "Units done of those planned. A pruned trial (stopped early) is done; a failed unit gave no result."
-    return Sheet("counts", "What has run", caption, heads, rows, reference_rows(results))
+    return Table("counts", "What has run", caption, heads, rows, reference_rows(results))
 
 
 def _count_cell(counts: dict[str, int]) -> Cell:

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 
 from analysis import text
 from analysis.judgement.assessment import Assessment
-from analysis.judgement.warnings import Caution, codes_for
+from analysis.judgement.warnings import ReportWarning, codes_for
 from analysis.measure import Measure
 from analysis.results.study import ConditionInfo, StudyInfo
 from analysis.results.summaries import Performance, Tuning, by_condition
 from analysis.statistics.intervals import BOOTSTRAP_FROM, MeanInterval
-from analysis.tables.table import Cell, Head, Sheet
+from analysis.tables.table import Cell, Head, Table
 
 
-def conditions_sheet(a: Assessment, found: list[Caution]) -> Sheet:
+def conditions_sheet(a: Assessment, found: list[ReportWarning]) -> Table:
     """The table of conditions: final performance, network, cost. With a row without them where networks diverged."""
     info = a.results.info
     measure = info.measure
@@ -48,7 +48,7 @@ def conditions_sheet(a: Assessment, found: list[Caution]) -> Sheet:
         "lateral input. Trials: configurations tried in the search. Time: mean wall time to train one final "
         f"network.{_missing_words(a.performances)}{_diverged_words(a.performances)}"
     )
-    return Sheet("conditions", "Conditions", caption, heads, rows, frozenset(marked))
+    return Table("conditions", "Conditions", caption, heads, rows, frozenset(marked))
 
 
 def _interval_cells(interval: MeanInterval, measure: Measure) -> list[Cell]:

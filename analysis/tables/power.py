@@ -5,11 +5,11 @@ from __future__ import annotations
 from analysis import text
 from analysis.judgement.assessment import Assessment
 from analysis.statistics import wording
-from analysis.statistics.power import FEWEST, Need
-from analysis.tables.table import Cell, Head, Sheet
+from analysis.statistics.power import FEWEST, PairsNeeded
+from analysis.tables.table import Cell, Head, Table
 
 
-def power_sheet(a: Assessment) -> Sheet:
+def power_sheet(a: Assessment) -> Table:
     """Power of each planned contrast at the smallest effect of interest."""
     info = a.results.info
     measure = info.measure
@@ -42,10 +42,10 @@ def power_sheet(a: Assessment) -> Sheet:
         "Last columns: pairs for 80 % power to find that difference, and to call conditions equivalent that truly are "
         "equal; below each what the 95 % interval of the spread (chi-square) makes of it."
     )
-    return Sheet("power", "Power of the planned contrasts", caption, heads, rows)
+    return Table("power", "Power of the planned contrasts", caption, heads, rows)
 
 
-def _need(found: Need | None) -> Cell:
+def _need(found: PairsNeeded | None) -> Cell:
     """A need of pairs with its range."""
     if found is None:
         return Cell(text.NOTHING)

@@ -8,23 +8,23 @@ from collections.abc import Sequence
 from analysis import text
 from analysis.judgement.assessment import Assessment
 from analysis.judgement.findings import published_row
-from analysis.judgement.warnings import Caution, codes_for
+from analysis.judgement.warnings import ReportWarning, codes_for
 from analysis.measure import Measure
-from analysis.published import CITATION, Beside, Compared, Setting
+from analysis.published import CITATION, ConditionComparison, PublishedComparison, Setting
 from analysis.published.words import margin_reason, margins
 from analysis.results.study import ConditionInfo
 from analysis.statistics import wording
-from analysis.tables.table import Cell, Head, Sheet, rule_words, verdict_cell
+from analysis.tables.table import Cell, Head, Table, rule_words, verdict_cell
 
 _RANK, _ALSO = 8, 9  # columns: a rank is among all networks, what would pass too is of published ones alone
 
 
-def published_sheets(a: Assessment, found: list[Caution]) -> list[Sheet]:
+def published_sheets(a: Assessment, found: list[ReportWarning]) -> list[Table]:
     """The two tables of a study whose task has published values, else none."""
     return [_values(a, a.published, found), _settings(a, a.published)] if a.published else []
 
 
-def _values(a: Assessment, b: Beside, found: list[Caution]) -> Sheet:
+def _values(a: Assessment, b: PublishedComparison, found: list[ReportWarning]) -> Table:
     unit = f" ({b.measure.difference_unit})" if b.measure.difference_unit else ""
     runs = text.span([row.published.n for row in b.rows])
     heads = (
@@ -49,10 +49,12 @@ def _values(a: Assessment, b: Beside, found: list[Caution]) -> Sheet:
             rows.append(_small(_cells(b, b.rows_kept[i], infos[row.condition], ()), b.diverged[row.condition]))
             anchors.append("")
     title, caption = "Beside the published", _caption(b, rule_words(a.results.info))
-    return Sheet("published", title, caption, heads, rows, frozenset(marked), tuple(anchors))
+    return Table("published", title, caption, heads, rows, frozenset(marked), tuple(anchors))
 
 
-def _cells(b: Beside, row: Compared, condition: ConditionInfo, codes: tuple[str, ...]) -> list[Cell]:
+def _cells(
+    b: PublishedComparison, row: ConditionComparison, condition: ConditionInfo, codes: tuple[str, ...]
+) -> list[Cell]:
     measure, ours, theirs = b.measure, row.ours, row.published
     other = "other settings" if b.other_settings(row.condition) and b.same else ""
     diverged = b.diverged[row.condition]
@@ -77,7 +79,7 @@ def _cells(b: Beside, row: Compared, condition: ConditionInfo, codes: tuple[str,
     ]
 
 
-def _also(b: Beside, condition: str) -> Cell:
+def _also(b: PublishedComparison, condition: str) -> Cell:
     also = b.would_pass[condition]
     return Cell(f"{len(also)} of {len(b.task.values) - 1}", text.listed(also))
 
@@ -95,7 +97,7 @@ def _small(cells: list[Cell], diverged: int) -> list[Cell]:
     return [Cell("", f"without {diverged} diverged"), *kept[1:]]
 
 
-def _caption(b: Beside, rule: str) -> str:
+def _caption(b: PublishedComparison, rule: str) -> str:
     tested = sum(not math.isnan(r.p) for r in b.rows)
     caption = (
         f"{b.measure.label.capitalize()} ({b.measure.direction}). Published: {CITATION}; one value a run. "
@@ -116,7 +118,7 @@ def _caption(b: Beside, rule: str) -> str:
     return caption
 
 
-def _settings(a: Assessment, b: Beside) -> Sheet:
+def _settings(a: Assessment, b: PublishedComparison) -> Table:
     heads = tuple(Head(n, "left") for n in ("Setting", "same", "this study", "published"))
     rows: list[list[Cell]] = []
     marked: set[int] = set()
@@ -132,7 +134,7 @@ def _settings(a: Assessment, b: Beside) -> Sheet:
         [Cell("networks a condition"), Cell(text.NOTHING), Cell(f"{planned} planned"), Cell(f"{runs}, of other seeds")]
     )
     caption = "What this study and the published runs were trained with, condition by condition; rows set apart differ."
-    return Sheet("published_settings", "Settings beside the published", caption, heads, rows, frozenset(marked))
+    return Table("published_settings", "Settings beside the published", caption, heads, rows, frozenset(marked))
 
 
 def _same(found: dict[str, Setting]) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from analysis import text
 from analysis.results.load import Results
 from analysis.statistics.recovery import PARAMETERS, WITHIN, recovered, recoveries
-from analysis.tables.table import Cell, Head, Sheet
+from analysis.tables.table import Cell, Head, Table
 
 
-def recovery_sheet(results: Results) -> Sheet | None:
+def recovery_sheet(results: Results) -> Table | None:
     """A row for each condition and parameter; None where the task knows no target."""
     found = {(row.condition, row.parameter): row for row in recovered(recoveries(results.tables["parameters"]))}
     if not found:
@@ -43,4 +43,4 @@ def recovery_sheet(results: Results) -> Sheet | None:
         "currents, median over networks. A small loss with parameters that are not recovered says that the output does "
         "not depend on them enough to tell."
     )
-    return Sheet("recovery", "Parameter recovery", caption, heads, rows)
+    return Table("recovery", "Parameter recovery", caption, heads, rows)

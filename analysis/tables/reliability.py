@@ -6,13 +6,13 @@ import pandas as pd
 
 from analysis import text
 from analysis.results.load import Results
-from analysis.tables.table import Cell, Head, Sheet
+from analysis.tables.table import Cell, Head, Table
 from glifr.records import STAGES
 
 _COUNTED = ("attempts", "failures", "resumed", "repeated_epochs")
 
 
-def reliability_sheet(results: Results) -> Sheet:
+def reliability_sheet(results: Results) -> Table:
     """A row a stage."""
     units = unit_rows(results)
     rows = []
@@ -49,7 +49,7 @@ def reliability_sheet(results: Results) -> Sheet:
         "epoch records of one seed that a later attempt wrote once more; each counts once in every number of this "
         "report. Silencing runs, which train nothing, are in the ledger."
     )
-    return Sheet("reliability", "Attempts, retries and repeated work", caption, heads, rows)
+    return Table("reliability", "Attempts, retries and repeated work", caption, heads, rows)
 
 
 def unit_rows(results: Results) -> pd.DataFrame:
@@ -60,7 +60,7 @@ def unit_rows(results: Results) -> pd.DataFrame:
     return pd.concat([results.tables["trials"][columns], finals[columns]], ignore_index=True)
 
 
-def runs_sheet(results: Results, most: int = 400) -> Sheet:
+def runs_sheet(results: Results, most: int = 400) -> Table:
     """Every final network; all other runs are in the exported tables."""
     info = results.info
     seeds = results.tables["seeds"]
@@ -93,4 +93,4 @@ def runs_sheet(results: Results, most: int = 400) -> Sheet:
     left_out = len(finals) - len(rows)
     more = f" The first {most}; {left_out:,} more are in tables/seeds.csv." if left_out > 0 else ""
     caption = f"Every final network. Trials, confirm runs and every epoch are in tables/, as CSV and Parquet.{more}"
-    return Sheet("runs", f"Every run ({len(finals):,} final networks)", caption, heads, rows, folded=True)
+    return Table("runs", f"Every run ({len(finals):,} final networks)", caption, heads, rows, folded=True)

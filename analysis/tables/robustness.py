@@ -8,17 +8,17 @@ import pandas as pd
 
 from analysis import text
 from analysis.judgement.assessment import Assessment
-from analysis.judgement.warnings import Caution, codes_for
+from analysis.judgement.warnings import ReportWarning, codes_for
 from analysis.measure import Measure
 from analysis.results.load import Results
 from analysis.results.study import ConditionInfo
 from analysis.results.summaries import unit_means
 from analysis.statistics.intervals import t_interval
 from analysis.statistics.robustness import LEAST
-from analysis.tables.table import Cell, Head, Sheet, reference_rows
+from analysis.tables.table import Cell, Head, Table, reference_rows
 
 
-def silencing_sheet(a: Assessment, found: list[Caution]) -> Sheet:
+def silencing_sheet(a: Assessment, found: list[ReportWarning]) -> Table:
     """Area under the silencing curve and half-loss share of each condition's networks."""
     info = a.results.info
     measure = info.measure
@@ -42,7 +42,7 @@ def silencing_sheet(a: Assessment, found: list[Caution]) -> Sheet:
         f"{'value here' if measure.higher_is_better else 'half loss'}. Intervals: 95 % t, over {info.unit}s."
         f"{info.conditional_sentence}"
     )
-    return Sheet("silencing", "Silencing", caption, heads, rows, reference_rows(a.results))
+    return Table("silencing", "Silencing", caption, heads, rows, reference_rows(a.results))
 
 
 def _area_words(measure: Measure) -> str:

@@ -34,7 +34,7 @@ class Head:
 
 
 @dataclass(frozen=True)
-class Sheet:
+class Table:
     """A table of the report.
 
     marked: rows set apart (the reference condition). anchors: ids of the rows, where findings link to them. folded: too

@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 
 from analysis import text
-from analysis.judgement.warnings import Caution, codes_for
+from analysis.judgement.warnings import ReportWarning, codes_for
 from analysis.results.load import Results
 from analysis.results.optimism import Optimism
 from analysis.results.study import ConditionInfo
 from analysis.results.summaries import Tuning, by_condition
 from analysis.statistics.importance import as_shown
-from analysis.tables.table import Cell, Head, Sheet, reference_rows
+from analysis.tables.table import Cell, Head, Table, reference_rows
 from glifr.conditions import HYPERPARAMETERS
 from glifr.records import Value
 
@@ -34,7 +34,7 @@ _OVER = "One row per condition and all its searches"
 _EACH = "One row per condition and repeat of its search, counted from 0. "
 
 
-def tuning_sheets(results: Results, tuned: Sequence[Tuning], found: list[Caution]) -> list[Sheet]:
+def tuning_sheets(results: Results, tuned: Sequence[Tuning], found: list[ReportWarning]) -> list[Table]:
     """Budgets and scores, then settings; with a folded table of the single searches after each if they are several."""
     if results.info.repeats == 1:
         return [_budgets(results, tuned), _settings(results, tuned, found)]
@@ -49,7 +49,7 @@ def tuning_sheets(results: Results, tuned: Sequence[Tuning], found: list[Caution
 # -- budgets and scores ------------------------------------------------------------------------------------------------
 
 
-def _budgets(results: Results, tuned: Sequence[Tuning]) -> Sheet:
+def _budgets(results: Results, tuned: Sequence[Tuning]) -> Table:
     """The budget and outcome of each search."""
     by_name = {c.name: c for c in results.info.conditions}
     rows = []
@@ -69,10 +69,10 @@ def _budgets(results: Results, tuned: Sequence[Tuning]) -> Sheet:
     caption = _budget_caption("the best of those trained again on fresh tuning seeds, the others below")
     if folded:
         caption = f"{_EACH}Columns as above; confirmed: the others below the best."
-    return Sheet(name, title, caption, _BUDGET, rows, _reference_rows(results, tuned), folded=folded)
+    return Table(name, title, caption, _BUDGET, rows, _reference_rows(results, tuned), folded=folded)
 
 
-def _budgets_over(results: Results, tuned: Sequence[Tuning]) -> Sheet:
+def _budgets_over(results: Results, tuned: Sequence[Tuning]) -> Table:
     """The same of all searches of a condition together."""
     rows = []
     for condition, own in _grouped(results, tuned):
@@ -88,7 +88,7 @@ def _budgets_over(results: Results, tuned: Sequence[Tuning]) -> Sheet:
         )
     of_all = f"{_OVER}: trials and time are sums over them, scores medians with the range below. "
     caption = of_all + _budget_caption("the best of those trained again on fresh tuning seeds")
-    return Sheet("tuning", "Budget and scores", caption, _BUDGET, rows, reference_rows(results))
+    return Table("tuning", "Budget and scores", caption, _BUDGET, rows, reference_rows(results))
 
 
 def _budget_caption(confirmed: str) -> str:
@@ -136,7 +136,7 @@ def _measured(choice: Optimism) -> str:
 # -- settings ----------------------------------------------------------------------------------------------------------
 
 
-def _settings(results: Results, tuned: Sequence[Tuning], found: list[Caution]) -> Sheet:
+def _settings(results: Results, tuned: Sequence[Tuning], found: list[ReportWarning]) -> Table:
     """The chosen hyperparameters of each search, each with its range."""
     names = _chosen_names(tuned)
     by_name = {c.name: c for c in results.info.conditions}
@@ -148,10 +148,10 @@ def _settings(results: Results, tuned: Sequence[Tuning], found: list[Caution]) -
         rows.append([first, *(_setting(condition, t, name) for name in names)])
     name, title, folded = _named(results, "settings", "Chosen settings")
     caption = f"{_EACH if folded else ''}Below each value the range it was searched in.{_edge_words(tuned)}"
-    return Sheet(name, title, caption, _setting_heads(names), rows, _reference_rows(results, tuned), folded=folded)
+    return Table(name, title, caption, _setting_heads(names), rows, _reference_rows(results, tuned), folded=folded)
 
 
-def _settings_over(results: Results, tuned: Sequence[Tuning], found: list[Caution]) -> Sheet:
+def _settings_over(results: Results, tuned: Sequence[Tuning], found: list[ReportWarning]) -> Table:
     """The hyperparameters that the searches of each condition chose."""
     names, rows = _chosen_names(tuned), []
     for condition, own in _grouped(results, tuned):
@@ -164,7 +164,7 @@ def _settings_over(results: Results, tuned: Sequence[Tuning], found: list[Cautio
         "the median of what they chose, below it from least to most, and the range",
     )
     caption = f"{_OVER}: {what} that was searched.{_edge_words(tuned)}"
-    return Sheet("settings", title, caption, _setting_heads(names), rows, reference_rows(results))
+    return Table("settings", title, caption, _setting_heads(names), rows, reference_rows(results))
 
 
 def _chosen_names(tuned: Sequence[Tuning]) -> list[str]:

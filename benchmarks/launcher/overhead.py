@@ -18,16 +18,16 @@ from pathlib import Path
 
 from benchmarks.launcher.nothing import do_nothing
 from benchmarks.launcher.rows import add_row
-from benchmarks.launcher.simulation import Never, plan_of
+from benchmarks.launcher.simulation import NeverStops, plan_of
 from launch.executors.ray_tune import RayExecutor
 from launch.failures import Failure
-from launch.jobs import Decider, Job, Step
+from launch.jobs import Job, Scheduler, Step
 from launch.ledger.folder import write_study
 from launch.ledger.units import Ledger
 from launch.planning.placement import Resources
 from launch.planning.seed_batches import SeedBatches
 from launch.scheduling.condition_run import RunOptions
-from launch.scheduling.study_scheduler import Conductor
+from launch.scheduling.study_scheduler import StudyScheduler
 from launch.scheduling.utilisation import Meter, Utilisation
 
 Sample = tuple[int, float, float]  # jobs ended, seconds, MB of the driver
@@ -36,10 +36,10 @@ _CONDITIONS = 10
 _POINTS = 20  # memory samples over a run
 
 
-class Watched:
-    """A `Decider` that passes everything on and notes the driver's memory and the time as jobs end."""
+class MonitoredScheduler:
+    """A `Scheduler` that passes everything on and notes the driver's memory and the time as jobs end."""
 
-    def __init__(self, decider: Decider, jobs: int) -> None:
+    def __init__(self, decider: Scheduler, jobs: int) -> None:
         self._decider, self._every, self._ended = decider, max(1, jobs // _POINTS), 0
         self.samples: list[Sample] = []
 
@@ -80,11 +80,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="glifr-overhead-") as folder:
         root = Path(folder)
         write_study(Ledger(root).layout, plan)
-        conductor = Conductor(plan, Ledger(root), RunOptions(SeedBatches(1), 0, "overhead"), lambda: None)
+        conductor = StudyScheduler(plan, Ledger(root), RunOptions(SeedBatches(1), 0, "overhead"), lambda: None)
         with RayExecutor(root, "disabled", Resources(1, 0, given.slots), None, work=do_nothing) as executor:
-            watched = Watched(conductor, given.trials)
+            watched = MonitoredScheduler(conductor, given.trials)
             meter = Meter(watched, executor.slots)
-            executor.run(meter, Never())
+            executor.run(meter, NeverStops())
     row = row_of(meter.utilisation, watched.samples, given.sampler, conductor.complete)
     _report(given.out, row, watched.samples)
 

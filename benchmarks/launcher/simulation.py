@@ -25,7 +25,7 @@ from launch.ledger.units import Ledger
 from launch.planning.plan import StudyPlan, make_plan
 from launch.planning.seed_batches import SeedBatches
 from launch.scheduling.condition_run import RunOptions
-from launch.scheduling.study_scheduler import Conductor
+from launch.scheduling.study_scheduler import StudyScheduler
 from launch.scheduling.utilisation import Meter, Utilisation
 from launch.studyfile import load_study
 
@@ -35,14 +35,14 @@ TUNE_SECONDS = 0.5  # simulated: from one trial's end to the next one's start on
 _MEMORY = Path("/dev/shm")
 
 
-class Never:
+class NeverStops:
     """Nobody asks to stop."""
 
     requested = False
 
 
 @dataclass(frozen=True)
-class Played:
+class SimulationResult:
     """What came of it. units: ended. pruned: stopped early. seconds: real ones that it took."""
 
     units: int
@@ -62,16 +62,16 @@ def plan_of(trials: int, epochs: int, sampler: str, *overrides: str) -> StudyPla
     return make_plan(study, task.fingerprint(study.spec.task.settings()))
 
 
-def play(plan: StudyPlan, slots: int, root: Path) -> Played:
+def play(plan: StudyPlan, slots: int, root: Path) -> SimulationResult:
     """Runs the whole plan on `slots` simulated slots."""
     write_study(Ledger(root).layout, plan)
-    conductor = Conductor(plan, Ledger(root), RunOptions(SeedBatches(1), 0, "simulated"), lambda: None)
+    conductor = StudyScheduler(plan, Ledger(root), RunOptions(SeedBatches(1), 0, "simulated"), lambda: None)
     clock, started = Clock(), time.perf_counter()
     meter = Meter(conductor, slots, clock)
     executor = SimulatedExecutor(root, slots, do_nothing, _epoch_seconds(plan), clock, TUNE_SECONDS)
-    executor.run(meter, Never())
+    executor.run(meter, NeverStops())
     counts = [count for stages in conductor.snapshot().counts.values() for count in stages.values()]
-    return Played(
+    return SimulationResult(
         units=sum(count.ended for count in counts),
         pruned=sum(count.pruned for count in counts),
         used=meter.utilisation,

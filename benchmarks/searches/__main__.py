@@ -12,7 +12,7 @@ from dataclasses import astuple
 from pathlib import Path
 
 from benchmarks.searches.cases import CASES, kept, run
-from benchmarks.searches.rates import Found, SearchRate, found_of, rates_of
+from benchmarks.searches.rates import SearchRate, SettingsQuality, found_of, rates_of
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def summary(folder: Path, studies: int, out: Path | None) -> None:
     """Prints what the first so many studies of each case gave, as far as they are done; with `out`, also as CSV."""
     rates: list[SearchRate] = []
-    found: list[Found] = []
+    found: list[SettingsQuality] = []
     for case in CASES:
         if played := kept(folder, case)[:studies]:
             rates += rates_of(case, played)
@@ -45,7 +45,7 @@ def summary(folder: Path, studies: int, out: Path | None) -> None:
         write(out / "searches_found.csv", [*key, "studies", "regret", "luck", "noise"], map(_flat, found))
 
 
-def _flat(row: SearchRate | Found) -> list[object]:
+def _flat(row: SearchRate | SettingsQuality) -> list[object]:
     case, *rest = astuple(row)
     return [*case, *(round(x, 7) if isinstance(x, float) else x for x in rest)]
 

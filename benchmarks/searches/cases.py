@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from benchmarks.searches.designs import DESIGNS
-from benchmarks.searches.play import Played, Proposals, play
+from benchmarks.searches.play import Proposals, StudyOutcome, play
 from benchmarks.searches.surface import Surface
 from glifr.conditions import CONDITIONS
 
@@ -56,7 +56,7 @@ def surfaces(null: Null) -> Mapping[str, Surface]:
     }
 
 
-def kept(folder: Path, case: Case) -> list[Played]:
+def kept(folder: Path, case: Case) -> list[StudyOutcome]:
     """The studies of a case that are done, in their order."""
     path = folder / f"{case.name}.jsonl"
     if not path.exists():
@@ -64,7 +64,7 @@ def kept(folder: Path, case: Case) -> list[Played]:
     # an interruption can leave a torn last line
     lines = [line for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
     bodies = [json.loads(line) for line in lines]
-    return [Played(np.array(b["accuracy"]), np.array(b["regret"])) for b in bodies]
+    return [StudyOutcome(np.array(b["accuracy"]), np.array(b["regret"])) for b in bodies]
 
 
 def run(folder: Path, studies: int) -> Iterator[str]:

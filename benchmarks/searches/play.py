@@ -24,7 +24,7 @@ Settings = Mapping[str, float]
 
 
 @dataclass(frozen=True)
-class Played:
+class StudyOutcome:
     """accuracy: of the final networks [r, seeds, conditions]. regret: of the settings found [r, conditions]."""
 
     accuracy: np.ndarray
@@ -54,7 +54,7 @@ class _Networks:
         return 1 - self.surface.error(settings, epochs, luck)
 
 
-def play(design: Design, study: int, proposals: Proposals, surfaces: Mapping[str, Surface]) -> Played:
+def play(design: Design, study: int, proposals: Proposals, surfaces: Mapping[str, Surface]) -> StudyOutcome:
     """Study number `study`. proposals: common to conditions, or each condition's own, as before repeats existed."""
     plan = design.plan
     accuracy = np.empty((design.repeats, design.final_seeds, len(plan.conditions)))
@@ -65,7 +65,7 @@ def play(design: Design, study: int, proposals: Proposals, surfaces: Mapping[str
             settings = _confirmed(networks, _searched(networks, proposals))
             accuracy[r, :, c] = [networks.accuracy(place, settings) for place in range(design.final_seeds)]
             regret[r, c] = networks.surface.regret(settings)
-    return Played(accuracy, regret)
+    return StudyOutcome(accuracy, regret)
 
 
 def _searched(networks: _Networks, proposals: Proposals) -> list[tuple[int, Settings]]:

@@ -12,7 +12,7 @@ from analysis.simulation.families import PLANNED, Judgements, effects, judgement
 from analysis.simulation.nulls import NAMES
 from analysis.statistics.intervals import LEVEL
 from benchmarks.searches.cases import Case
-from benchmarks.searches.play import Played
+from benchmarks.searches.play import StudyOutcome
 from glifr.conditions import CONDITIONS
 
 CURRENTS = 0.005  # of accuracy: the planted effect of after-spike currents
@@ -41,7 +41,7 @@ class SearchRate:
 
 
 @dataclass(frozen=True)
-class Found:
+class SettingsQuality:
     """How good the settings were. regret: accuracy missed, mean over conditions and studies.
 
     luck: its standard deviation over the conditions of a study; noise: that of the networks that share their settings,
@@ -55,7 +55,7 @@ class Found:
     noise: float
 
 
-def units(studies: Sequence[Played]) -> np.ndarray:
+def units(studies: Sequence[StudyOutcome]) -> np.ndarray:
     """What the tests take [studies, units, conditions]: means over each repeat's networks; of one search, networks.
 
     With one search there is no independent unit: its networks are taken for such.
@@ -64,15 +64,15 @@ def units(studies: Sequence[Played]) -> np.ndarray:
     return accuracy[:, 0] if accuracy.shape[1] == 1 else accuracy.mean(axis=2)
 
 
-def found_of(case: Case, studies: Sequence[Played]) -> Found:
+def found_of(case: Case, studies: Sequence[StudyOutcome]) -> SettingsQuality:
     """Of the settings that the searches of a case found."""
     regret = np.array([played.regret for played in studies])
     accuracy = np.array([played.accuracy for played in studies])
     noise = float(accuracy.std(axis=2, ddof=1).mean()) if accuracy.shape[2] > 1 else float("nan")
-    return Found(case, len(studies), float(regret.mean()), float(regret.std(axis=2, ddof=1).mean()), noise)
+    return SettingsQuality(case, len(studies), float(regret.mean()), float(regret.std(axis=2, ddof=1).mean()), noise)
 
 
-def rates_of(case: Case, studies: Sequence[Played]) -> Iterator[SearchRate]:
+def rates_of(case: Case, studies: Sequence[StudyOutcome]) -> Iterator[SearchRate]:
     """Errors and coverage where no difference is true, then power where some are planted.
 
     A planted difference is the same at all settings, so no search would have gone another way.

@@ -26,7 +26,7 @@ STEP_NEURONS, STEP_TIMES = 16, 240
 _LARGEST = torch.finfo(torch.float32).max
 
 
-class Alone:
+class IsolatedNeurons:
     """Copies of a layer's H neurons from zero state, each on its own under inputs [B,1] that all neurons share."""
 
     def __init__(self, layer: GLIFR, inputs: int) -> None:
@@ -50,7 +50,7 @@ class Alone:
 @torch.no_grad()
 def current_curves(network: BNNFC) -> CurrentCurves:
     """Mean firing [C,H] of each neuron over the last AVERAGED_MS of CURVE_MS under each of CURRENTS."""
-    neurons = Alone(network.neuron_layer, len(CURRENTS))
+    neurons = IsolatedNeurons(network.neuron_layer, len(CURRENTS))
     steps, averaged = neurons.steps(CURVE_MS), neurons.steps(AVERAGED_MS)
     total = torch.zeros_like(neurons.state.firing)
     for t in range(steps):
@@ -68,7 +68,7 @@ def current_curves(network: BNNFC) -> CurrentCurves:
 @torch.no_grad()
 def step_responses(network: BNNFC) -> StepResponses:
     """STEP_NEURONS neurons, settled without input for SETTLED_MS, with AMPLITUDE from time 0 for ON_MS."""
-    neurons = Alone(network.neuron_layer, 1)
+    neurons = IsolatedNeurons(network.neuron_layer, 1)
     for _ in range(neurons.steps(SETTLED_MS)):
         neurons.step(torch.zeros(1, 1, dtype=torch.float64))
     before, on, after = (neurons.steps(ms) for ms in (BEFORE_MS, ON_MS, AFTER_MS))

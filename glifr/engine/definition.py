@@ -30,7 +30,7 @@ from torch import Tensor
 
 from glifr import checks
 from glifr.engine import graph as graphs
-from glifr.engine.trace import Traced, UnknownOperationError, apply, refusal, trace
+from glifr.engine.trace import StepGraph, UnknownOperationError, apply, refusal, trace
 from glifr.errors import InputError, Problem
 from glifr.parameters import read_decay, read_multiplier, store_decay, store_multiplier
 
@@ -139,14 +139,14 @@ class NeuronModel:
         """The constants at their defaults."""
         return self.Constants(*(c.default for c in self.constants))
 
-    def traced(self, masked: bool) -> Traced:
+    def traced(self, masked: bool) -> StepGraph:
         """The step's graph; InputError if it has none."""
         if self.unknown:
             rule = f"the neuron model {self.name!r} cannot be compiled: no table has {self.unknown}"
             raise InputError(
                 Problem(rule, "step", self.unknown, ", ".join(sorted(graphs.OPERATIONS)), "backend torch runs it")
             )
-        found: Traced = self._traced[masked]  # type: ignore[attr-defined]
+        found: StepGraph = self._traced[masked]  # type: ignore[attr-defined]
         return found
 
     @cached_property

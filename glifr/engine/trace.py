@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from glifr.engine.definition import NeuronModel
 
 
-class Traced(NamedTuple):
+class StepGraph(NamedTuple):
     """A step as a graph. states: nodes of each new state's parts, in the model's order."""
 
     graph: Graph
@@ -39,7 +39,7 @@ class UnknownOperationError(Exception):
     """A step uses what the tables lack. Its text is the operation's name."""
 
 
-def trace(model: NeuronModel, masked: bool) -> Traced:
+def trace(model: NeuronModel, masked: bool) -> StepGraph:
     """The graph of a step, with or without a mask.
 
     Raises UnknownOperationError for what no table has, InputError for what no engine can run.
@@ -63,7 +63,7 @@ def trace(model: NeuronModel, masked: bool) -> Traced:
         )
     if graph.unknown:
         raise UnknownOperationError(graph.unknown[0])
-    return Traced(
+    return StepGraph(
         graph, tuple(_parts(graph, model, state, value) for state, value in zip(model.states, found, strict=True))
     )
 

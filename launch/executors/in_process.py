@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 from glifr.records import Layout
-from launch.jobs import Decider, Job, Result, StopRequest
+from launch.jobs import Job, Result, Scheduler, StopRequest
 from launch.tracking.queue import FINISH_SECONDS, START_SECONDS, settle
 from launch.workers.trial import run_job
 
@@ -26,7 +26,7 @@ class InProcessExecutor:
         """`function` of each item's values."""
         return [function(*item) for item in items]
 
-    def run(self, decider: Decider, stop: StopRequest) -> None:
+    def run(self, decider: Scheduler, stop: StopRequest) -> None:
         """Runs until the decider has finished or a stop is requested."""
         while not (decider.finished or stop.requested):
             job = decider.next_job()
@@ -36,7 +36,7 @@ class InProcessExecutor:
                 raise RuntimeError("nothing runs and nothing can start")
         settle(Layout(self._root), START_SECONDS + FINISH_SECONDS)  # nothing ends this process meanwhile
 
-    def _run(self, job: Job, decider: Decider, stop: StopRequest) -> None:
+    def _run(self, job: Job, decider: Scheduler, stop: StopRequest) -> None:
         with closing(run_job(self._root, job.units, self._mode)) as steps:
             for step in steps:
                 if step.done or decider.step(job.key, step):

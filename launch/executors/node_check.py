@@ -11,7 +11,7 @@ ASKED = "driver"
 
 
 @dataclass(frozen=True)
-class Answer:
+class NodeReport:
     """wrong: what went wrong ('' for nothing). code: the version of the code that the node imports."""
 
     wrong: str
@@ -19,9 +19,9 @@ class Answer:
     installed: dict[str, str]
 
 
-def touch(folder: str, node: str, word: str) -> Answer:
+def touch(folder: str, node: str, word: str) -> NodeReport:
     """Runs on a node: reads what the driver wrote, writes for it to read."""
-    return Answer(_touch(Path(folder), node, word), code_version(), installed())
+    return NodeReport(_touch(Path(folder), node, word), code_version(), installed())
 
 
 def _touch(place: Path, node: str, word: str) -> str:

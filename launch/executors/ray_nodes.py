@@ -13,7 +13,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from glifr.errors import InputError, Problem
 from launch.code import code_version, installed
-from launch.executors.node_check import ASKED, Answer, touch
+from launch.executors.node_check import ASKED, NodeReport, touch
 from launch.planning.placement import BYTES_PER_GB, Node
 
 _PROBE_SECONDS = 120.0
@@ -80,7 +80,7 @@ def check_nodes(root: Path, mixed: bool) -> list[str]:
         shutil.rmtree(folder, ignore_errors=True)
     if problems:
         raise InputError(*problems)
-    return _differences([answer.installed for answer in answers.values() if isinstance(answer, Answer)])
+    return _differences([answer.installed for answer in answers.values() if isinstance(answer, NodeReport)])
 
 
 def _differences(environments: Sequence[dict[str, str]]) -> list[str]:
@@ -114,9 +114,9 @@ def _ask(node: str, folder: Path, word: str) -> ray.ObjectRef:  # type: ignore[t
     return task.remote(str(folder), node, word)
 
 
-def _answer(node: Node, reference: ray.ObjectRef) -> Answer | Problem:  # type: ignore[type-arg]
+def _answer(node: Node, reference: ray.ObjectRef) -> NodeReport | Problem:  # type: ignore[type-arg]
     try:
-        answer: Answer = ray.get(reference, timeout=_PROBE_SECONDS)
+        answer: NodeReport = ray.get(reference, timeout=_PROBE_SECONDS)
         return answer
     except ray.exceptions.GetTimeoutError:
         return _not_ready(node, f"it starts no worker within {_PROBE_SECONDS:.0f} s")
@@ -124,7 +124,7 @@ def _answer(node: Node, reference: ray.ObjectRef) -> Answer | Problem:  # type: 
         return _not_ready(node, str(error).strip().splitlines()[-1])
 
 
-def _problem(root: Path, node: Node, answer: Answer | Problem, mixed: bool) -> Problem | None:
+def _problem(root: Path, node: Node, answer: NodeReport | Problem, mixed: bool) -> Problem | None:
     if isinstance(answer, Problem):
         return answer
     if answer.wrong:

@@ -1,7 +1,7 @@
 """Runs jobs on Ray: Tune places them over the cluster, one class of actors computes them.
 
-One Tuner runs the whole study. Its searcher and scheduler are thin: they only pass on what the `Decider` says. Workers
-are reused from trial to trial (starting one costs seconds). Tune's storage is scratch and its retries are off.
+One Tuner runs the whole study. Its searcher and scheduler are thin: they only pass on what the `Scheduler` says.
+Workers are reused from trial to trial (starting one costs seconds). Tune's storage is scratch and its retries are off.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from launch.executors.ray_data import SharedData, bytes_of
 from launch.executors.ray_nodes import alive, check_nodes, wait_for_nodes
 from launch.executors.ray_watch import ClusterWatch
 from launch.failures import DISK_FULL, Failure, disk_is_full, failure_of_lost
-from launch.jobs import DataSource, Decider, Result, Step, StopRequest, Work
+from launch.jobs import DataSource, Result, Scheduler, Step, StopRequest, Work
 from launch.ledger.abandoned import mark, remove, remove_abandoned
 from launch.outside.modules import NO_CODE, OutsideCode
 from launch.planning.placement import BYTES_PER_GB, Resources, refuse_what_cannot_fit, slots
@@ -107,7 +107,7 @@ class RayExecutor:
             found += ray.get([task.remote(*item) for item in items[begin : begin + self.slots]])
         return found
 
-    def run(self, decider: Decider, stop: StopRequest) -> None:
+    def run(self, decider: Scheduler, stop: StopRequest) -> None:
         """Runs until the decider has finished or a stop is requested. A worker's death ends its job alone."""
         scratch, live = _own_scratch(Layout(self._root).scratch), _Live(decider, stop)
         shared = None if self._data is None else SharedData(self._data)
@@ -166,7 +166,7 @@ def _share(resources: Resources, config: dict[str, Any]) -> tune.PlacementGroupF
 class _Live:
     """Holds what lives in this driver alone. Tune pickles and copies its searcher; this stays behind, or the same."""
 
-    def __init__(self, decider: Decider, stop: StopRequest) -> None:
+    def __init__(self, decider: Scheduler, stop: StopRequest) -> None:
         self.decider, self.stop = decider, stop
         self.last_words: dict[str, str] = {}  # what Ray said of a trial whose worker was lost
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from launch.jobs import Decider, Job, Step, StopRequest, Work
+from launch.jobs import Job, Scheduler, Step, StopRequest, Work
 
 
 class Clock:
@@ -52,7 +52,7 @@ class SimulatedExecutor:
         self._due: list[_Due] = []
         self._begun = 0
 
-    def run(self, decider: Decider, stop: StopRequest) -> None:
+    def run(self, decider: Scheduler, stop: StopRequest) -> None:
         """Runs until the decider has finished or a stop is requested."""
         while not (decider.finished or stop.requested):
             self._fill(decider)
@@ -64,7 +64,7 @@ class SimulatedExecutor:
         for due in self._due:
             due.steps.close()
 
-    def _fill(self, decider: Decider) -> None:
+    def _fill(self, decider: Scheduler) -> None:
         while len(self._due) < self.slots and not decider.finished:
             job = decider.next_job()
             if job is None:
@@ -76,7 +76,7 @@ class SimulatedExecutor:
         seconds = self._seconds(job)
         heapq.heappush(self._due, _Due(self._clock.now + wait + seconds, self._begun, seconds, job, steps))
 
-    def _take(self, due: _Due, decider: Decider) -> None:
+    def _take(self, due: _Due, decider: Scheduler) -> None:
         step = replace(next(due.steps), seconds=due.seconds, cpu_seconds=due.seconds)
         if step.done or decider.step(due.job.key, step):
             due.steps.close()

@@ -37,7 +37,7 @@ _STEERS_THE_SEARCH = ("search.spaces", "search.sampler", "search.pruner")
 
 
 @dataclass(frozen=True)
-class Standing:
+class ExistingResult:
     """A unit on record. stale: made by other code, from other data, or of neurons of another step, than now."""
 
     proposal: Proposal
@@ -95,14 +95,14 @@ def _seeds_in(plan: StudyPlan, proposal: Proposal) -> tuple[int, ...]:
     return tuned.get(unit.stage, (unit.number,))
 
 
-def _standing(ledger: Ledger, plan: StudyPlan, condition: str, code: str) -> Iterator[Standing]:
+def _standing(ledger: Ledger, plan: StudyPlan, condition: str, code: str) -> Iterator[ExistingResult]:
     for unit in (unit for stage in STAGES for unit in ledger.units(stage, condition)):
         proposal = ledger.proposal(unit)
         if proposal is not None:
             other_data = proposal.data not in ("", plan.fingerprint)
             own = plan.at(condition, proposal.hyperparameters).condition
             other_step = proposal.neuron != plan.neuron_digest(condition, proposal.hyperparameters)
-            yield Standing(
+            yield ExistingResult(
                 proposal,
                 finished=ledger.result(unit) is not None,
                 stale=proposal.code_version != code or other_data or other_step,
@@ -110,7 +110,7 @@ def _standing(ledger: Ledger, plan: StudyPlan, condition: str, code: str) -> Ite
             )
 
 
-def _with_dependents(standing: list[Standing], stale: list[Standing]) -> list[Standing]:
+def _with_dependents(standing: list[ExistingResult], stale: list[ExistingResult]) -> list[ExistingResult]:
     """The stale units, those that start from their networks, and what came after these in each search."""
     sources = {str(s.unit) for s in stale}
     stale = stale + [s for s in standing if s.proposal.start_from in sources and s not in stale]
@@ -126,7 +126,7 @@ def _with_dependents(standing: list[Standing], stale: list[Standing]) -> list[St
     ]
 
 
-def _stale_problem(ledger: Ledger, plan: StudyPlan, finished: list[Standing]) -> Problem:
+def _stale_problem(ledger: Ledger, plan: StudyPlan, finished: list[ExistingResult]) -> Problem:
     files = _edited(ledger, plan)
     neurons = ", ".join(sorted({s.neuron for s in finished if s.neuron}))
     step = f" (the step of the neuron {neurons} has)" if neurons else ""
@@ -151,13 +151,13 @@ def _edited(ledger: Ledger, plan: StudyPlan) -> list[str]:
     return sorted(file for a, b in both for file in a.keys() | b.keys() if a.get(file) != b.get(file))
 
 
-def _names(units: list[Standing]) -> str:
+def _names(units: list[ExistingResult]) -> str:
     names = ", ".join(str(s.unit) for s in units[:_NAMED])
     more = f" and {len(units) - _NAMED} more" if len(units) > _NAMED else ""
     return f"{len(units)} units: {names}{more}"
 
 
-def _refuse_other_study(ledger: Ledger, plan: StudyPlan, standing: list[Standing]) -> None:
+def _refuse_other_study(ledger: Ledger, plan: StudyPlan, standing: list[ExistingResult]) -> None:
     other = [s for s in standing if not fits(plan, s.proposal)]
     differences = _differences(ledger, plan)
     steering = [d for d in differences if d.place.startswith(_STEERS_THE_SEARCH)]
@@ -178,7 +178,7 @@ def _refuse_other_study(ledger: Ledger, plan: StudyPlan, standing: list[Standing
     )
 
 
-def _refuse_other_shares(ledger: Ledger, plan: StudyPlan, standing: list[Standing]) -> None:
+def _refuse_other_shares(ledger: Ledger, plan: StudyPlan, standing: list[ExistingResult]) -> None:
     """Final networks may become more or fewer, but no seed may go from one repeat of the search to another."""
     spec = plan.study.spec
     owner = {seed: repeat for repeat in range(spec.repeats) for seed in spec.final_seeds(repeat)}

@@ -35,7 +35,7 @@ KeyPath = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
-class Wrong:
+class OutsideProblem:
     """A problem at a key of the study, of which the reader says file and line."""
 
     path: KeyPath
@@ -47,7 +47,7 @@ class Prepared:
     """The code of a study, and what is wrong with it."""
 
     code: OutsideCode
-    wrong: tuple[Wrong, ...] = ()
+    wrong: tuple[OutsideProblem, ...] = ()
 
 
 def look(data: dict[str, Any], base: Path) -> Prepared:
@@ -60,12 +60,14 @@ def look(data: dict[str, Any], base: Path) -> Prepared:
     given = data.get("code")
     entries = [e for e in given if isinstance(e, str)] if isinstance(given, list) else []
     modules: dict[str, Module] = {}
-    wrong: list[Wrong] = []
+    wrong: list[OutsideProblem] = []
     for index, entry in enumerate(entries):
         name = module_name(entry)
         if name in modules:
             rule = f"the name {name} is given twice: a study imports one of them"
-            wrong.append(Wrong(("code", index), Problem(rule, "", entry, todo="leave one, or give it another name")))
+            wrong.append(
+                OutsideProblem(("code", index), Problem(rule, "", entry, todo="leave one, or give it another name"))
+            )
             continue
         with _at(("code", index), wrong):
             modules[name] = find_module(entry, base, entries)
@@ -137,14 +139,14 @@ def _request(code: OutsideCode, data: dict[str, Any]) -> Request:
 
 
 @contextlib.contextmanager
-def _at(path: KeyPath, wrong: list[Wrong]) -> Iterator[None]:
+def _at(path: KeyPath, wrong: list[OutsideProblem]) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        wrong += [Wrong(path, problem) for problem in error.problems]
+        wrong += [OutsideProblem(path, problem) for problem in error.problems]
 
 
-def try_out(request: Request, code: OutsideCode, limit: float) -> Wrong | None:
+def try_out(request: Request, code: OutsideCode, limit: float) -> OutsideProblem | None:
     """What is wrong with the code, from a process that imports and uses it; None where nothing is.
 
     limit: seconds for each thing that it does, but for the loading of data.
@@ -207,7 +209,7 @@ def _read(process: subprocess.Popen[str], lines: queue.Queue[str | None]) -> Non
     lines.put(None)
 
 
-def _told(failed: _Failed, code: OutsideCode, said: str) -> Wrong:
+def _told(failed: _Failed, code: OutsideCode, said: str) -> OutsideProblem:
     """The failure in the user's words: paths are those of the user's own files, not of their copies."""
     names = [m.name for m in code.modules]
     path = _PLACES.get(failed.of) or ("code", names.index(failed.of) if failed.of in names else 0)
@@ -215,16 +217,16 @@ def _told(failed: _Failed, code: OutsideCode, said: str) -> Wrong:
     if own is None:
         detail = "\n".join(said.splitlines()[-8:])
         todo = "let it do less when it is imported; what is slow belongs into `load`"
-        return Wrong(path, Problem(f"{failed.doing} {failed.why}", "", todo=todo, detail=_shown(detail, code)))
+        return OutsideProblem(path, Problem(f"{failed.doing} {failed.why}", "", todo=todo, detail=_shown(detail, code)))
     if "rule" in own:
         rule = f"{own['rule']} (found by {failed.doing}: {own['at']})"
         if own["value"] is None:
-            return Wrong(path, Problem(rule, "", allowed=own["allowed"], todo=own["todo"]))
-        return Wrong(path, Problem(rule, "", _Said(own["value"]), own["allowed"], own["todo"]))
+            return OutsideProblem(path, Problem(rule, "", allowed=own["allowed"], todo=own["todo"]))
+        return OutsideProblem(path, Problem(rule, "", _Said(own["value"]), own["allowed"], own["todo"]))
     first_line = next(iter(own["message"].splitlines()), "")
     rule = f"{failed.doing} raises {own['raised']}: {first_line}".rstrip(": ")
     todo, detail = "mend it; this is its own traceback:", "\n".join(own["traceback"])
-    return Wrong(path, Problem(rule, "", todo=todo, detail=_shown(detail, code)))
+    return OutsideProblem(path, Problem(rule, "", todo=todo, detail=_shown(detail, code)))
 
 
 class _Said:

@@ -32,8 +32,8 @@ class _Running:
     since: float = field(default_factory=time.monotonic)  # the last step
 
 
-class Conductor:
-    """A `Decider`. Its methods may be called from the executor's thread while another asks for a snapshot.
+class StudyScheduler:
+    """A `Scheduler`. Its methods may be called from the executor's thread while another asks for a snapshot.
 
     on_work: called after each step with condition, stage, units' worth of work and wall seconds (for the time left).
     """

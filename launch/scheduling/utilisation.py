@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 from launch.failures import Failure
-from launch.jobs import Decider, Job, Step
+from launch.jobs import Job, Scheduler, Step
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,9 @@ class Utilisation:
 
 
 class Meter:
-    """A `Decider` that passes everything on and counts. clock: seconds, of the executor's own time."""
+    """A `Scheduler` that passes everything on and counts. clock: seconds, of the executor's own time."""
 
-    def __init__(self, decider: Decider, slots: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, decider: Scheduler, slots: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._decider, self._slots, self._clock = decider, slots, clock
         self._open: dict[str, float] = {}
         self._first = self._last = self._occupied = self._computing = self._cpu = 0.0

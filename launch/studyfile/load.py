@@ -17,7 +17,7 @@ from launch.outside.modules import NO_CODE, OutsideCode
 from launch.studyfile.conditions import ConditionSpec
 from launch.studyfile.models import StudySpec
 from launch.studyfile.renamed import from_record, recorded
-from launch.studyfile.resolve import Reading
+from launch.studyfile.resolve import StudyReading
 from launch.studyfile.tree import Fault, KeyPath, Tree
 
 FULL = "full"
@@ -67,7 +67,7 @@ def load_study(
     imported is not known: what depends on it is unchecked.
     Raises InputError with everything that is wrong in the file, its space files, its profiles and the overrides.
     """
-    reading = Reading(path)
+    reading = StudyReading(path)
     base = reading.study()
     profiles = reading.profiles(base)
     base = base.without("profiles")

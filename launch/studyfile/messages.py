@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails
 
 from glifr.errors import nearest
 from launch.studyfile.schema import allowed_at, keys_at, where_else
-from launch.studyfile.tree import NOTHING, Fault, KeyPath, Unreadable
+from launch.studyfile.tree import NOTHING, Fault, InvalidValue, KeyPath
 from launch.studyfile.values import RULE
 
 _KEY = "[key]"  # how pydantic marks that the key, not its value, is at fault
@@ -36,7 +36,7 @@ def faults_of(error: ValidationError) -> list[Fault]:
     Left out: values that the YAML reader has already refused, what stands below an unknown name, and a missing key
     where a misspelling of it stands.
     """
-    errors = [e for e in error.errors(include_url=False) if not isinstance(e["input"], Unreadable)]
+    errors = [e for e in error.errors(include_url=False) if not isinstance(e["input"], InvalidValue)]
     unknown = [e["loc"] for e in errors if e["type"] == "extra_forbidden"]
     misnamed = [e["loc"][:-1] for e in errors if e["loc"][-1:] == (_KEY,)]
     return [_fault(e) for e in errors if not (_misspelt(e, unknown) or _below(e["loc"], misnamed))]

@@ -28,7 +28,7 @@ from launch.studyfile.conditions import ConditionSpec, completed
 from launch.studyfile.dimensions import OF_TRAINING, Dimension, Space, changes_of_trial, settings_in
 from launch.studyfile.sections import Section
 from launch.studyfile.training import Training
-from launch.studyfile.tree import Unreadable
+from launch.studyfile.tree import InvalidValue
 
 _SEEDS_OF_A_STUDY = 1_000_000
 NOT_READ = "not read"  # the source of a task from outside, where its code is not to be imported
@@ -70,7 +70,7 @@ class TaskSpec(Section):
             task, name = TASKS.get(str(data.get("name"))), str(data.get("name"))
             if name == ARRAYS:
                 return handler({**data, "source": NPZ})
-            unknown = NOT_READ if is_reference(name) or name in entry_points("tasks") else Unreadable("no task")
+            unknown = NOT_READ if is_reference(name) or name in entry_points("tasks") else InvalidValue("no task")
             data = {**data, "source": task.sources[0] if task else unknown}
         return handler(data)
 

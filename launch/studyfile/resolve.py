@@ -19,7 +19,7 @@ from launch.studyfile.messages import faults_of
 from launch.studyfile.models import StudySpec
 from launch.studyfile.renamed import renamed, renamed_override
 from launch.studyfile.schema import first_unknown, keys_at, where_else
-from launch.studyfile.tree import Fault, KeyPath, Mark, Tree, Unreadable
+from launch.studyfile.tree import Fault, InvalidValue, KeyPath, Mark, Tree
 from launch.studyfile.values import FAMILIES, ProfileName
 from launch.studyfile.yaml_reader import read_yaml
 
@@ -28,7 +28,7 @@ MAX_BYTES = 1_000_000  # of a study or space file: a long study has some 10,000
 _YAML = "a YAML file, as studies/smnist_ablation.yaml"
 
 
-class Reading:
+class StudyReading:
     """One reading of a study; collects everything that is wrong."""
 
     def __init__(self, path: Path) -> None:
@@ -157,7 +157,7 @@ class Reading:
             read, faults = read_yaml(value.encode(errors="surrogateescape"), place)
         except InputError as error:
             self.problems += error.problems
-            return Tree(Unreadable(value))
+            return Tree(InvalidValue(value))
         leaf = Tree(read.data, {below: Mark("--set", path + below) for below in read.marks})
         self._add(leaf, *faults)
         return leaf
@@ -168,7 +168,7 @@ class Reading:
             rule, allowed = f"the search space file does not exist: {file}", "a file's path, from the study's folder"
             missing = tree.problem(Fault(path, rule, given, allowed, _beside(file)))
             self._files[file] = self._file(file, missing)
-        return self._files[file] or Tree(Unreadable(given))
+        return self._files[file] or Tree(InvalidValue(given))
 
     def _file(self, path: Path, missing: Problem) -> Tree | None:
         """The data of a file; None, with the problem noted, if nothing can be read. missing: if there is none."""

@@ -34,7 +34,7 @@ class Fault:
 
 
 @dataclass(frozen=True)
-class Unreadable:
+class InvalidValue:
     """Stands for a value that the reader has already complained about."""
 
     text: str

@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 
 from glifr.errors import InputError, Problem
-from launch.studyfile.tree import Fault, KeyPath, Mark, Tree, Unreadable
+from launch.studyfile.tree import Fault, InvalidValue, KeyPath, Mark, Tree
 
 MAX_ALIASES = 1000
 MAX_DEPTH = 50
@@ -43,7 +43,7 @@ _Loader.yaml_implicit_resolvers = {
 
 
 def read_yaml(raw: bytes, file: str) -> tuple[Tree, list[Fault]]:
-    """The data in `raw`, and the faults found while reading it (their values are `Unreadable` in the data).
+    """The data in `raw`, and the faults found while reading it (their values are `InvalidValue` in the data).
 
     file: how messages name it. Raises InputError if nothing can be read: not UTF-8, malformed, or empty.
     """
@@ -200,6 +200,6 @@ class _Reader:
             return self._refuse(path, "the number is too large", text, f"at most {_MAX_DIGITS} digits")
         return int(text)
 
-    def _refuse(self, path: KeyPath, rule: str, found: str, todo: str) -> Unreadable:
+    def _refuse(self, path: KeyPath, rule: str, found: str, todo: str) -> InvalidValue:
         self.faults.append(Fault(path, rule, found, todo=todo))
-        return Unreadable(found)
+        return InvalidValue(found)

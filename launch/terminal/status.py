@@ -33,7 +33,7 @@ _WARNINGS = 5
 
 
 @dataclass(frozen=True)
-class Standing:
+class StudyStatus:
     """A study, seen from outside. driven: whether a driver is at work. since: start of the last session, in UTC.
 
     busy: jobs that were computing at the same time in the last session, on average. seconds_left: None if unknown.
@@ -72,7 +72,7 @@ def show_status(study: Study, root: Path, console: Console, given: Sequence[str]
     return COMPLETE if all(count.complete >= count.planned for count in counts) else INCOMPLETE
 
 
-def standing(plan: StudyPlan, records: StudyRecords, now: datetime | None = None) -> Standing:
+def standing(plan: StudyPlan, records: StudyRecords, now: datetime | None = None) -> StudyStatus:
     """What the folder says of the study. now: for tests; else the driver's time at its last heartbeat."""
     driven = has_driver(records.layout.lock)
     since = datetime.fromisoformat(records.sessions[-1]["started_at"]) if records.sessions else None
@@ -84,7 +84,7 @@ def standing(plan: StudyPlan, records: StudyRecords, now: datetime | None = None
     busy = _busy(units, running, since, now if driven else None)
     work_left = _work_left(plan, units).seconds(snapshot)
     left = work_left / busy if driven and work_left is not None and busy else None
-    return Standing(snapshot, driven, since, busy, left, tuple(_warnings(records.layout)))
+    return StudyStatus(snapshot, driven, since, busy, left, tuple(_warnings(records.layout)))
 
 
 def _stamp(path: Path) -> float:
@@ -182,7 +182,7 @@ def _warnings(layout: Layout) -> list[str]:
     return [f"{minute(event.get('at'))}  {str(event.get('message')).splitlines()[0]}" for event in told]
 
 
-def _lines(found: Standing) -> list[str]:
+def _lines(found: StudyStatus) -> list[str]:
     ended, planned = totals(found.snapshot)
     since = f" since {found.since:%Y-%m-%d %H:%M} UTC" if found.since else ""
     at_work = f"running{since}" if found.driven else "not running"

@@ -133,13 +133,13 @@ def forget_key() -> None:
 
 
 @dataclass(frozen=True)
-class Handover:
+class LoginFile:
     """The file that takes a login to the workers; `environment` names it to them."""
 
     path: Path
 
     @classmethod
-    def at(cls, shared: Path | None) -> Handover:
+    def at(cls, shared: Path | None) -> LoginFile:
         """In `shared`, which the nodes of a cluster see; None for this machine's folder of temporary files."""
         folder = shared or Path(tempfile.gettempdir())
         return cls(folder / f"{_PREFIX}{os.getuid()}-{os.getpid()}-{secrets.token_hex(8)}")

@@ -66,7 +66,7 @@ class Outage:
             self.note(what, f"{type(error).__name__}: {error}")
 
 
-class Beside:
+class ActionQueue:
     """A thread that does one action after another. what: whose they are, for the record of a failure."""
 
     def __init__(self, outage: Outage, what: str) -> None:

@@ -47,7 +47,7 @@ def run_id(study_hash: str, unit: UnitId, token: str) -> str:
 
 
 @dataclass(frozen=True)
-class Tracked:
+class TrackedStudy:
     """A study, as far as all its runs are told of it. code: from outside, module -> hash."""
 
     spec: StudySpec
@@ -79,7 +79,7 @@ class Tracked:
 
 
 @dataclass(frozen=True)
-class Computed:
+class Computation:
     """What computed an attempt; None where that is not on record. commit: of the session's code."""
 
     backend: str | None = None
@@ -87,10 +87,10 @@ class Computed:
     commit: str | None = None
 
 
-def tracked(study: Mapping[str, Any]) -> Tracked:
+def tracked(study: Mapping[str, Any]) -> TrackedStudy:
     """The study of a study.json."""
     code = {name: module["digest"] for name, module in study.get("code", {}).items()}
-    return Tracked(read_resolved(study["spec"]), study["profile"], study["hash"], code)
+    return TrackedStudy(read_resolved(study["spec"]), study["profile"], study["hash"], code)
 
 
 def hashes(study: Mapping[str, Any], sessions: Iterable[Mapping[str, Any]]) -> list[str]:
@@ -105,7 +105,7 @@ def commit_of(sessions: Sequence[Mapping[str, Any]], started_at: str) -> str | N
     return before[-1]["commit"] if before else None
 
 
-def config(tracked: Tracked, computed: Computed, proposal: Proposal) -> dict[str, Any]:
+def config(tracked: TrackedStudy, computed: Computation, proposal: Proposal) -> dict[str, Any]:
     """Flat, so that W&B groups and filters by each key."""
     unit = proposal.unit
     spec = tracked.spec.at(unit.condition, proposal.hyperparameters)

@@ -35,7 +35,7 @@ from launch.ledger.lock import has_driver
 from launch.tracking import rows as rows
 from launch.tracking.login import Mode, decide_mode, is_of_wandb
 from launch.tracking.offline_files import DamagedError, read_run
-from launch.tracking.rows import Computed, Tracked
+from launch.tracking.rows import Computation, TrackedStudy
 from launch.tracking.wandb_run import UnitRun, leave, log_report
 
 Row = Mapping[str, Any]
@@ -46,10 +46,10 @@ _NAMED = 10
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ExpectedRun:
     """The run that a unit should have. outcomes: () without a result."""
 
-    computed: Computed
+    computed: Computation
     proposal: Proposal
     token: str
     records: tuple[EpochRecord, ...]
@@ -60,7 +60,7 @@ class Wanted:
     def key(self) -> str:
         return _key(rows.run_id("", self.proposal.unit, self.token))
 
-    def is_told_by(self, run: Standing) -> bool:
+    def is_told_by(self, run: ExistingRun) -> bool:
         """True if a run has each epoch once, with these numbers, and the final ones of a complete unit."""
         told = [row for row in run.history if "epoch" in row]
         wanted = rows.epoch_rows(self.proposal.unit, self.records)
@@ -73,7 +73,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Standing:
+class ExistingRun:
     """A run that W&B has."""
 
     history: Sequence[Row]
@@ -85,7 +85,7 @@ class Mirror(Protocol):
 
     mode: str
 
-    def standing(self) -> dict[str, Standing]:
+    def standing(self) -> dict[str, ExistingRun]:
         """Every run, by its key; one that is there twice, or cannot be read, has no history."""
         ...
 
@@ -107,11 +107,11 @@ class OfflineFiles:
         self._folder = layout.wandb
         self._runs: dict[str, list[Path]] = {}
 
-    def standing(self) -> dict[str, Standing]:
+    def standing(self) -> dict[str, ExistingRun]:
         self._runs = {}
         for path in sorted(self._folder.glob("*run-*/run-*.wandb")):
             self._runs.setdefault(_key(path.stem.removeprefix("run-")), []).append(path)
-        return {k: _read(paths[0]) if len(paths) == 1 else Standing((), {}) for k, paths in self._runs.items()}
+        return {k: _read(paths[0]) if len(paths) == 1 else ExistingRun((), {}) for k, paths in self._runs.items()}
 
     def remove(self, key: str) -> None:
         for path in self._runs.pop(key, ()):
@@ -135,9 +135,9 @@ class Server:
         self._filters = {"config.study_hash": {"$in": hashes}, "config.profile": tracked.profile}
         self._runs: dict[str, Any] = {}
 
-    def standing(self) -> dict[str, Standing]:
+    def standing(self) -> dict[str, ExistingRun]:
         self._runs = {_key(run.id): run for run in self._found()}
-        return {key: Standing(list(run.scan_history()), dict(run.summary)) for key, run in self._runs.items()}
+        return {key: ExistingRun(list(run.scan_history()), dict(run.summary)) for key, run in self._runs.items()}
 
     def _found(self) -> list[Any]:
         try:
@@ -201,7 +201,7 @@ def synchronise(records: StudyRecords, mirror: Mirror) -> Outcome:
     )
 
 
-def _read_again(mirror: Mirror, wanted: dict[str, Wanted]) -> tuple[dict[str, Standing], list[str]]:
+def _read_again(mirror: Mirror, wanted: dict[str, ExpectedRun]) -> tuple[dict[str, ExistingRun], list[str]]:
     """Every run, and the units whose run is not as wanted: W&B may still be writing for a moment after a run's end."""
     until = time.monotonic() + _SETTLED_SECONDS
     while True:
@@ -212,13 +212,13 @@ def _read_again(mirror: Mirror, wanted: dict[str, Wanted]) -> tuple[dict[str, St
         time.sleep(0.2)
 
 
-def _wanted(records: StudyRecords, unit: UnitRecords) -> Wanted:
+def _wanted(records: StudyRecords, unit: UnitRecords) -> ExpectedRun:
     result, layout = unit.result, records.layout
     token = result.attempt if result else max(_tokens(layout, unit))
     complete = result is not None and result.status == "complete"
     commit = rows.commit_of(records.sessions, _started_at(layout, unit, token))
-    computed = Computed(result.backend, result.device, commit) if result else Computed(commit=commit)
-    return Wanted(computed, unit.proposal, token, unit.epochs, result.seeds if result else (), complete)
+    computed = Computation(result.backend, result.device, commit) if result else Computation(commit=commit)
+    return ExpectedRun(computed, unit.proposal, token, unit.epochs, result.seeds if result else (), complete)
 
 
 def _started_at(layout: Layout, unit: UnitRecords, token: str) -> str:
@@ -241,7 +241,7 @@ def _key(run_id: str) -> str:
     return run_id.partition("-")[2]
 
 
-def _write(layout: Layout, tracked: Tracked, mode: str, wanted: Wanted) -> None:
+def _write(layout: Layout, tracked: TrackedStudy, mode: str, wanted: ExpectedRun) -> None:
     run = UnitRun(layout, tracked, wanted.computed, mode, wanted.proposal, wanted.token, _SENT_SECONDS)
     try:
         run.epochs(wanted.records)
@@ -251,12 +251,12 @@ def _write(layout: Layout, tracked: Tracked, mode: str, wanted: Wanted) -> None:
         run.finish(exit_code=0 if wanted.outcomes else 1)
 
 
-def _read(path: Path) -> Standing:
+def _read(path: Path) -> ExistingRun:
     try:
         run = read_run(path)
     except DamagedError:
-        return Standing((), {})
-    return Standing(run.history, run.summary)
+        return ExistingRun((), {})
+    return ExistingRun(run.history, run.summary)
 
 
 def _holds(row: Row, wanted: Row) -> bool:

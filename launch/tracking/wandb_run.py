@@ -20,8 +20,8 @@ from glifr.records import EpochRecord, Layout, Proposal, SeedOutcome, StudyRecor
 from launch.ledger.attempts import Lease
 from launch.tracking import rows as rows
 from launch.tracking.login import MODES, Login, use_handed
-from launch.tracking.queue import FINISH_SECONDS, START_SECONDS, Beside, Outage, within
-from launch.tracking.rows import Computed, Tracked
+from launch.tracking.queue import FINISH_SECONDS, START_SECONDS, ActionQueue, Outage, within
+from launch.tracking.rows import Computation, TrackedStudy
 
 _LEAVE_SECONDS = 5.0
 
@@ -35,8 +35,8 @@ class Tracker:
     def __init__(
         self,
         layout: Layout,
-        tracked: Tracked,
-        computed: Computed,
+        tracked: TrackedStudy,
+        computed: Computation,
         mode: str,
         proposals: Sequence[Proposal],
         leases: Sequence[Lease],
@@ -45,11 +45,11 @@ class Tracker:
         units = zip(proposals, leases, strict=True)
         self._units = [] if mode == "disabled" else [u for u in units if tracked.has_run(u[0].unit)]
         self._runs: dict[UnitId, UnitRun] = {}
-        self._beside: Beside | None = None
+        self._beside: ActionQueue | None = None
 
     def __enter__(self) -> Self:
         if self._units:
-            self._beside = Beside(Outage(self._layout), ", ".join(str(p.unit) for p, _ in self._units))
+            self._beside = ActionQueue(Outage(self._layout), ", ".join(str(p.unit) for p, _ in self._units))
             if self._mode == "online":
                 self._beside.do(use_handed)
             for proposal, lease in self._units:
@@ -98,8 +98,8 @@ class UnitRun:
     def __init__(
         self,
         layout: Layout,
-        tracked: Tracked,
-        computed: Computed,
+        tracked: TrackedStudy,
+        computed: Computation,
         mode: str,
         proposal: Proposal,
         token: str,
@@ -198,7 +198,7 @@ def log_report(records: StudyRecords, mode: str, finish_seconds: float = FINISH_
         run.finish()
 
 
-def _init(layout: Layout, tracked: Tracked, mode: str, finish_seconds: float, **what: Any) -> Any:
+def _init(layout: Layout, tracked: TrackedStudy, mode: str, finish_seconds: float, **what: Any) -> Any:
     """A run, or an error within START_SECONDS; its `finish` raises TimeoutError after `finish_seconds`."""
     given = tracked.spec.tracking.wandb
     return wandb.init(

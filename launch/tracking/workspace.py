@@ -38,7 +38,7 @@ _ANSWER_SECONDS = 20
 
 
 @dataclass(frozen=True)
-class Shown:
+class RunFilter:
     """Which runs of the project are shown. hashes: of the study, now and before it was extended. runs: how many."""
 
     spec: StudySpec
@@ -47,7 +47,7 @@ class Shown:
     runs: int
 
     @classmethod
-    def of(cls, plan: StudyPlan, layout: Layout) -> Shown:
+    def of(cls, plan: StudyPlan, layout: Layout) -> RunFilter:
         """Those of a study's results folder; InputError if its records cannot be read."""
         records = scan(layout.root)
         runs = sum(plan.planned(stage) for stage in STAGES if stage != "silencing")
@@ -59,7 +59,7 @@ class Shown:
         return " and ".join((f"Config('study_hash') in [{listed}]", f"Config('profile') = '{self.profile}'", *more))
 
 
-def publish(shown: Shown, layout: Layout, entity: str) -> dict[str, str]:
+def publish(shown: RunFilter, layout: Layout, entity: str) -> dict[str, str]:
     """Creates workspace and report, or updates those of an earlier call; returns their addresses."""
     path = layout.root / _ADDRESSES
     known = json.loads(path.read_text()) if path.exists() else {}
@@ -70,7 +70,7 @@ def publish(shown: Shown, layout: Layout, entity: str) -> dict[str, str]:
     return addresses
 
 
-def _workspace(shown: Shown, entity: str, address: str | None) -> Any:
+def _workspace(shown: RunFilter, entity: str, address: str | None) -> Any:
     """The workspace at `address`, or a new one, with everything that this project decides about it."""
     spec = shown.spec
     found = ws.Workspace.from_url(address) if address else ws.Workspace(entity, spec.tracking.wandb.project)
@@ -81,7 +81,7 @@ def _workspace(shown: Shown, entity: str, address: str | None) -> Any:
     return found
 
 
-def _sections(shown: Shown) -> dict[str, list[Any]]:
+def _sections(shown: RunFilter) -> dict[str, list[Any]]:
     """Search runs log their measures with /mean, final ones without: so each section has its runs without a filter."""
     spec, runs = shown.spec, shown.runs
     measures = ("validation_loss", "validation_accuracy", "train_loss")
@@ -155,7 +155,7 @@ def _silenced(spec: StudySpec) -> Any:
     )
 
 
-def _report(shown: Shown, entity: str, address: str | None) -> Any:
+def _report(shown: RunFilter, entity: str, address: str | None) -> Any:
     spec = shown.spec
     project = spec.tracking.wandb.project
     found = wr.Report.from_url(address) if address else wr.Report(project=project, entity=entity)
@@ -193,7 +193,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         study = load_study(given.study, profile=given.profile, overrides=[])
         layout = Layout(given.results.resolve() / study.spec.name / study.profile)
         _refuse_impossible(layout)
-        shown = Shown.of(make_plan(study, fingerprint=""), layout)
+        shown = RunFilter.of(make_plan(study, fingerprint=""), layout)
         entity = study.spec.tracking.wandb.entity or str(wandb.Api(timeout=_ANSWER_SECONDS).default_entity)
         for name, address in publish(shown, layout, entity).items():
             print(f"{name}: {address}")

@@ -40,7 +40,7 @@ from launch.ledger.durable import now
 from launch.ledger.units import Ledger
 from launch.planning.seed_batches import seeds_per_batch, training_settings
 from launch.studyfile import StudySpec, hyperparameters_in
-from launch.tracking.rows import Computed, Tracked, commit_of, tracked
+from launch.tracking.rows import Computation, TrackedStudy, commit_of, tracked
 from launch.tracking.wandb_run import Tracker
 from launch.workers.characteristics import keep_characteristics
 from launch.workers.data import FromFiles
@@ -54,7 +54,7 @@ class Context:
     spec: StudySpec
     task: TaskDefinition
     data: DataSource
-    tracked: Tracked
+    tracked: TrackedStudy
     tracking_mode: str
 
 
@@ -190,7 +190,7 @@ def _tracker(context: Context, layout: Layout, proposals: Sequence[Proposal], le
     except (FileNotFoundError, RecordError):
         sessions = []
     backend = choose_backend(context.spec.training.backend, device)
-    computed = Computed(backend, _device_name(device), commit_of(sessions, leases[0].started_at))
+    computed = Computation(backend, _device_name(device), commit_of(sessions, leases[0].started_at))
     return Tracker(layout, context.tracked, computed, context.tracking_mode, proposals, leases)
 
 

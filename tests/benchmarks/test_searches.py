@@ -28,7 +28,7 @@ from launch.ledger.folder import write_study
 from launch.ledger.units import Ledger
 from launch.planning.seed_batches import SeedBatches
 from launch.scheduling.condition_run import RunOptions
-from launch.scheduling.study_scheduler import Conductor
+from launch.scheduling.study_scheduler import StudyScheduler
 from launch.studyfile import StudySpec, load_study
 
 SMALL = Design(2, 11, 1, 2, 2, 2)  # a trial beyond the sampler's start-up
@@ -51,7 +51,7 @@ def test_a_study_goes_as_the_launcher_has_it(tmp_path: Path) -> None:
     own = dict(surfaces("moved"))
     write_study(Ledger(tmp_path).layout, SMALL.plan)
     options = RunOptions(SeedBatches(1), 0, "simulated")
-    conductor = Conductor(SMALL.plan, Ledger(tmp_path), options, lambda: None)
+    conductor = StudyScheduler(SMALL.plan, Ledger(tmp_path), options, lambda: None)
     work = partial(pretend, networks=partial(network, own))
     SimulatedExecutor(tmp_path, 1, work, lambda job: 1.0, Clock()).run(conductor, NeverStop())
     assert conductor.complete

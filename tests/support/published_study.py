@@ -10,7 +10,7 @@ import pandas as pd
 from records_factory import Synthetic, write_study
 
 from analysis import Results, assess, cautions, load
-from analysis.published import Beside, PublishedTask, published_task
+from analysis.published import PublishedComparison, PublishedTask, published_task
 from analysis.published.data import published_runs
 from analysis.results.study import ConditionInfo
 from glifr.conditions import HYPERPARAMETERS
@@ -91,7 +91,7 @@ def _seeds(results: Results, seeds: pd.DataFrame) -> dict[str, pd.DataFrame]:
     return {**results.tables, "seeds": seeds}
 
 
-def beside(results: Results) -> Beside:
+def beside(results: Results) -> PublishedComparison:
     found = assess(results).published
     assert found is not None
     return found

@@ -8,13 +8,13 @@ from pathlib import Path
 from glifr.records import UnitId
 from glifr.tasks import TASKS
 from launch.executors.in_process import InProcessExecutor
-from launch.jobs import Decider, StopRequest
+from launch.jobs import Scheduler, StopRequest
 from launch.ledger.folder import write_study
 from launch.ledger.units import Ledger
 from launch.planning.plan import StudyPlan, make_plan
 from launch.planning.seed_batches import SeedBatches
 from launch.scheduling.condition_run import RunOptions
-from launch.scheduling.study_scheduler import Conductor
+from launch.scheduling.study_scheduler import StudyScheduler
 from launch.studyfile import load_study
 
 STUDY = """
@@ -99,7 +99,7 @@ def conduct(
     mode: str = "disabled",
     batches: SeedBatches = ONE_BY_ONE,
     code_version: str = "test",
-) -> Conductor:
+) -> StudyScheduler:
     """Runs the plan in this process until it ends or stops."""
     conductor = new_conductor(plan, root, batches, code_version)
     InProcessExecutor(root, mode).run(conductor, stop or NeverStop())
@@ -108,10 +108,10 @@ def conduct(
 
 def new_conductor(
     plan: StudyPlan, root: Path, batches: SeedBatches = ONE_BY_ONE, code_version: str = "test"
-) -> Conductor:
+) -> StudyScheduler:
     root.mkdir(parents=True, exist_ok=True)
     write_study(Ledger(root).layout, plan)
-    return Conductor(plan, Ledger(root), RunOptions(batches, 1, code_version), lambda: None)
+    return StudyScheduler(plan, Ledger(root), RunOptions(batches, 1, code_version), lambda: None)
 
 
 def published(root: Path, conditions: Sequence[str] = ("RNN", "LSTM", "LHetA")) -> dict[UnitId, tuple[object, ...]]:
@@ -133,8 +133,8 @@ __all__ = [
     "STUDY",
     "TINY",
     "TWO_PAY",
-    "Decider",
     "NeverStop",
+    "Scheduler",
     "StopAfter",
     "conduct",
     "new_conductor",

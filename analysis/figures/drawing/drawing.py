@@ -34,7 +34,7 @@ class Drawing:
 
 
 @dataclass(frozen=True)
-class Empty:
+class MissingFigure:
     """A figure that cannot be drawn: why, and what to do."""
 
     name: str
@@ -76,13 +76,13 @@ def _laid_out(figure: Figure) -> Figure:
     return figure
 
 
-def write_figure(layout: Layout, drawn: Drawing | Empty) -> tuple[list[str], str]:
+def write_figure(layout: Layout, drawn: Drawing | MissingFigure) -> tuple[list[str], str]:
     """Writes SVG, PNG and CSV; returns their paths relative to the results folder, and the figure as a data URI.
 
     For an empty figure the files of an earlier report are removed, and the URI is ''.
     """
     paths = {kind: layout.figures / f"{drawn.name}.{kind}" for kind in KINDS}
-    if isinstance(drawn, Empty):
+    if isinstance(drawn, MissingFigure):
         remove(*paths.values())
         return [], ""
     contents = {

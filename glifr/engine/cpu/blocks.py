@@ -95,7 +95,7 @@ def _gates(tensor: Tensor, dim: int, gates: int) -> Tensor:
     return found
 
 
-class Packed:
+class PanelWeights:
     """R matrices as `products.multiply` reads them: panels [N/16,K,16] of [K,N], with N in gates of a width."""
 
     def __init__(self, replicas: int, rows: int, gates: int, width: int) -> None:
@@ -135,10 +135,10 @@ class Weights:
         parts = len(layout_of(s.model, s.masked, s.learned, s.stored).parameters)
         self.parameters = torch.zeros(parts, s.replicas, s.width)
         self.plain = torch.zeros(s.replicas, s.inputs, s.columns) if s.wide else None
-        self.into = None if s.wide else Packed(s.replicas, s.inputs, gates, s.width)
-        self.lat = Packed(s.replicas, s.width, gates, s.width)
-        self.lat_back = Packed(s.replicas, s.columns, 1, s.width) if s.keep else None
-        self.in_back = Packed(s.replicas, s.columns, 1, width_for(s.inputs)) if of_x and not s.wide else None
+        self.into = None if s.wide else PanelWeights(s.replicas, s.inputs, gates, s.width)
+        self.lat = PanelWeights(s.replicas, s.width, gates, s.width)
+        self.lat_back = PanelWeights(s.replicas, s.columns, 1, s.width) if s.keep else None
+        self.in_back = PanelWeights(s.replicas, s.columns, 1, width_for(s.inputs)) if of_x and not s.wide else None
 
     def pairs(self, r: int, tensors: LayerTensors) -> list[tuple[Tensor, Tensor]]:
         """Places and what is copied there, of the r-th layer."""
@@ -164,7 +164,7 @@ class Weights:
         return [(place, other[0]) for place, (_, *others) in pairs for other in others]
 
 
-class Pass:
+class PassBuffers:
     """Buffers and jobs of a pass for one set of sizes: forward, and backward if `keep`.
 
     constants: the model's. mask: broadcastable to [R,B,T,W], or None.

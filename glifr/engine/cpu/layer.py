@@ -1,4 +1,4 @@
-"""Engine "cpu": a layer's sequence as one autograd function around `Pass`; float32, differentiable once."""
+"""Engine "cpu": a layer's sequence as one autograd function around `PassBuffers`; float32, differentiable once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 from torch.nn.functional import pad
 
-from glifr.engine.cpu.blocks import Pass, Sizes, Wanted, Weights
+from glifr.engine.cpu.blocks import PassBuffers, Sizes, Wanted, Weights
 from glifr.engine.definition import NeuronModel, parts
 from glifr.engine.sequence import LayerTensors, SequenceInput, SequenceResult
 
@@ -82,7 +82,9 @@ class _Layer(Function):
             parameters = tuple((part[r],) for part in others[:count])
             for place, tensor in weights.pairs(r, LayerTensors(weight_in[r], weight_lat[r], parameters)):
                 place.copy_(tensor)
-        whole = Pass(weights, work.constants, None if mask is None else _widen(mask.expand(*mask.shape[:3], hidden), s))
+        whole = PassBuffers(
+            weights, work.constants, None if mask is None else _widen(mask.expand(*mask.shape[:3], hidden), s)
+        )
         for row, start in zip(whole.start, others[count:], strict=False):
             row[..., :hidden].copy_(start)
         given, before = x.contiguous(), None if history is None else _widen(history, s).contiguous()

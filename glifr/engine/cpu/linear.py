@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from glifr.engine.cpu.blocks import Copies, Packed
+from glifr.engine.cpu.blocks import Copies, PanelWeights
 from glifr.engine.cpu.jobs import Runner, threads_for
 from glifr.engine.cpu.llvm import width_for
 
@@ -32,7 +32,7 @@ class _Linear(Function):
     def forward(ctx: Any, rows: Tensor, *tensors: Tensor) -> Tensor:
         rows = rows if rows.stride(2) == 1 else rows.contiguous()
         weights, biases = tensors[: len(rows)], tensors[len(rows) :]
-        reading = Reading(rows, weights, biases)
+        reading = LinearProducts(rows, weights, biases)
         reading.run()
         ctx.save_for_backward(rows, *weights)
         return reading.outputs
@@ -45,7 +45,7 @@ class _Linear(Function):
         of_x, *of_others = ctx.needs_input_grad
         of_rows = rows.new_empty(replicas, count, width_for(hidden)) if of_x else None
         of_weights, of_biases = any(of_others[:replicas]), any(of_others[replicas:])
-        returning = Returning(rows, weights, of_rows, of_weights, of_biases)
+        returning = LinearGradients(rows, weights, of_rows, of_weights, of_biases)
         returning.gradient.copy_(gradient)
         returning.run()
         nothing = [None] * replicas
@@ -56,7 +56,7 @@ class _Linear(Function):
         )
 
 
-class Reading:
+class LinearProducts:
     """Memory and jobs of outputs [R,n,O], of tensors as `linear` takes them, read where they are.
 
     The numbers of a row lie side by side.
@@ -74,7 +74,7 @@ class Reading:
         self._product.run()
 
 
-class Returning:
+class LinearGradients:
     """The same of gradients. gradient: where that of the outputs is to be written [R,n,O].
 
     of_rows: where that of the rows is wanted [R,n,W], None where nowhere. weights, biases: views of theirs, [O,H] and
@@ -136,7 +136,7 @@ def _product(
 ) -> tuple[_Job, list[tuple[Tensor, Tensor]]]:
     """Of found [R,n,N] = or += rows [R,n,K] times each [K,N or fewer]: its job, and what is to be copied before."""
     replicas, count, terms = rows.shape
-    packed = Packed(replicas, terms, 1, found.shape[2])
+    packed = PanelWeights(replicas, terms, 1, found.shape[2])
     groups, runner = -(-count // _ROWS), _runner("product", rows)
     runner.point(weight_in=packed.buffer, values=found)
     runner.set(groups=groups, tasks=replicas * groups, chunk=_ROWS, columns=found.shape[2], adds=int(adds))

@@ -12,8 +12,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from glifr.engine.cpu.blocks import Copies, Pass, Sizes, Wanted, Weights
-from glifr.engine.cpu.linear import Reading, Returning
+from glifr.engine.cpu.blocks import Copies, PassBuffers, Sizes, Wanted, Weights
+from glifr.engine.cpu.linear import LinearGradients, LinearProducts
 from glifr.engine.sequence import LayerTensors, Recurrence
 
 
@@ -44,7 +44,7 @@ class PreparedPass:
         weights = Weights(s)
         self._copied = Copies([pair for r, tensors in enumerate(own) for pair in weights.pairs(r, tensors)])
         self._added = [pair for r, tensors in enumerate(own) for pair in weights.sums(r, tensors)]
-        self._pass = Pass(weights, tuple(recurrence.constants), None)
+        self._pass = PassBuffers(weights, tuple(recurrence.constants), None)
         self._pass.prepare_backward(Wanted(False, False, *(any(t[n].requires_grad for t in layers) for n in (0, 1))))
         self._ends = _Ends(self._pass, readouts, readout)
         grads = [[torch.zeros_like(t) for t in layer] for layer in layers]
@@ -90,7 +90,9 @@ class _Ends:
     parameters: the readouts' tensors and their gradients. written: places in these, and what is to be copied there.
     """
 
-    def __init__(self, whole: Pass, readouts: Sequence[Sequence[Tensor]], readout: Literal["last", "all"]) -> None:
+    def __init__(
+        self, whole: PassBuffers, readouts: Sequence[Sequence[Tensor]], readout: Literal["last", "all"]
+    ) -> None:
         self.upstream = torch.zeros_like(whole.sent) if readout == "all" else None
         sent, back = whole.sent[:, :, -1], whole.state[0]
         if self.upstream is not None:
@@ -98,15 +100,15 @@ class _Ends:
         rows = sent[..., : whole.sizes.hidden]
         self.outputs, self._gradient = rows, back[..., : whole.sizes.hidden]
         self.parameters, self.written = list[tuple[Tensor, Tensor]](), list[tuple[Tensor, Tensor]]()
-        self._reading: Reading | None = None
-        self._returning: Returning | None = None
+        self._reading: LinearProducts | None = None
+        self._returning: LinearGradients | None = None
         if readouts:
             self._prepare(rows, back, *zip(*readouts, strict=True))
 
     def _prepare(self, rows: Tensor, back: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor]) -> None:
         flat, learned = rows.flatten(1, -2), [any(t.requires_grad for t in each) for each in (weights, biases)]
-        self._reading = Reading(flat, weights, biases)
-        self._returning = Returning(flat, weights, back.flatten(1, -2), *learned)
+        self._reading = LinearProducts(flat, weights, biases)
+        self._returning = LinearGradients(flat, weights, back.flatten(1, -2), *learned)
         self.outputs, self._gradient = (
             each.view(*rows.shape[:-1], -1) for each in (self._reading.outputs, self._returning.gradient)
         )

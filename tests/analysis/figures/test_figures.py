@@ -12,7 +12,7 @@ from matplotlib.markers import MarkerStyle
 from records_factory import CHANCE, Synthetic, write_study
 
 from analysis import Results, assess, figures, load
-from analysis.figures import Drawing, Empty
+from analysis.figures import Drawing, MissingFigure
 from analysis.statistics.intervals import t_interval
 from glifr.conditions import CONDITIONS, Condition, styled
 
@@ -32,7 +32,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     return load(write_study(tmp_path_factory.mktemp("figures") / "study", STUDY))
 
 
-def drawn(found: Drawing | Empty) -> Drawing:
+def drawn(found: Drawing | MissingFigure) -> Drawing:
     assert isinstance(found, Drawing)
     return found
 

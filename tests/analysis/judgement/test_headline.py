@@ -11,11 +11,11 @@ import pytest
 from records_factory import ALL, Synthetic, write_study
 
 from analysis import Assessment, Results, assess, cautions, figures, load
-from analysis.figures import Drawing, Empty
+from analysis.figures import Drawing, MissingFigure
 from analysis.judgement.findings import findings
-from analysis.judgement.headline import Answer, Clause, answer
+from analysis.judgement.headline import Clause, Headline, answer
 from analysis.judgement.lights import Light, lights
-from analysis.report.page import Shown, render
+from analysis.report.page import PageFigure, render
 from glifr.conditions import CONDITIONS
 
 GLIFR = ALL[2:]
@@ -44,7 +44,7 @@ def judged(root: Path, study: Synthetic) -> Assessment:
 
 def page(a: Assessment) -> str:
     """The page without drawing its figures."""
-    shown = {name: Shown(Empty(name, name, "Not drawn.", "Draw it."), "") for name in figures.FIGURES}
+    shown = {name: PageFigure(MissingFigure(name, name, "Not drawn.", "Draw it."), "") for name in figures.FIGURES}
     return render(a, cautions(a), shown)
 
 
@@ -235,4 +235,4 @@ def test_no_light_contradicts_a_verdict(case: tuple[str, Assessment]) -> None:
 
 
 def test_an_answer_without_clauses_is_a_sentence() -> None:
-    assert Answer(Clause("No answer yet", "design")).text == "No answer yet."
+    assert Headline(Clause("No answer yet", "design")).text == "No answer yet."

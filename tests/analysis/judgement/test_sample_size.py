@@ -14,7 +14,7 @@ from records_factory import Synthetic, write_study
 from analysis import Assessment, assess, figures, load
 from analysis import tables as sheets
 from analysis.judgement.sample_size import more_seeds
-from analysis.statistics.power import FEWEST, Need, need, sd_interval, seeds_needed
+from analysis.statistics.power import FEWEST, PairsNeeded, need, sd_interval, seeds_needed
 from analysis.text import NOTHING
 
 TWO = Synthetic(conditions=("Hom", "LHetA"), trials=0, silencing=False, epochs=2, levels={"Hom": 0.94, "LHetA": 0.94})
@@ -47,7 +47,7 @@ def test_a_need_has_the_range_of_its_spread() -> None:
     assert enough(sd_interval(sd, 3)[1]) > 500  # type: ignore[operator]
     assert need(enough, sd, FEWEST - 1) is None
     assert need(enough, 0.0, 20) is None
-    assert need(enough, 1.0, 20) == Need(None, None, None)
+    assert need(enough, 1.0, 20) == PairsNeeded(None, None, None)
 
 
 @pytest.mark.parametrize("seeds", [3, 9])
@@ -59,7 +59,7 @@ def test_no_number_is_made_of_a_few_pairs(tmp_path: Path, seeds: int) -> None:
     assert math.isnan(reach.detectable)
     (row,) = sheets.power_sheet(a).rows
     assert [cell.text for cell in row[3:]] == [NOTHING] * 4
-    assert isinstance(figures.FIGURES["power"](a), figures.Empty)
+    assert isinstance(figures.FIGURES["power"](a), figures.MissingFigure)
     advice = more_seeds(a)
     assert f"known from {seeds} pairs at most" in advice.text
     assert advice.command.endswith("--set final.seeds=20")

@@ -19,7 +19,7 @@ import analysis.results.neurons
 import glifr
 from analysis import assess, figures, load, make_report
 from analysis.__main__ import main
-from analysis.figures import Empty
+from analysis.figures import MissingFigure
 from analysis.pack import archive, contents
 from analysis.pack.archive import compressed, members_of
 from analysis.pack.make import pack
@@ -186,7 +186,7 @@ def test_a_pack_without_networks_says_so(folder: Path, packed: Path, tmp_path: P
     assert json.loads(read_pack(path)["pack.json"])["left_out"] == ["networks"]
     judged = assess(load(path))
     drawn = figures.FIGURES["current_curves"](judged)
-    assert isinstance(drawn, Empty)
+    assert isinstance(drawn, MissingFigure)
     assert drawn.why == "The pack was made without what its networks are like."
     assert any("made without what its networks are like" in problem for problem in judged.problems)
     assert judged.results.tables["seeds"].equals(load(folder).tables["seeds"])

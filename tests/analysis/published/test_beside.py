@@ -19,7 +19,7 @@ from statsmodels.stats.weightstats import CompareMeans, DescrStatsW, ttost_ind
 import analysis
 from analysis import Results, assess
 from analysis import tables as sheets
-from analysis.published import Beside, compare, order, words
+from analysis.published import PublishedComparison, compare, order, words
 from analysis.published.data import published_runs
 
 TASKS = ("line_mnist", "neuromorphic_mnist", "pixel_mnist", "sine")
@@ -119,7 +119,7 @@ def test_what_else_would_pass_stands_beside_each_condition(line: Results) -> Non
     assert "11 of the 45 pairs of different published conditions: 0 of the 34 that the published runs" in sheet.caption
 
 
-def _passes(found: Beside, a: str, b: str, margin: float) -> bool:
+def _passes(found: PublishedComparison, a: str, b: str, margin: float) -> bool:
     r = compare(a, found.task.values[a], found.task.values[b], margin)
     return -margin < r.low and r.high < margin
 

@@ -221,7 +221,7 @@ def test_a_diverged_network_gets_a_panel_of_its_own(line: Results) -> None:
 
 def test_without_a_finished_network_the_figure_says_so(line: Results) -> None:
     empty = replace(line, tables={**line.tables, "seeds": line.tables["seeds"][:0]})
-    assert isinstance(figures.FIGURES["published"](assess(empty)), figures.Empty)
+    assert isinstance(figures.FIGURES["published"](assess(empty)), figures.MissingFigure)
 
 
 def test_values_of_a_study_are_taken_by_the_published_measure(tmp_path: Path) -> None:

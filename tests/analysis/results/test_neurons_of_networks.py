@@ -14,11 +14,11 @@ import analysis.results.networks
 import analysis.results.neurons
 from analysis import Results, assess, cautions, figures, load
 from analysis import tables as sheets
-from analysis.figures import Drawing, Empty
+from analysis.figures import Drawing, MissingFigure
 from analysis.figures.distributions import shares
 from analysis.judgement.warnings import codes_for
 from analysis.report.methods import methods
-from analysis.results.networks import Course
+from analysis.results.networks import QuantileCurves
 from analysis.results.neurons import across_networks, features
 from analysis.statistics.clusters import Clustering
 from analysis.tables.derived import derived_tables
@@ -54,13 +54,13 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return calls
 
 
-def drawn(found: Drawing | Empty) -> Drawing:
+def drawn(found: Drawing | MissingFigure) -> Drawing:
     assert isinstance(found, Drawing), found
     return found
 
 
-def missing(found: Drawing | Empty) -> str:
-    assert isinstance(found, Empty)
+def missing(found: Drawing | MissingFigure) -> str:
+    assert isinstance(found, MissingFigure)
     return found.why
 
 
@@ -134,8 +134,8 @@ def test_curves_are_medians_of_networks(results: Results, quick: list[int]) -> N
 
 
 def test_one_network_that_runs_away_moves_no_median() -> None:
-    def course(seed: int, value: float) -> Course:
-        return Course("LHetA", seed, "voltage", 1, np.zeros(1), np.full((3, 1), value))
+    def course(seed: int, value: float) -> QuantileCurves:
+        return QuantileCurves("LHetA", seed, "voltage", 1, np.zeros(1), np.full((3, 1), value))
 
     assert across_networks((course(1, 1.0), course(2, 2.0), course(3, 1e38)))["mean"].tolist() == [2.0]
 

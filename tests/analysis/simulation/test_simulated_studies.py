@@ -15,7 +15,7 @@ from analysis.simulation import __main__ as command
 from analysis.simulation.families import PLANNED, effects, equivalents, judgements
 from analysis.simulation.nulls import NAMES, NULLS, Null
 from analysis.simulation.rates import MARGIN, Rate, null_rates, other_rates
-from analysis.statistics.contrasts import Judged, judge
+from analysis.statistics.contrasts import ContrastResult, judge
 from analysis.statistics.factorial import factorial
 from analysis.statistics.intervals import t_interval
 from analysis.statistics.skewness import TOLERATED, are_skewed
@@ -55,7 +55,7 @@ def test_many_studies_at_once_are_judged_as_each_alone(null: Null, units: int) -
             assert close[s].tolist() == [j.verdict.word == "equivalent" for j in alone]
 
 
-def _smallest_t(judged: Sequence[Judged]) -> float:
+def _smallest_t(judged: Sequence[ContrastResult]) -> float:
     return min(float(stats.ttest_1samp(j.pairs, 0).pvalue) for j in judged)
 
 

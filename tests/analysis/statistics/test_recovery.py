@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from small_study import conduct, small_plan
 
-from analysis.figures.drawing.drawing import Drawing, Empty
+from analysis.figures.drawing.drawing import Drawing, MissingFigure
 from analysis.figures.recovery import parameter_recovery
 from analysis.load import load
 from analysis.statistics.recovery import recovered, recoveries
@@ -104,4 +104,4 @@ def test_other_studies_have_neither(tmp_path: Path) -> None:
     ).complete
     loaded = load(tmp_path / "r")
     assert recovery_sheet(loaded) is None
-    assert isinstance(parameter_recovery(loaded), Empty)
+    assert isinstance(parameter_recovery(loaded), MissingFigure)

@@ -114,5 +114,5 @@ def test_table_and_figure_count_the_networks_near_chance(tmp_path: Path) -> None
     assert re.search(r"n = 0 to 6|n = 6", figure.caption)
     nothing = assess(load(write_study(tmp_path / "n", SMALL.with_(levels={"Hom": 0.11, "LHetA": 0.11}))))
     empty = figures.FIGURES["silencing_area"](nothing)
-    assert isinstance(empty, figures.Empty)
+    assert isinstance(empty, figures.MissingFigure)
     assert "near chance" in empty.why

@@ -9,19 +9,19 @@ import pytest
 from records_factory import Synthetic, write_study
 
 from analysis import Assessment, assess, cautions, load
-from analysis.tables import Sheet, conditions_sheet
+from analysis.tables import Table, conditions_sheet
 from analysis.tables.derived import derived_tables
 from analysis.text import NOTHING
 
 SMALL = Synthetic(conditions=("RNN", "LHetA"), seeds=12, trials=0, silencing=False, epochs=2)
 
 
-def judged(tmp_path: Path, study: Synthetic) -> tuple[Assessment, Sheet]:
+def judged(tmp_path: Path, study: Synthetic) -> tuple[Assessment, Table]:
     a = assess(load(write_study(tmp_path / "s", study)))
     return a, conditions_sheet(a, cautions(a))
 
 
-def column(sheet: Sheet, name: str) -> list[str]:
+def column(sheet: Table, name: str) -> list[str]:
     place = [h.text for h in sheet.heads].index(name)
     return [row[place].text for row in sheet.rows]
 

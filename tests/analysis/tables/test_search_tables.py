@@ -15,11 +15,11 @@ from analysis import tables as sheets
 from analysis.figures import FIGURES, Drawing, house_style
 from analysis.judgement.assessment import Assessment
 from analysis.judgement.fairness import unequal_budgets
-from analysis.judgement.warnings import Caution
+from analysis.judgement.warnings import ReportWarning
 from analysis.report.page import all_sheets
 from analysis.results.summaries import tunings
 from analysis.statistics.importance import FEWEST, importances
-from analysis.tables import Sheet
+from analysis.tables import Table
 from analysis.text import significant
 
 ONCE = Synthetic(conditions=("RNN", "Hom", "LHetA"), seeds=9, trials=6, confirm=2, search_epochs=4, task="line_mnist")
@@ -37,11 +37,11 @@ def a(results: Results) -> Assessment:
 
 
 @pytest.fixture(scope="module")
-def made(a: Assessment) -> dict[str, Sheet]:
+def made(a: Assessment) -> dict[str, Table]:
     return {sheet.name: sheet for sheet in sheets.tuning_sheets(a.results, a.tunings, cautions(a))}
 
 
-def _column(sheet: Sheet, head: str) -> int:
+def _column(sheet: Table, head: str) -> int:
     return [h.text for h in sheet.heads].index(head)
 
 
@@ -52,7 +52,7 @@ def test_a_study_that_searched_once_has_one_table_of_each(tmp_path: Path) -> Non
 
 
 def test_a_row_a_condition_sums_up_all_its_searches_and_each_has_its_own_below(
-    results: Results, made: dict[str, Sheet]
+    results: Results, made: dict[str, Table]
 ) -> None:
     assert list(made) == ["tuning", "tuning_searches", "settings", "settings_searches"]
     trials = results.tables["trials"]
@@ -74,7 +74,7 @@ def test_a_row_a_condition_sums_up_all_its_searches_and_each_has_its_own_below(
 
 
 def test_scores_and_settings_are_medians_with_ranges_over_the_searches(
-    results: Results, made: dict[str, Sheet]
+    results: Results, made: dict[str, Table]
 ) -> None:
     finals = results.finals.groupby(["condition", "repeat"])
     scores, rates = finals["score"].mean(), finals["learning_rate"].first()
@@ -183,7 +183,7 @@ def test_unequal_numbers_of_many_searches_name_the_exceptions(results: Results) 
 WITH_INTERVALS = {"conditions", "factorial", "contrasts", "pairs", "silencing", "settings", "published"}
 
 
-def _coded(a: Assessment, found: list[Caution]) -> dict[str, list[bool]]:
+def _coded(a: Assessment, found: list[ReportWarning]) -> dict[str, list[bool]]:
     """Of each table, which of its rows with a number carry the code."""
     return {
         sheet.name: ["one-search" in row[0].codes for row in sheet.rows if row[0].text]

@@ -21,7 +21,7 @@ from launch.jobs import Job, Step
 from launch.ledger.units import Ledger
 from launch.planning.placement import Resources
 from launch.scheduling import condition_run
-from launch.scheduling.study_scheduler import Conductor
+from launch.scheduling.study_scheduler import StudyScheduler
 from launch.workers import trial
 
 Names = dict[UnitId, tuple[object, ...]]
@@ -47,7 +47,7 @@ EXECUTORS = [pytest.param("in process"), pytest.param("ray", marks=pytest.mark.r
 
 
 class TestExecutorContract:
-    """What a `Decider` may rely on, for every executor."""
+    """What a `Scheduler` may rely on, for every executor."""
 
     @pytest.mark.parametrize("kind", EXECUTORS)
     def test_a_study_completes_with_the_same_numbers(self, kind: str, tmp_path: Path, undisturbed: Path) -> None:
@@ -87,7 +87,7 @@ class TestExecutorContract:
 class Scripted:
     """A conductor that is listened to, and that stops one trial early."""
 
-    def __init__(self, inner: Conductor, stop_early: str) -> None:
+    def __init__(self, inner: StudyScheduler, stop_early: str) -> None:
         self._inner, self._stop_early = inner, stop_early
         self.jobs: list[str] = []
         self.epochs: dict[str, list[int]] = {}

@@ -15,7 +15,7 @@ from launch.ledger.reconcile import Choice, settle
 from launch.ledger.repair import set_damaged_aside
 from launch.ledger.units import Ledger
 from launch.planning.plan import StudyPlan
-from launch.scheduling.study_scheduler import Conductor
+from launch.scheduling.study_scheduler import StudyScheduler
 
 CODE = "test"  # what tests/support/small_study.py writes into its proposals
 
@@ -168,7 +168,7 @@ def test_a_damaged_record_is_set_aside_and_its_unit_runs_again(
     told = set_damaged_aside(Ledger(root), ["RNN", "LHetA"])
     assert len(told) == 1
     assert str(path) in told[0]
-    conductor: Conductor = conduct(plan_of(tmp_path), root)
+    conductor: StudyScheduler = conduct(plan_of(tmp_path), root)
     assert conductor.complete
     assert same(root, finished)
     assert set_damaged_aside(Ledger(root), ["RNN", "LHetA"]) == []

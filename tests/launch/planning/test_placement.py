@@ -9,7 +9,7 @@ import torch
 
 from glifr.errors import InputError
 from launch.code import code_version, installed, stage_code
-from launch.executors.node_check import ASKED, Answer, touch
+from launch.executors.node_check import ASKED, NodeReport, touch
 from launch.planning.placement import Node, Resources, refuse_what_cannot_fit, slots
 from launch.workers.gpu_share import cap_gpu_memory
 
@@ -70,8 +70,8 @@ def test_code_that_is_too_large_is_refused_and_its_largest_files_named(tmp_path:
 
 
 def test_the_probe_of_a_node(tmp_path: Path) -> None:
-    def answer(wrong: str) -> Answer:
-        return Answer(wrong, code_version(), installed())
+    def answer(wrong: str) -> NodeReport:
+        return NodeReport(wrong, code_version(), installed())
 
     assert touch(str(tmp_path), "node", "word") == answer(f"No such file or directory: {tmp_path}")
     (tmp_path / ASKED).write_text("another word")

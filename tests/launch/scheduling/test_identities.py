@@ -23,7 +23,7 @@ from glifr.records import STAGES, Layout, UnitId, digest
 from launch.planning.plan import StudyPlan, make_plan
 from launch.scheduling.search import ConditionSearch
 from launch.studyfile import load_study
-from launch.studyfile.resolve import Reading
+from launch.studyfile.resolve import StudyReading
 
 GOLDEN = ROOT / "tests" / "golden" / "identities.json"
 UPDATE = "GLIFR_UPDATE_GOLDEN" in os.environ
@@ -58,7 +58,7 @@ def _golden(written: dict[str, Any], part: str, key: str, found: Any) -> Any:
 
 
 def _profiles(path: Path) -> list[str | None]:
-    reading = Reading(path)
+    reading = StudyReading(path)
     return [None, *reading.profiles(reading.study())]
 
 

@@ -18,7 +18,7 @@ from launch.jobs import Job
 from launch.ledger.reconcile import settle
 from launch.ledger.units import Ledger
 from launch.planning.plan import StudyPlan
-from launch.scheduling.study_scheduler import Conductor
+from launch.scheduling.study_scheduler import StudyScheduler
 from launch.terminal.status import standing
 from launch.tracking.optuna_mirror import mirror
 from launch.tracking.rows import run_id
@@ -110,9 +110,9 @@ def test_a_repeat_goes_to_its_final_networks_while_others_still_search(tmp_path:
 
 
 class _Listened:
-    """A `Decider` that notes the jobs it hands out."""
+    """A `Scheduler` that notes the jobs it hands out."""
 
-    def __init__(self, conductor: Conductor, order: list[Job]) -> None:
+    def __init__(self, conductor: StudyScheduler, order: list[Job]) -> None:
         self._conductor, self._order = conductor, order
         self.step, self.ended, self.halt = conductor.step, conductor.ended, conductor.halt
 

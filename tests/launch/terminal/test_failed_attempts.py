@@ -37,7 +37,7 @@ from launch.ledger.attempts import here
 from launch.ledger.folder import results_path
 from launch.planning.placement import Resources
 from launch.planning.plan import StudyPlan
-from launch.scheduling.study_scheduler import Conductor
+from launch.scheduling.study_scheduler import StudyScheduler
 from launch.terminal.end_summary import tell_end
 from launch.terminal.status import show_status
 from launch.workers import trial
@@ -54,14 +54,14 @@ def printed(plan: StudyPlan, root: Path, *given: str, failures: bool = True) -> 
     return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
 
 
-def ended(conductor: Conductor, given: Sequence[str]) -> str:
+def ended(conductor: StudyScheduler, given: Sequence[str]) -> str:
     console = Console(file=io.StringIO(), width=200)
     tell_end(console, conductor.snapshot(), None, given)
     return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
 
 
 @pytest.fixture
-def broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[StudyPlan, Path, Conductor]:
+def broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[StudyPlan, Path, StudyScheduler]:
     """A study two of whose final networks fail each time, by the same bug."""
     real = trial.Training
 
@@ -76,7 +76,7 @@ def broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[StudyPlan, 
     return plan, root, conduct(plan, root)
 
 
-def test_each_failed_attempt_is_printed_with_what_followed(broken: tuple[StudyPlan, Path, Conductor]) -> None:
+def test_each_failed_attempt_is_printed_with_what_followed(broken: tuple[StudyPlan, Path, StudyScheduler]) -> None:
     plan, root, _ = broken
     text = printed(plan, root)
     assert "4 failed attempts" in text
@@ -93,7 +93,7 @@ def test_each_failed_attempt_is_printed_with_what_followed(broken: tuple[StudyPl
 
 
 def test_a_unit_that_was_done_since_says_so(
-    broken: tuple[StudyPlan, Path, Conductor], monkeypatch: pytest.MonkeyPatch
+    broken: tuple[StudyPlan, Path, StudyScheduler], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan, root, _ = broken
     monkeypatch.undo()
@@ -105,7 +105,7 @@ def test_a_unit_that_was_done_since_says_so(
 
 
 def test_status_and_the_end_name_the_command_and_it_runs(
-    broken: tuple[StudyPlan, Path, Conductor], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    broken: tuple[StudyPlan, Path, StudyScheduler], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     plan, root, conductor = broken
     given = [str(tmp_path / "small.yaml"), "--results", str(tmp_path / "results")]
@@ -133,7 +133,7 @@ def test_failures_alone_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "add --status" in capsys.readouterr().err
 
 
-def test_a_record_of_a_failure_that_is_damaged_is_named(broken: tuple[StudyPlan, Path, Conductor]) -> None:
+def test_a_record_of_a_failure_that_is_damaged_is_named(broken: tuple[StudyPlan, Path, StudyScheduler]) -> None:
     plan, root, _ = broken
     first = sorted(root.rglob(FAILURE_FILE))[0]
     first.write_text("{")
@@ -145,7 +145,7 @@ def test_a_record_of_a_failure_that_is_damaged_is_named(broken: tuple[StudyPlan,
 # -- lost nodes -------------------------------------------------------------------------------------------------------
 
 
-def lost_unit(tmp_path: Path, begun: bool) -> tuple[Conductor, Path, StudyPlan]:
+def lost_unit(tmp_path: Path, begun: bool) -> tuple[StudyScheduler, Path, StudyPlan]:
     plan, root = small_plan(tmp_path, *ONE_UNIT, text=ONE_CONDITION), tmp_path / "r"
     conductor = new_conductor(plan, root)
     job = conductor.next_job()

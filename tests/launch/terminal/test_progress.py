@@ -20,7 +20,7 @@ from launch.ledger.folder import write_study
 from launch.ledger.units import Ledger
 from launch.planning.plan import StudyPlan
 from launch.scheduling.condition_run import RunOptions
-from launch.scheduling.study_scheduler import Conductor
+from launch.scheduling.study_scheduler import StudyScheduler
 from launch.terminal import progress
 from launch.terminal.progress import Progress, TimeLeft, clock, table
 
@@ -56,7 +56,7 @@ def test_epochs_of_running_jobs_count(tmp_path: Path) -> None:
     left = TimeLeft(plan, slots=1, live=False)
     (tmp_path / "r").mkdir()
     write_study(Ledger(tmp_path / "r").layout, plan)
-    conductor = Conductor(plan, Ledger(tmp_path / "r"), RunOptions(ONE_BY_ONE, 0, ""), lambda: None, left.worked)
+    conductor = StudyScheduler(plan, Ledger(tmp_path / "r"), RunOptions(ONE_BY_ONE, 0, ""), lambda: None, left.worked)
     job = conductor.next_job()
     assert job is not None
     assert left.seconds(conductor.snapshot()) is None

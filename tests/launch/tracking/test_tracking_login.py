@@ -21,7 +21,7 @@ from launch import cli
 from launch.tracking import login as tracking_login
 from launch.tracking import sync as tracking_sync
 from launch.tracking import workspace as tracking_workspace
-from launch.tracking.login import HANDED, Handover, Login, decide_mode, forget_key, refuse_without_login, use_handed
+from launch.tracking.login import HANDED, Login, LoginFile, decide_mode, forget_key, refuse_without_login, use_handed
 
 
 @pytest.fixture
@@ -155,7 +155,7 @@ def test_the_study_then_the_environment_say_offline(home: Path, monkeypatch: pyt
 
 
 def test_the_file_is_its_owners_alone_and_goes_with_the_session(tmp_path: Path) -> None:
-    handover = Handover.at(tmp_path)
+    handover = LoginFile.at(tmp_path)
     before = os.umask(0)
     try:
         with handover.of(Login("http://127.0.0.1", KEY)):
@@ -171,7 +171,7 @@ def test_the_file_is_its_owners_alone_and_goes_with_the_session(tmp_path: Path) 
 
 
 def test_without_a_login_there_is_no_file(tmp_path: Path) -> None:
-    with Handover.at(tmp_path).of(None):
+    with LoginFile.at(tmp_path).of(None):
         assert list(tmp_path.iterdir()) == []
 
 
@@ -184,13 +184,13 @@ def test_what_a_killed_driver_left_is_removed_and_what_another_uses_is_not(
     left, used = (tmp_path / f".wandb-login-{os.getuid()}-{pid}-00" for pid in (gone.pid, os.getppid()))
     left.touch()
     used.touch()
-    with Handover.at(None).of(None):
+    with LoginFile.at(None).of(None):
         assert list(tmp_path.iterdir()) == [used]
 
 
 def test_in_a_results_folder_there_is_one_driver_and_all_that_is_left_goes(tmp_path: Path) -> None:
     (tmp_path / f".wandb-login-{os.getuid()}-{os.getppid()}-00").touch()
-    with Handover.at(tmp_path).of(None):
+    with LoginFile.at(tmp_path).of(None):
         assert list(tmp_path.iterdir()) == []
 
 
@@ -198,7 +198,7 @@ def test_a_worker_shows_the_key_that_it_was_handed(
     home: Path, server: WandbServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tracking_login, "_used", False)
-    handover = Handover.at(home)
+    handover = LoginFile.at(home)
     monkeypatch.setenv(HANDED, str(handover.path))
     with handover.of(Login(server.url, KEY)):
         use_handed()

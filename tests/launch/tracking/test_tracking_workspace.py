@@ -14,7 +14,7 @@ from small_study import STUDY, new_conductor, small_plan
 from glifr.records import Layout
 from launch.ledger.provenance import Sessions
 from launch.tracking import workspace as tracking_workspace
-from launch.tracking.workspace import REFUSED, Shown, main, publish
+from launch.tracking.workspace import REFUSED, RunFilter, main, publish
 
 PARTS = ["Overview", "Learning curves by condition", "Search", "Silencing", "Stability map"]
 
@@ -61,8 +61,8 @@ def server(monkeypatch: pytest.MonkeyPatch) -> _Server:
     return server
 
 
-def shown(folder: Path, runs: int = 21) -> Shown:
-    return Shown(small_plan(folder).study.spec, "full", ("now", "before it was extended"), runs)
+def shown(folder: Path, runs: int = 21) -> RunFilter:
+    return RunFilter(small_plan(folder).study.spec, "full", ("now", "before it was extended"), runs)
 
 
 def test_w1_a_study_of_630_runs_is_shown_whole(server: _Server, tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_w1_what_is_shown_is_the_studys_own_from_its_folder(tmp_path: Path) -> N
     plan, root = small_plan(tmp_path), tmp_path / "results"
     new_conductor(plan, root)
     Sessions(Layout(root), "", study_hash="before it was extended")
-    found = Shown.of(plan, Layout(root))
+    found = RunFilter.of(plan, Layout(root))
     assert found.hashes == [plan.study.hash, "before it was extended"]
     assert found.profile == "full"
     assert found.runs == 21

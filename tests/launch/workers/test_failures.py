@@ -39,7 +39,7 @@ from launch.ledger.lock import LockLostError
 from launch.ledger.units import Ledger
 from launch.planning.placement import Resources
 from launch.scheduling.condition_run import RunOptions
-from launch.scheduling.study_scheduler import Conductor
+from launch.scheduling.study_scheduler import StudyScheduler
 from launch.workers import trial
 from launch.workers.trial import run_job
 from launch.workers.watchdog import Watchdog
@@ -208,7 +208,7 @@ def test_a_driver_that_was_replaced_proposes_nothing_more(tmp_path: Path) -> Non
     def lost() -> None:
         raise LockLostError("another driver has taken this study over")
 
-    conductor = Conductor(plan, Ledger(root), RunOptions(ONE_BY_ONE, 1, "test"), lost)
+    conductor = StudyScheduler(plan, Ledger(root), RunOptions(ONE_BY_ONE, 1, "test"), lost)
     InProcessExecutor(root).run(conductor, NeverStop())
     assert conductor.finished
     assert not conductor.complete
