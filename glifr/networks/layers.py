@@ -42,11 +42,6 @@ class _Setting:
         layer.__dict__[f"_{self.name}"] = self.check(self.name, value)
 
 
-def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
-    """torch.stack, without a copy where there is one tensor."""
-    return tensors[0].unsqueeze(dim) if len(tensors) == 1 else torch.stack(list(tensors), dim)
-
-
 class Layer(nn.Module):
     """Neurons of one model and their tensors. stored: the names of these, two weights and the model's parameters."""
 

@@ -1,4 +1,4 @@
-"""What all networks are: a recurrent layer, a readout, dropout and silencing; and R of them as one computation.
+"""Networks of a recurrent layer of neurons and a readout; R of them as one computation of an engine.
 
 y_t = h_t W_out + b_out, with h the firing (GLIFR) or hidden state (RNN, LSTM) after dropout and silencing.
 Shapes: R replicas, B batch, T steps, I inputs, H neurons, O outputs.
@@ -8,17 +8,28 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Hashable, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Self
 
 import torch
 from torch import Tensor, nn
 
 from glifr import checks
-from glifr.engine.backends import RUN, check_backend, choose_backend
+from glifr.engine.backends import RUN, batches_exactly, choose_backend
+from glifr.engine.definition import VOLTAGE
 from glifr.engine.reference import Trace, trace
 from glifr.engine.sequence import Recurrence, SequenceInput
 from glifr.errors import InputError, Problem
-from glifr.networks.layers import Layer, stack
+from glifr.networks.base import (
+    Activity,
+    BaseNetwork,
+    NeuronsAlone,
+    Readout,
+    forward_replicas,
+    mask_of,
+    stack,
+    summed_currents,
+)
+from glifr.networks.layers import Layer
 from glifr.parameters import start_weights
 
 if TYPE_CHECKING:
@@ -29,15 +40,14 @@ if TYPE_CHECKING:
 _MOST_PREPARED = 2**24
 
 
-class Network(nn.Module):
+class Network(BaseNetwork):
     """A recurrent layer from zero state, and a linear readout of every step.
 
     neuron_layer, output_linear: the two layers; without `output_weight`, output_linear is None and the outputs are the
-    H neurons themselves. dropout_generator: what dropout draws from in training mode, None for torch's global one.
+    H neurons themselves.
     """
 
     neuron_layer: Layer
-    neuron_mask: Tensor | None
 
     def __init__(
         self,
@@ -47,14 +57,7 @@ class Network(nn.Module):
         output_weight: bool,
         generator: torch.Generator | None,
     ) -> None:
-        super().__init__()
-        names = ("in_size", "hid_size", "out_size")
-        sizes = tuple(checks.size(name, n) for name, n in zip(names, sizes, strict=True))  # type: ignore[assignment]
-        self.in_size, self.hidden_size, self.out_size = sizes
-        self.dropout_prob = checks.probability("dropout_prob", dropout_prob)
-        self.backend = check_backend(backend)
-        self.dropout_generator: torch.Generator | None = None
-        self.register_buffer("neuron_mask", None, persistent=False)
+        super().__init__(sizes, dropout_prob, backend)
         self.output_linear = _readout(self.hidden_size, self.out_size, generator) if output_weight else None
         if not output_weight and self.out_size != self.hidden_size:
             raise InputError(
@@ -76,36 +79,61 @@ class Network(nn.Module):
 
     def traced(self, inputs: Tensor) -> Trace:
         """Every state on inputs [B,T,I], by the plain loop; R is 1."""
-        return trace(_sequence([self], inputs.unsqueeze(0), _mask([self], inputs, None)))
+        return trace(_sequence([self], inputs.unsqueeze(0), mask_of([self], inputs)))
 
-    def neuron_parameters(self) -> dict[str, Tensor]:
-        """thresh, k_m [1,H] and k_j, r_j, a_j [J,1,H] in natural units (rates in 1/ms); {} for RNN and LSTM."""
-        return {}
+    @property
+    def has_readout(self) -> bool:
+        return self.output_linear is not None
 
-    def trained_parameters(self) -> int:
-        """How many numbers are trained."""
-        return sum(p.numel() for p in self.parameters() if p.requires_grad)
+    def isolated(self) -> NeuronsAlone | None:
+        model, constants, _ = self.recurrence()
+        if VOLTAGE not in model.State._fields or model.gates > 1:
+            return None
+        return NeuronsAlone(model, constants, self.neuron_layer.values(), self.dt, self.hidden_size)
 
-    def silence(self, idx: Any) -> None:
-        """Silences the neurons `idx` (integers, or booleans for all H) until the next call; none restores all.
+    def batches_exactly(self, device: torch.device | str) -> bool:
+        return batches_exactly(self.backend, device, self.neuron_layer.model)
 
-        Raises InputError for an index outside 0 .. H-1 and for what is no index.
+    def recurrent_state(self) -> dict[str, Tensor]:
+        found: dict[str, Tensor] = self.neuron_layer.state_dict(prefix="neuron_layer.")
+        return found
+
+    def activity(self, inputs: Tensor) -> Activity:
+        kept = self.traced(inputs)
+        currents = summed_currents(kept.states)
+        return Activity(kept.states[0][0], None if currents is None else currents[0])
+
+    def alike(self) -> tuple[Hashable, ...]:
+        model, constants, delay = self.recurrence()
+        return self.output_linear is None, model.name, id(model), constants, delay
+
+    @classmethod
+    def run(cls, networks: Sequence[Self], inputs: Tensor, mask: Tensor | None, readout: Readout) -> Tensor:
+        first = networks[0]
+        backend = choose_backend(first.backend, inputs.device, inputs.dtype, first.neuron_layer.model)
+        result = RUN[backend](_sequence(networks, inputs, mask))
+        return _read_out(networks, result.sent if readout == "all" else result.final[0], exact=backend == "cpu")
+
+    @classmethod
+    def prepare(cls, networks: Sequence[Self], inputs: Tensor, readout: Readout) -> PreparedPass | None:
+        """Done by backend "cpu", without dropout and silencing, where a step is short (see `_MOST_PREPARED`) and
+        something of every recurrent layer is trained.
         """
-        index = torch.as_tensor(idx).detach().cpu().flatten()
-        if index.numel() == 0:
-            self.neuron_mask = None
-            return
-        problem = Problem("no such neurons", "idx", idx, f"integers from 0 to {self.hidden_size - 1}, or H booleans")
-        if index.dtype == torch.bool:
-            if len(index) != self.hidden_size:
-                raise InputError(problem)
-            index = index.nonzero().flatten()
-        elif index.is_floating_point() or index.is_complex() or index.min() < 0 or index.max() >= self.hidden_size:
-            raise InputError(problem)
-        like = next(self.neuron_layer.parameters())
-        mask = torch.ones(self.hidden_size, dtype=like.dtype)
-        mask[index.long()] = 0
-        self.neuron_mask = mask.to(like.device)
+        first = networks[0]
+        model = first.neuron_layer.model
+        masked = first.dropout_prob > 0 or any(n.neuron_mask is not None for n in networks)
+        large = len(networks) * inputs.shape[1:3].numel() * first.hidden_size > _MOST_PREPARED
+        if masked or large or choose_backend(first.backend, inputs.device, inputs.dtype, model) != "cpu":
+            return None
+        tensors = [n.neuron_layer.tensors() for n in networks]
+        if not all(t.is_contiguous() for each in tensors for t in each):
+            return None
+        if not all(any(t.requires_grad for t in each) for each in tensors):
+            return None
+        from glifr.engine.cpu.prepared import PreparedPass  # needs numba
+
+        readouts = [(n.output_linear.weight, n.output_linear.bias) for n in networks if n.output_linear is not None]
+        return PreparedPass(first.recurrence(), tensors, first.neuron_layer.views, readouts, inputs, readout)
 
     def forward(self, inputs: Tensor, track: bool = False) -> Tensor | tuple[Tensor, ...]:
         """Outputs [B,T,O] of inputs [B,T,I], from zero state.
@@ -121,51 +149,6 @@ class Network(nn.Module):
         kept = self.traced(inputs)
         outputs = _read_out([self], kept.states[0])
         return (outputs[0], *(state.select(-4, 0) for state in self.tracked(kept)))
-
-    def draw_dropout(self, steps: int, batch: int, like: Tensor) -> Tensor | None:
-        """A mask [T,B,H] of 0 and 1/(1-p), drawn per step, sample and neuron; None where nothing is dropped."""
-        p = self.dropout_prob
-        if not self.training or p == 0:
-            return None
-        shape = (steps, batch, self.hidden_size)
-        if p == 1:
-            return like.new_zeros(shape)
-        generator = self.dropout_generator
-        device = like.device if generator is None else generator.device
-        drawn = torch.rand(shape, generator=generator, device=device, dtype=torch.float32)
-        return (drawn >= p).to(like.device, like.dtype).div_(1 - p)
-
-
-def forward_replicas(
-    networks: Sequence[Network],
-    inputs: Tensor,
-    *,
-    readout: Literal["last", "all"] = "all",
-    neuron_masks: Tensor | None = None,
-) -> Tensor:
-    """Runs R networks of one class, shape and setting as one computation; each gets its own gradients.
-
-    inputs: [R,B,T,I], or [B,T,I] shared by all. readout: 'all' gives [R,B,T,O]; 'last' applies the output layer to the
-    last step alone and gives [R,B,O]. neuron_masks: [R,H], 0 silences a neuron, beside what the network itself has
-    silenced. One network may stand several times in the list. Each draws its dropout from its own generator, so a
-    replica's result does not depend on the others, except for rounding: vectorised arithmetic ends arrays differently.
-    Backend "cpu" is exact in this too, whatever the number of threads.
-
-    Raises InputError if networks, inputs and masks do not fit together.
-    """
-    first = _common(networks)
-    if inputs.ndim == 3:
-        inputs = inputs.unsqueeze(0)
-    elif len(inputs) != len(networks):
-        raise InputError(Problem("one input per network", "inputs", tuple(inputs.shape), f"[{len(networks)}, B, T, I]"))
-    checks.shape("inputs", inputs, (len(inputs), "B", "T", first.in_size))
-    checks.alike("inputs", inputs, next(first.parameters()))
-    if neuron_masks is not None:
-        checks.shape("neuron_masks", neuron_masks, (len(networks), first.hidden_size))
-    mask = _mask(networks, inputs[0], neuron_masks)
-    backend = choose_backend(first.backend, inputs.device, inputs.dtype, first.neuron_layer.model)
-    result = RUN[backend](_sequence(networks, inputs, mask))
-    return _read_out(networks, result.sent if readout == "all" else result.final[0], exact=backend == "cpu")
 
 
 def _sequence(networks: Sequence[Network], x: Tensor, mask: Tensor | None) -> SequenceInput:
@@ -188,76 +171,6 @@ def _sequence(networks: Sequence[Network], x: Tensor, mask: Tensor | None) -> Se
 
     parameters = model.Parameters(*(whole(p.count) for p in model.parameters))
     return SequenceInput(model, x, weight_in, weight_lat, parameters, constants, delay, mask, stored=True)
-
-
-def prepare_replicas(
-    networks: Sequence[Network], inputs: Tensor, readout: Literal["last", "all"]
-) -> PreparedPass | None:
-    """Training steps of R networks on inputs [R,B,T,I] like these, prepared once; None where nothing would be gained.
-
-    That is backend "cpu" without dropout and silencing, where a step is short (see `_MOST_PREPARED`) and something of
-    every recurrent layer is trained. The networks' parameters must keep their memory: an optimiser's steps and
-    `load_state_dict` leave it, `Module.to` may not. Raises InputError if networks and inputs do not fit together.
-    """
-    first = _common(networks)
-    checks.shape("inputs", inputs, (len(networks), "B", "T", first.in_size))
-    checks.alike("inputs", inputs, next(first.parameters()))
-    model = first.neuron_layer.model
-    masked = first.dropout_prob > 0 or any(n.neuron_mask is not None for n in networks)
-    large = len(networks) * inputs.shape[1:3].numel() * first.hidden_size > _MOST_PREPARED
-    if masked or large or choose_backend(first.backend, inputs.device, inputs.dtype, model) != "cpu":
-        return None
-    tensors = [n.neuron_layer.tensors() for n in networks]
-    if not all(t.is_contiguous() for each in tensors for t in each):
-        return None
-    if not all(any(t.requires_grad for t in each) for each in tensors):
-        return None
-    from glifr.engine.cpu.prepared import PreparedPass  # needs numba
-
-    readouts = [(n.output_linear.weight, n.output_linear.bias) for n in networks if n.output_linear is not None]
-    return PreparedPass(first.recurrence(), tensors, first.neuron_layer.views, readouts, inputs, readout)
-
-
-def _common(networks: Sequence[Network]) -> Network:
-    def described(n: Network) -> tuple[Hashable, ...]:
-        sizes = (n.in_size, n.hidden_size, n.out_size, n.output_linear is None)
-        model, constants, delay = n.recurrence()
-        return (
-            type(n).__name__,
-            *sizes,
-            n.dropout_prob,
-            n.training,
-            n.backend,
-            model.name,
-            id(model),
-            constants,
-            delay,
-        )
-
-    if not networks:
-        raise InputError(Problem("there is no network to run", "networks", [], "one or more"))
-    first = described(networks[0])
-    for network in networks[1:]:
-        if described(network) != first:
-            raise InputError(
-                Problem("networks computed as one must be alike", "networks", described(network), str(first))
-            )
-    return networks[0]
-
-
-def _mask(networks: Sequence[Network], inputs: Tensor, neuron_masks: Tensor | None) -> Tensor | None:
-    """Silencing times dropout, broadcastable to [R,B,T,H], of inputs [B,T,I]; None where nothing is masked."""
-    batch, steps = inputs.shape[:2]
-    mask = None if neuron_masks is None else neuron_masks.to(inputs)[:, None, None]
-    if any(n.neuron_mask is not None for n in networks):
-        ones = inputs.new_ones(networks[0].hidden_size)
-        own = stack([ones if n.neuron_mask is None else n.neuron_mask.to(inputs) for n in networks])[:, None, None]
-        mask = own if mask is None else mask * own
-    dropped = [d for d in (n.draw_dropout(steps, batch, inputs) for n in networks) if d is not None]
-    if not dropped:
-        return mask
-    dropout = stack(dropped).transpose(1, 2)  # memory stays [R,T,B,H], as the kernels read it
-    return dropout if mask is None else dropout * mask
 
 
 def _read_out(networks: Sequence[Network], sent: Tensor, exact: bool = False) -> Tensor:

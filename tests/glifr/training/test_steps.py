@@ -15,6 +15,7 @@ from glifr.conditions import CONDITIONS
 from glifr.configuration import Configuration, TrainingSettings
 from glifr.engine.cpu.prepared import PreparedPass
 from glifr.networks import replicas
+from glifr.networks.base import prepare_replicas
 from glifr.tasks import TASKS, TaskDefinition
 from glifr.training import train as training_module
 from glifr.training.optimizer import AdamsTogether, make_adam
@@ -163,7 +164,7 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 def test_a_prepared_step_lets_go_of_the_batch_before() -> None:
     configuration = replace(CONFIGURATION, hidden_size=16)
     group = [SeedRun(3, TASK, configuration, replace(SETTINGS, backend="cpu"), CPU)]
-    prepared = replicas.prepare_replicas([group[0].network], torch.zeros(1, 8, 28, 28), "last")
+    prepared = prepare_replicas([group[0].network], torch.zeros(1, 8, 28, 28), "last")
     assert prepared is not None
     held = []
     for _ in range(3):
