@@ -174,7 +174,11 @@ class ModuleNetworks(NetworkDefinition):
         with seeded(seed, torch.device("cpu")):
             module = self._made(options.sizes, given)
         if not any(p.requires_grad for p in module.parameters()):
-            raise InputError(Problem("the network has nothing that could be trained", condition.architecture))
+            rule, todo = (
+                "the network has nothing that could be trained",
+                "give its module parameters that require a gradient",
+            )
+            raise InputError(Problem(rule, condition.architecture, todo=todo))
         return ModuleNetwork(module, options, self.hidden)
 
     def engine(self, condition: Condition, backend: str, device: torch.device | str) -> str:
@@ -197,7 +201,8 @@ class ModuleNetworks(NetworkDefinition):
     def _made(self, sizes: tuple[int, int, int], given: Mapping[str, Any]) -> nn.Module:
         module = self.make(*sizes, **given)
         if not isinstance(module, nn.Module):
-            raise InputError(Problem("what builds a network gives no torch module", _name(self.make), module))
+            rule = "what builds a network gives no torch module"
+            raise InputError(Problem(rule, _name(self.make), module, "a torch.nn.Module"))
         if self.hidden and self.hidden not in (known := [name for name, _ in module.named_modules() if name]):
             rule = f"the network has no part {self.hidden!r} that its hidden tensor could leave"
             raise InputError(Problem(rule, _name(self.make), self.hidden, ", ".join(known)))
