@@ -21,7 +21,7 @@ from glifr.configuration import TrainingSettings
 from glifr.engine.backends import BACKENDS, choose_backend
 from glifr.errors import InputError
 from glifr.networks import BNNFC, LSTMFC, RNNFC, Network, forward_replicas
-from glifr.networks.base import prepare_replicas
+from glifr.networks.replicas import prepare_replicas
 from glifr.training.optimizer import make_adam
 
 if TYPE_CHECKING:

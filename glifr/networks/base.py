@@ -17,11 +17,12 @@ from glifr import checks
 from glifr.engine.backends import check_backend
 from glifr.engine.definition import AFTER_SPIKE, VOLTAGE, NeuronModel
 from glifr.errors import InputError, Problem
+from glifr.networks.layers import stack
 
 if TYPE_CHECKING:
     from glifr.engine.cpu.prepared import PreparedPass
 
-Readout = Literal["last", "all"]
+When = Literal["last", "all"]
 
 
 class Activity(NamedTuple):
@@ -74,14 +75,14 @@ class BaseNetwork(nn.Module):
 
     @classmethod
     @abstractmethod
-    def run(cls, networks: Sequence[Self], inputs: Tensor, mask: Tensor | None, readout: Readout) -> Tensor:
+    def run(cls, networks: Sequence[Self], inputs: Tensor, mask: Tensor | None, readout: When) -> Tensor:
         """Outputs [R,B,T,O], or [R,B,O] of the last step, of inputs [R or 1,B,T,I].
 
         mask: of what neurons send, broadcastable to [R,B,T,H], None for ones. All networks are `alike`.
         """
 
     @classmethod
-    def prepare(cls, networks: Sequence[Self], inputs: Tensor, readout: Readout) -> PreparedPass | None:
+    def prepare(cls, networks: Sequence[Self], inputs: Tensor, readout: When) -> PreparedPass | None:
         """See `prepare_replicas`."""
         del networks, inputs, readout
         return None
@@ -129,14 +130,15 @@ class BaseNetwork(nn.Module):
         """How many numbers are trained."""
         return sum(p.numel() for p in self.parameters() if p.requires_grad)
 
-    def silence(self, idx: Any) -> None:
+    def silence(self, idx: Any, *, persistent: bool = False) -> None:
         """Silences the neurons `idx` (integers, or booleans for all H) until the next call; none restores all.
 
+        persistent: whether `state_dict` has it, as "neuron_mask"; a network that loads one with it is silenced so.
         Raises InputError for an index outside 0 .. H-1 and for what is no index.
         """
         index = torch.as_tensor(idx).detach().cpu().flatten()
         if index.numel() == 0:
-            self.neuron_mask = None
+            self.register_buffer("neuron_mask", None, persistent=False)
             return
         problem = Problem("no such neurons", "idx", idx, f"integers from 0 to {self.hidden_size - 1}, or H booleans")
         if index.dtype == torch.bool:
@@ -148,7 +150,13 @@ class BaseNetwork(nn.Module):
         like = next(self.parameters())
         mask = torch.ones(self.hidden_size, dtype=like.dtype)
         mask[index.long()] = 0
-        self.neuron_mask = mask.to(like.device)
+        self.register_buffer("neuron_mask", mask.to(like.device), persistent=persistent)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        if f"{prefix}neuron_mask" in state_dict:
+            mask = next(self.parameters()).new_ones(self.hidden_size)
+            self.register_buffer("neuron_mask", mask, persistent=True)
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
     def draw_dropout(self, steps: int, batch: int, like: Tensor) -> Tensor | None:
         """A mask [T,B,H] of 0 and 1/(1-p), drawn per step, sample and neuron; None where nothing is dropped."""
@@ -162,70 +170,6 @@ class BaseNetwork(nn.Module):
         device = like.device if generator is None else generator.device
         drawn = torch.rand(shape, generator=generator, device=device, dtype=torch.float32)
         return (drawn >= p).to(like.device, like.dtype).div_(1 - p)
-
-
-def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
-    """torch.stack, without a copy where there is one tensor."""
-    return tensors[0].unsqueeze(dim) if len(tensors) == 1 else torch.stack(list(tensors), dim)
-
-
-def forward_replicas(
-    networks: Sequence[BaseNetwork],
-    inputs: Tensor,
-    *,
-    readout: Readout = "all",
-    neuron_masks: Tensor | None = None,
-) -> Tensor:
-    """Runs R networks of one class, shape and setting as one computation; each gets its own gradients.
-
-    inputs: [R,B,T,I], or [B,T,I] shared by all. readout: 'all' gives [R,B,T,O]; 'last' applies the output layer to the
-    last step alone and gives [R,B,O]. neuron_masks: [R,H], 0 silences a neuron, beside what the network itself has
-    silenced. One network may stand several times in the list. Each draws its dropout from its own generator, so a
-    replica's result does not depend on the others, except for rounding: vectorised arithmetic ends arrays differently.
-    Backend "cpu" is exact in this too, whatever the number of threads.
-
-    Raises InputError if networks, inputs and masks do not fit together.
-    """
-    first = common(networks)
-    if inputs.ndim == 3:
-        inputs = inputs.unsqueeze(0)
-    elif len(inputs) != len(networks):
-        raise InputError(Problem("one input per network", "inputs", tuple(inputs.shape), f"[{len(networks)}, B, T, I]"))
-    checks.shape("inputs", inputs, (len(inputs), "B", "T", first.in_size))
-    checks.alike("inputs", inputs, next(first.parameters()))
-    if neuron_masks is not None:
-        checks.shape("neuron_masks", neuron_masks, (len(networks), first.hidden_size))
-    return first.run(networks, inputs, mask_of(networks, inputs[0], neuron_masks), readout)
-
-
-def prepare_replicas(networks: Sequence[BaseNetwork], inputs: Tensor, readout: Readout) -> PreparedPass | None:
-    """Training steps of R networks on inputs [R,B,T,I] like these, prepared once; None where nothing would be gained.
-
-    The networks' parameters must keep their memory: an optimiser's steps and `load_state_dict` leave it, `Module.to`
-    may not. Raises InputError if networks and inputs do not fit together.
-    """
-    first = common(networks)
-    checks.shape("inputs", inputs, (len(networks), "B", "T", first.in_size))
-    checks.alike("inputs", inputs, next(first.parameters()))
-    return first.prepare(networks, inputs, readout)
-
-
-def common(networks: Sequence[BaseNetwork]) -> BaseNetwork:
-    """The first of networks that can be computed together; InputError where they cannot."""
-
-    def described(n: BaseNetwork) -> tuple[Hashable, ...]:
-        sizes = (n.in_size, n.hidden_size, n.out_size)
-        return (type(n).__name__, *sizes, n.dropout_prob, n.training, n.backend, *n.alike())
-
-    if not networks:
-        raise InputError(Problem("there is no network to run", "networks", [], "one or more"))
-    first = described(networks[0])
-    for network in networks[1:]:
-        if described(network) != first:
-            raise InputError(
-                Problem("networks computed as one must be alike", "networks", described(network), str(first))
-            )
-    return networks[0]
 
 
 def mask_of(networks: Sequence[BaseNetwork], inputs: Tensor, neuron_masks: Tensor | None = None) -> Tensor | None:

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from glifr.characterise import summarise
 from glifr.configuration import Configuration, TrainingSettings
-from glifr.networks import BaseNetwork, build_network
+from glifr.definitions import build_network
+from glifr.networks import BaseNetwork
 from glifr.networks.learned_start import resample
 from glifr.records import EpochRecord
 from glifr.tasks import TaskDefinition

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from glifr.configuration import TrainingSettings
 from glifr.networks import forward_replicas
-from glifr.networks.base import prepare_replicas
+from glifr.networks.replicas import prepare_replicas
 from glifr.tasks import Split, TaskDefinition
 from glifr.training.evaluation import Tally, replica_losses
 from glifr.training.optimizer import AdamsTogether

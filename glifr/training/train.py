@@ -18,7 +18,7 @@ from torch import Tensor
 
 from glifr.characterise import summarise
 from glifr.configuration import Configuration, TrainingSettings
-from glifr.networks import definition_of
+from glifr.definitions import definition_of
 from glifr.records import EpochRecord, NetworkFile, ParameterSummary, SeedOutcome
 from glifr.tasks import Split, TaskData, TaskDefinition
 from glifr.training.evaluation import EVALUATION_BATCH, Performance, evaluate, sample_losses, score, worst_score

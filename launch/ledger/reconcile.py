@@ -10,8 +10,8 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from glifr.definitions.build import neuron_name
 from glifr.errors import InputError, Problem
-from glifr.networks.build import neuron_name
 from glifr.records import STAGES, Proposal, RecordError, UnitId, read_sealed
 from launch.ledger.units import Ledger
 from launch.planning.plan import StudyPlan

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import torch
 
+from glifr.definitions import definition_of
 from glifr.errors import InputError, Problem
-from glifr.networks import definition_of
 from launch.planning.plan import StudyPlan
 from launch.studyfile import StudySpec
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from glifr.configuration import TrainingSettings
-from glifr.networks import definition_of
+from glifr.definitions import definition_of
 from glifr.records import Proposal, Stage
 from launch.planning.plan import ConditionPlan, StudyPlan
 from launch.studyfile import Training

@@ -14,8 +14,8 @@ from typing import Any
 
 import torch
 
+from glifr.definitions import definition_of
 from glifr.engine.notes import take_notes
-from glifr.networks import definition_of
 from glifr.records import (
     EpochRecord,
     Layout,

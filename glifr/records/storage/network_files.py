@@ -15,9 +15,10 @@ from torch import Tensor
 
 from glifr.conditions import CONDITIONS, KINDS, Condition
 from glifr.configuration import Configuration
+from glifr.definitions import build_network, definition_of
+from glifr.definitions.definition import SizesInFile
 from glifr.errors import InputError, Problem, nearest
-from glifr.networks import BaseNetwork, build_network, definition_of
-from glifr.networks.definition import SizesInFile
+from glifr.networks import BaseNetwork
 from glifr.records import Layout, RecordError, read_sealed
 from glifr.tasks import TASKS, TaskDefinition
 

@@ -16,7 +16,8 @@ from glifr.characterise import characterise
 from glifr.characterise.sampling import evenly
 from glifr.characterise.single import AMPLITUDE, CURRENTS, ON_MS, SETTLED_MS, current_curves, step_responses
 from glifr.conditions import CONDITIONS
-from glifr.networks import BNNFC, Network, build_network
+from glifr.definitions import build_network
+from glifr.networks import BNNFC, Network
 from glifr.networks.base import NeuronsAlone
 from glifr.networks.layers import GLIFR
 from glifr.records import (

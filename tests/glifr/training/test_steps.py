@@ -14,8 +14,8 @@ from torch import Tensor
 from glifr.conditions import CONDITIONS
 from glifr.configuration import Configuration, TrainingSettings
 from glifr.engine.cpu.prepared import PreparedPass
-from glifr.networks import replicas
-from glifr.networks.base import prepare_replicas
+from glifr.networks import network
+from glifr.networks.replicas import prepare_replicas
 from glifr.tasks import TASKS, TaskDefinition
 from glifr.training import train as training_module
 from glifr.training.optimizer import AdamsTogether, make_adam
@@ -188,7 +188,7 @@ def test_a_prepared_step_lets_go_of_the_batch_before() -> None:
 def test_where_nothing_is_prepared_steps_are_eager(settings: TrainingSettings, monkeypatch: pytest.MonkeyPatch) -> None:
     learned = watched(monkeypatch)
     if not settings.dropout and settings.backend == "cpu":
-        monkeypatch.setattr(replicas, "_MOST_PREPARED", 2 * 8 * 28 * 9 - 1)
+        monkeypatch.setattr(network, "MOST_PREPARED", 2 * 8 * 28 * 9 - 1)
     training = Training(TASK, DATA, CONFIGURATION, settings, [3, 4])
     assert all(record.train_loss is not None for record in training.run_epoch())
     assert not learned
@@ -217,7 +217,7 @@ def test_a_prepared_step_has_the_sigma_v_of_its_epoch(monkeypatch: pytest.Monkey
     prepared, eager = (Training(TASK, DATA, CONFIGURATION, settings, [3]) for _ in range(2))
     prepared.run_epoch()
     prepared.run_epoch()
-    monkeypatch.setattr(replicas, "_MOST_PREPARED", 0)
+    monkeypatch.setattr(network, "MOST_PREPARED", 0)
     eager.run_epoch()
     eager.run_epoch()
     assert_same(prepared.runs, eager.runs)

@@ -18,9 +18,11 @@ from torch import Tensor, nn
 
 from glifr import checks
 from glifr.conditions import HYPERPARAMETERS, Condition, NetworkKind, Setting
+from glifr.definitions.definition import BuildOptions, NetworkDefinition
 from glifr.errors import InputError, Problem
-from glifr.networks.base import Activity, BaseNetwork, Readout, forward_replicas, stack
-from glifr.networks.definition import BuildOptions, NetworkDefinition
+from glifr.networks.base import Activity, BaseNetwork, When
+from glifr.networks.layers import stack
+from glifr.networks.replicas import forward_replicas
 
 _ABLE = ("auto", "torch", "reference")  # all the same here: the module's own forward and autograd
 _SIZES = 3  # the first arguments of what builds a module: I, H, O
@@ -46,7 +48,7 @@ class ModuleNetwork(BaseNetwork):
         return forward_replicas([self], inputs)[0]
 
     @classmethod
-    def run(cls, networks: Sequence[Self], inputs: Tensor, mask: Tensor | None, readout: Readout) -> Tensor:
+    def run(cls, networks: Sequence[Self], inputs: Tensor, mask: Tensor | None, readout: When) -> Tensor:
         def of(tensor: Tensor, replica: int) -> Tensor:
             return tensor[replica if len(tensor) > 1 else 0]
 
@@ -116,7 +118,8 @@ class ModuleNetworks(NetworkDefinition):
     """The networks that a function, or a module's class, builds; see `network_of_module`."""
 
     def __init__(self, build: Callable[..., nn.Module], hidden: str = "") -> None:
-        self.make, self.hidden = build, hidden
+        self.make: Callable[..., Any] = build
+        self.hidden = hidden
         self._counted: dict[tuple[Any, ...], int] = {}
         arguments = [*inspect.signature(build).parameters.values()]
         plain = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)

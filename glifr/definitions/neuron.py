@@ -16,14 +16,14 @@ from torch import Tensor, nn
 
 from glifr import checks
 from glifr.conditions import HYPERPARAMETERS, Condition, NetworkKind
+from glifr.definitions.definition import BuildOptions, NeuronNetworkDefinition
 from glifr.engine.definition import NeuronModel, Parameter
 from glifr.engine.reference import Trace
 from glifr.engine.sequence import Recurrence
 from glifr.errors import InputError, Problem
 from glifr.networks.base import BaseNetwork
-from glifr.networks.definition import BuildOptions, NeuronNetworkDefinition
-from glifr.networks.layers import Layer
-from glifr.networks.replicas import Network
+from glifr.networks.layers import Engine, Layer
+from glifr.networks.network import Network
 from glifr.parameters import start_parameters, start_weights
 
 TIME_STEP = "dt"  # a constant of this name is the network's time step [ms]
@@ -60,6 +60,10 @@ class NeuronLayer(Layer):
     @property
     def model(self) -> NeuronModel:
         return self._model
+
+    def forward(self, x: Tensor, *, engine: Engine) -> tuple[Any, ...]:
+        """What the neurons send for x [B,T,I], and the state after it; see `Engine`."""
+        return engine(x)
 
 
 class NeuronNetwork(Network):

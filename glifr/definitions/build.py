@@ -9,13 +9,13 @@ from typing import Any
 from torch import nn
 
 from glifr.conditions import Condition
+from glifr.definitions.definition import BuildOptions, NetworkDefinition
+from glifr.definitions.module import ModuleNetworks
+from glifr.definitions.neuron import NeuronNetworks
+from glifr.definitions.published import DEFINITIONS
 from glifr.engine.definition import NeuronModel
 from glifr.errors import InputError, Problem, nearest
 from glifr.networks.base import BaseNetwork
-from glifr.networks.definition import BuildOptions, NetworkDefinition
-from glifr.networks.module import ModuleNetworks
-from glifr.networks.neuron import NeuronNetworks
-from glifr.networks.published import DEFINITIONS
 from glifr.outside import load_object, referenced
 
 

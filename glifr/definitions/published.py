@@ -7,10 +7,10 @@ from types import MappingProxyType
 from typing import Any
 
 from glifr.conditions import KINDS, OF_A_CURRENT, Condition, NetworkKind
+from glifr.definitions.definition import BuildOptions, NetworkDefinition, NeuronNetworkDefinition, delay_of
 from glifr.engine.definition import NeuronModel
 from glifr.errors import InputError, Problem
 from glifr.networks.base import BaseNetwork
-from glifr.networks.definition import BuildOptions, NetworkDefinition, NeuronNetworkDefinition, delay_of
 from glifr.networks.whole import BNNFC, LSTMFC, RNNFC
 from glifr.neurons import glifr, lstm, tanh
 from glifr.neurons.published import MOST_ASCS, PUBLISHED

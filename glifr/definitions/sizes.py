@@ -6,8 +6,8 @@ Networks are compared at equal numbers of trained parameters, so this decides th
 from __future__ import annotations
 
 from glifr.conditions import Condition
+from glifr.definitions.build import trained_parameters
 from glifr.errors import InputError, Problem
-from glifr.networks.build import trained_parameters
 
 _MOST = 2**24  # neurons; more than any budget allows
 
