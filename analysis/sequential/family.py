@@ -71,6 +71,11 @@ def design_of(info: StudyInfo) -> LookDesign:
     return design
 
 
+def networks_a_unit(info: StudyInfo) -> int:
+    """Final networks of one condition in one unit: several only in a repeat of the search."""
+    return int(info.section("final", "seeds")["first"]) // info.repeats if info.repeats > 1 else 1
+
+
 def look_values(results: Results, asked: Mapping[str, int], units: int) -> LookValues:
     """The values of the first `units` units, of each condition as many as it was asked for.
 

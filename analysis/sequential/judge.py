@@ -20,7 +20,6 @@ from analysis.statistics.verdicts import Family, Numbers, Verdict, verdict
 from glifr.records import InputError, Look, LookDesign, LookEntry, Problem, declared_in, digest
 
 Earlier = Mapping[tuple[str, str], LookEntry]
-_NAN = float("nan")
 
 
 @dataclass(frozen=True)
@@ -112,7 +111,7 @@ def _totals(family: Sequence[Hypothesis], earlier: Earlier, levels: Boundaries, 
         before = earlier.get(one.key)
         if before is None:
             continue
-        stood = (_number(before.p_total), _number(before.p_equivalence_total))
+        stood = (before.value("p_total"), before.value("p_equivalence_total"))
         for totals, old in zip(now, stood, strict=True):
             totals[i] = old if before.state != "open" else np.fmin(totals[i], old)
     return _Totals(*now)
@@ -167,7 +166,7 @@ def _last_look(found: Sequence[LookEntry], info: StudyInfo, levels: Boundaries) 
     alpha, units = info.declaration.alpha, design_of(info).most
 
     def boundary(name: str) -> float:
-        left = sum(not _number(getattr(entry, name)) <= alpha for entry in found)
+        left = sum(not entry.value(name) <= alpha for entry in found)
         return float(levels.at(alpha / max(1, left))[-1])
 
     nominal = float(levels.at(alpha)[-1])
@@ -195,7 +194,3 @@ def conditions_of(info: StudyInfo) -> dict[tuple[str, str], tuple[str, ...]]:
 
 def _known(value: float) -> float | None:
     return None if math.isnan(value) else float(value)
-
-
-def _number(value: float | None) -> float:
-    return _NAN if value is None else value

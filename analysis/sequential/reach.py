@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from analysis.results.study import read_study
-from analysis.sequential.family import design_of, planned_family
+from analysis.sequential.family import design_of, networks_a_unit, planned_family
 from analysis.sequential.spending import boundaries
 from analysis.statistics.comparisons import EXACT_UP_TO, smallest_p
 from glifr.records import InputError, LookDesign, Problem
@@ -37,7 +37,7 @@ def refuse_undecidable(study: Mapping[str, Any]) -> None:
     )
     if enough is None:
         raise InputError(Problem(rule, _PLACE, design.first, todo="raise `most`, or declare fewer contrasts"))
-    first = enough * _share(study)
+    first = enough * networks_a_unit(info)
     where, todo = (_PLACE, f"write `first: {first}`")
     if info.repeats > 1:
         where, todo = "search.repeats", f"write `repeats: {enough}` and `first: {first}`"
@@ -59,9 +59,3 @@ def least_first(design: LookDesign, tests: int, alpha: float) -> int | None:
     """The fewest units with which a first look of the design can find a difference; None where none can."""
     tried = range(max(2, design.first), min(design.most, EXACT_UP_TO + 1) + 1)
     return next((n for n in tried if decides(replace(design, first=n), tests, alpha)), None)
-
-
-def _share(study: Mapping[str, Any]) -> int:
-    """Final seeds of one unit."""
-    repeats = int((study["spec"].get("search") or {}).get("repeats") or 1)
-    return int(study["spec"]["final"]["seeds"]["first"]) // repeats if repeats > 1 else 1

@@ -6,6 +6,7 @@ the ledger before any further unit is proposed, and is never made twice.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
@@ -69,6 +70,11 @@ class LookEntry:
     def key(self) -> tuple[str, str]:
         return self.family, self.name
 
+    def value(self, name: str) -> float:
+        """One of the numbers; NaN where it is not computable."""
+        found = getattr(self, name)
+        return math.nan if found is None else float(found)
+
 
 @dataclass(frozen=True)
 class Look:
@@ -116,4 +122,4 @@ def declared_in(study: Mapping[str, Any]) -> str:
     design = design_in(study["spec"])
     family = {name: own.get("levels") for name, own in study["conditions"].items()}
     looks = None if design is None else asdict(design)
-    return digest({"declaration": study["declaration"], "conditions": family, "looks": looks})
+    return digest({"declaration": study.get("declaration"), "conditions": family, "looks": looks})
