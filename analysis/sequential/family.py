@@ -66,8 +66,8 @@ def design_of(info: StudyInfo) -> LookDesign:
     """The looks of a study that has them."""
     design = design_in(info.spec)
     if design is None:
-        todo = "give `final.seeds` as {first: 10, step: 5, most: 40}"
-        raise InputError(Problem("this study has a fixed number of seeds, and takes no looks", info.name, todo=todo))
+        rule, seeds = "this study has a fixed number of seeds, and takes no looks", info.section("final").get("seeds")
+        raise InputError(Problem(rule, info.name, seeds, "final.seeds as {first: 10, step: 5, most: 40}"))
     return design
 
 
