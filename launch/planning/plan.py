@@ -15,7 +15,8 @@ from glifr.outside import referenced
 from glifr.records import STAGES, Stage, Value, digest
 from glifr.tasks import TaskDefinition
 from launch.planning.differences import difference, features, levels
-from launch.studyfile import Adam, Dimension, Study, StudySpec, Training
+from launch.planning.recipe_identity import recipe_identity
+from launch.studyfile import Dimension, Study, StudySpec, Training
 
 SCHEME = 2  # how proposals are drawn (`search`); recorded in study.json
 _LATER = (*CONSTANTS, "dt", "output_weight")  # of a condition, in an identity only where they are given
@@ -139,15 +140,9 @@ class StudyPlan:
     def training_identity(self, stage: Stage, condition: str, own: Training | None = None) -> dict[str, Any]:
         """What decides a trained unit's result beside its configuration and seeds: task, data, training."""
         spec, training = self.study.spec, own or self.conditions[condition].training
-        sigma_v = training.sigma_v
-        # "linear" is in the identity: earlier versions annealed in equal ratios, which is another experiment
-        annealed = {"sigma_v": [sigma_v.start, sigma_v.end, "linear"]} if sigma_v else {}
-        return annealed | {
+        return recipe_identity(training) | {
             "task": [self.task.name, spec.task.source, spec.task.train_on, self.fingerprint],
             "epochs": spec.epochs(stage, condition),
-            "batch_size": training.batch_size,
-            "adam": [training.adam.beta1, training.adam.beta2, training.adam.epsilon, *_decay(training.adam)],
-            "dropout": training.dropout,
         }
 
     def neuron_digest(self, condition: str, hyperparameters: Mapping[str, Value]) -> str:
@@ -295,11 +290,6 @@ def _network_of(spec: StudySpec, task: TaskDefinition, name: str) -> dict[str, A
         "delay": spec.conditions[name].delay,
         "training": spec.training_of(name),
     }
-
-
-def _decay(adam: Adam) -> list[Any]:
-    """The decay of weights; nothing where there is none, as in studies from before it could be."""
-    return [adam.weight_decay, adam.decoupled] if adam.weight_decay else []
 
 
 def _told_apart(plans: Mapping[str, ConditionPlan], reference: str) -> dict[str, ConditionPlan]:

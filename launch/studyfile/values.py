@@ -63,6 +63,11 @@ def one_of(what: str, known: tuple[str, ...]) -> Callable[[str], str]:
     return check
 
 
+def either(words: tuple[str, ...]) -> str:
+    """('a', 'b', 'c') -> 'a, b or c'."""
+    return f"{', '.join(words[:-1])} or {words[-1]}"
+
+
 def _one_of_or_outside(what: str, known: tuple[str, ...], group: Group) -> Callable[[str], str]:
     """Also an entry point of that group, or a `module:object`."""
 
@@ -272,6 +277,7 @@ Minutes = Annotated[float, Field(gt=0, le=MAX_MINUTES, description=f"a number ab
 Number = Annotated[float, Field(ge=-MAX_NUMBER, le=MAX_NUMBER, description=f"a number within ±{MAX_NUMBER:g}")]
 FromZero = Annotated[float, Field(ge=0, le=MAX_NUMBER, description=f"a number from 0 to {MAX_NUMBER:g}")]
 Fraction = Annotated[float, Field(ge=0, le=1, description="a number from 0 to 1")]
+UpToOne = Annotated[float, Field(gt=0, le=1, description="a number above 0, at most 1")]
 BelowOne = Annotated[float, Field(ge=0, lt=1, description="a number from 0, below 1")]
 Gpus = Annotated[
     float,
