@@ -21,7 +21,7 @@ from glifr.conditions import HYPERPARAMETERS, Condition, NetworkKind, Setting
 from glifr.definitions.definition import BuildOptions, NetworkDefinition
 from glifr.errors import InputError, Problem
 from glifr.networks.base import Activity, BaseNetwork, When
-from glifr.networks.layers import stack
+from glifr.networks.layer import stack
 from glifr.networks.replicas import forward_replicas
 
 _ABLE = ("auto", "torch", "reference")  # all the same here: the module's own forward and autograd

@@ -22,7 +22,7 @@ from glifr.engine.reference import Trace
 from glifr.engine.sequence import Recurrence
 from glifr.errors import InputError, Problem
 from glifr.networks.base import BaseNetwork
-from glifr.networks.layers import Engine, Layer
+from glifr.networks.layer import Engine, Layer
 from glifr.networks.network import Network
 from glifr.parameters import start_parameters, start_weights
 
@@ -48,6 +48,7 @@ class NeuronLayer(Layer):
     ) -> None:
         super().__init__()
         self._model = model
+        self.input_size, self.hidden_size = sizes
         self.stored = ("weight_in", "weight_lat", *(f"stored_{p.name}" for p in model.parameters))
         (inputs, hidden), gates = sizes, model.gates
         spread = checks.number("weight_spread", spreads["weight_spread"], least=0.0)
@@ -60,6 +61,9 @@ class NeuronLayer(Layer):
     @property
     def model(self) -> NeuronModel:
         return self._model
+
+    def _own_words(self) -> list[str]:
+        return [self._model.name]
 
     def forward(self, x: Tensor, *, engine: Engine) -> tuple[Any, ...]:
         """What the neurons send for x [B,T,I], and the state after it; see `Engine`."""

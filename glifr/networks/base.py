@@ -17,7 +17,7 @@ from glifr import checks
 from glifr.engine.backends import check_backend
 from glifr.engine.definition import AFTER_SPIKE, VOLTAGE, NeuronModel
 from glifr.errors import InputError, Problem
-from glifr.networks.layers import stack
+from glifr.networks.layer import stack
 
 if TYPE_CHECKING:
     from glifr.engine.cpu.prepared import PreparedPass

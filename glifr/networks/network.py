@@ -22,7 +22,7 @@ from glifr.errors import InputError, Problem
 from glifr.networks.base import Activity, BaseNetwork, NeuronsAlone, When, mask_of, summed_currents
 from glifr.networks.call import Call, compute
 from glifr.networks.computing import sequence_of
-from glifr.networks.layers import Layer
+from glifr.networks.layer import Layer
 from glifr.networks.readout import Readout, read_out
 from glifr.networks.state import NetworkState, zero_state
 
@@ -130,6 +130,10 @@ class Network(BaseNetwork):
         readouts = [(n.output_linear.weight, n.output_linear.bias) for n in networks if n.output_linear is not None]
         return PreparedPass(first.recurrence(), tensors, first.neuron_layer.views, readouts, inputs, readout)
 
+    def _delay_words(self) -> list[str]:
+        """The delay, as `extra_repr` shows it."""
+        return []
+
     def zero_state(self, batch: int | None = None) -> NetworkState:
         """Where a sequence begins if no state is given; batch None: without a batch dimension."""
         batch = None if batch is None else checks.size("batch", batch, least=0)
@@ -177,7 +181,3 @@ class Network(BaseNetwork):
         if self.neuron_mask is not None:
             found.append(f"silenced={int((self.neuron_mask == 0).sum())} of {self.hidden_size}")
         return ", ".join(found)
-
-    def _delay_words(self) -> list[str]:
-        """The delay, where the network has one."""
-        return []
