@@ -14,6 +14,7 @@ from glifr.errors import InputError, nearest
 from glifr.tasks import ARRAYS, TASKS
 from launch.studyfile.conditions import ConditionSpec, base_faults
 from launch.studyfile.models import StudySpec, TaskSpec
+from launch.studyfile.rules.networks import NETWORK_CHECKS
 from launch.studyfile.rules.recipe import RECIPE_CHECKS
 from launch.studyfile.search_checks import SEARCH_CHECKS, Registered, reads_into
 from launch.studyfile.tree import NOTHING, Fault
@@ -31,7 +32,7 @@ def cross_faults(sections: dict[str, Any]) -> list[Fault]:
     spec = StudySpec.model_construct(**good)
     return bases + [
         fault
-        for needed, check in (*_CHECKS, *SEARCH_CHECKS, *RECIPE_CHECKS)
+        for needed, check in (*_CHECKS, *SEARCH_CHECKS, *NETWORK_CHECKS, *RECIPE_CHECKS)
         if needed <= good.keys()
         for fault in check(spec)
     ]
@@ -85,14 +86,22 @@ def _settings(spec: StudySpec) -> Iterator[Fault]:
         for key in own.given:
             if key in _ALL_SETTINGS and key not in known and key != "delay":
                 rule = f"{_a(value)} network has no {key}"
-                yield Fault(("conditions", name, key), rule, own.given[key], "its " + ", ".join(known), "remove it")
+                yield Fault(
+                    ("conditions", name, key), rule, own.given[key], "its " + ", ".join(known), _of_settings(value, key)
+                )
         named = own.learned if isinstance(own.learned, tuple) and "learned" in known else ()
-        if lacking := [p for p in named if p not in value.parameters]:
+        if lacking := [p for p in named if p in value.kind.of_a_current and p not in value.parameters]:
             rule = f"{name} has no {' and no '.join(lacking)} to learn: it has no after-spike currents"
             yield Fault(("conditions", name, "learned"), rule, list(named), ", ".join(value.parameters))
         if own.start in ("homogeneous", "heterogeneous") and value.start is None:
             rule = f"{_a(value)} network has no neuron parameters that could start {own.start}"
             yield Fault(("conditions", name, "start"), rule, own.start, "prior or learned", "remove it")
+
+
+def _of_settings(condition: Condition, key: str) -> str:
+    """What to do about a key that a network has not."""
+    own = key in dict(condition.kind.settings)
+    return f"write `settings: {{{key}: ...}}`" if own else "remove it"
 
 
 @_reads("conditions")

@@ -14,13 +14,14 @@ from pydantic import TypeAdapter, ValidationError
 from glifr.errors import InputError, Problem, nearest
 from glifr.tasks import ARRAYS, TASKS
 from launch.studyfile.checks import cross_faults, own_arrays
+from launch.studyfile.conditions import networks_in, with_networks
 from launch.studyfile.dimensions import SEARCHABLE
 from launch.studyfile.messages import faults_of
 from launch.studyfile.models import StudySpec
 from launch.studyfile.renamed import renamed, renamed_override
 from launch.studyfile.schema import first_unknown, keys_at, where_else
 from launch.studyfile.tree import Fault, InvalidValue, KeyPath, Mark, Tree
-from launch.studyfile.values import FAMILIES, ProfileName
+from launch.studyfile.values import FAMILIES, ProfileName, is_outside_network
 from launch.studyfile.yaml_reader import read_yaml
 
 MAX_BYTES = 1_000_000  # of a study or space file: a long study has some 10,000
@@ -35,6 +36,7 @@ class StudyReading:
         self.path = path
         self.problems: list[Problem] = []
         self.imports = False  # whether the code of tasks from outside may be imported
+        self.tried: frozenset[str] = frozenset()  # networks from outside whose code may be
         self._files: dict[Path, Tree | None] = {}
 
     def study(self) -> Tree:
@@ -80,7 +82,7 @@ class StudyReading:
         search = tree.data.get("search")
         spaces = search.get("spaces") if isinstance(search, dict) else None
         for family, given in spaces.items() if isinstance(spaces, dict) else ():
-            if isinstance(given, str) and family in FAMILIES:
+            if isinstance(given, str) and (family in FAMILIES or is_outside_network(str(family))):
                 path = ("search", "spaces", family)
                 tree = tree.replaced(path, self._space(tree, path, given))
         return tree
@@ -114,6 +116,11 @@ class StudyReading:
         sections: dict[str, Any] = {}
         tree = self._without_nulled_conditions(tree)
         spec, faults = None, []
+        networks = set(networks_in(tree.data).values())
+        if networks <= self.tried:
+            tree, wrong = with_networks(tree)
+            self.problems += wrong
+            networks = networks if wrong else set()
         try:
             spec = StudySpec.model_validate(tree.data, context=sections)
         except ValidationError as error:
@@ -125,6 +132,8 @@ class StudyReading:
             faults += own_arrays(task) if self.imports else ()
             if task.name not in TASKS and (faults or not self.imports):
                 del sections["task"]  # what depends on it is left unchecked
+        if networks:  # not read: what depends on what they are is left unchecked
+            sections.pop("conditions", None)
         faults += cross_faults(sections)
         self._add(tree, *(f for f in faults if not any(f.path[: len(path)] == path for path in ignore)))
         return spec
@@ -206,6 +215,10 @@ def _key_path(key: str) -> KeyPath:
     """The keys of `path.to.key`; a search dimension's name may have dots itself."""
     parts = [part.strip() for part in key.split(".")]
     if parts[:2] == ["search", "spaces"]:
+        whole = next((i for i, part in enumerate(parts) if ":" in part), 2)  # a module's name may have dots
+        parts[2 : whole + 1] = [".".join(parts[2 : whole + 1])]
+        if parts[3:4] == ["settings"]:
+            parts[3:5] = [".".join(parts[3:5])]
         for name in (name for name in SEARCHABLE if "." in name):
             words = name.split(".")
             if parts[3 : 3 + len(words)] == words:
