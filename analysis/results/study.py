@@ -65,8 +65,8 @@ class ConditionInfo:
 
     levels: -1 or 1 on each factor that the study crosses; None for a condition outside the factorial.
     control: equal to another condition on purpose. start_from: the condition whose trained networks its own start from.
-    neuron: name and digest of its neuron model, '' where the study is
-    from before they were recorded.
+    neuron: name and digest of its neuron model, '' where the study is from before they were recorded. uncompiled: the
+    operation for which its step cannot be compiled, '' where it can.
     """
 
     name: str
@@ -82,6 +82,7 @@ class ConditionInfo:
     control: bool = False
     neuron: str = ""
     start_from: str | None = None
+    uncompiled: str = ""
 
 
 @dataclass(frozen=True)
@@ -251,6 +252,7 @@ def _condition(body: dict[str, Any], name: str) -> ConditionInfo:
         style=_style(own, name),
         control=own.get("control", False),
         neuron=_neuron(own.get("neuron")),
+        uncompiled=(own.get("neuron") or {}).get("unknown", ""),
         start_from=own.get("start_from"),
     )
 
