@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from rich.console import Console
 
 from glifr.records import Look, Stage
 from launch.code import code_version
-from launch.executors.ray_tune import RayExecutor
+from launch.jobs import Scheduler, StopRequest
 from launch.ledger.folder import write_study
 from launch.ledger.units import Ledger
 from launch.looks import LookError, due, grown, look_words, obstacle, take
@@ -22,6 +23,17 @@ from launch.signals import StopSignals
 from launch.terminal.progress import Progress, TimeLeft
 
 
+class Executor(Protocol):
+    """Where jobs run."""
+
+    @property
+    def slots(self) -> int:
+        """How many run at once."""
+
+    def run(self, decider: Scheduler, stop: StopRequest) -> None:
+        """Runs until the decider has finished or a stop is requested."""
+
+
 @dataclass
 class Rounds:
     """plan: with what the looks so far have asked for. only, last: the conditions and stages that run now.
@@ -31,7 +43,7 @@ class Rounds:
 
     plan: StudyPlan
     ledger: Ledger
-    executor: RayExecutor
+    executor: Executor
     console: Console
     stop: StopSignals
     may_publish: Callable[[], None]

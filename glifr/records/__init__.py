@@ -19,7 +19,7 @@ from glifr.records.declaration import Contrast, Declaration, Primary, default_co
 from glifr.records.envelope import FORMAT, canonical, digest, read_sealed, seal
 from glifr.records.epochs import EpochLines, epoch_line, missing_epochs, read_epochs
 from glifr.records.layout import FAILURE_FILE, ForeignPathError, Layout
-from glifr.records.looks import Look, LookDesign, LookEntry, declared_in, design_in
+from glifr.records.looks import Look, LookDesign, LookEntry, LookState, declared_in, design_in
 from glifr.records.reading import RecordError, UnreadableError
 from glifr.records.scan import StudyRecords, UnitRecords, read_looks, scan
 from glifr.records.schema import (
@@ -58,6 +58,7 @@ __all__ = [
     "Look",
     "LookDesign",
     "LookEntry",
+    "LookState",
     "NetworkFile",
     "ParameterSummary",
     "Primary",
