@@ -14,6 +14,7 @@ from launch.studyfile.tree import NOTHING, Fault, InvalidValue, KeyPath
 from launch.studyfile.values import RULE
 
 _KEY = "[key]"  # how pydantic marks that the key, not its value, is at fault
+_SECRET = (("notify",),)  # sections whose values are not shown
 _SENTENCES = {
     "int_type": "this must be a whole number",
     "float_type": "this must be a number",
@@ -54,6 +55,8 @@ def _below(path: KeyPath, misnamed: list[KeyPath]) -> bool:
 
 def _fault(error: ErrorDetails) -> Fault:
     kind, path, found = error["type"], tuple(key for key in error["loc"] if key != _KEY), error["input"]
+    if path[:1] in _SECRET:
+        found = NOTHING
     if kind == "missing":
         return _missing(path)
     if kind == "extra_forbidden":

@@ -26,6 +26,7 @@ from glifr.tasks.arrays import NPZ
 from launch.studyfile import values as v
 from launch.studyfile.conditions import ConditionSpec, completed
 from launch.studyfile.dimensions import OF_TRAINING, Dimension, Space, changes_of_trial, settings_in
+from launch.studyfile.parts.cost import Budget, Notify
 from launch.studyfile.sections import Section
 from launch.studyfile.training import Training
 from launch.studyfile.tree import InvalidValue
@@ -209,7 +210,7 @@ class StudySpec(Section):
     vary: settings that give conditions unequal chances, which is then what is studied. code: from outside, by name.
     """
 
-    later = frozenset({"vary", "code"})
+    later = frozenset({"vary", "code", "budget"})
 
     name: v.StudyName
     description: v.Text = ""
@@ -233,6 +234,8 @@ class StudySpec(Section):
     analysis: Analysis = Analysis()
     resources: Resources = Resources()
     tracking: Tracking = Tracking()
+    budget: Budget | None = None
+    notify: Notify | None = Field(default=None, exclude=True)  # never on record: it may hold a secret
 
     @property
     def evidence(self) -> bool:
@@ -350,6 +353,8 @@ class StudySpec(Section):
         """True if the same study proposes the same trials whatever order they finish in."""
         if self.search is None:
             return True
+        if self.budget is not None and self.budget.equal == "time":
+            return False
         sampler, pruner = self.search.sampler, self.search.pruner
         blind = sampler.name == "random" or self.search.trials <= sampler.startup_trials
         return blind and pruner.name == "none"
