@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from launch.jobs import Scheduler
 from launch.ledger.spent import Spent
 from launch.scheduling.utilisation import Utilisation
 from launch.studyfile.parts.cost import Budget
@@ -23,10 +22,22 @@ class _Stop(Protocol):
         """Stops at a limit, which is told."""
 
 
+class _Meter(Protocol):
+    """What says how far the session is, as `scheduling.utilisation.Meter` does."""
+
+    @property
+    def finished(self) -> bool:
+        """True if there will be no further job."""
+
+    @property
+    def utilisation(self) -> Utilisation:
+        """Until now."""
+
+
 class BudgetedStop:
     """A `StopRequest` that also comes when hours or GPU-hours are spent, counted over all sessions.
 
-    earlier: what those before this one have cost. gpus: that one trial takes. used: of this session.
+    earlier: what those before this one have cost. gpus: that one trial takes. meter: of this session.
     """
 
     def __init__(
@@ -35,16 +46,15 @@ class BudgetedStop:
         budget: Budget | None,
         earlier: Spent,
         gpus: float,
-        scheduler: Scheduler,
-        used: Callable[[], Utilisation],
+        meter: _Meter,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._stop, self._budget, self._earlier, self._gpus = stop, budget, earlier, gpus
-        self._scheduler, self._used, self._clock, self._began = scheduler, used, clock, clock()
+        self._meter, self._clock, self._began = meter, clock, clock()
 
     @property
     def requested(self) -> bool:
-        if not self._stop.requested and (over := self.over) and not self._scheduler.finished:
+        if not self._stop.requested and (over := self.over) and not self._meter.finished:
             self._stop.reach(over)
         return self._stop.requested
 
@@ -57,7 +67,7 @@ class BudgetedStop:
         if hours is not None and self._earlier.hours + (self._clock() - self._began) / 3600 >= hours:
             return f"the budget of {hours:g} hours is spent, over all sessions (budget.hours)"
         if gpu_hours is not None:
-            slot_hours = self._earlier.slot_hours + self._used().occupied / 3600
+            slot_hours = self._earlier.slot_hours + self._meter.utilisation.occupied / 3600
             if slot_hours * self._gpus >= gpu_hours:
                 return f"the budget of {gpu_hours:g} GPU-hours is spent, over all sessions (budget.gpu_hours)"
         return ""

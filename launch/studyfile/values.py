@@ -21,6 +21,8 @@ RULE = "rule"  # the type of our own validation errors; their context has rule, 
 MAX_SEED = 2**31 - 1
 MAX_SEEDS = 99_999
 MAX_REPEATS = 99
+MAX_LOOKS = 40
+NUMBER, LOOKS = "[number]", "[looks]"  # how pydantic marks which kind of `final.seeds` an error is of
 SEEDS_OF_A_REPEAT = 1_000  # at most, in each stage, where there are several: 99 x 1,000 keep within MAX_SEEDS
 # far beyond any study: what is larger is a slip, and would overflow somewhere later
 MAX_COUNT = 10_000_000

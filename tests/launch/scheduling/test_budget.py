@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -171,15 +171,18 @@ class Stop:
         self.told.append(what)
 
 
-class Finished:
-    finished = False
+@dataclass
+class Used:
+    """What `Meter` is to a budget."""
+
+    utilisation: Utilisation
+    finished: bool = False
 
 
-def budgeted(budget: Budget, earlier: Spent, occupied: float = 0.0) -> tuple[BudgetedStop, Stop, list[float], Finished]:
-    stop, clock, scheduler = Stop(), [0.0], Finished()
-    used = Utilisation(2, 0.0, occupied, 0.0, 0.0, 1)
-    limited = BudgetedStop(stop, budget, earlier, 0.5, scheduler, lambda: used, lambda: clock[0])  # type: ignore[arg-type]
-    return limited, stop, clock, scheduler
+def budgeted(budget: Budget, earlier: Spent, occupied: float = 0.0) -> tuple[BudgetedStop, Stop, list[float], Used]:
+    stop, clock = Stop(), [0.0]
+    meter = Used(Utilisation(2, 0.0, occupied, 0.0, 0.0, 1))
+    return BudgetedStop(stop, budget, earlier, 0.5, meter, lambda: clock[0]), stop, clock, meter
 
 
 def test_hours_are_counted_over_all_sessions() -> None:
@@ -200,8 +203,8 @@ def test_gpu_hours_are_those_that_jobs_held_their_share() -> None:
 
 
 def test_a_study_that_is_finished_is_not_stopped_by_what_it_has_cost() -> None:
-    limited, stop, _, scheduler = budgeted(Budget(hours=1), Spent(hours=3))
-    scheduler.finished = True
+    limited, stop, _, meter = budgeted(Budget(hours=1), Spent(hours=3))
+    meter.finished = True
     assert not limited.requested
     assert not stop.told
 
