@@ -174,7 +174,9 @@ class StudyScheduler:
         if spent + run.next_epochs <= budget.epochs:
             return True
         if not self._running:
-            self.halt(f"The budget of {budget.epochs:,} epochs is spent (budget.epochs): {spent:,} were trained")
+            self.halt(
+                f"The budget of {budget.epochs:,} epochs (budget.epochs) has room for no more, {spent:,} are spent; raise it to go on"
+            )
         return False
 
     def _urgency(self, run: ConditionRun) -> tuple[int, bool, int, int]:
