@@ -248,7 +248,7 @@ def make_plan(study: Study, fingerprint: str) -> StudyPlan:
             **_network_of(spec, task, name),
             space=spec.space_for(name),
             fixed=wanted.fixed or {},
-            planned=_planned(study),
+            planned=_planned(spec, name),
             start_from=spec.start_from(name),
             control=wanted.control,
             checkpoint=wanted.checkpoint,
@@ -289,10 +289,9 @@ def _told_apart(plans: Mapping[str, ConditionPlan], reference: str) -> dict[str,
     }
 
 
-def _planned(study: Study) -> dict[Stage, int]:
-    spec = study.spec
+def _planned(spec: StudySpec, condition: str) -> dict[Stage, int]:
     in_repeat = {
-        "search": spec.search.trials if spec.search else 0,
+        "search": spec.trials(condition),
         "confirm": spec.confirm.top if spec.confirm else 0,
         "final": len(spec.final_seeds()),
         "silencing": len(spec.final_seeds()) if spec.silencing else 0,

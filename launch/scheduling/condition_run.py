@@ -28,7 +28,7 @@ from launch.ledger.units import Ledger
 from launch.planning.plan import StudyPlan
 from launch.planning.seed_batches import SeedBatches
 from launch.scheduling.pruned_result import pruned_result
-from launch.scheduling.search import ConditionSearch, PastTrial
+from launch.scheduling.search import ConditionSearch, PastTrial, rules_of
 from launch.scheduling.unit_states import State, UnitStates
 
 
@@ -317,10 +317,11 @@ class ConditionRun:
 
     def _propose_search(self) -> Job:
         assert self._search is not None
+        still_open = self._search.open
         number, hyperparameters = self._search.ask()
         unit = self._unit("search", number)
         seeds = self.plan.study.spec.search_seeds(self.repeat)
-        self._ledger.propose(self._proposal(unit, hyperparameters, seeds, None))
+        self._ledger.propose(replace(self._proposal(unit, hyperparameters, seeds, None), open=still_open))
         return _job([unit])
 
     def _unit(self, stage: Stage, number: int) -> UnitId:
@@ -354,14 +355,13 @@ class ConditionRun:
     # -- from the ledger ---------------------------------------------------------------------------------------------
 
     def _rebuild_search(self) -> ConditionSearch | None:
-        spec = self.plan.study.spec
-        if spec.search is None:
+        rules = rules_of(self.plan, self.name)
+        if rules is None:
             return None
-        rules = (spec.search.sampler, spec.search.pruner, spec.seed, self.repeat, self.plan.scheme)
-        search = ConditionSearch(self.name, self.own.space, *rules)
+        search = ConditionSearch(self.name, self.own.space, rules, self.repeat)
         mine = (u.number for u in self._ledger.units("search", self.name) if u.repeat == self.repeat)
-        for number in range(min(max(mine, default=-1) + 1, self.planned["search"])):
-            search.replay([self._past(self._unit("search", number), search)])
+        begun = min(max(mine, default=-1) + 1, self.planned["search"])
+        search.replay(self._past(self._unit("search", number), search) for number in range(begun))
         return search
 
     def _past(self, unit: UnitId, search: ConditionSearch) -> PastTrial:
@@ -376,9 +376,9 @@ class ConditionRun:
         if result is None:
             self.states[unit] = State.WAITING
             self._waiting.append(_job([unit]))
-            return PastTrial(proposal.hyperparameters, None, None, scores)
+            return PastTrial(proposal.hyperparameters, None, None, scores, proposal.open)
         self.results[unit], self.states[unit] = result, State(result.status)
-        return PastTrial(proposal.hyperparameters, result.status, result.value, scores)
+        return PastTrial(proposal.hyperparameters, result.status, result.value, scores, proposal.open)
 
     def _draw_again(self, unit: UnitId, search: ConditionSearch) -> Proposal:
         """A proposal that was damaged: where the sampler still gives the same, what was done of it stands."""
