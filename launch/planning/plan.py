@@ -87,6 +87,13 @@ class StudyPlan:
         several = {"search": len(spec.search_seeds()), "confirm": len(spec.confirm_seeds()), "silencing": 0}
         return several.get(stage, 1)
 
+    def steps_of_unit(self, stage: Stage, condition: str) -> int:
+        """How often the training of a unit reports: after each epoch of its seeds, together or in turn."""
+        spec = self.study.spec
+        return spec.epochs(stage, condition) * (
+            1 if spec.in_turn(stage, condition) is None else self.seeds_a_unit(stage)
+        )
+
     def work(self, stage: Stage, condition: str) -> float:
         """Samples passed through a network in one unit of a stage; a training step counts three (forward, backward)."""
         spec = self.study.spec

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from glifr.records import STAGES, EpochRecord, Proposal, RecordError, Stage, UnitId, UnitResult, Value, seal
-from glifr.training.train import score, worst_score
+from glifr.records import STAGES, Proposal, RecordError, Stage, UnitId, UnitResult, Value, seal
+from glifr.training.train import worst_score
 from launch.failures import Failure, Retries, failure_of_lost
 from launch.jobs import Job, Step
 from launch.ledger.attempts import (
@@ -27,6 +27,7 @@ from launch.ledger.durable import now, publish, set_aside
 from launch.ledger.units import Ledger
 from launch.planning.plan import StudyPlan
 from launch.planning.seed_batches import SeedBatches
+from launch.planning.steps import scores_by_step
 from launch.scheduling.pruned_result import pruned_result
 from launch.scheduling.search import ConditionSearch, PastTrial, rules_of
 from launch.scheduling.unit_states import State, UnitStates
@@ -330,7 +331,7 @@ class ConditionRun:
     def _proposal(
         self, unit: UnitId, hyperparameters: Mapping[str, Value], seeds: tuple[int, ...], source: str | None
     ) -> Proposal:
-        own = self.plan.at(self.name, hyperparameters)
+        own, in_turn = self.plan.at(self.name, hyperparameters), self.plan.study.spec.in_turn(unit.stage, self.name)
         return Proposal(
             unit=unit,
             identity=self.plan.identity(unit.stage, self.name, hyperparameters, seeds),
@@ -345,7 +346,7 @@ class ConditionRun:
             proposed_at=now(),
             data=self.plan.fingerprint,
             neuron=self.plan.neuron_digest(self.name, hyperparameters),
-            seeds_per_batch=self._options.batches.choose(self.name, unit.stage, len(seeds)),
+            seeds_per_batch=self._options.batches.choose(self.name, unit.stage, 1 if in_turn else len(seeds)),
         )
 
     def _rank(self, unit: UnitId) -> tuple[float, int]:
@@ -369,10 +370,8 @@ class ConditionRun:
         if proposal is None:
             proposal = self._draw_again(unit, search)
         result = self._standing_result(unit)
-        by_epoch: dict[int, list[EpochRecord]] = {}
-        for record in self._ledger.epochs(unit):
-            by_epoch.setdefault(record.epoch, []).append(record)
-        scores = {e: sum(score(self.plan.task, r) for r in rows) / len(rows) for e, rows in by_epoch.items()}
+        in_turn = self.plan.study.spec.in_turn("search", self.name)
+        scores = scores_by_step(self.plan.task, proposal, self._ledger.epochs(unit), in_turn)
         if result is None:
             self.states[unit] = State.WAITING
             self._waiting.append(_job([unit]))

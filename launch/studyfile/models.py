@@ -312,6 +312,11 @@ class StudySpec(Section):
         short = self.search.epochs if stage == "search" and self.search else None
         return short or (self.training if condition is None else self.training_of(condition)).epochs
 
+    def in_turn(self, stage: Stage, condition: str) -> int | None:
+        """The epochs of each seed of a unit where its pruner wants them one after another; else None."""
+        per_seed = stage == "search" and self.search is not None and self.search.pruner.per_seed
+        return self.epochs(stage, condition) if per_seed else None
+
     def declaration(self) -> Declaration:
         """How the conditions will be judged, with the defaults filled in."""
         given, task = self.analysis, self.task.definition

@@ -1,4 +1,4 @@
-"""Plays one search without networks: a few slots, a loss that follows from the settings, ends in an order of its own."""
+"""Plays one search without networks: a few slots, a loss that follows from the settings, ends in some order."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from search_play import PRUNERS, SAMPLERS, SPACE, TRIALS, Play, lengths, proposals, rules
+from search_play import PRUNERS, SAMPLERS, SPACE, TRIALS, Play, rules
 
 from launch.studyfile.search.pruners import PRUNERS as KINDS_OF_PRUNER
 from launch.studyfile.search.samplers import SAMPLERS as KINDS_OF_SAMPLER
