@@ -202,7 +202,7 @@ def styled(conditions: Iterable[Condition]) -> dict[str, Condition]:
 
 HYPERPARAMETERS: Mapping[str, str] = MappingProxyType(
     {
-        "learning_rate": "step size of Adam",
+        "learning_rate": "step size of the optimiser",
         "weight_spread": "gain on sqrt(1/H), the half-width of the uniform start of the weights",
         "neuron_spread": "factor on the half-widths of thresh, k_m and k_j about their centres",
         "after_spike_spread": "factor on the half-widths of r_j and a_j about zero",

@@ -176,6 +176,7 @@ def _run(options: argparse.Namespace, given: Sequence[str], stop: StopSignals) -
     seen: Literal["tried", "looked at"] = "looked at" if options.status else "tried"
     study = load_study(study_file(options.study), profile=options.profile, overrides=options.overrides, code=seen)
     from launch.ledger.folder import results_folder, results_path
+    from launch.looks import refuse_changed
     from launch.planning.machine_checks import refuse_impossible, refuse_too_large
     from launch.planning.own_starts import refuse_unfit_starts
     from launch.planning.plan import make_plan, refuse_unknown
@@ -195,6 +196,10 @@ def _run(options: argparse.Namespace, given: Sequence[str], stop: StopSignals) -
         from launch.executors.ray_connect import refuse_unusable
 
         refuse_unusable(options.address)
+    if study.spec.looks is not None:  # told before the data are read
+        from launch.session import refuse_looks
+
+        refuse_looks(make_plan(study, fingerprint=""))
     if options.check:
         shown.print(f"{study.spec.name} ({study.profile}) is right: {', '.join(study.spec.conditions)}")
         return COMPLETE
@@ -203,6 +208,7 @@ def _run(options: argparse.Namespace, given: Sequence[str], stop: StopSignals) -
     refuse_unfit_starts(chosen)
     refuse_too_large(plan, options.address)
     root = results_folder(study, options.results)
+    refuse_changed(plan, root)
     from launch.executors.ray_connect import Cluster
     from launch.session import SessionOptions, run_study, show_plan
 

@@ -58,12 +58,13 @@ MAY_IMPORT = {
     "analysis": {
         "statistics": "",
         "results": "statistics",
+        "sequential": "statistics results",
         "published": "statistics results",
-        "judgement": "statistics results published",
-        "tables": "statistics results published judgement",
-        "figures": "statistics results published judgement tables",
+        "judgement": "statistics results sequential published",
+        "tables": "statistics results sequential published judgement",
+        "figures": "statistics results sequential published judgement tables",
         "pack": "statistics results",
-        "simulation": "statistics",
+        "simulation": "statistics sequential",
     },
 }
 MOST_FILES = 16  # of a room; more wants another room

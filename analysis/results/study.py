@@ -64,7 +64,8 @@ class ConditionInfo:
     """One condition of a study, in the study's order. style: what it is, with its colour and marker.
 
     levels: -1 or 1 on each factor that the study crosses; None for a condition outside the factorial.
-    control: equal to another condition on purpose. neuron: name and digest of its neuron model, '' where the study is
+    control: equal to another condition on purpose. start_from: the condition whose trained networks its own start from.
+    neuron: name and digest of its neuron model, '' where the study is
     from before they were recorded.
     """
 
@@ -80,6 +81,7 @@ class ConditionInfo:
     style: Condition
     control: bool = False
     neuron: str = ""
+    start_from: str | None = None
 
 
 @dataclass(frozen=True)
@@ -249,6 +251,7 @@ def _condition(body: dict[str, Any], name: str) -> ConditionInfo:
         style=_style(own, name),
         control=own.get("control", False),
         neuron=_neuron(own.get("neuron")),
+        start_from=own.get("start_from"),
     )
 
 

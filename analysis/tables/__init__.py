@@ -4,6 +4,7 @@ from analysis.tables.clusters import cluster_networks_sheet, clusters_sheet
 from analysis.tables.comparisons import contrasts_sheet, factorial_sheet, pairs_sheet
 from analysis.tables.components import components_sheet
 from analysis.tables.design import counts_sheet, design_sheet
+from analysis.tables.looks import looks_sheet
 from analysis.tables.performance import conditions_sheet
 from analysis.tables.power import power_sheet
 from analysis.tables.published import published_sheets
@@ -25,6 +26,7 @@ __all__ = [
     "counts_sheet",
     "design_sheet",
     "factorial_sheet",
+    "looks_sheet",
     "pairs_sheet",
     "power_sheet",
     "published_sheets",

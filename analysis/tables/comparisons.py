@@ -10,7 +10,6 @@ from analysis.judgement.assessment import Assessment
 from analysis.judgement.findings import contrast_row, effect_row
 from analysis.judgement.warnings import ReportWarning, codes_for
 from analysis.measure import Measure
-from analysis.results.study import StudyInfo
 from analysis.statistics import wording
 from analysis.statistics.contrasts import ContrastResult
 from analysis.statistics.factorial import Effect
@@ -62,7 +61,7 @@ def _factorial_caption(a: Assessment) -> str:
         f"one number per {info.unit} with all its cells: the mean with minus without the part, over the levels of the "
         "others; for an interaction (×) the difference of such differences, positive where the parts give more "
         "together than they add up to. n: how many such numbers. They are judged as a planned contrast is: "
-        f"{_test_words(info)}; Holm over the {text.count(_tested(e.judged for e in f.effects), 'effect')}. η²: "
+        f"{_test_words(a)}; Holm over the {_family(a, (e.judged for e in f.effects), 'effect')}. η²: "
         f"partial, with the {info.unit} as a factor of its own; a description, no test rests on it."
         f"{rule_words(info)}{info.conditional_sentence}"
     )
@@ -73,12 +72,25 @@ def _factorial_caption(a: Assessment) -> str:
     return caption
 
 
-def _test_words(info: StudyInfo) -> str:
-    near = wording.margin(info.smallest_effect, info.measure)
+def _test_words(a: Assessment) -> str:
+    near = wording.margin(a.results.info.smallest_effect, a.results.info.measure)
+    if a.looked is not None:
+        return (
+            f"as the last look left them that judged them, on its {a.results.info.unit}s (table of the looks). 95 % "
+            "interval that holds at all looks together; p of that look's two-sided sign-flip permutation test; after "
+            f"Holm, of all looks so far; equivalence by two one-sided t tests at ±{near}"
+        )
     return (
         "95 % t interval of their mean, not adjusted; p of the two-sided sign-flip permutation test; equivalence by "
         f"two one-sided t tests at ±{near}"
     )
+
+
+def _family(a: Assessment, judged: Iterable[ContrastResult], what: str) -> str:
+    """What Holm's correction runs over."""
+    if a.looked is not None:
+        return text.count(len(a.planned) + len(a.factorial.effects), "contrast or effect", "contrasts and effects")
+    return text.count(_tested(judged), what)
 
 
 def _tested(judged: Iterable[ContrastResult]) -> int:
@@ -102,7 +114,7 @@ def contrasts_sheet(a: Assessment, found: list[ReportWarning]) -> Table:
             anchors.append("")
     caption = (
         f"Differences of {info.measure.label} ({info.measure.direction}), one per {info.unit} that all conditions of "
-        f"the contrast have: {_test_words(info)}. Holm: over the {text.count(_tested(a.planned), 'test')} here. "
+        f"the contrast have: {_test_words(a)}. Holm: over the {_family(a, a.planned, 'test')} here. "
         "Welch: t test as if unpaired, as a check. g: Hedges' g. P(A > B): chance that a "
         f"{'network' if info.unit == 'seed' else info.unit} of the first side is above one of the second."
         f"{rule_words(info)}{info.conditional_sentence}"
@@ -185,6 +197,8 @@ def pairs_sheet(a: Assessment, found: list[ReportWarning]) -> Table:
         "Exploratory: nobody planned these. Columns as for the planned contrasts; Holm over all "
         f"{text.count(_tested(a.pairs), 'test')}."
     )
+    if a.looked is not None:
+        caption += " Of all networks that there are, and not corrected for the looks."
     if info.evidence:
         caption += " A verdict here is a question for the next study, not an answer of this one."
     title = f"All {text.count(len(a.pairs), 'pair')} (exploratory)"

@@ -16,13 +16,17 @@ from torch import Tensor, nn
 from glifr import checks
 from glifr.conditions import OF_A_CURRENT, OF_A_NEURON
 from glifr.engine.definition import NeuronModel
-from glifr.engine.sequence import LayerTensors
+from glifr.engine.sequence import LayerTensors, gates_of
 from glifr.errors import InputError, Problem, nearest
 from glifr.neurons import glifr, lstm, tanh
 from glifr.parameters import (
     start_parameters,
     start_weights,
 )
+
+# Computes a whole sequence x [B,T,I]: what the neurons sent [B,T,H], and the network's state after it. A network calls
+# its layer with one, so that the layer's hooks fire, once for a sequence.
+Engine = Callable[[Tensor], tuple[Any, ...]]
 
 
 class _Setting:
@@ -182,19 +186,27 @@ class GLIFR(Layer):
     def forward(
         self,
         x: Tensor,
-        firing: Tensor,
-        voltage: Tensor,
-        ascurrents: Tensor,
-        syncurrent: Tensor,
+        firing: Tensor | None = None,
+        voltage: Tensor | None = None,
+        ascurrents: Tensor | None = None,
+        syncurrent: Tensor | None = None,
         firing_delayed: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        *,
+        engine: Engine | None = None,
+    ) -> tuple[Any, ...]:
         """One step from x [B,I] and the state before it: firing, voltage, syncurrent [B,H], ascurrents [J,B,H].
 
-        firing_delayed: f_{t-D} [B,H], by default `firing`, that is one step. Returns the new (firing, voltage,
-        ascurrents, syncurrent); the old synaptic current has no part in the equations. InputError if shapes do not fit.
+        A state that is not given is zero, as at the start. firing_delayed: f_{t-D} [B,H], by default `firing`, that is
+        one step. Returns the new (firing, voltage, ascurrents, syncurrent); the old synaptic current has no part in the
+        equations. InputError if shapes do not fit. engine: see `Engine`; a network gives it.
         """
+        if engine is not None:
+            return engine(x)
         checks.shape("x", x, ("B", self.input_size))
         batch, hidden = x.shape[0], self.hidden_size
+        zeros = x.new_zeros(batch, hidden)
+        firing, voltage, syncurrent = (zeros if t is None else t for t in (firing, voltage, syncurrent))
+        ascurrents = x.new_zeros(self.num_ascs, batch, hidden) if ascurrents is None else ascurrents
         delayed = firing if firing_delayed is None else firing_delayed
         named = {"firing": firing, "voltage": voltage, "syncurrent": syncurrent, "firing_delayed": delayed}
         for name, tensor in named.items():
@@ -258,12 +270,23 @@ class RNNC(_WeightsLayer):
     def shapes(self) -> Sequence[tuple[int, ...]]:
         return (self.input_size, self.hidden_size), (self.hidden_size, self.hidden_size), (1, self.hidden_size)
 
-    def forward(self, x: Tensor, hidden: Tensor, hidden_delayed: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """One step from x [B,I] and the hidden state before it [B,H]; hidden_delayed: h_{t-D}, by default `hidden`.
+    def forward(
+        self,
+        x: Tensor,
+        hidden: Tensor | None = None,
+        hidden_delayed: Tensor | None = None,
+        *,
+        engine: Engine | None = None,
+    ) -> tuple[Any, ...]:
+        """One step from x [B,I] and the hidden state before it [B,H], by default zero.
 
-        Returns the new hidden state and its pre-activation [B,H]. InputError if shapes do not fit.
+        hidden_delayed: h_{t-D}, by default `hidden`. Returns the new hidden state and its pre-activation [B,H].
+        InputError if shapes do not fit. engine: see `Engine`; a network gives it.
         """
+        if engine is not None:
+            return engine(x)
         checks.shape("x", x, ("B", self.input_size))
+        hidden = x.new_zeros(len(x), self.hidden_size) if hidden is None else hidden
         delayed = hidden if hidden_delayed is None else hidden_delayed
         checks.shape("hidden", hidden, (x.shape[0], self.hidden_size))
         checks.shape("hidden_delayed", delayed, (x.shape[0], self.hidden_size))
@@ -273,7 +296,7 @@ class RNNC(_WeightsLayer):
 
 
 class LSTMC(_WeightsLayer):
-    """The parameters of an LSTM layer in torch's parametrisation; the step is that of `glifr.neurons.lstm`.
+    """A layer of LSTM cells in torch's parametrisation; the step is that of `glifr.neurons.lstm`.
 
     Attributes, trained: weight_ih [4H,I], weight_hh [4H,H], bias_ih, bias_hh [4H], drawn in this order from
     `generator`, uniform in +-weight_spread sqrt(1/H). Raises InputError for sizes and spreads that cannot be meant.
@@ -297,3 +320,23 @@ class LSTMC(_WeightsLayer):
     def shapes(self) -> Sequence[tuple[int, ...]]:
         rows = 4 * self.hidden_size
         return (rows, self.input_size), (rows, self.hidden_size), (rows,), (rows,)
+
+    def forward(
+        self, x: Tensor, hidden: Tensor | None = None, cell: Tensor | None = None, *, engine: Engine | None = None
+    ) -> tuple[Any, ...]:
+        """One step from x [B,I] and the state before it, hidden and cell [B,H], by default zero.
+
+        Returns the new (hidden, cell), as torch's LSTMCell does. InputError if shapes do not fit. engine: see `Engine`;
+        a network gives it.
+        """
+        if engine is not None:
+            return engine(x)
+        checks.shape("x", x, ("B", self.input_size))
+        zeros = x.new_zeros(len(x), self.hidden_size)
+        hidden, cell = (zeros if t is None else t for t in (hidden, cell))
+        checks.shape("hidden", hidden, tuple(zeros.shape))
+        checks.shape("cell", cell, tuple(zeros.shape))
+        views, model = self.views(*self.tensors()), self.model
+        synaptic = x @ views.weight_in + hidden @ views.weight_lat
+        new = model.step(gates_of(model, synaptic), model.State(hidden, cell), self.values(), model.defaults(), None)
+        return tuple(new)

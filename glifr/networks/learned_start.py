@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from glifr.networks.replicas import Network
+from glifr.networks.network import Network
 
 
 @torch.no_grad()

@@ -19,7 +19,7 @@ from glifr.engine.reference import Trace
 from glifr.engine.sequence import Recurrence
 from glifr.errors import InputError, Problem
 from glifr.networks.layers import GLIFR, LSTMC, RNNC
-from glifr.networks.replicas import Network
+from glifr.networks.network import Network
 
 
 def _steps(delay: float, dt: float) -> int:

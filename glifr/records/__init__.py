@@ -1,6 +1,7 @@
 """The schema of everything a run writes, shared by training, launcher and analysis.
 
-`schema` holds the records, `declaration` what a study declares beforehand, `envelope` how one JSON record is sealed and
+`schema` holds the records, `declaration` what a study declares beforehand, `looks`
+how it is judged on the way, `envelope` how one JSON record is sealed and
 checked, `epochs` the lines that an attempt appends, `layout` where each file lies in a results folder, `scan` reads a
 whole folder back, `characteristics` what a trained network is like beyond its scores. No torch here: reports are
 made without it.
@@ -18,8 +19,9 @@ from glifr.records.declaration import Contrast, Declaration, Primary, default_co
 from glifr.records.envelope import FORMAT, canonical, digest, read_sealed, seal
 from glifr.records.epochs import EpochLines, epoch_line, missing_epochs, read_epochs
 from glifr.records.layout import FAILURE_FILE, ForeignPathError, Layout
+from glifr.records.looks import Look, LookDesign, LookEntry, declared_in, design_in
 from glifr.records.reading import RecordError, UnreadableError
-from glifr.records.scan import StudyRecords, UnitRecords, scan
+from glifr.records.scan import StudyRecords, UnitRecords, read_looks, scan
 from glifr.records.schema import (
     STAGES,
     EpochRecord,
@@ -53,6 +55,9 @@ __all__ = [
     "ForeignPathError",
     "InputError",
     "Layout",
+    "Look",
+    "LookDesign",
+    "LookEntry",
     "NetworkFile",
     "ParameterSummary",
     "Primary",
@@ -72,14 +77,17 @@ __all__ = [
     "Value",
     "When",
     "canonical",
+    "declared_in",
     "default_contrasts",
     "default_smallest_effect",
+    "design_in",
     "digest",
     "epoch_line",
     "missing_epochs",
     "pair",
     "read_characteristics",
     "read_epochs",
+    "read_looks",
     "read_sealed",
     "scan",
     "seal",

@@ -13,7 +13,7 @@ from typing import Any, Literal, NoReturn
 import torch
 from torch import Tensor
 
-from glifr.networks.replicas import Network
+from glifr.networks.network import Network
 
 TrainOn = Literal["train", "train+validation"]
 Readout = Literal["last", "all"]

@@ -124,9 +124,13 @@ class Training:
         """Each seed in its own order; the last batch may be smaller. The device is not waited for before the end."""
         steps, size = self._steps[_identity(group)], self.settings.batch_size
         steps.tally.reset()
+        done, begins = 0, range(0, self._samples, size)
         for orders in self._orders(group):
-            for begin in range(0, self._samples, size):
+            for begin in begins:
+                for run in group:
+                    run.begin_step(done, self.task.passes * len(begins))
                 steps.run(orders[:, begin : begin + size])
+                done += 1
         return steps.tally.read(self.task.passes * self._samples)
 
     @property

@@ -89,7 +89,7 @@ def fits(plan: StudyPlan, proposal: Proposal) -> bool:
 def _seeds_in(plan: StudyPlan, proposal: Proposal) -> tuple[int, ...]:
     """The seeds that the study would give a unit; of a repeat that it no longer has, those that the unit has."""
     unit, spec = proposal.unit, plan.study.spec
-    if unit.repeat >= spec.repeats:
+    if unit.repeat >= spec.most_repeats:
         return proposal.seeds
     tuned = {"search": spec.search_seeds(unit.repeat), "confirm": spec.confirm_seeds(unit.repeat)}
     return tuned.get(unit.stage, (unit.number,))
@@ -181,7 +181,7 @@ def _refuse_other_study(ledger: Ledger, plan: StudyPlan, standing: list[Existing
 def _refuse_other_shares(ledger: Ledger, plan: StudyPlan, standing: list[ExistingResult]) -> None:
     """Final networks may become more or fewer, but no seed may go from one repeat of the search to another."""
     spec = plan.study.spec
-    owner = {seed: repeat for repeat in range(spec.repeats) for seed in spec.final_seeds(repeat)}
+    owner = {seed: repeat for repeat in range(spec.most_repeats) for seed in spec.final_seeds(repeat)}
     moved = [
         s for s in standing if s.unit.stage == "final" and owner.get(s.unit.number, s.unit.repeat) != s.unit.repeat
     ]

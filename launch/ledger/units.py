@@ -17,11 +17,13 @@ from glifr.records import (
     FAILURE_FILE,
     EpochRecord,
     Layout,
+    Look,
     Proposal,
     RecordError,
     UnitId,
     UnitResult,
     read_epochs,
+    read_looks,
     read_sealed,
     seal,
 )
@@ -67,6 +69,15 @@ class Ledger:
             return _as_record(path, UnitResult, unit)
         except FileNotFoundError:
             return None
+
+    def looks(self) -> tuple[Look, ...]:
+        """The looks that were taken, in order. RecordError if one cannot be trusted: none is ever taken again."""
+        return read_looks(self.layout)
+
+    def keep_look(self, look: Look) -> Look:
+        """Writes a look durably, before any unit that it asks for; returns the one that stands, this or an earlier."""
+        publish(self.layout.look(look.number), seal(look.to_json()))
+        return self.looks()[look.number - 1]
 
     def units(self, stage: str, condition: str) -> list[UnitId]:
         """Units of a stage and condition that have a folder, in order of their repeats and numbers."""

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from glifr.configuration import TrainingSettings
+from glifr.configuration import Schedule, TrainingSettings
 from glifr.engine.backends import batches_exactly
 from glifr.records import Proposal, Stage
 from launch.planning.plan import ConditionPlan, StudyPlan
@@ -79,14 +79,20 @@ def seeds_at_once(plan: StudyPlan, own: ConditionPlan) -> int:
 
 def training_settings(training: Training, epochs: int, seeds_at_once: int | None = None) -> TrainingSettings:
     """How a condition is trained, as `glifr` takes it."""
+    by_sgd = training.optimizer == "sgd"
     return TrainingSettings(
         epochs=epochs,
         batch_size=training.batch_size,
         beta1=training.adam.beta1,
         beta2=training.adam.beta2,
         epsilon=training.adam.epsilon,
-        weight_decay=training.adam.weight_decay,
+        weight_decay=training.sgd.weight_decay if by_sgd else training.adam.weight_decay,
         decoupled=training.adam.decoupled,
+        optimizer=training.optimizer,
+        momentum=training.sgd.momentum,
+        nesterov=training.sgd.nesterov,
+        clip_norm=training.clip_norm,
+        schedule=Schedule(**training.schedule.model_dump()),
         dropout=training.dropout,
         sigma_v=(training.sigma_v.start, training.sigma_v.end) if training.sigma_v else None,
         backend=training.backend,

@@ -267,7 +267,7 @@ class ConditionRun:
             self.error = "no configuration could be confirmed: every confirm unit failed"
 
     def _advance_final(self, hyperparameters: Mapping[str, Value], source: str | None) -> None:
-        seeds = self.plan.study.spec.final_seeds(self.repeat)
+        seeds = self.plan.final_seeds(self.name, self.repeat)
         units = [self._unit("final", seed) for seed in seeds]
         due = units if self.source is None else [unit for unit in units if self._can_start(unit, self.source)]
         self._due(*(self._proposal(unit, hyperparameters, (unit.number,), source) for unit in due))

@@ -50,7 +50,7 @@ class StudyScheduler:
         self._plan, self._ledger, self._on_work = plan, ledger, on_work
         self._runs: list[ConditionRun] = []
         for name in sorted(plan.conditions, key=lambda name: plan.conditions[name].start_from is not None):
-            for repeat in range(plan.study.spec.repeats):
+            for repeat in range(plan.conditions[name].repeats):
                 start = (plan.conditions[name].start_from, repeat)
                 source = next((run for run in self._runs if (run.name, run.repeat) == start), None)
                 self._runs.append(ConditionRun(plan, name, ledger, options, may_publish, source, repeat))

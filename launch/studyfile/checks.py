@@ -14,6 +14,7 @@ from glifr.errors import InputError, nearest
 from glifr.tasks import ARRAYS, TASKS
 from launch.studyfile.conditions import ConditionSpec, base_faults
 from launch.studyfile.models import StudySpec, TaskSpec
+from launch.studyfile.rules.recipe import RECIPE_CHECKS
 from launch.studyfile.search_checks import SEARCH_CHECKS, Registered, reads_into
 from launch.studyfile.tree import NOTHING, Fault
 from launch.studyfile.values import CHANCES
@@ -29,7 +30,10 @@ def cross_faults(sections: dict[str, Any]) -> list[Fault]:
     good = {name: value for name, value in sections.items() if not (bases and name == "conditions")}
     spec = StudySpec.model_construct(**good)
     return bases + [
-        fault for needed, check in (*_CHECKS, *SEARCH_CHECKS) if needed <= good.keys() for fault in check(spec)
+        fault
+        for needed, check in (*_CHECKS, *SEARCH_CHECKS, *RECIPE_CHECKS)
+        if needed <= good.keys()
+        for fault in check(spec)
     ]
 
 

@@ -11,9 +11,10 @@ from pydantic_core import ErrorDetails
 from glifr.errors import nearest
 from launch.studyfile.schema import allowed_at, keys_at, where_else
 from launch.studyfile.tree import NOTHING, Fault, InvalidValue, KeyPath
-from launch.studyfile.values import RULE
+from launch.studyfile.values import LOOKS, NUMBER, RULE
 
 _KEY = "[key]"  # how pydantic marks that the key, not its value, is at fault
+_MARKS = (_KEY, NUMBER, LOOKS)  # of pydantic, in paths
 _SENTENCES = {
     "int_type": "this must be a whole number",
     "float_type": "this must be a number",
@@ -53,7 +54,7 @@ def _below(path: KeyPath, misnamed: list[KeyPath]) -> bool:
 
 
 def _fault(error: ErrorDetails) -> Fault:
-    kind, path, found = error["type"], tuple(key for key in error["loc"] if key != _KEY), error["input"]
+    kind, path, found = error["type"], tuple(key for key in error["loc"] if key not in _MARKS), error["input"]
     if kind == "missing":
         return _missing(path)
     if kind == "extra_forbidden":

@@ -8,9 +8,11 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
+    Discriminator,
     Field,
     ModelWrapValidatorHandler,
     PrivateAttr,
+    Tag,
     ValidationInfo,
     ValidatorFunctionWrapHandler,
     field_validator,
@@ -19,7 +21,16 @@ from pydantic import (
 
 from glifr.conditions import CONDITIONS, Condition, styled
 from glifr.outside import entry_points, is_reference
-from glifr.records import Contrast, Declaration, Primary, Stage, Value, default_contrasts, default_smallest_effect
+from glifr.records import (
+    Contrast,
+    Declaration,
+    LookDesign,
+    Primary,
+    Stage,
+    Value,
+    default_contrasts,
+    default_smallest_effect,
+)
 from glifr.records.declaration import ALPHA
 from glifr.tasks import ARRAYS, TASKS, ArraySettings, TaskDefinition, TaskSettings, TrainOn, task_of
 from glifr.tasks.arrays import NPZ
@@ -139,8 +150,29 @@ class Confirm(Section):
     seeds: v.Seeds
 
 
+class SeedLooks(Section):
+    """Final networks of a condition, over all repeats: at the first look, more at each further one, and at most.
+
+    After each look what is decided gets no more; the error over all looks is held.
+    """
+
+    first: Annotated[int, Field(ge=2, le=v.MAX_SEEDS, description="a whole number from 2: seeds at the first look")]
+    step: Annotated[int, Field(ge=1, le=v.MAX_SEEDS, description="a whole number from 1: seeds more at each look")]
+    most: Annotated[int, Field(ge=2, le=v.MAX_SEEDS, description="a whole number, `first` or more: seeds at the last")]
+
+
+def _number_or_looks(value: Any) -> str:
+    return v.LOOKS if isinstance(value, dict | SeedLooks) else v.NUMBER
+
+
 class Final(Section):
-    seeds: v.Seeds
+    """seeds: how many final networks each condition has, which seeds, or the looks that decide how many."""
+
+    seeds: Annotated[
+        Annotated[v.Seeds, Tag(v.NUMBER)] | Annotated[SeedLooks, Tag(v.LOOKS)],
+        Discriminator(_number_or_looks),
+        Field(description=f"{v.SEEDS_RULE}, or {{first: 10, step: 5, most: 40}}"),
+    ]
 
 
 class Silencing(Section):
@@ -321,6 +353,19 @@ class StudySpec(Section):
         """How often the search is done; 1 without search."""
         return self.search.repeats if self.search else 1
 
+    @property
+    def looks(self) -> LookDesign | None:
+        """The looks in independent units, seeds or repeats; None where the number of seeds is fixed."""
+        given = self.final.seeds
+        if not isinstance(given, SeedLooks):
+            return None
+        return LookDesign(given.first, given.step, given.most).as_units(self.repeats)
+
+    @property
+    def most_repeats(self) -> int:
+        """How often the search is done at most: looks may add repeats."""
+        return self.looks.most if self.looks is not None and self.repeats > 1 else self.repeats
+
     def search_seeds(self, repeat: int = 0) -> tuple[int, ...]:
         """Seeds of every trial of a repeat; () without search."""
         return self._seeds("search", self.search.seeds_per_trial if self.search else (), repeat)
@@ -330,8 +375,10 @@ class StudySpec(Section):
         return self._seeds("confirm", self.confirm.seeds if self.confirm else (), repeat)
 
     def final_seeds(self, repeat: int = 0) -> tuple[int, ...]:
-        """Seeds of the final networks of a repeat, the same for every condition."""
+        """Seeds of the final networks of a repeat, the same for every condition; with looks, as many as may be."""
         given = self.final.seeds
+        if isinstance(given, SeedLooks):
+            given = given.most if self.repeats == 1 else given.first
         return self._seeds("final", given // self.repeats if isinstance(given, int) else given, repeat)
 
     def _seeds(self, stage: str, given: int | tuple[int, ...], repeat: int) -> tuple[int, ...]:

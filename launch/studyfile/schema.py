@@ -116,7 +116,8 @@ def _plain(kind: Any) -> Any:
         return _plain(get_args(kind)[0])
     if get_origin(kind) in (Union, UnionType):
         rest = [part for part in get_args(kind) if part is not NoneType]
-        return _plain(rest[0]) if len(rest) == 1 else kind
+        sections = [part for part in map(_plain, rest) if _is_model(part)]
+        return _plain(rest[0]) if len(rest) == 1 else sections[0] if len(sections) == 1 else kind
     return kind
 
 

@@ -17,7 +17,7 @@ from glifr.engine.cpu.prepared import PreparedPass
 from glifr.networks import replicas
 from glifr.tasks import TASKS, TaskDefinition
 from glifr.training import train as training_module
-from glifr.training.optimizer import AdamsTogether, make_adam
+from glifr.training.optimizer import OptimizersTogether, make_optimizer
 from glifr.training.random_data import random_data
 from glifr.training.seed_run import SeedRun
 from glifr.training.steps import EagerSteps, PreparedSteps, RecordedSteps, StepRunner, recorder_for
@@ -314,7 +314,7 @@ def test_weight_decay_is_that_of_torchs_own_optimisers(decoupled: bool) -> None:
     """Adam's and AdamW's steps, alone and several seeds in one call."""
     settings = TrainingSettings(epochs=1, batch_size=1, weight_decay=0.1, decoupled=decoupled)
     ours, theirs = ([torch.nn.Parameter(torch.full((3,), 1.0 + i)) for i in range(2)] for _ in range(2))
-    together = AdamsTogether([make_adam([p], 0.01, settings, torch.device("cpu")) for p in ours])
+    together = OptimizersTogether([make_optimizer([p], 0.01, settings, torch.device("cpu")) for p in ours])
     kind = torch.optim.AdamW if decoupled else torch.optim.Adam
     reference = [kind([p], lr=0.01, weight_decay=0.1) for p in theirs]
     for step in range(3):
