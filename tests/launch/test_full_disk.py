@@ -37,9 +37,7 @@ def test_without_a_file_the_disk_that_has_no_space_is_found(
 ) -> None:
     full, real = tmp_path / "full", shutil.disk_usage
     monkeypatch.setenv(variable, str(full))
-    monkeypatch.setattr(
-        shutil, "disk_usage", lambda path: real("/")._replace(free=0 if Path(path) == full else 2**40)
-    )
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: real("/")._replace(free=0 if Path(path) == full else 2**40))
     assert f"the disk of {full} is full" in full_disk(no_space(), tmp_path / "results")
 
 
