@@ -48,7 +48,8 @@ def compute(network: Network, call: Call) -> Any:
     """What `Network.forward` returns."""
     work = _checked(network, call)
     sent, state = network.neuron_layer(work.x, engine=lambda x: _run(network, work._replace(x=x)))
-    outputs = sent if network.output_linear is None else network.output_linear(sent, exact=work.backend == "cpu")
+    exact = work.backend == "cpu" and not is_autocast(sent.device)
+    outputs = sent if network.output_linear is None else network.output_linear(sent, exact=exact)
     found = [outputs if work.padding is None else outputs.masked_fill(work.padding, 0)]
     found += _tracked(network, work) if call.track else []
     if call.inputs.ndim == 2:
@@ -64,7 +65,7 @@ def _checked(network: Network, call: Call) -> _Work:
     if is_autocast(inputs.device) and inputs.is_floating_point():
         inputs = inputs.to(like.dtype)
     checks.alike("inputs", inputs, like)
-    batch = len(inputs) if inputs.ndim == 3 else None
+    batch = inputs.shape[0] if inputs.ndim == 3 else None
     if state is not None:
         check_state(state, network.recurrence(), network.hidden_size, batch, like)
     if batch is None:
@@ -103,7 +104,7 @@ def _run(network: Network, work: _Work) -> tuple[Tensor, NetworkState]:
         return result.sent[0], state_after(recurrence, state, result)
 
     if work.lengths is not None and work.return_state:
-        start = work.state or network.zero_state(len(work.x))
+        start = work.state or network.zero_state(work.x.shape[0])
         return run_padded(run, work.x, work.mask, start, work.lengths)
     sent, state = run(work.x, work.mask, work.state)
     return sent if work.padding is None else sent.masked_fill(work.padding, 0), state

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from glifr.engine.sequence import SequenceInput
-from glifr.networks.layers import stack
+from glifr.networks.layer import stack
 from glifr.networks.state import NetworkState, start_tensors
 
 if TYPE_CHECKING:

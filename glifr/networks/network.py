@@ -20,7 +20,7 @@ from glifr.engine.sequence import Recurrence
 from glifr.errors import InputError, Problem
 from glifr.networks.call import Call, compute
 from glifr.networks.computing import mask_of, sequence_of
-from glifr.networks.layers import Layer
+from glifr.networks.layer import Layer
 from glifr.networks.readout import Readout
 from glifr.networks.state import NetworkState, zero_state
 
@@ -78,6 +78,10 @@ class Network(nn.Module):
     def neuron_parameters(self) -> dict[str, Tensor]:
         """thresh, k_m [1,H] and k_j, r_j, a_j [J,1,H] in natural units (rates in 1/ms); {} for RNN and LSTM."""
         return {}
+
+    def _delay_words(self) -> list[str]:
+        """The delay, as `extra_repr` shows it."""
+        return []
 
     def trained_parameters(self) -> int:
         """How many numbers are trained."""
@@ -171,7 +175,3 @@ class Network(nn.Module):
         if self.neuron_mask is not None:
             found.append(f"silenced={int((self.neuron_mask == 0).sum())} of {self.hidden_size}")
         return ", ".join(found)
-
-    def _delay_words(self) -> list[str]:
-        """The delay, where the network has one."""
-        return []

@@ -18,6 +18,7 @@ from glifr.conditions import Condition
 from glifr.engine.reference import Trace
 from glifr.engine.sequence import Recurrence
 from glifr.errors import InputError, Problem
+from glifr.networks.layer import Device, place
 from glifr.networks.layers import GLIFR, LSTMC, RNNC
 from glifr.networks.network import Network
 
@@ -31,8 +32,9 @@ class BNNFC(Network):
     """GLIFR neurons with delayed lateral connections, and a readout.
 
     delay: synaptic delay, D = max(1, round(delay / dt)) steps. backend: one of `glifr.engine.backends.BACKENDS`. The
-    rest as in `GLIFR` (sigma_v, R, I0, v_reset and the three spreads by name) and `Network`. Raises InputError for what
-    cannot be meant.
+    rest as in `GLIFR` (sigma_v, R, I0, v_reset and the three spreads by name) and `Network`. device, dtype: as torch's
+    layers take them; the start is drawn before, so it is the same everywhere. Raises InputError for what cannot be
+    meant.
     """
 
     neuron_layer: GLIFR
@@ -54,17 +56,23 @@ class BNNFC(Network):
         delay: float = 1.0,
         backend: str = "auto",
         generator: torch.Generator | None = None,
-        **layer: float,
+        device: Device = None,
+        dtype: torch.dtype | None = None,
+        **layer: Any,
     ) -> None:
         super().__init__((in_size, hid_size, out_size), dropout_prob, backend, output_weight, generator)
         self.delay = checks.time("delay", delay, zero=True)
         self.neuron_layer = GLIFR(
             in_size, hid_size, num_ascs, hetinit, ascs, learnparams, dt=dt, tau=tau, generator=generator, **layer
         )
+        place(self, device, dtype)
 
     @property
     def delay_steps(self) -> int:
         return _steps(self.delay, self.neuron_layer.dt)
+
+    def _delay_words(self) -> list[str]:
+        return [f"delay={self.delay:g} ms ({self.delay_steps} steps)"]
 
     def recurrence(self) -> Recurrence:
         return Recurrence(self.neuron_layer.model, self.neuron_layer.constants, self.delay_steps)
@@ -84,7 +92,7 @@ class RNNFC(Network):
     """Tanh units with delayed lateral connections, and a readout.
 
     dt: time step [ms]. delay: synaptic delay [ms], None for one step. weight_spread: as in `RNNC`. backend: one of
-    `glifr.engine.backends.BACKENDS`. Raises InputError for what cannot be meant.
+    `glifr.engine.backends.BACKENDS`. device, dtype: as in `BNNFC`. Raises InputError for what cannot be meant.
     """
 
     neuron_layer: RNNC
@@ -102,15 +110,21 @@ class RNNFC(Network):
         weight_spread: float = 1.0,
         backend: str = "auto",
         generator: torch.Generator | None = None,
+        device: Device = None,
+        dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__((in_size, hid_size, out_size), dropout_prob, backend, output_weight, generator)
         self.dt = checks.time("dt", dt)
         self.delay = self.dt if delay is None else checks.time("delay", delay, zero=True)
         self.neuron_layer = RNNC(in_size, hid_size, weight_spread=weight_spread, generator=generator)
+        place(self, device, dtype)
 
     @property
     def delay_steps(self) -> int:
         return _steps(self.delay, self.dt)
+
+    def _delay_words(self) -> list[str]:
+        return [f"delay={self.delay:g} ms ({self.delay_steps} steps)"]
 
     def recurrence(self) -> Recurrence:
         model = self.neuron_layer.model
@@ -124,7 +138,7 @@ class LSTMFC(Network):
     """An LSTM layer in torch's parametrisation, without delay, and a readout.
 
     dt: time step [ms]; it has no part in the equations. weight_spread: as in `LSTMC`. backend: one of
-    `glifr.engine.backends.BACKENDS`. Raises InputError for what cannot be meant.
+    `glifr.engine.backends.BACKENDS`. device, dtype: as in `BNNFC`. Raises InputError for what cannot be meant.
     """
 
     neuron_layer: LSTMC
@@ -141,10 +155,13 @@ class LSTMFC(Network):
         weight_spread: float = 1.0,
         backend: str = "auto",
         generator: torch.Generator | None = None,
+        device: Device = None,
+        dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__((in_size, hid_size, out_size), dropout_prob, backend, output_weight, generator)
         self.dt = checks.time("dt", dt)
         self.neuron_layer = LSTMC(in_size, hid_size, weight_spread=weight_spread, generator=generator)
+        place(self, device, dtype)
 
     def recurrence(self) -> Recurrence:
         model = self.neuron_layer.model

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from glifr.networks import Network, forward_replicas
-from glifr.networks.layers import stack
+from glifr.networks.layer import stack
 from glifr.records import EpochRecord
 from glifr.tasks import Split, TaskDefinition
 
