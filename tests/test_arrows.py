@@ -39,10 +39,11 @@ MAY_IMPORT = {
         "engine": "",
         "neurons": "engine",
         "networks": "engine neurons",
+        "definitions": "engine neurons networks",
         "tasks": "records networks",
         "characterise": "records networks tasks",
-        "training": "records engine networks tasks characterise",
-        "records.storage": "records networks tasks",
+        "training": "records engine networks definitions tasks characterise",
+        "records.storage": "records networks definitions tasks",
     },
     "launch": {
         "outside": "",
