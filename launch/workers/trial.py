@@ -108,7 +108,7 @@ def _job(
     except SupersededError as error:
         yield Step({}, done=True, failure=Failure("preempted", str(error)))
     except Exception as error:
-        failure = failure_of(error)
+        failure = failure_of(error, root)
         for lease in leases:
             lease.fail(failure)
         yield Step({}, done=True, failure=failure)
