@@ -65,9 +65,9 @@ class BudgetedStop:
             return ""
         hours, gpu_hours = self._budget.hours, self._budget.gpu_hours
         if hours is not None and self._earlier.hours + (self._clock() - self._began) / 3600 >= hours:
-            return f"the budget of {hours:g} hours is spent over all sessions (raise budget.hours to go on)"
+            return f"the budget of {hours:g} hours is spent over all sessions (raise budget.hours)"
         if gpu_hours is not None:
             slot_hours = self._earlier.slot_hours + self._meter.utilisation.occupied / 3600
             if slot_hours * self._gpus >= gpu_hours:
-                return f"the budget of {gpu_hours:g} GPU-hours is spent over all sessions (raise budget.gpu_hours to go on)"
+                return f"the budget of {gpu_hours:g} GPU-hours is spent over all sessions (raise budget.gpu_hours)"
         return ""

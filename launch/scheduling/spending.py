@@ -21,7 +21,7 @@ def epochs_spent(
     plan: StudyPlan, condition: str, states: Mapping[UnitId, State], results: Mapping[UnitId, UnitResult]
 ) -> int:
     """Epochs of one seed: of units that have a result what it says, of those that run or have failed all."""
-    found = sum(seed.epochs for result in results.values() for seed in result.seeds)
+    found = sum(map(_epochs, results.values()))
     open_units = [unit for unit, state in states.items() if state in _WITHOUT_RESULT]
     return found + sum(epochs_of_units(plan, condition, unit.stage) for unit in open_units)
 
@@ -36,17 +36,19 @@ class SearchBudget:
         spec = plan.study.spec
         self._equal = spec.budget.equal if spec.budget is not None else "trials"
         self._trials = plan.planned_in_repeat(condition)["search"]
-        self._whole = spec.epochs("search", condition)
-        self._epochs = self._trials * spec.epochs("search")
+        self._whole = epochs_of_units(plan, condition, "search")
+        self._epochs = self._trials * plan.seeds_a_unit("search") * spec.epochs("search")
         self._seconds = 3600 * (spec.budget.search_hours or 0.0) if spec.budget is not None else 0.0
-        self.most = self._most(plan)
+        self.most = self._trials if self._equal != "epochs" else self._epochs // self._least(plan, condition)
 
-    def _most(self, plan: StudyPlan) -> int:
-        """No search proposes more trials: each trains for one epoch at least, whatever its pruner does."""
+    def _least(self, plan: StudyPlan, condition: str) -> int:
+        """Epochs that any trial trains, whenever it is stopped."""
         search = plan.study.spec.search
-        if self._equal != "epochs" or search is None:
-            return self._trials
-        return self._epochs // (self._whole if search.pruner.name == "none" else 1)
+        if search is None or not search.pruner.stops:
+            return max(1, self._whole)
+        epochs = plan.study.spec.epochs("search", condition)
+        each = epochs if search.pruner.per_seed else plan.seeds_a_unit("search")
+        return min(self._whole, search.pruner.first_stop() * each)
 
     def allows(self, proposed: int, states: Mapping[UnitId, State], results: Mapping[UnitId, UnitResult]) -> bool:
         """True if one more trial fits in, after so many: what runs, and the new one, count in full."""
@@ -54,7 +56,7 @@ class SearchBudget:
             return proposed < self.most
         trials = [unit for unit in states if unit.stage == "search"]
         if self._equal == "epochs":
-            costs = [_epochs(results[unit], self._whole) if unit in results else self._whole for unit in trials]
+            costs = [_epochs(results[unit]) if unit in results else self._whole for unit in trials]
             return sum(costs) + self._whole <= self._epochs
         known = [results[unit].seconds for unit in trials if unit in results]
         usual = statistics.fmean(known) if known else 0.0
@@ -67,6 +69,5 @@ class SearchBudget:
         return max(proposed, self._trials if may_propose else 0)
 
 
-def _epochs(result: UnitResult, whole: int) -> int:
-    """Epochs of a trial: those of its seed that has trained longest."""
-    return max((seed.epochs for seed in result.seeds), default=whole)
+def _epochs(result: UnitResult) -> int:
+    return sum(seed.epochs for seed in result.seeds)

@@ -52,8 +52,8 @@ def test_a_budget_of_epochs_is_never_overrun_and_says_what_is_missing(
     assert trained_epochs(root) == trained <= epochs
     assert scheduler.complete is (epochs >= 30)
     if epochs < 30:
-        assert scheduler.halted == (
-            f"The budget of {epochs} epochs (budget.epochs) has room for no more, {trained} are spent; raise it to go on"
+        assert (
+            scheduler.halted == f"The budget of {epochs} epochs (budget.epochs) is spent, as far as it goes: {trained}"
         )
         assert missing(scheduler.snapshot())
     else:
@@ -194,7 +194,7 @@ def test_hours_are_counted_over_all_sessions() -> None:
     clock[0] = 1800.0
     assert limited.requested
     assert limited.requested
-    assert stop.told == ["the budget of 2 hours is spent over all sessions (raise budget.hours to go on)"]
+    assert stop.told == ["the budget of 2 hours is spent over all sessions (raise budget.hours)"]
 
 
 def test_gpu_hours_are_those_that_jobs_held_their_share() -> None:
