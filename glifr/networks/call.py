@@ -14,7 +14,8 @@ from glifr import checks
 from glifr.engine.backends import backend_for, is_autocast, run_sequence
 from glifr.engine.reference import trace
 from glifr.errors import InputError, Problem
-from glifr.networks.computing import mask_of, sequence_of
+from glifr.networks.base import mask_of
+from glifr.networks.computing import sequence_of
 from glifr.networks.lengths import check_lengths, is_padding, run_padded
 from glifr.networks.state import NetworkState, check_state, state_after
 
@@ -79,7 +80,7 @@ def _checked(network: Network, call: Call) -> _Work:
         padding = is_padding(lengths, inputs.shape[1], inputs.device)
         inputs = inputs.masked_fill(padding, 0)
     backend = backend_for(network.backend, inputs, network.neuron_layer.model)
-    return _Work(backend, inputs, mask_of([network], inputs, None), state, lengths, padding, call.return_state)
+    return _Work(backend, inputs, mask_of([network], inputs), state, lengths, padding, call.return_state)
 
 
 def _check_inputs(inputs: Any, in_size: int) -> None:

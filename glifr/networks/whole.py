@@ -1,4 +1,4 @@
-"""Whole networks: BNNFC of GLIFR neurons, RNNFC of tanh units, LSTMFC; and a network from a condition.
+"""Whole networks: BNNFC of GLIFR neurons, RNNFC of tanh units, LSTMFC.
 
 Each draws its start from `generator` in the order readout weight, readout bias, recurrent layer's weights, neuron
 parameters. So one seed gives one start, and networks of one size share their weights whatever their neurons are.
@@ -7,17 +7,15 @@ Shapes: R replicas, B batch, T steps, I inputs, H neurons, J after-spike current
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from glifr import checks
-from glifr.conditions import Condition
 from glifr.engine.reference import Trace
 from glifr.engine.sequence import Recurrence
-from glifr.errors import InputError, Problem
 from glifr.networks.layer import Device, place
 from glifr.networks.layers import GLIFR, LSTMC, RNNC
 from glifr.networks.network import Network
@@ -68,6 +66,11 @@ class BNNFC(Network):
         place(self, device, dtype)
 
     @property
+    def dt(self) -> float:  # type: ignore[override]
+        """That of its neurons."""
+        return self.neuron_layer.dt
+
+    @property
     def delay_steps(self) -> int:
         return _steps(self.delay, self.neuron_layer.dt)
 
@@ -79,6 +82,14 @@ class BNNFC(Network):
 
     def tracked(self, trace: Trace) -> tuple[Tensor, ...]:
         return trace.states.voltage, trace.states.ascurrents, trace.synaptic
+
+    def constants(self) -> dict[str, float]:
+        return {name: getattr(self.neuron_layer, name) for name in ("sigma_v", "R", "I0", "v_reset")}
+
+    def set_constant(self, name: str, value: float) -> bool:
+        if name in (known := self.constants()):
+            setattr(self.neuron_layer, name, value)
+        return name in known
 
     def neuron_parameters(self) -> dict[str, Tensor]:
         layer = self.neuron_layer
@@ -169,48 +180,3 @@ class LSTMFC(Network):
 
     def tracked(self, trace: Trace) -> tuple[Tensor, ...]:
         return tuple(trace.states)
-
-
-def build_network(  # noqa: PLR0913 - each is a fact of the study
-    condition: Condition,
-    *,
-    in_size: int,
-    out_size: int,
-    hidden_size: int,
-    dt: float,
-    delay_steps: int | None,
-    hyperparameters: Mapping[str, float],
-    dropout_prob: float = 0.0,
-    backend: str = "auto",
-    output_weight: bool = True,
-    generator: torch.Generator | None = None,
-) -> Network:
-    """A network of `condition` at its start.
-
-    dt [ms]. delay_steps: D, None for the LSTM. hyperparameters: spreads, 1 where absent; others are not for the start.
-    output_weight: whether it has a readout. dt and output_weight: where the condition does not say. Raises InputError
-    for what cannot be meant.
-    """
-    dt = dt if condition.dt is None else condition.dt
-    output_weight = output_weight if condition.output_weight is None else condition.output_weight
-    sizes = (in_size, hidden_size, out_size, dt)
-    common: dict[str, Any] = {"dropout_prob": dropout_prob, "backend": backend, "generator": generator}
-    common["output_weight"] = output_weight
-    common["weight_spread"] = hyperparameters.get("weight_spread", 1.0)
-    if condition.architecture == "LSTM":
-        if delay_steps is not None:
-            raise InputError(Problem("the LSTM has no delay", "delay_steps", delay_steps, "none"))
-        return LSTMFC(*sizes, **common)
-    common["delay"] = checks.size("delay_steps", delay_steps) * dt
-    if condition.architecture == "RNN":
-        return RNNFC(*sizes, **common)
-    common |= condition.constants
-    return BNNFC(
-        *sizes,
-        hetinit=condition.start == "heterogeneous",
-        learnparams=condition.learned,
-        num_ascs=condition.num_ascs,
-        neuron_spread=hyperparameters.get("neuron_spread", 1.0),
-        after_spike_spread=hyperparameters.get("after_spike_spread", 1.0),
-        **common,
-    )
