@@ -56,13 +56,13 @@ class Rounds:
     def __post_init__(self) -> None:
         self._begin(grown(self.plan, self.ledger.looks()))
 
-    def run(self, meter: Meter) -> None:
-        """Until nothing is left to run, or a stop is requested. meter: of `conductor`."""
+    def run(self, meter: Meter, until: StopRequest) -> None:
+        """Until nothing is left to run, or `until` says so: `stop`, or a limit. meter: of `conductor`."""
         while True:
             with Progress(self.console, self.conductor.snapshot, self._time_left), self.stop.asking():
-                self.executor.run(meter, self.stop)
-            look = self._look()
-            if look is None or look.last or self.stop.requested:
+                self.executor.run(meter, until)
+            look = None if until.requested else self._look()
+            if look is None or look.last or until.requested:
                 return
             self._begin(grown(self.plan, (look,)))
             meter.follow(self.conductor)
@@ -83,7 +83,7 @@ class Rounds:
     def _look(self) -> Look | None:
         """Takes the look that is due; None where none is, or it has to wait."""
         number = due(self.plan, self.ledger.looks())
-        if number is None or self.stop.requested or self.conductor.halted is not None:
+        if number is None or self.conductor.halted is not None:
             return None
         try:
             if reason := obstacle(self.plan, self.conductor.snapshot()):

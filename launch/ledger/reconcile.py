@@ -10,8 +10,8 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from glifr.definitions.build import neuron_name
 from glifr.errors import InputError, Problem
-from glifr.neurons.published import neuron_of
 from glifr.records import STAGES, Proposal, RecordError, UnitId, read_sealed
 from launch.ledger.units import Ledger
 from launch.planning.plan import StudyPlan
@@ -33,7 +33,7 @@ _FREE = (
     "training.cuda_graphs",
     "training.seeds_per_batch",
 )
-_STEERS_THE_SEARCH = ("search.spaces", "search.sampler", "search.pruner")
+_STEERS_THE_SEARCH = tuple(f"search.{key}" for key in ("spaces", "sampler", "pruner", "start_at"))
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def _standing(ledger: Ledger, plan: StudyPlan, condition: str, code: str) -> Ite
                 proposal,
                 finished=ledger.result(unit) is not None,
                 stale=proposal.code_version != code or other_data or other_step,
-                neuron=neuron_of(own).name if other_step else "",
+                neuron=neuron_name(own) if other_step else "",
             )
 
 

@@ -122,7 +122,7 @@ def _looks(plan: StudyPlan, measured: Estimate, design: LookDesign, pairs: str) 
 
 def _stops_early(plan: StudyPlan) -> bool:
     search = plan.study.spec.search
-    return search is not None and search.pruner.name != "none"
+    return search is not None and search.pruner.stops
 
 
 def _reach(pairs: str, declared: Declaration, p: float) -> str:

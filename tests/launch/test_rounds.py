@@ -76,7 +76,7 @@ def rounds_of(plan: StudyPlan, root: Path, polls: int | None = None, only: tuple
     said = Console(file=io.StringIO(), width=200)
     stop = cast(StopSignals, Stop(polls))
     rounds = Rounds(plan, Ledger(root), InProcessExecutor(root), said, stop, lambda: None, only=only)
-    rounds.run(Meter(rounds.conductor, 1))
+    rounds.run(Meter(rounds.conductor, 1), stop)
     return rounds
 
 
@@ -294,8 +294,9 @@ class Silent:
 def test_a_look_that_is_due_waits_for_its_networks(tmp_path: Path) -> None:
     plan = plan_of(tmp_path)
     said = Console(file=io.StringIO(), width=200)
-    rounds = Rounds(plan, Ledger(tmp_path), Silent(), said, cast(StopSignals, Stop()), lambda: None)
-    rounds.run(Meter(rounds.conductor, 1))
+    stop = cast(StopSignals, Stop())
+    rounds = Rounds(plan, Ledger(tmp_path), Silent(), said, stop, lambda: None)
+    rounds.run(Meter(rounds.conductor, 1), stop)
     assert "still to come" in rounds.missing
     with pytest.raises(LookError, match="no result of RNN"):
         looks.take(Ledger(tmp_path), 1)
