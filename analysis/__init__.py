@@ -12,7 +12,7 @@ from analysis.report.terminal_table import as_text, summarise, summary_table
 from analysis.results.load import Results
 from analysis.statistics.comparisons import smallest_p
 from analysis.statistics.contrasts import ContrastResult, all_pairs, judge
-from analysis.statistics.factorial import Effect, Factorial, factorial
+from analysis.statistics.factorial import Effect, Factorial, factorial, testable_effects
 from analysis.statistics.intervals import iqm_interval, t_interval
 from glifr.records import Contrast, pair
 
@@ -40,5 +40,6 @@ __all__ = [
     "summarise",
     "summary_table",
     "t_interval",
+    "testable_effects",
     "write_report",
 ]

@@ -12,9 +12,9 @@ from glifr.errors import InputError, Problem, nearest
 from glifr.networks import hidden_size_for_budget, trained_parameters
 from glifr.neurons.published import changed_digest, neuron_facts
 from glifr.outside import referenced
-from glifr.records import STAGES, Stage, Value, digest
+from glifr.records import STAGES, Stage, Value, digest, levels_of
 from glifr.tasks import TaskDefinition
-from launch.planning.differences import difference, features, levels
+from launch.planning.differences import difference, features
 from launch.studyfile import Adam, Dimension, Study, StudySpec, Training
 
 SCHEME = 2  # how proposals are drawn (`search`); recorded in study.json
@@ -29,7 +29,8 @@ class ConditionPlan:
     start_from: the condition whose trained network of the same seed a `learned` start draws from.
     checkpoint: the file of a network that every seed starts from (`from`, `sha256`). delay: as the study says it.
     training: the condition's recipe. control: equal to another condition on purpose.
-    features, difference, levels: what tells it apart, see `differences`.
+    features, difference: what tells it apart, see `differences`. levels: its level on each declared factor, None for a
+    condition outside the factorial.
     """
 
     condition: Condition
@@ -46,7 +47,7 @@ class ConditionPlan:
     checkpoint: Mapping[str, str] | None = None
     features: Mapping[str, str] = field(default_factory=dict)
     difference: str = ""
-    levels: Mapping[str, int] | None = None
+    levels: Mapping[str, str] | None = None
 
     @property
     def name(self) -> str:
@@ -255,7 +256,7 @@ def make_plan(study: Study, fingerprint: str) -> StudyPlan:
         )
         for name, wanted in spec.conditions.items()
     }
-    return StudyPlan(study, task, fingerprint, _told_apart(conditions, spec.reference))
+    return StudyPlan(study, task, fingerprint, _told_apart(conditions, spec))
 
 
 def _network_of(spec: StudySpec, task: TaskDefinition, name: str) -> dict[str, Any]:
@@ -280,13 +281,14 @@ def _decay(adam: Adam) -> list[Any]:
     return [adam.weight_decay, adam.decoupled] if adam.weight_decay else []
 
 
-def _told_apart(plans: Mapping[str, ConditionPlan], reference: str) -> dict[str, ConditionPlan]:
+def _told_apart(plans: Mapping[str, ConditionPlan], spec: StudySpec) -> dict[str, ConditionPlan]:
     """The plans, each with what tells it from the others."""
-    words, cells = features(plans), levels(plans, reference)
-    return {
-        name: replace(own, features=words[name], difference=difference(name, reference, words), levels=cells[name])
-        for name, own in plans.items()
-    }
+    words, factors = features(plans), spec.declared_factors()
+    found = {}
+    for name, own in plans.items():
+        told = difference(name, spec.reference, words)
+        found[name] = replace(own, features=words[name], difference=told, levels=levels_of(factors, name))
+    return found
 
 
 def _planned(study: Study) -> dict[Stage, int]:
