@@ -90,7 +90,7 @@ def factor_effects(a: Assessment) -> Drawing | MissingFigure:
 
 def _effect_panel(axes: Axes, term: Term, values: pd.DataFrame) -> list[_Drawn]:
     (factor,) = term.factors
-    color, marker = own_style(0)
+    color, _ = own_style(0)
     places = np.arange(len(factor.levels))
     axes.plot(places, values.to_numpy().T, color=MUTED, lw=0.6, alpha=0.45, zorder=1)
     rows: list[_Drawn] = []
@@ -99,7 +99,7 @@ def _effect_panel(axes: Axes, term: Term, values: pd.DataFrame) -> list[_Drawn]:
         low, mean, high = _bar(own)
         axes.plot(np.full(len(own), place), own, ".", color=color, ms=4, alpha=0.55, zorder=2)
         axes.plot([place + 0.14] * 2, [low, high], color=color, lw=2.4, solid_capstyle="butt", zorder=3)
-        axes.plot([place + 0.14], [mean], marker=marker, color=color, ms=6, mec="white", zorder=4)
+        axes.plot([place + 0.14], [mean], marker="o", color=color, ms=6.5, mec="white", zorder=4)
         rows.append((factor.name, level.name, len(own), mean, low, high))
     axes.set_title(f"{factor.name}{f' ({term.at})' if term.at else ''}", loc="left", color=INK)
     axes.set_xticks(places, [level.name for level in factor.levels])
@@ -156,7 +156,7 @@ def factor_curves(a: Assessment) -> Drawing | MissingFigure:
 def _curve(axes: Axes, term: Term, values: pd.DataFrame) -> list[_Drawn]:
     """One curve of the levels' means over their numbers, with the straight line through them."""
     (factor,) = term.factors
-    color, marker = own_style(0)
+    color, _ = own_style(0)
     x, y = np.array(factor.numbers), values.to_numpy(dtype=np.float64)
     center = y.mean(axis=0)
     if factor.scale == "log":
@@ -168,7 +168,7 @@ def _curve(axes: Axes, term: Term, values: pd.DataFrame) -> list[_Drawn]:
     low, high = np.array([curve_band(level, len(x)) for level in y.T]).T
     if len(y) >= SHOWN_FROM and np.isfinite([low, high]).all():
         axes.fill_between(x, low, high, color=color, alpha=BAND, lw=0, zorder=1)
-    axes.plot(x, center, color=color, marker=marker, ms=6, mec="white", lw=1.7, zorder=4)
+    axes.plot(x, center, color=color, marker="o", ms=6.5, mec="white", lw=1.7, zorder=4)
     for place, level in zip(x, y.T, strict=True):
         axes.plot(np.full(len(level), place), level, ".", color=color, ms=4, alpha=0.5, zorder=2)
     axes.set_xticks(x, [level.name for level in factor.levels])
@@ -192,7 +192,8 @@ def factorial_interaction(a: Assessment) -> Drawing | MissingFigure:
     first, second, *others = found.design.factors
     ways = [way for way in product(*(f.levels for f in others)) if _cells(found.design, tuple(w.name for w in way))]
     columns = min(3, len(ways))
-    figure = new_figure(WIDTH, 0.4 + 3.1 * -(-len(ways) // columns))
+    width = min(WIDTH, 1.2 + 2.4 * columns * (1 + len(first.levels) / 4))
+    figure = new_figure(width, 0.4 + 3.1 * -(-len(ways) // columns))
     grid = np.atleast_1d(figure.subplots(-(-len(ways) // columns), columns, sharey=True, squeeze=False)).ravel()
     for empty in grid[len(ways) :]:
         empty.remove()
@@ -201,8 +202,9 @@ def factorial_interaction(a: Assessment) -> Drawing | MissingFigure:
     for panel, way in zip(panels, ways, strict=True):
         cells = _cells(found.design, tuple(level.name for level in way))
         for line in range(len(second.levels)):
-            own = {p[0]: by_name[c] for p, c in cells.items() if p[1] == second.levels[line].name}
-            rows += _line(panel, first, own, found.shown, line - (len(second.levels) - 1) / 2, line)
+            level, middle = second.levels[line].name, (len(second.levels) - 1) / 2
+            own = {p[0]: by_name[c] for p, c in cells.items() if p[1] == level}
+            rows += _line(panel, first, level, own, found.shown, line - middle, line)
         panel.set_title(", ".join(f"{f.name} {x.name}" for f, x in zip(others, way, strict=True)), loc="left")
         panel.set_xticks(range(len(first.levels)), [level.name for level in first.levels])
         panel.set_xlabel(first.name)
@@ -231,13 +233,13 @@ def _cells(design: Design, way: tuple[str, ...]) -> dict[tuple[str, str], str]:
 
 
 def _line(
-    axes: Axes, first: Factor, cells: dict[str, ConditionInfo], values: pd.DataFrame, side: float, line: int
+    axes: Axes, first: Factor, name: str, cells: dict[str, ConditionInfo], values: pd.DataFrame, side: float, line: int
 ) -> list[_Drawn]:
-    """One line of means; side: of the middle, to keep the lines apart."""
+    """One line of means, which is called `name`; side: of the middle, to keep the lines apart."""
     rows: list[_Drawn] = []
     ends: list[tuple[float, float]] = []
     shift = 0.07 * side
-    for place, level in enumerate(level for level in first.levels):
+    for place, level in enumerate(first.levels):
         condition = cells.get(level.name)
         if condition is None:
             continue
@@ -248,12 +250,16 @@ def _line(
         axes.plot(jitter, own, ".", color=condition.style.color, ms=3.5, alpha=0.55, zorder=1)
         axes.plot([x, x], [low, high], color=condition.style.color, lw=2, zorder=2)
         scatter(axes, Row(condition.name, condition.style), np.array([x]), np.array([mean]), np.array([False]))
-        offset = (7, 7 if side > 0 else -7)
-        axes.annotate(
-            condition.name, (x, mean), offset, textcoords="offset points", va="center", fontsize=7.5, color=INK
-        )
+        if len(first.levels) == 2:  # else the names would lie over each other
+            _label(axes, condition.name, (x, mean), (7, 7 if side > 0 else -7))
         rows.append((condition.name, level.name, len(own), mean, low, high))
         ends.append((x, mean))
     if ends:
+        if len(first.levels) > 2:
+            _label(axes, name, ends[-1], (10, 0))
         axes.plot(*zip(*ends, strict=True), color=MUTED, lw=1.1, ls=_LINES[line % len(_LINES)], zorder=1)
     return rows
+
+
+def _label(axes: Axes, words: str, at: tuple[float, float], offset: tuple[float, float]) -> None:
+    axes.annotate(words, at, offset, textcoords="offset points", va="center", fontsize=7.5, color=INK)

@@ -26,7 +26,7 @@ from glifr.records import InputError, Layout
 SMALL = Synthetic(conditions=("RNN", "Hom", "LHetA"), seeds=6, trials=6, epochs=3, masks=2)
 FIGURES = [name for name in figures.FIGURES if name != "parameter_recovery"]  # which one task alone has
 # these need eight conditions, ten whole trials, and ten pairs
-NOT_OF_THREE = {"factorial_interaction", "importance", "power"}
+NOT_OF_THREE = {"factor_effects", "factor_curves", "factorial_interaction", "importance", "power"}
 TUNING = {"search_results", "search_slices", "best_so_far", "importance", "parallel_coordinates"}
 
 

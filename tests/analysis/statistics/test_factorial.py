@@ -206,8 +206,8 @@ def test_an_interaction_is_present_and_has_a_sign() -> None:
 STUDY = Synthetic(conditions=CELLS, seeds=10, trials=0, epochs=2, silencing=False, task="slope")
 
 
-def test_m4_a_second_condition_with_the_same_levels_leaves_the_factorial_alone(tmp_path: Path) -> None:
-    """Of a study with LHetA and LHetA3 the reference is the cell, and the other is outside."""
+def test_m4_a_second_condition_with_the_same_values_leaves_the_factorial_alone(tmp_path: Path) -> None:
+    """Of a study with LHetA and LHetA3 the one that the factors list is the cell, and the other is outside."""
     text = (ROOT / "studies" / "smnist_ablation.yaml").read_text()
     text = text.replace("  LHetA: {", "  LHetA3: {base: LHetA, num_ascs: 3}\n  LHetA: {")
     text = text.replace("../search_spaces", str(ROOT / "search_spaces"))
@@ -215,7 +215,10 @@ def test_m4_a_second_condition_with_the_same_levels_leaves_the_factorial_alone(t
     path.write_text(text)
     body = json.loads(json.dumps(make_plan(load_study(path), "").summary()))
     info = read_study(body, "study.json")
-    assert set(info.levels) == set(CELLS)
+    assert {name for factor in info.factors for name in factor.conditions} == set(CELLS)
+    assert [len(factor.levels) for factor in info.factors] == [2, 2, 2]
+    assert body["conditions"]["LHetA3"]["levels"] is None
+    assert body["conditions"]["FHet"]["levels"]["start"] == "heterogeneous"
     assert next(c for c in info.conditions if c.name == "LHetA3").style.num_ascs == 3
 
 
