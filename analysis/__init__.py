@@ -10,6 +10,7 @@ from analysis.load import load
 from analysis.report.make import PARTS, Part, ReportPaths, make_report, write_report
 from analysis.report.terminal_table import as_text, summarise, summary_table
 from analysis.results.load import Results
+from analysis.sequential.reach import refuse_undecidable
 from analysis.statistics.comparisons import smallest_p
 from analysis.statistics.contrasts import ContrastResult, all_pairs, judge
 from analysis.statistics.factorial import Effect, Factorial, factorial, testable_effects
@@ -36,6 +37,7 @@ __all__ = [
     "load",
     "make_report",
     "pair",
+    "refuse_undecidable",
     "smallest_p",
     "summarise",
     "summary_table",

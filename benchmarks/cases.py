@@ -22,7 +22,7 @@ from glifr.engine.backends import BACKENDS, choose_backend
 from glifr.errors import InputError
 from glifr.networks import BNNFC, LSTMFC, RNNFC, Network, forward_replicas
 from glifr.networks.replicas import prepare_replicas
-from glifr.training.optimizer import make_adam
+from glifr.training.optimizer import make_optimizer
 
 if TYPE_CHECKING:
     from glifr.engine.cpu.prepared import PreparedPass
@@ -124,7 +124,7 @@ def training_step(shape: Shape, candidate: Candidate, device: torch.device) -> S
 
 
 def _prepared_step(
-    shape: Shape, prepared: PreparedPass, data: tuple[Tensor, Tensor], optimizer: torch.optim.Adam
+    shape: Shape, prepared: PreparedPass, data: tuple[Tensor, Tensor], optimizer: torch.optim.Optimizer
 ) -> Step:
     x, y = data
 
@@ -189,9 +189,9 @@ def loss_of(shape: Shape, outputs: Tensor, y: Tensor) -> Tensor:
     return functional.cross_entropy(outputs, y) if shape.readout == "last" else functional.mse_loss(outputs, y)
 
 
-def adam(parameters: Iterable[nn.Parameter], device: torch.device) -> torch.optim.Adam:
+def adam(parameters: Iterable[nn.Parameter], device: torch.device) -> torch.optim.Optimizer:
     """The optimiser of every candidate alike: as training makes it."""
-    return make_adam(list(parameters), 1e-3, TrainingSettings(epochs=1, batch_size=1), device)
+    return make_optimizer(list(parameters), 1e-3, TrainingSettings(epochs=1, batch_size=1), device)
 
 
 def _seeded(build: Callable[[], nn.Module]) -> nn.Module:

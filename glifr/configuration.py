@@ -2,23 +2,65 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from glifr.conditions import Condition
+
+OptimizerName = Literal["adam", "adamw", "sgd"]
+ScheduleName = Literal["constant", "cosine", "step"]
+OPTIMIZERS: tuple[str, ...] = get_args(OptimizerName)
+SCHEDULES: tuple[str, ...] = get_args(ScheduleName)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The share of the learning rate that each training step takes.
+
+    name: constant; cosine, from 1 to `end` along half a cosine; step, times `factor` after every `every` epochs.
+    warmup_epochs: over which the share first rises linearly to 1; a cosine begins after them, steps count from 0.
+    """
+
+    name: ScheduleName = "constant"
+    warmup_epochs: float = 0.0
+    end: float = 0.0
+    every: int = 1
+    factor: float = 0.1
+
+    @property
+    def is_constant(self) -> bool:
+        """True if every step takes the whole learning rate."""
+        return self.name == "constant" and not self.warmup_epochs
+
+    def share(self, step: int, steps_an_epoch: int, epochs: int) -> float:
+        """The share at a training step, counted from 0, of a training of so many epochs."""
+        warm_up = round(self.warmup_epochs * steps_an_epoch)
+        rise = min(1.0, (step + 1) / warm_up) if warm_up else 1.0
+        if self.name == "step":
+            return rise * float(self.factor) ** (step // (self.every * steps_an_epoch))
+        if self.name == "constant" or step < warm_up:
+            return rise
+        done = (step - warm_up) / (epochs * steps_an_epoch - warm_up)
+        return self.end + (1.0 - self.end) * (1.0 + math.cos(math.pi * done)) / 2.0
 
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """How long and by which steps: epochs, batch size, Adam's constants, dropout probability, kernel backend.
+    """How long and by which steps: epochs, batch size, optimiser, dropout probability, kernel backend.
 
-    weight_decay: of every trained number; decoupled from the gradient's moments it makes AdamW.
+    optimizer: one of OPTIMIZERS. beta1, beta2, epsilon: of Adam and AdamW. momentum, nesterov: of SGD.
+    weight_decay: of every trained number; decoupled from the gradient's moments, as in AdamW, where `decoupled`.
+    clip_norm: the largest norm of a network's whole gradient; a larger one is scaled down to it. None for no limit.
+    schedule: of the learning rate.
     sigma_v: width of GLIFR neurons' sigmoid in the first and in the last epoch, linear in epochs between them as in the
     published annealing; None for the model's own throughout.
 
     seeds_per_batch: replicas computed at once; None for all of them. On the CPU it has an effect only where the backend
     keeps each seed's bits (`glifr.engine.backends.batches_exactly`); elsewhere there, seeds are computed one by one.
     cuda_graphs: on CUDA, record the training step once and replay it. Neither changes what is computed.
+    seeds_in_turn: each seed is trained to its last epoch before the next begins.
     """
 
     epochs: int
@@ -28,11 +70,17 @@ class TrainingSettings:
     epsilon: float = 1e-8
     weight_decay: float = 0.0
     decoupled: bool = False
+    optimizer: OptimizerName = "adam"
+    momentum: float = 0.0
+    nesterov: bool = False
+    clip_norm: float | None = None
+    schedule: Schedule = Schedule()
     dropout: float = 0.0
     sigma_v: tuple[float, float] | None = None
     backend: str = "auto"
     seeds_per_batch: int | None = None
     cuda_graphs: bool = True
+    seeds_in_turn: bool = False
 
     def sigma_v_in(self, epoch: int) -> float | None:
         """sigma_v in an epoch, counted from 0; None for the model's own."""

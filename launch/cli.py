@@ -147,7 +147,7 @@ def _main(options: argparse.Namespace, given: Sequence[str], stop: StopSignals) 
         print(Problem("a file of the results folder cannot be used", place, reason, todo=todo), file=sys.stderr)
         return REFUSED
     except OSError as error:
-        return _refuse_full_disk(error)
+        return _refuse_full_disk(error, options.results)
 
 
 def console() -> Console:
@@ -155,12 +155,12 @@ def console() -> Console:
     return Console(width=None if sys.stdout.isatty() else _WIDTH_OF_A_FILE, markup=False, emoji=False)
 
 
-def _refuse_full_disk(error: OSError) -> int:
-    from launch.failures import DISK_FULL, disk_is_full
+def _refuse_full_disk(error: OSError, results: Path) -> int:
+    from launch.full_disk import disk_is_full, full_disk
 
     if not disk_is_full(error):
         raise error
-    print(f"Nothing was started.\n\n{DISK_FULL}\n  where:   {error.filename}", file=sys.stderr)
+    print(f"Nothing was started.\n\n{full_disk(error, results)}", file=sys.stderr)
     return REFUSED
 
 
@@ -176,6 +176,7 @@ def _run(options: argparse.Namespace, given: Sequence[str], stop: StopSignals) -
     seen: Literal["tried", "looked at"] = "looked at" if options.status else "tried"
     study = load_study(study_file(options.study), profile=options.profile, overrides=options.overrides, code=seen)
     from launch.ledger.folder import results_folder, results_path
+    from launch.looks import refuse_changed
     from launch.planning.machine_checks import refuse_impossible, refuse_too_large
     from launch.planning.own_starts import refuse_unfit_starts
     from launch.planning.plan import make_plan, refuse_unknown
@@ -195,6 +196,10 @@ def _run(options: argparse.Namespace, given: Sequence[str], stop: StopSignals) -
         from launch.executors.ray_connect import refuse_unusable
 
         refuse_unusable(options.address)
+    if study.spec.looks is not None:  # told before the data are read
+        from launch.session import refuse_looks
+
+        refuse_looks(make_plan(study, fingerprint=""))
     if options.check:
         shown.print(f"{study.spec.name} ({study.profile}) is right: {', '.join(study.spec.conditions)}")
         return COMPLETE
@@ -203,6 +208,7 @@ def _run(options: argparse.Namespace, given: Sequence[str], stop: StopSignals) -
     refuse_unfit_starts(chosen)
     refuse_too_large(plan, options.address)
     root = results_folder(study, options.results)
+    refuse_changed(plan, root)
     from launch.executors.ray_connect import Cluster
     from launch.session import SessionOptions, run_study, show_plan
 

@@ -10,14 +10,22 @@ from pathlib import Path
 
 from rich.console import Console
 
-from analysis import as_text, load, smallest_p, summarise, testable_effects, write_report
+from analysis import (
+    as_text,
+    load,
+    refuse_undecidable,
+    smallest_p,
+    summarise,
+    testable_effects,
+    write_report,
+)
 from glifr.errors import InputError
 from glifr.records import Layout, Stage, scan
 from launch.code import code_version
 from launch.continuing import interpreter, short
 from launch.executors.ray_connect import Cluster
 from launch.executors.ray_tune import RayExecutor
-from launch.ledger.folder import create, keep_code, recorded_alike, refuse_foreign, write_study
+from launch.ledger.folder import create, keep_code, recorded_alike, refuse_foreign
 from launch.ledger.lock import DriverLock
 from launch.ledger.provenance import Sessions
 from launch.ledger.reconcile import Choice, settle
@@ -27,15 +35,12 @@ from launch.planning.alike_pairs import AlikePair, alike_words
 from launch.planning.estimate import estimate
 from launch.planning.placement import Resources
 from launch.planning.plan import StudyPlan
-from launch.planning.seed_batches import seed_batches
-from launch.scheduling.condition_run import RunOptions
+from launch.rounds import Rounds
 from launch.scheduling.scheme import under_its_scheme
-from launch.scheduling.study_scheduler import StudyScheduler
 from launch.scheduling.utilisation import Meter
 from launch.signals import StopSignals
 from launch.terminal.end_summary import tell_end
 from launch.terminal.plan_view import plan_view
-from launch.terminal.progress import Progress, TimeLeft
 from launch.tracking.login import Decision, LoginFile, decide_mode, forget_key
 from launch.tracking.queue import Outage
 from launch.tracking.wandb_run import mirror_report
@@ -98,28 +103,25 @@ def run_study(
         stop.at_leave = lambda code: _give_up(lock, handover)
         with lock, handover.of(tracking.login):
             plan = _look_back(console, plan, layout, lock, asked.stale, asked.only)
-            chosen = plan.of(asked.only)
-            time_left, ledger = TimeLeft(chosen, executor.slots), Ledger(root)
-            batches = seed_batches(chosen, executor.slots)
-            options = RunOptions(batches, spec.resources.retries, code_version(), asked.last)
-            conductor = StudyScheduler(chosen, ledger, options, lock.check, time_left.worked)
+            ledger, to_run = Ledger(root), (asked.only, asked.last)
             keep_code(layout, plan.study.code)
-            write_study(layout, plan, _alike_pairs(console, plan, layout, ledger))
+            alike = _alike_pairs(console, plan, layout, ledger)
+            rounds = Rounds(plan, ledger, executor, console, stop, lock.check, alike, *to_run)
             sessions = Sessions(layout, _command(given), executor.differences, plan.study.hash, plan.study.code)
             Outage(layout).begin()
-            meter = Meter(conductor, executor.slots)
+            meter = Meter(rounds.conductor, executor.slots)
             close = _closing(lock, sessions, meter, handover)
             stop.where, stop.at_leave = "left with jobs still ending; nothing is lost", close
-            with Progress(console, conductor.snapshot, time_left), stop.asking():
-                executor.run(meter, stop)
-            code = stop.exit_code if stop.requested else COMPLETE if conductor.complete else INCOMPLETE
+            rounds.run(meter)
+            conductor = rounds.conductor
+            code = stop.exit_code if stop.requested else COMPLETE if rounds.complete else INCOMPLETE
             close(code)
     stopped = "Stopped" if stop.requested else conductor.halted
     if stopped is None and asked.last is not None and not conductor.complete:
         stopped = f"Stopped after the stage {asked.last}, as asked"
     console.print(f"Used: {meter.utilisation}")
     tell_end(console, conductor.snapshot(), stopped, given)
-    if left := [name for name in plan.conditions if name not in chosen.conditions]:
+    if left := [name for name in plan.conditions if asked.only is not None and name not in asked.only]:
         console.print(f"Left as they were, without --only they run too: {', '.join(left)}.", markup=False)
     stop.where = "every result is kept, the report is not made"
     reported = stopped is not None or _report(console, root, tracking)
@@ -147,6 +149,12 @@ def _closing(lock: DriverLock, sessions: Sessions, meter: Meter, handover: Login
             lock.release()
 
     return close
+
+
+def refuse_looks(plan: StudyPlan) -> None:
+    """Raises InputError for a study whose first look could decide nothing."""
+    if plan.study.spec.looks is not None:
+        refuse_undecidable(plan.summary())
 
 
 def show_plan(plan: StudyPlan, root: Path, cluster: Cluster, console: Console) -> int:

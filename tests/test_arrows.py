@@ -30,7 +30,7 @@ def files(room: str) -> list[Path]:
 # room -> the rooms of its package that it may import; all may import the ground floor
 GROUND = {
     "glifr": ("errors", "checks", "conditions", "configuration", "parameters", "outside"),
-    "launch": ("jobs", "failures", "code", "continuing"),
+    "launch": ("jobs", "failures", "full_disk", "code", "continuing"),
     "analysis": ("text", "files", "measure"),
 }
 MAY_IMPORT = {
@@ -39,10 +39,11 @@ MAY_IMPORT = {
         "engine": "",
         "neurons": "engine",
         "networks": "engine neurons",
+        "definitions": "engine neurons networks",
         "tasks": "records networks",
         "characterise": "records networks tasks",
-        "training": "records engine networks tasks characterise",
-        "records.storage": "records networks tasks",
+        "training": "records engine networks definitions tasks characterise",
+        "records.storage": "records networks definitions tasks",
     },
     "launch": {
         "outside": "",
@@ -58,12 +59,13 @@ MAY_IMPORT = {
     "analysis": {
         "statistics": "",
         "results": "statistics",
+        "sequential": "statistics results",
         "published": "statistics results",
-        "judgement": "statistics results published",
-        "tables": "statistics results published judgement",
-        "figures": "statistics results published judgement tables",
+        "judgement": "statistics results sequential published",
+        "tables": "statistics results sequential published judgement",
+        "figures": "statistics results sequential published judgement tables",
         "pack": "statistics results",
-        "simulation": "statistics",
+        "simulation": "statistics sequential",
     },
 }
 MOST_FILES = 16  # of a room; more wants another room

@@ -14,6 +14,7 @@ from analysis.published import PublishedComparison, beside
 from analysis.results.load import Results
 from analysis.results.neurons import Neurons, observe
 from analysis.results.summaries import Performance, Tuning, performances, tunings
+from analysis.sequential.results import Looked, looked
 from analysis.statistics.components import Components, components
 from analysis.statistics.contrasts import ContrastResult, all_pairs, judge
 from analysis.statistics.factorial import Factorial, factorial
@@ -46,7 +47,8 @@ class ContrastSensitivity:
 class Assessment:
     """A study judged.
 
-    planned: the declared contrasts. factorial_kept, planned_kept: without diverged networks, None where none diverged.
+    planned: the declared contrasts. looked: what looks have found, in a study that takes them; planned contrasts and
+    effects are then as looks left them. factorial_kept, planned_kept: without diverged networks, None where none did.
     pairs: every pair of conditions, exploratory. silenced: what each silenced network loses.
     reaches: in the order of `planned`. published: None for a task without published values.
     """
@@ -62,6 +64,7 @@ class Assessment:
     silenced: pd.DataFrame
     reaches: list[ContrastSensitivity]
     published: PublishedComparison | None
+    looked: Looked | None = None
 
     @cached_property
     def neurons(self) -> Neurons:
@@ -89,7 +92,8 @@ class Assessment:
     @property
     def problems(self) -> tuple[str, ...]:
         """Everything that could not be used."""
-        return (*self.results.problems, *self.neurons.problems)
+        looked = self.looked.problems if self.looked else ()
+        return (*self.results.problems, *self.neurons.problems, *looked)
 
 
 def assess(results: Results) -> Assessment:
@@ -118,7 +122,9 @@ def assess(results: Results) -> Assessment:
             evidence=info.evidence,
         )
 
-    planned = judged(values, declared.contrasts)
+    planned, crossed, by_looks = judged(values, declared.contrasts), effects(values), looked(results)
+    if by_looks is not None:
+        planned, crossed = by_looks.contrasts(planned), by_looks.factorial(crossed)
     any_lost = bool(results.diverged_finals().to_numpy().any())
     kept = results.unit_values(without_diverged=True)
     silenced, tuned = results.tables["silencing"], tunings(results)
@@ -126,7 +132,7 @@ def assess(results: Results) -> Assessment:
         results=results,
         performances=performances(results),
         tunings=tuned,
-        factorial=effects(values),
+        factorial=crossed,
         factorial_kept=effects(kept) if any_lost else None,
         planned=planned,
         planned_kept=judged(kept, declared.contrasts) if any_lost else None,
@@ -134,6 +140,7 @@ def assess(results: Results) -> Assessment:
         silenced=silenced_networks(silenced[silenced[measure.column].notna()], measure),
         reaches=reaches(planned, declared.smallest_effect, declared.alpha),
         published=beside(results, tuned),
+        looked=by_looks,
     )
 
 

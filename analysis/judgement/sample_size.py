@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from analysis.judgement.assessment import Assessment, ContrastSensitivity
+from analysis.sequential.results import Looked
 from analysis.statistics.power import FEWEST, MOST, PairsNeeded
 from analysis.statistics.wording import pairs
 from analysis.text import count, listed, without_paths
@@ -28,6 +29,8 @@ class SeedAdvice:
 
 def more_seeds(a: Assessment) -> SeedAdvice:
     """For the planned contrasts without a verdict: the seeds for 80 % power, either way."""
+    if a.looked is not None:
+        return _by_looks(a, a.looked)
     have = _planned(a)
     open_ = [r for r, j in zip(a.reaches, a.planned, strict=True) if not j.verdict.decided]
     if not a.planned:
@@ -41,6 +44,17 @@ def more_seeds(a: Assessment) -> SeedAdvice:
     if not lacking:
         return SeedAdvice(_enough([r for r, _ in known], count(have, a.results.info.unit)), "")
     return _more(a, lacking, have)
+
+
+def _by_looks(a: Assessment, found: Looked) -> SeedAdvice:
+    """Where looks decide how many are enough: nothing is to be advised, but to go on."""
+    unit, most = a.results.info.unit, found.design.most
+    if found.ended:
+        text = f"Looks have decided how many {unit}s were enough; none is left to take."
+        return SeedAdvice(text, "")
+    going = count(sum(e.state == "open" for e in found.entries), "comparison") if found.entries else "all comparisons"
+    text = f"Looks decide how many {unit}s are enough, {most} at most: still open, {going}. The same command goes on."
+    return SeedAdvice(text, _command(a))
 
 
 def _first(a: Assessment, open_: Sequence[ContrastSensitivity], have: int) -> SeedAdvice:
@@ -105,10 +119,7 @@ def _planned(a: Assessment) -> int:
 
 def command(a: Assessment, units: int) -> str:
     """The study's own command with so many final seeds, or repeats of its search: it runs only the new ones."""
-    info = a.results.info
-    profile = "" if info.profile == "full" else f" --profile {info.profile}"
-    last = str(a.results.sessions[-1].get("command") or "") if a.results.sessions else ""
-    words = without_paths(_SEEDS.sub("", last)) or f"python launch/study.py studies/{info.name}.yaml{profile}"
+    info, words = a.results.info, without_paths(_SEEDS.sub("", _command(a)))
     repeats = f" --set search.repeats={units}" if info.repeats > 1 else ""
     seeds = units * (max(c.planned["final"] for c in info.conditions) // info.repeats if repeats else 1)
     given = info.section("final").get("seeds")
@@ -117,3 +128,11 @@ def command(a: Assessment, units: int) -> str:
         fresh = (n for n in range(max(given) + 1, max(given) + seeds + 1))
         value = str([*given, *(next(fresh) for _ in range(seeds - len(given)))]).replace(" ", "")
     return f"{words}{repeats} --set final.seeds={value}"
+
+
+def _command(a: Assessment) -> str:
+    """The command of the last session, or that of a study without any."""
+    info = a.results.info
+    profile = "" if info.profile == "full" else f" --profile {info.profile}"
+    last = str(a.results.sessions[-1].get("command") or "") if a.results.sessions else ""
+    return without_paths(last) or f"python launch/study.py studies/{info.name}.yaml{profile}"

@@ -22,6 +22,7 @@ BODY, CLUSTERS, INDEX, ARRAYS = "pack.json", "clusters.json", "networks.json", "
 NETWORKS = "networks"
 PARTS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("study and provenance", re.compile(r"study\.json|provenance\.json")),
+    ("looks", re.compile(r"looks/[1-9][0-9]*\.json")),
     ("results", re.compile(rf"units/({'|'.join(STAGES)})/[^/]+/[^/]+/((proposal|result)\.json)?")),
     ("epochs", re.compile(rf"units/({'|'.join(STAGES)})/[^/]+/[^/]+/attempts/[^/]+/(epochs\.jsonl|failure\.json)?")),
     (NETWORKS, re.compile(rf"{re.escape(INDEX)}|{re.escape(ARRAYS)}|{re.escape(CLUSTERS)}")),
@@ -37,7 +38,7 @@ def part_of(name: str) -> str | None:
 def ledger(root: Path) -> dict[str, bytes]:
     """The records of a results folder by their paths in it; a folder without records has a path that ends with /."""
     layout = Layout(root)
-    paths = [layout.study, *(p for p in (layout.provenance,) if p.is_file())]
+    paths = [layout.study, *(p for p in (layout.provenance,) if p.is_file()), *sorted(layout.looks.glob("*.json"))]
     for stage in STAGES:
         for folder in sorted((layout.units / stage).glob("*/*")):
             paths += _records(folder)

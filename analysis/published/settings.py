@@ -8,6 +8,7 @@ from typing import Any
 
 from analysis.published.data import PublishedCondition, PublishedTask
 from analysis.results.load import Results
+from analysis.results.recipe import further_words, optimizer_name, recipe_words
 from analysis.results.study import ConditionInfo, StudyInfo
 from analysis.results.summaries import Tuning, by_condition
 from analysis.text import NOTHING, count, significant
@@ -58,7 +59,7 @@ def _of_the_training(info: StudyInfo, condition: str, task: PublishedTask) -> li
         Setting("passes over the training data", f"{passes:,}", f"{task.passes:,}"),
         Setting("batch size", _batch(training.get("batch_size")), _batch(task.batch_size)),
         Setting("hyperparameters", "searched" if info.planned("search") else "fixed", "fixed"),
-        Setting("Adam", _adam(training.get("adam")), _adam(task.adam)),
+        Setting("Adam", _adam(training), _adam({"adam": task.adam})),
         Setting("dropout in training", _dropout(training.get("dropout")), "none"),
         Setting("sigma_v", _annealed(training.get("sigma_v")), "1"),
     ]
@@ -118,7 +119,11 @@ def _batch(size: int | None) -> str:
     return f"{size:,}" if size else NOTHING
 
 
-def _adam(found: Mapping[str, Any] | None) -> str:
+def _adam(training: Mapping[str, Any]) -> str:
+    """Its constants, as published studies have them; of another optimiser, or with more to it, all in words."""
+    if optimizer_name(training) != "Adam" or further_words(training):
+        return recipe_words(training)
+    found = training.get("adam")
     return ", ".join(f"{key} {found[key]:g}" for key in sorted(found)) if found else NOTHING
 
 

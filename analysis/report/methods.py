@@ -10,6 +10,8 @@ from analysis.published import words
 from analysis.report.sentences import design, incidents
 from analysis.results.load import Results
 from analysis.results.study import StudyInfo
+from analysis.sequential.futility import FUTILE
+from analysis.sequential.results import Looked, price
 from analysis.statistics import wording
 from analysis.statistics.clusters import ALPHA as CLUSTER_ALPHA
 from analysis.statistics.clusters import DRAWS as CLUSTER_DRAWS
@@ -109,6 +111,9 @@ def _tests(a: Assessment) -> Iterator[str]:
         )
     if not effects and not a.planned:
         return
+    if a.looked is not None:
+        yield from _looks(info, a.looked)
+        return
     families = [name for name, there in (("effects", effects), ("planned contrasts", a.planned)) if there]
     near = wording.margin(info.smallest_effect, info.measure)
     yield (
@@ -130,6 +135,26 @@ def _of_kinds(kinds: Collection[str], unit: str) -> str:
         f"of a {unit} change sign together"
     )
     return trend + (levels if "levels" in kinds else "")
+
+
+def _looks(info: StudyInfo, found: Looked) -> Iterator[str]:
+    """How comparisons were judged where seeds were added until they were decided."""
+    near, paid, taken = wording.margin(info.smallest_effect, info.measure), price(info, found), len(found.looks)
+    yield (
+        f"Comparisons, paired by {info.unit}, were judged as one family at up to {len(found.design.sizes)} looks (at "
+        f"{listed(found.design.sizes)} {info.unit}s; {taken} taken): a two-sided sign-flip permutation test at each "
+        f"(all sign patterns up to {EXACT_UP_TO} pairs, else {DRAWS:,} random ones), with Lan and DeMets' boundaries "
+        "for the spending function of Pocock's kind. The p of all looks so far is the smallest total level at which "
+        "one of them met its boundary, Holm-adjusted over the family. Equivalence was tested with two one-sided "
+        f"paired t tests at ±{near} in the same way. Intervals are repeated t intervals, which hold at all looks "
+        "together."
+    )
+    yield (
+        f"What had a predictive chance below {100 * FUTILE:.0f} % of a verdict by the last look stopped as futile, "
+        "and a condition got no more seeds once all that used it was decided. A network without a result counted as "
+        f"chance. Test results were read by looks alone. The study took {paid.asked:,} final networks, a fixed design "
+        f"of {found.design.most} {info.unit}s {paid.fixed:,}. {_verdicts(info)}"
+    )
 
 
 def _verdicts(info: StudyInfo) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from analysis.results.load import Results
+from analysis.results.recipe import recipe_words
 from analysis.results.study import StudyInfo
 from analysis.text import count, listed
 from glifr.records import STAGES
@@ -42,7 +43,7 @@ def _training_words(training: Mapping[str, Any], passes: int) -> str:
         return ""
     each = f" of {passes} passes" if passes > 1 else ""
     batch = f", batches of {training['batch_size']:,}" if training.get("batch_size") else ""
-    return f" for {count(training['epochs'], 'epoch')}{each} with Adam{batch}"
+    return f" for {count(training['epochs'], 'epoch')}{each} with {recipe_words(training)}{batch}"
 
 
 def _search_words(info: StudyInfo) -> list[str]:

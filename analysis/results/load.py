@@ -19,7 +19,7 @@ from analysis.results.networks import KeptNetwork, Networks, NetworksInFolder
 from analysis.results.study import StudyInfo, read_study
 from analysis.results.tidy_tables import make_tables, status
 from analysis.text import count, listed, without_paths
-from glifr.records import STAGES, Layout, Stage, StudyRecords, UnitRecords, scan
+from glifr.records import STAGES, Layout, Look, Stage, StudyRecords, UnitRecords, scan
 
 WITHOUT = "the pack was made without what its networks are like, so figures and tables of neurons are missing"
 _STATES = ("complete", "pruned", "failed", "unfinished")
@@ -34,6 +34,7 @@ class Results:
     unfinished, not started, diverged (networks). sessions: the body of provenance.json. finished_at: of the last
     result. problems: what could not be used, without the folder's own path. kept: final networks whose characteristics
     are on record, by condition and seed; networks: where they are read from, None for a pack without them.
+    looks: in order, of a study that adds seeds until it is decided.
     """
 
     source: Path
@@ -46,6 +47,7 @@ class Results:
     problems: tuple[str, ...]
     networks: Networks | None
     kept: tuple[KeptNetwork, ...] = ()
+    looks: tuple[Look, ...] = ()
 
     def count(self, what: str, stage: Stage | None = None, condition: str | None = None) -> int:
         """The sum of a column of `counts`, over one stage and one condition where given."""
@@ -171,6 +173,7 @@ def assemble(records: StudyRecords, source: Path, layout: Layout, networks: Netw
         problems=(*_problems(records), *_notes(info, records, tables, counts), *([] if networks else [WITHOUT])),
         networks=networks,
         kept=() if networks is None else _kept(info, known),
+        looks=records.looks,
     )
 
 

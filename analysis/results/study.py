@@ -66,7 +66,8 @@ class TaskInfo:
 class ConditionInfo:
     """One condition of a study, in the study's order. style: what it is, with its colour and marker.
 
-    control: equal to another condition on purpose. neuron: name and digest of its neuron model, '' where the study is
+    control: equal to another condition on purpose. start_from: the condition whose trained networks its own start from.
+    neuron: name and digest of its neuron model, '' where the study is
     from before they were recorded.
     """
 
@@ -81,6 +82,7 @@ class ConditionInfo:
     style: Condition
     control: bool = False
     neuron: str = ""
+    start_from: str | None = None
 
 
 @dataclass(frozen=True)
@@ -247,6 +249,7 @@ def _condition(body: dict[str, Any], name: str) -> ConditionInfo:
         style=_style(own, name),
         control=own.get("control", False),
         neuron=_neuron(own.get("neuron")),
+        start_from=own.get("start_from"),
     )
 
 

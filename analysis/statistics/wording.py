@@ -46,7 +46,7 @@ def effect_sentence(effect: Effect, measure: Measure, smallest: float) -> str:
     """One sentence on one effect of the factorial."""
     near, largest = f"within ±{margin(smallest, measure)}", ""
     if effect.kind == "levels":
-        said, largest = _levels_words(effect.verdict, near), f" (the largest, {effect.judged.contrast.name})"
+        said, largest = _levels_words(effect.verdict, near), f" (the largest, {effect.largest})"
     else:
         said = (_part_words if effect.single else _interaction_words)(effect.verdict, near)
     at = f" ({effect.at})" if effect.at else ""

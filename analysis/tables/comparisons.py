@@ -10,19 +10,33 @@ from analysis.judgement.assessment import Assessment
 from analysis.judgement.findings import contrast_row
 from analysis.judgement.warnings import ReportWarning, codes_for
 from analysis.measure import Measure
-from analysis.results.study import StudyInfo
 from analysis.statistics import wording
 from analysis.statistics.contrasts import ContrastResult
 from analysis.tables.table import Cell, Head, Table, rule_words, verdict_cell
 
+PAIRED = (
+    "95 % t interval of their mean, not adjusted; p of the two-sided sign-flip permutation test; equivalence by two "
+    "one-sided t tests at"
+)
 
-def test_words(info: StudyInfo) -> str:
+
+def test_words(a: Assessment) -> str:
     """How each comparison of a family is tested."""
-    near = wording.margin(info.smallest_effect, info.measure)
-    return (
-        "95 % t interval of their mean, not adjusted; p of the two-sided sign-flip permutation test; equivalence by "
-        f"two one-sided t tests at ±{near}"
-    )
+    near = wording.margin(a.results.info.smallest_effect, a.results.info.measure)
+    if a.looked is not None:
+        return (
+            f"as the last look left them that judged them, on its {a.results.info.unit}s (table of the looks). 95 % "
+            "interval that holds at all looks together; p of that look's two-sided sign-flip permutation test; after "
+            f"Holm, of all looks so far; equivalence by two one-sided t tests at ±{near}"
+        )
+    return f"{PAIRED} ±{near}"
+
+
+def family_words(a: Assessment, judged: Iterable[ContrastResult], what: str) -> str:
+    """What Holm's correction runs over."""
+    if a.looked is not None:
+        return text.count(len(a.planned) + len(a.factorial.effects), "contrast or effect", "contrasts and effects")
+    return text.count(tested(judged), what)
 
 
 def tested(judged: Iterable[ContrastResult]) -> int:
@@ -47,7 +61,7 @@ def contrasts_sheet(a: Assessment, found: list[ReportWarning]) -> Table:
             anchors.append("")
     caption = (
         f"Differences of {info.measure.label} ({info.measure.direction}), one per {info.unit} that all conditions of "
-        f"the contrast have: {test_words(info)}. Holm: over the {text.count(tested(a.planned), 'test')} here. "
+        f"the contrast have: {test_words(a)}. Holm: over the {family_words(a, a.planned, 'test')} here. "
         "Welch: t test as if unpaired, as a check. g: Hedges' g. P(A > B): chance that a "
         f"{'network' if info.unit == 'seed' else info.unit} of the first side is above one of the second."
         f"{rule_words(info)}{info.conditional_sentence}"
@@ -133,6 +147,8 @@ def pairs_sheet(a: Assessment, found: list[ReportWarning]) -> Table:
         "Exploratory: nobody planned these. Columns as for the planned contrasts; Holm over all "
         f"{text.count(tested(a.pairs), 'test')}."
     )
+    if a.looked is not None:
+        caption += " Of all networks that there are, and not corrected for the looks."
     if info.evidence:
         caption += " A verdict here is a question for the next study, not an answer of this one."
     title = f"All {text.count(len(a.pairs), 'pair')} (exploratory)"

@@ -9,7 +9,16 @@ from analysis.judgement.warnings import ReportWarning, codes_for
 from analysis.measure import Measure
 from analysis.statistics import wording
 from analysis.statistics.factorial import Effect
-from analysis.tables.comparisons import contrast_cells, contrast_heads, small, test_words, tested, unit_of
+from analysis.tables.comparisons import (
+    PAIRED,
+    contrast_cells,
+    contrast_heads,
+    family_words,
+    small,
+    test_words,
+    tested,
+    unit_of,
+)
 from analysis.tables.table import Cell, Head, Table, rule_words, verdict_cell
 from glifr.records import Factor
 
@@ -41,7 +50,7 @@ def factorial_sheet(a: Assessment, found: list[ReportWarning]) -> Table:
 
 
 def _effect_cells(effect: Effect, measure: Measure, codes: tuple[str, ...]) -> list[Cell]:
-    kind = {"difference": "", "trend": "trend", "levels": f"largest: {effect.judged.contrast.name}"}[effect.kind]
+    kind = {"difference": "", "trend": "trend", "levels": f"largest: {effect.largest}"}[effect.kind]
     return [
         Cell(effect.name, "; ".join(filter(None, (kind, effect.at))), codes=codes),
         verdict_cell(effect.verdict),
@@ -72,8 +81,8 @@ def _factorial_caption(a: Assessment) -> str:
             "interval widened for the choice (Bonferroni)."
         )
     caption += (
-        f" n: how many such numbers. They are judged as a planned contrast is: {test_words(info)}; Holm over the "
-        f"{text.count(tested(e.judged for e in f.effects), 'effect')}. η²: partial, with the {info.unit} as a factor "
+        f" n: how many such numbers. They are judged as a planned contrast is: {test_words(a)}; Holm over the "
+        f"{family_words(a, (e.judged for e in f.effects), 'effect')}. η²: partial, with the {info.unit} as a factor "
         f"of its own; a description, no test rests on it.{rule_words(info)}{info.conditional_sentence}"
     )
     if f.untested:
@@ -132,7 +141,10 @@ def level_pairs_sheet(a: Assessment, found: list[ReportWarning]) -> Table:
     ]
     caption = (
         "Every difference between two levels of a factor that has more than two and no order, over the levels of the "
-        f"others: which of them its effect above is about. {test_words(info)[0].upper()}{test_words(info)[1:]}. Holm: "
-        f"over the {text.count(tested(judged), 'test')} here.{rule_words(info)}{info.conditional_sentence}"
+        f"others: which of them its effect above is about. {PAIRED} "
+        f"±{wording.margin(info.smallest_effect, info.measure)}. Holm: over the {text.count(tested(judged), 'test')} "
+        f"here.{rule_words(info)}{info.conditional_sentence}"
     )
+    if a.looked is not None:
+        caption += " Of all networks that there are, and not corrected for the looks."
     return Table("level_pairs", "Pairs of levels", caption, contrast_heads(info.measure), rows)

@@ -13,10 +13,11 @@ from functools import cache
 from types import MappingProxyType
 
 import torch
+from torch import Tensor
 
 from glifr.engine import cuda, portable, reference
 from glifr.engine.definition import NeuronModel
-from glifr.engine.notes import note_once
+from glifr.engine.notes import PRICE, note_once
 from glifr.engine.sequence import SequenceInput, SequenceResult
 from glifr.errors import InputError, Problem, nearest
 
@@ -67,6 +68,41 @@ def choose_backend(
     return name
 
 
+def backend_for(name: str, x: Tensor, model: NeuronModel) -> str:
+    """As `choose_backend`, for inputs x and what surrounds the call.
+
+    Only torch's own operations can be exported and transformed by `torch.func`: there `auto` is the portable engine,
+    and InputError is raised for a compiled one. A batch of none needs no kernel.
+    """
+    backend = choose_backend(name, x.device, x.dtype, model)
+    if backend not in _LIBRARY:
+        return backend
+    exported, transformed = torch.compiler.is_exporting(), torch._C._are_functorch_transforms_active()
+    if exported or transformed:
+        around = "torch.export" if exported else "torch.func"
+        if name != "auto":
+            rule = f"the backend {name!r} cannot run within {around}"
+            raise InputError(Problem(rule, "backend", name, "the backend auto, torch or reference"))
+        if transformed:
+            note_once(around, f"{around} runs networks on the portable engine, {PRICE}")
+        return "torch"
+    return backend if x.numel() else "torch"
+
+
+def run_sequence(backend: str, sequence: SequenceInput) -> SequenceResult:
+    """Runs the sequence in the number type of its tensors, whatever autocast says, which the recurrence may need."""
+    device = sequence.x.device
+    if not is_autocast(device):
+        return RUN[backend](sequence)
+    with torch.autocast(device.type, enabled=False):
+        return RUN[backend](sequence)
+
+
+def is_autocast(device: torch.device) -> bool:
+    """True within `torch.autocast` for such a device."""
+    return torch.amp.is_autocast_available(device.type) and torch.is_autocast_enabled(device.type)
+
+
 def _check_compiled(name: str, model: NeuronModel | None) -> None:
     """Raises InputError if there is no compiler for a backend, or none that could take the model."""
     if not available(name):
@@ -101,7 +137,7 @@ def _automatic(kind: str, dtype: torch.dtype, model: NeuronModel | None) -> str:
         note_once(
             f"portable {model.name} {model.unknown}",
             f"the neuron model {model.name!r} uses {model.unknown}, which cannot be compiled: it runs on the portable "
-            "engine, which takes about 2 to 10 times longer",
+            f"engine, {PRICE}",
         )
         return "torch"
     return fastest

@@ -16,7 +16,7 @@ def run(sequence: SequenceInput) -> SequenceResult:
     model, delay, x = sequence.model, sequence.delay, sequence.x
     state, steps, parameters = start_of(sequence), x.shape[-2], sequence.values
     projected = x.transpose(-3, -2).flatten(-3, -2) @ sequence.weight_in
-    synaptic = projected.view(*projected.shape[:-2], steps, x.shape[-3], -1)  # [*,T,B,G*H]
+    synaptic = projected.view(*projected.shape[:-2], steps, x.shape[-3], projected.shape[-1])  # [*,T,B,G*H]
     masks, sent = mask_at(sequence.mask, steps), list[Tensor]()
     before = None if sequence.history is None else sequence.history.transpose(-3, -2)
     if before is None and steps <= delay:  # no lateral product: its weights have a gradient all the same, of zeros
@@ -28,7 +28,7 @@ def run(sequence: SequenceInput) -> SequenceResult:
             before = over_time(sent[-delay:]).transpose(-3, -2)
         if before is not None:
             rows = before.narrow(-3, 0, length).flatten(-3, -2)
-            block = block + (rows @ sequence.weight_lat).view(*rows.shape[:-2], length, x.shape[-3], -1)
+            block = block + (rows @ sequence.weight_lat).view(block.shape)
         for t, s in enumerate(block.unbind(-3), begin):
             new = model.step(gates_of(model, s), state, parameters, sequence.constants, masks[t])
             state = model.State(*new)

@@ -1,9 +1,9 @@
 """The schema of everything a run writes, shared by training, launcher and analysis.
 
-`schema` holds the records, `declaration` what a study declares beforehand, `factors` what it crosses, `envelope` how
-one JSON record is sealed and checked, `epochs` the lines that an attempt appends, `layout` where each file lies in a
-results folder, `scan` reads a whole folder back, `characteristics` what a trained network is like beyond its scores. No
-torch here: reports are made without it.
+`schema` holds the records, `declaration` what a study declares beforehand, `factors` what it crosses, `looks` how it is
+judged on the way, `envelope` how one JSON record is sealed and checked, `epochs` the lines that an attempt appends,
+`layout` where each file lies in a results folder, `scan` reads a whole folder back, `characteristics` what a trained
+network is like beyond its scores. No torch here: reports are made without it.
 """
 
 from glifr.errors import InputError, Problem
@@ -36,8 +36,9 @@ from glifr.records.factors import (
     switches,
 )
 from glifr.records.layout import FAILURE_FILE, ForeignPathError, Layout
+from glifr.records.looks import Look, LookDesign, LookEntry, declared_in, design_in
 from glifr.records.reading import RecordError, UnreadableError
-from glifr.records.scan import StudyRecords, UnitRecords, scan
+from glifr.records.scan import StudyRecords, UnitRecords, read_looks, scan
 from glifr.records.schema import (
     STAGES,
     EpochRecord,
@@ -73,6 +74,9 @@ __all__ = [
     "InputError",
     "Layout",
     "Level",
+    "Look",
+    "LookDesign",
+    "LookEntry",
     "NetworkFile",
     "ParameterSummary",
     "Primary",
@@ -95,8 +99,10 @@ __all__ = [
     "canonical",
     "cells_of",
     "declaration_hash",
+    "declared_in",
     "default_contrasts",
     "default_smallest_effect",
+    "design_in",
     "digest",
     "epoch_line",
     "levels_of",
@@ -106,6 +112,7 @@ __all__ = [
     "published_levels",
     "read_characteristics",
     "read_epochs",
+    "read_looks",
     "read_sealed",
     "scan",
     "seal",

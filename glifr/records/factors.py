@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -114,5 +115,5 @@ def is_published(factors: Sequence[Factor]) -> bool:
     return _partitions(factors) == _partitions([factor for factor in known if len(factor.levels) > 1])
 
 
-def _partitions(factors: Sequence[Factor]) -> set[frozenset[frozenset[str]]]:
-    return {frozenset(frozenset(level.conditions) for level in factor.levels) for factor in factors}
+def _partitions(factors: Sequence[Factor]) -> Counter[frozenset[frozenset[str]]]:
+    return Counter(frozenset(frozenset(level.conditions) for level in factor.levels) for factor in factors)

@@ -41,6 +41,14 @@ class Layout:
         return self.root / "events.jsonl"
 
     @property
+    def looks(self) -> Path:
+        """One record a look, in a study that adds seeds until it is decided."""
+        return self.root / "looks"
+
+    def look(self, number: int) -> Path:
+        return self.looks / f"{number}.json"
+
+    @property
     def units(self) -> Path:
         return self.root / "units"
 

@@ -12,6 +12,7 @@ from glifr.errors import InputError, Problem
 from glifr.records.envelope import read_sealed
 from glifr.records.epochs import missing_epochs, read_epochs
 from glifr.records.layout import FAILURE_FILE, Layout
+from glifr.records.looks import Look
 from glifr.records.reading import RecordError, folders, listing
 from glifr.records.schema import STAGES, EpochRecord, FailureRecord, Proposal, UnitId, UnitResult
 
@@ -43,6 +44,7 @@ class StudyRecords:
     sessions: list[dict[str, Any]]
     units: tuple[UnitRecords, ...]
     problems: tuple[str, ...] = field(default_factory=tuple)
+    looks: tuple[Look, ...] = ()
 
 
 _UNUSABLE = (RecordError, KeyError, TypeError, ValueError, AttributeError)  # damaged, or of another version
@@ -123,7 +125,31 @@ def scan(root: Path) -> StudyRecords:
         sessions = []
         problems.append(f"provenance not used ({error})")
     units = tuple(_units(layout, problems))
-    return StudyRecords(layout, study, sessions, units, tuple(problems))
+    looks: tuple[Look, ...] = ()
+    try:
+        looks = read_looks(layout)
+    except RecordError as error:
+        problems.append(f"looks not used ({error})")
+    return StudyRecords(layout, study, sessions, units, tuple(problems), looks)
+
+
+def read_looks(layout: Layout) -> tuple[Look, ...]:
+    """The looks that a study has taken, in order; RecordError if one cannot be trusted or is missing between others."""
+    numbers = sorted(int(path.stem) for path in listing(layout.looks) if path.suffix == ".json" and path.stem.isdigit())
+    if numbers != list(range(1, len(numbers) + 1)):
+        raise RecordError(f"{layout.looks}: the looks are numbered {numbers}, so one is missing")
+    return tuple(_look(layout, number) for number in numbers)
+
+
+def _look(layout: Layout, number: int) -> Look:
+    path = layout.look(number)
+    try:
+        look = Look.from_json(read_sealed(path))
+    except (FileNotFoundError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise RecordError(f"{path}: not a look of this version ({error})") from None
+    if look.number != number:
+        raise RecordError(f"{path}: the record of another look, {look.number}")
+    return look
 
 
 def _what_is_there(root: Path) -> str:

@@ -10,15 +10,18 @@ from torch import Tensor
 
 from glifr.characterise import summarise
 from glifr.configuration import Configuration, TrainingSettings
-from glifr.networks import BNNFC, Network, build_network
+from glifr.definitions import build_network
+from glifr.networks import BaseNetwork
 from glifr.networks.learned_start import resample
 from glifr.records import EpochRecord
 from glifr.tasks import TaskDefinition
-from glifr.training.optimizer import load_adam, make_adam
+from glifr.training.optimizer import load_optimizer, make_optimizer, set_rate
 from glifr.training.streams import stream
 
 
-def new_network(seed: int, task: TaskDefinition, configuration: Configuration, settings: TrainingSettings) -> Network:
+def new_network(
+    seed: int, task: TaskDefinition, configuration: Configuration, settings: TrainingSettings
+) -> BaseNetwork:
     """The network of a configuration as `seed` starts it."""
     return build_network(
         configuration.condition,
@@ -53,7 +56,7 @@ class SeedRun:
         trained: Mapping[str, Tensor] | None = None,
     ) -> None:
         self.seed, self.epoch, self.diverged, self._changes = seed, 0, False, 0
-        self._settings = settings
+        self.settings = settings
         self.last: EpochRecord | None = None
         self.network = new_network(seed, task, configuration, settings)
         if trained is not None:
@@ -61,9 +64,10 @@ class SeedRun:
         self.network.to(device)
         self.start = summarise(self.network, "start")
         self.parameters_at_start = self.network.neuron_parameters()
-        rate = configuration.hyperparameters["learning_rate"] if learning_rate is None else learning_rate
+        own = configuration.hyperparameters["learning_rate"] if learning_rate is None else learning_rate
+        self.learning_rate = own
         learned = [p for p in self.network.parameters() if p.requires_grad]
-        self.optimizer = make_adam(learned, rate, settings, device)
+        self.optimizer = make_optimizer(learned, own, settings, device)
 
     @property
     def identity(self) -> tuple[int, int]:
@@ -80,10 +84,16 @@ class SeedRun:
         """Makes the network ready to train, with the dropout and the sigma_v of this epoch."""
         self.network.train()
         self.network.dropout_generator = stream(self.seed, "dropout", self.epoch, device)
-        sigma_v = self._settings.sigma_v_in(self.epoch)
-        if sigma_v is not None and isinstance(self.network, BNNFC):
-            self.network.neuron_layer.sigma_v = sigma_v
+        sigma_v = self.settings.sigma_v_in(self.epoch)
+        if sigma_v is not None and self.network.set_constant("sigma_v", sigma_v):
             self._changes += 1
+
+    def begin_step(self, step: int, steps_an_epoch: int) -> None:
+        """Sets the learning rate of a training step, counted from 0 in its epoch, where a schedule moves it."""
+        schedule = self.settings.schedule
+        if not schedule.is_constant:
+            share = schedule.share(self.epoch * steps_an_epoch + step, steps_an_epoch, self.settings.epochs)
+            set_rate(self.optimizer, self.learning_rate * share)
 
     def checkpoint(self) -> dict[str, Any]:
         """Everything the rest of the run depends on, as tensors and plain values."""
@@ -103,5 +113,5 @@ class SeedRun:
         self.epoch, self.diverged = state["epoch"], state["diverged"]
         self.last = EpochRecord.from_json(state["last"]) if state["last"] else None
         self.network.load_state_dict(state["network"])
-        load_adam(self.optimizer, state["optimizer"])
+        load_optimizer(self.optimizer, state["optimizer"])
         self._changes += 1

@@ -1,4 +1,4 @@
-"""One training step of R seeds - forward, loss, backward, Adam - eagerly, prepared, or recorded as a CUDA graph.
+"""One training step of R seeds - forward, loss, backward, optimiser - eagerly, prepared, or recorded as a CUDA graph.
 
 A prepared step, on the CPU, is the same compiled functions without autograd between them and new memory around them.
 
@@ -22,7 +22,7 @@ from glifr.networks import forward_replicas
 from glifr.networks.replicas import prepare_replicas
 from glifr.tasks import Split, TaskDefinition
 from glifr.training.evaluation import Tally, replica_losses
-from glifr.training.optimizer import AdamsTogether
+from glifr.training.optimizer import OptimizersTogether
 from glifr.training.seed_run import SeedRun
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class EagerSteps:
     def __init__(self, task: TaskDefinition, split: Split, group: Sequence[SeedRun]) -> None:
         self._task, self._split, self._group = task, split, group
         self._networks = [run.network for run in group]
-        self._optimizers = AdamsTogether([run.optimizer for run in group])
+        self._optimizers = OptimizersTogether([run.optimizer for run in group], group[0].settings.clip_norm)
         self.tally = Tally(task, len(group), split.targets.device)
 
     def run(self, index: Tensor) -> None:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from glifr.characterise import summarise
 from glifr.configuration import Configuration, TrainingSettings
-from glifr.engine.backends import batches_exactly
+from glifr.definitions import definition_of
 from glifr.records import EpochRecord, NetworkFile, ParameterSummary, SeedOutcome
 from glifr.tasks import Split, TaskData, TaskDefinition
 from glifr.training.evaluation import EVALUATION_BATCH, Performance, evaluate, sample_losses, score, worst_score
@@ -57,10 +57,12 @@ class Training:
             SeedRun(seed, task, configuration, settings, self.device, rate, start)
             for seed, rate, start in zip(seeds, rates, starts, strict=True)
         ]
-        alone = self.device.type == "cpu" and not batches_exactly(settings.backend, self.device)
+        network = definition_of(configuration.condition)
+        exactly = network.batches_exactly(configuration.condition, settings.backend, self.device)
+        alone = self.device.type == "cpu" and not exactly
         self.replicas = 1 if alone else min(settings.seeds_per_batch or len(seeds), max(1, len(seeds)))
         self.notes: list[str] = []
-        self._recorder = recorder_for(settings, self.device)
+        self._recorder = recorder_for(settings, self.device) if network.recordable else None
         self._steps: dict[tuple[tuple[int, int], ...], StepRunner] = {}
 
     @property
@@ -73,8 +75,11 @@ class Training:
         return self.epoch >= self.settings.epochs
 
     def run_epoch(self) -> tuple[EpochRecord, ...]:
-        """One epoch of the seeds that have done least; returns their records. Diverged seeds only count the epoch."""
-        behind = [run for run in self.runs if run.epoch == self.epoch]
+        """One epoch of the seeds that have done least; returns their records. Diverged seeds only count the epoch.
+
+        Where seeds take turns: of the first one that is not done.
+        """
+        behind = self._next()
         alive = [run for run in behind if not run.diverged]
         for run in alive:
             run.begin_epoch(self.device)
@@ -87,6 +92,11 @@ class Training:
                 run.last = _diverged_record(run)
             run.epoch += 1
         return tuple(run.last for run in behind if run.last is not None)
+
+    def _next(self) -> list[SeedRun]:
+        if self.settings.seeds_in_turn:
+            return [run for run in self.runs if run.epoch < self.settings.epochs][:1]
+        return [run for run in self.runs if run.epoch == self.epoch]
 
     def _steps_of(self, group: Sequence[SeedRun]) -> StepRunner:
         """The steps of a group as in the epoch before, or new ones if it has changed."""
@@ -124,9 +134,13 @@ class Training:
         """Each seed in its own order; the last batch may be smaller. The device is not waited for before the end."""
         steps, size = self._steps[_identity(group)], self.settings.batch_size
         steps.tally.reset()
+        done, begins = 0, range(0, self._samples, size)
         for orders in self._orders(group):
-            for begin in range(0, self._samples, size):
+            for begin in begins:
+                for run in group:
+                    run.begin_step(done, self.task.passes * len(begins))
                 steps.run(orders[:, begin : begin + size])
+                done += 1
         return steps.tally.read(self.task.passes * self._samples)
 
     @property

@@ -10,8 +10,8 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from glifr.definitions.build import neuron_name
 from glifr.errors import InputError, Problem
-from glifr.neurons.published import neuron_of
 from glifr.records import STAGES, Proposal, RecordError, UnitId, read_sealed
 from launch.ledger.units import Ledger
 from launch.planning.plan import StudyPlan
@@ -33,7 +33,7 @@ _FREE = (
     "training.cuda_graphs",
     "training.seeds_per_batch",
 )
-_STEERS_THE_SEARCH = ("search.spaces", "search.sampler", "search.pruner")
+_STEERS_THE_SEARCH = tuple(f"search.{key}" for key in ("spaces", "sampler", "pruner", "start_at"))
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def fits(plan: StudyPlan, proposal: Proposal) -> bool:
 def _seeds_in(plan: StudyPlan, proposal: Proposal) -> tuple[int, ...]:
     """The seeds that the study would give a unit; of a repeat that it no longer has, those that the unit has."""
     unit, spec = proposal.unit, plan.study.spec
-    if unit.repeat >= spec.repeats:
+    if unit.repeat >= spec.most_repeats:
         return proposal.seeds
     tuned = {"search": spec.search_seeds(unit.repeat), "confirm": spec.confirm_seeds(unit.repeat)}
     return tuned.get(unit.stage, (unit.number,))
@@ -106,7 +106,7 @@ def _standing(ledger: Ledger, plan: StudyPlan, condition: str, code: str) -> Ite
                 proposal,
                 finished=ledger.result(unit) is not None,
                 stale=proposal.code_version != code or other_data or other_step,
-                neuron=neuron_of(own).name if other_step else "",
+                neuron=neuron_name(own) if other_step else "",
             )
 
 
@@ -181,7 +181,7 @@ def _refuse_other_study(ledger: Ledger, plan: StudyPlan, standing: list[Existing
 def _refuse_other_shares(ledger: Ledger, plan: StudyPlan, standing: list[ExistingResult]) -> None:
     """Final networks may become more or fewer, but no seed may go from one repeat of the search to another."""
     spec = plan.study.spec
-    owner = {seed: repeat for repeat in range(spec.repeats) for seed in spec.final_seeds(repeat)}
+    owner = {seed: repeat for repeat in range(spec.most_repeats) for seed in spec.final_seeds(repeat)}
     moved = [
         s for s in standing if s.unit.stage == "final" and owner.get(s.unit.number, s.unit.repeat) != s.unit.repeat
     ]

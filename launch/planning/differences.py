@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from launch.studyfile.training import RECIPE, Adam, Annealing, Training
+from launch.studyfile.sections import Section
+from launch.studyfile.training import RECIPE, Annealing, Training
 
 if TYPE_CHECKING:
     from launch.planning.plan import ConditionPlan
@@ -67,14 +68,16 @@ def _said(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _flat(section: Training | Adam, before: str = "") -> Iterator[tuple[str, Any]]:
+def _flat(section: Section, before: str = "") -> Iterator[tuple[str, Any]]:
     """The recipe's settings by their dotted names; an annealing, which has two numbers, as one."""
     for name in RECIPE if isinstance(section, Training) else type(section).model_fields:
         value = getattr(section, name)
-        if isinstance(value, Adam):
+        if isinstance(value, Annealing):
+            yield f"{before}{name}", f"{value.start:g} to {value.end:g}"
+        elif isinstance(value, Section):
             yield from _flat(value, f"{before}{name}.")
         else:
-            yield f"{before}{name}", f"{value.start:g} to {value.end:g}" if isinstance(value, Annealing) else value
+            yield f"{before}{name}", "none" if name == "clip_norm" and value is None else value
 
 
 def difference(name: str, reference: str, words: Mapping[str, Words]) -> str:

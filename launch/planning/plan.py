@@ -8,14 +8,15 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from glifr.conditions import CONSTANTS, Condition, Delay
+from glifr.definitions import hidden_size_for_budget, trained_parameters
+from glifr.definitions.build import changed_digest, neuron_facts
 from glifr.errors import InputError, Problem, nearest
-from glifr.networks import hidden_size_for_budget, trained_parameters
-from glifr.neurons.published import changed_digest, neuron_facts
 from glifr.outside import referenced
 from glifr.records import STAGES, Stage, Value, digest, levels_of
 from glifr.tasks import TaskDefinition
 from launch.planning.differences import difference, features
-from launch.studyfile import Adam, Dimension, Study, StudySpec, Training
+from launch.planning.recipe_identity import recipe_identity
+from launch.studyfile import Dimension, Study, StudySpec, Training
 
 SCHEME = 2  # how proposals are drawn (`search`); recorded in study.json
 _LATER = (*CONSTANTS, "dt", "output_weight")  # of a condition, in an identity only where they are given
@@ -24,7 +25,7 @@ SCHEME_BY_CONDITION = 1  # that of folders without one: by Optuna, seeded by (st
 
 @dataclass(frozen=True)
 class ConditionPlan:
-    """What one condition runs. delay_steps: None for the LSTM. planned: units per stage, over all repeats.
+    """What one condition runs. delay_steps: None for the LSTM. planned: units per stage, over all `repeats`.
 
     start_from: the condition whose trained network of the same seed a `learned` start draws from.
     checkpoint: the file of a network that every seed starts from (`from`, `sha256`). delay: as the study says it.
@@ -45,6 +46,7 @@ class ConditionPlan:
     training: Training
     control: bool = False
     checkpoint: Mapping[str, str] | None = None
+    repeats: int = 1
     features: Mapping[str, str] = field(default_factory=dict)
     difference: str = ""
     levels: Mapping[str, str] | None = None
@@ -80,13 +82,40 @@ class StudyPlan:
 
     def planned_in_repeat(self, condition: str) -> dict[Stage, int]:
         """Units per stage of one of the condition's independent searches and what follows it."""
-        return {stage: count // self.study.spec.repeats for stage, count in self.conditions[condition].planned.items()}
+        own = self.conditions[condition]
+        return {stage: count // own.repeats for stage, count in own.planned.items()}
+
+    def final_seeds(self, condition: str, repeat: int = 0) -> tuple[int, ...]:
+        """Seeds of a condition's final networks of a repeat: with looks, as many as these have asked for."""
+        return self.study.spec.final_seeds(repeat)[: self.planned_in_repeat(condition)["final"]]
+
+    def asking(self, units: Mapping[str, int]) -> StudyPlan:
+        """The plan with so many independent units, seeds or repeats, of each condition: what looks have asked for."""
+        spec = self.study.spec
+        asked = {}
+        for name, own in self.conditions.items():
+            repeats, seeds = (units[name], None) if spec.repeats > 1 else (1, units[name])
+            asked[name] = replace(own, planned=_planned(spec, name, repeats, seeds), repeats=repeats)
+        return replace(self, conditions=asked)
+
+    @property
+    def at_most(self) -> StudyPlan:
+        """The plan with all units that looks may ask for; itself without looks."""
+        looks = self.study.spec.looks
+        return self if looks is None else self.asking(dict.fromkeys(self.conditions, looks.most))
 
     def seeds_a_unit(self, stage: Stage) -> int:
         """How many seeds one unit of a stage trains."""
         spec = self.study.spec
         several = {"search": len(spec.search_seeds()), "confirm": len(spec.confirm_seeds()), "silencing": 0}
         return several.get(stage, 1)
+
+    def steps_of_unit(self, stage: Stage, condition: str) -> int:
+        """How often the training of a unit reports: after each epoch of its seeds, together or in turn."""
+        spec = self.study.spec
+        return spec.epochs(stage, condition) * (
+            1 if spec.in_turn(stage, condition) is None else self.seeds_a_unit(stage)
+        )
 
     def work(self, stage: Stage, condition: str) -> float:
         """Samples passed through a network in one unit of a stage; a training step counts three (forward, backward)."""
@@ -119,15 +148,9 @@ class StudyPlan:
     def training_identity(self, stage: Stage, condition: str, own: Training | None = None) -> dict[str, Any]:
         """What decides a trained unit's result beside its configuration and seeds: task, data, training."""
         spec, training = self.study.spec, own or self.conditions[condition].training
-        sigma_v = training.sigma_v
-        # "linear" is in the identity: earlier versions annealed in equal ratios, which is another experiment
-        annealed = {"sigma_v": [sigma_v.start, sigma_v.end, "linear"]} if sigma_v else {}
-        return annealed | {
+        return recipe_identity(training) | {
             "task": [self.task.name, spec.task.source, spec.task.train_on, self.fingerprint],
             "epochs": spec.epochs(stage, condition),
-            "batch_size": training.batch_size,
-            "adam": [training.adam.beta1, training.adam.beta2, training.adam.epsilon, *_decay(training.adam)],
-            "dropout": training.dropout,
         }
 
     def neuron_digest(self, condition: str, hyperparameters: Mapping[str, Value]) -> str:
@@ -249,7 +272,8 @@ def make_plan(study: Study, fingerprint: str) -> StudyPlan:
             **_network_of(spec, task, name),
             space=spec.space_for(name),
             fixed=wanted.fixed or {},
-            planned=_planned(study),
+            planned=_planned(spec, name, spec.repeats, spec.looks.first if spec.looks and spec.repeats == 1 else None),
+            repeats=spec.repeats,
             start_from=spec.start_from(name),
             control=wanted.control,
             checkpoint=wanted.checkpoint,
@@ -276,11 +300,6 @@ def _network_of(spec: StudySpec, task: TaskDefinition, name: str) -> dict[str, A
     }
 
 
-def _decay(adam: Adam) -> list[Any]:
-    """The decay of weights; nothing where there is none, as in studies from before it could be."""
-    return [adam.weight_decay, adam.decoupled] if adam.weight_decay else []
-
-
 def _told_apart(plans: Mapping[str, ConditionPlan], spec: StudySpec) -> dict[str, ConditionPlan]:
     """The plans, each with what tells it from the others."""
     words, factors = features(plans), spec.declared_factors()
@@ -291,12 +310,13 @@ def _told_apart(plans: Mapping[str, ConditionPlan], spec: StudySpec) -> dict[str
     return found
 
 
-def _planned(study: Study) -> dict[Stage, int]:
-    spec = study.spec
+def _planned(spec: StudySpec, condition: str, repeats: int, seeds: int | None) -> dict[Stage, int]:
+    """Units per stage over so many repeats. seeds: final ones of each, None for all that the study gives."""
+    final = len(spec.final_seeds()) if seeds is None else seeds
     in_repeat = {
-        "search": spec.search.trials if spec.search else 0,
+        "search": spec.trials(condition),
         "confirm": spec.confirm.top if spec.confirm else 0,
-        "final": len(spec.final_seeds()),
-        "silencing": len(spec.final_seeds()) if spec.silencing else 0,
+        "final": final,
+        "silencing": final if spec.silencing else 0,
     }
-    return {stage: spec.repeats * in_repeat[stage] for stage in STAGES}
+    return {stage: repeats * in_repeat[stage] for stage in STAGES}

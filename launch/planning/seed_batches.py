@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from glifr.configuration import TrainingSettings
-from glifr.engine.backends import batches_exactly
+from glifr.configuration import Schedule, TrainingSettings
+from glifr.definitions import definition_of
 from glifr.records import Proposal, Stage
 from launch.planning.plan import ConditionPlan, StudyPlan
 from launch.studyfile import Training
@@ -74,22 +74,32 @@ def seeds_at_once(plan: StudyPlan, own: ConditionPlan) -> int:
         bytes_of_a_seed = 4 * batch * task.steps * (_NUMBERS * own.hidden_size + task.inputs)
         return max(1, min(_ON_GPU, int(min(1.0, gpus) * _GPU_BYTES / bytes_of_a_seed)))
     small = batch * own.hidden_size <= _SMALL_STEP
-    return _ON_CPU if small and batches_exactly(own.training.backend, "cpu") else 1
+    exactly = definition_of(own.condition).batches_exactly(own.condition, own.training.backend, "cpu")
+    return _ON_CPU if small and exactly else 1
 
 
-def training_settings(training: Training, epochs: int, seeds_at_once: int | None = None) -> TrainingSettings:
+def training_settings(
+    training: Training, epochs: int, seeds_at_once: int | None = None, in_turn: bool = False
+) -> TrainingSettings:
     """How a condition is trained, as `glifr` takes it."""
+    by_sgd = training.optimizer == "sgd"
     return TrainingSettings(
         epochs=epochs,
         batch_size=training.batch_size,
         beta1=training.adam.beta1,
         beta2=training.adam.beta2,
         epsilon=training.adam.epsilon,
-        weight_decay=training.adam.weight_decay,
+        weight_decay=training.sgd.weight_decay if by_sgd else training.adam.weight_decay,
         decoupled=training.adam.decoupled,
+        optimizer=training.optimizer,
+        momentum=training.sgd.momentum,
+        nesterov=training.sgd.nesterov,
+        clip_norm=training.clip_norm,
+        schedule=Schedule(**training.schedule.model_dump()),
         dropout=training.dropout,
         sigma_v=(training.sigma_v.start, training.sigma_v.end) if training.sigma_v else None,
         backend=training.backend,
-        seeds_per_batch=seeds_at_once,
+        seeds_per_batch=1 if in_turn else seeds_at_once,
         cuda_graphs=training.cuda_graphs,
+        seeds_in_turn=in_turn,
     )

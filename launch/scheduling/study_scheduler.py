@@ -13,7 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from glifr.records import STAGES, Stage, search_name
-from launch.failures import DISK_FULL, Failure, disk_is_full
+from launch.failures import Failure
+from launch.full_disk import disk_is_full, full_disk
 from launch.jobs import Job, Snapshot, StageCount, Step
 from launch.ledger.lock import LockLostError
 from launch.ledger.units import Ledger
@@ -49,7 +50,7 @@ class StudyScheduler:
         self._plan, self._ledger, self._on_work = plan, ledger, on_work
         self._runs: list[ConditionRun] = []
         for name in sorted(plan.conditions, key=lambda name: plan.conditions[name].start_from is not None):
-            for repeat in range(plan.study.spec.repeats):
+            for repeat in range(plan.conditions[name].repeats):
                 start = (plan.conditions[name].start_from, repeat)
                 source = next((run for run in self._runs if (run.name, run.repeat) == start), None)
                 self._runs.append(ConditionRun(plan, name, ledger, options, may_publish, source, repeat))
@@ -120,7 +121,7 @@ class StudyScheduler:
                 run.states.update({u: State.FAILED for u in running.job.units if run.states[u] is State.RUNNING})
             self._advance_dependents(run)
             if step is not None and step.failure is not None and step.failure.kind == "disk full":
-                self.halt(DISK_FULL)
+                self.halt(step.failure.words)
             if step is not None and step.done and step.failure is None:
                 self._note_work(running)
 
@@ -136,8 +137,7 @@ class StudyScheduler:
     def _note_work(self, running: _Running) -> None:
         """One more step of a job: an epoch of all its units, or the silencing of one."""
         stage, units = running.job.units[0].stage, len(running.job.units)
-        epochs = self._plan.study.spec.epochs(stage, running.run.name)
-        work = 1.0 if stage == "silencing" else units / epochs
+        work = 1.0 if stage == "silencing" else units / self._plan.steps_of_unit(stage, running.run.name)
         running.done += work
         started, running.since = running.since, time.monotonic()
         self._on_work(running.run.name, stage, work, running.since - started)
@@ -172,7 +172,7 @@ class StudyScheduler:
         if isinstance(error, LockLostError):
             return self.halt(str(error))
         if disk_is_full(error):
-            return self.halt(DISK_FULL)
+            return self.halt(full_disk(error, self._ledger.layout.root))
         trace = traceback.format_exc()
         run.error = trace.strip().splitlines()[-1]
         self._ledger.event("error", f"{search_name(run.name, run.repeat)}: cannot go on\n{trace}")

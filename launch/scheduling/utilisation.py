@@ -86,6 +86,10 @@ class Meter:
     def halt(self, reason: str) -> None:
         self._decider.halt(reason)
 
+    def follow(self, decider: Scheduler) -> None:
+        """Counts on with another `Scheduler`, once the first has finished."""
+        self._decider = decider
+
     def _count(self, step: Step) -> None:
         with self._lock:
             self._computing += step.seconds

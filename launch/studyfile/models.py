@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
+    Discriminator,
     Field,
     ModelWrapValidatorHandler,
     PrivateAttr,
+    Tag,
     ValidationInfo,
     ValidatorFunctionWrapHandler,
     field_validator,
@@ -23,6 +26,7 @@ from glifr.records import (
     Contrast,
     Declaration,
     Factor,
+    LookDesign,
     Primary,
     Stage,
     Value,
@@ -37,6 +41,9 @@ from launch.studyfile.conditions import ConditionSpec, completed
 from launch.studyfile.dimensions import OF_TRAINING, Dimension, Space, changes_of_trial, settings_in
 from launch.studyfile.factors import Crossing, Factors
 from launch.studyfile.factors.declared import declared_factors, hues
+from launch.studyfile.search.known import StartAt, published_point
+from launch.studyfile.search.pruners import PRUNERS, Pruner
+from launch.studyfile.search.samplers import LEARNING, SAMPLERS, Sampler, one_of_these
 from launch.studyfile.sections import Section
 from launch.studyfile.training import Training
 from launch.studyfile.tree import InvalidValue
@@ -108,39 +115,23 @@ class TaskSpec(Section):
         self._recorded = task
 
 
-class Sampler(Section):
-    """Optuna's sampler. All but `name` is for tpe alone; candidates is Optuna's n_ei_candidates."""
-
-    name: Annotated[Literal["tpe", "random"], Field(description="tpe or random")]
-    startup_trials: v.CountFromZero = 10
-    candidates: v.Count = 24
-    multivariate: v.Flag = True
-    constant_liar: v.Flag = True
-    group: v.Flag = False
-
-
-class Pruner(Section):
-    """Early stopping of trials, within each condition: none, or below the median of its trials at the same epoch."""
-
-    name: Annotated[Literal["none", "median"], Field(description="none or median")]
-    startup_trials: v.CountFromZero = 5
-    warmup_epochs: v.CountFromZero = 0
-    min_trials: v.Count = 1
-
-
 class Search(Section):
-    """trials: of one search. epochs: of one trial, null for those of training.
+    """trials: of one search; a grid gives their number. epochs: of one trial, null for those of training.
 
     repeats: independent searches of each condition, each with its own confirmation and its share of the final seeds.
+    start_at: points that every condition tries first, as far as it has their dimensions; they are of its trials.
     """
 
-    trials: Annotated[int, Field(ge=1, le=100_000, description="a whole number from 1 to 100000")]
+    later = frozenset({"start_at"})
+
+    trials: Annotated[int, Field(ge=1, le=100_000, description="a whole number from 1 to 100000")] | None = None
     epochs: v.Count | None = None
     seeds_per_trial: v.Seeds
     spaces: Annotated[dict[v.Family, Space], Field(description="a space file or a space for each family")]
-    sampler: Sampler
-    pruner: Pruner
+    sampler: Annotated[Sampler, Field(discriminator="name", description=one_of_these(SAMPLERS))]
+    pruner: Annotated[Pruner, Field(discriminator="name", description=one_of_these(PRUNERS))]
     repeats: v.Repeats = 1
+    start_at: StartAt = ()
 
 
 class Confirm(Section):
@@ -150,8 +141,29 @@ class Confirm(Section):
     seeds: v.Seeds
 
 
+class SeedLooks(Section):
+    """Final networks of a condition, over all repeats: at the first look, more at each further one, and at most.
+
+    After each look what is decided gets no more; the error over all looks is held.
+    """
+
+    first: Annotated[int, Field(ge=2, le=v.MAX_SEEDS, description="a whole number from 2: seeds at the first look")]
+    step: Annotated[int, Field(ge=1, le=v.MAX_SEEDS, description="a whole number from 1: seeds more at each look")]
+    most: Annotated[int, Field(ge=2, le=v.MAX_SEEDS, description="a whole number, `first` or more: seeds at the last")]
+
+
+def _number_or_looks(value: Any) -> str:
+    return v.LOOKS if isinstance(value, dict | SeedLooks) else v.NUMBER
+
+
 class Final(Section):
-    seeds: v.Seeds
+    """seeds: how many final networks each condition has, which seeds, or the looks that decide how many."""
+
+    seeds: Annotated[
+        Annotated[v.Seeds, Tag(v.NUMBER)] | Annotated[SeedLooks, Tag(v.LOOKS)],
+        Discriminator(_number_or_looks),
+        Field(description=f"{v.SEEDS_RULE}, or {{first: 10, step: 5, most: 40}}"),
+    ]
 
 
 class Silencing(Section):
@@ -301,9 +313,27 @@ class StudySpec(Section):
         if self.search is None:
             return {}
         value = self.condition(condition)
-        space = self.search.spaces[value.family]
+        space = self.search.spaces.get(value.family, {})
         has = (*value.hyperparameters, *(name for name in space if name in (*value.searchable, *OF_TRAINING)))
         return {name: space[name] for name in has if name in space}
+
+    def trials(self, condition: str) -> int:
+        """Trials of one search of a condition; 0 without search."""
+        if self.search is None:
+            return 0
+        if self.search.sampler.name == "grid":
+            space = self.space_for(condition)
+            return math.prod(len(dimension.grid()) for dimension in space.values()) if space else 0
+        return self.search.trials or 0
+
+    def first_points(self, condition: str) -> tuple[dict[str, Value], ...]:
+        """The points that the condition's first trials have, each as far as the condition has its dimensions."""
+        space = self.space_for(condition)
+        return tuple(self._point(given, space) for given in (self.search.start_at if self.search else ()))
+
+    def _point(self, given: str | Mapping[str, Value], space: Mapping[str, Dimension]) -> dict[str, Value]:
+        point = published_point(self.task.name, space) if isinstance(given, str) else given
+        return {name: space[name].typed(value) for name, value in point.items() if name in space}
 
     def at(self, condition: str, values: Mapping[str, Value]) -> Self:
         """The study with a condition as a trial of these values has it."""
@@ -317,6 +347,11 @@ class StudySpec(Section):
         """Epochs of one training in `stage`: a search may train for fewer. condition: None for the study's own."""
         short = self.search.epochs if stage == "search" and self.search else None
         return short or (self.training if condition is None else self.training_of(condition)).epochs
+
+    def in_turn(self, stage: Stage, condition: str) -> int | None:
+        """The epochs of each seed of a unit where its pruner wants them one after another; else None."""
+        per_seed = stage == "search" and self.search is not None and self.search.pruner.per_seed
+        return self.epochs(stage, condition) if per_seed else None
 
     def declaration(self) -> Declaration:
         """How the conditions will be judged, with the defaults filled in."""
@@ -339,6 +374,19 @@ class StudySpec(Section):
         """How often the search is done; 1 without search."""
         return self.search.repeats if self.search else 1
 
+    @property
+    def looks(self) -> LookDesign | None:
+        """The looks in independent units, seeds or repeats; None where the number of seeds is fixed."""
+        given = self.final.seeds
+        if not isinstance(given, SeedLooks):
+            return None
+        return LookDesign(given.first, given.step, given.most).as_units(self.repeats)
+
+    @property
+    def most_repeats(self) -> int:
+        """How often the search is done at most: looks may add repeats."""
+        return self.looks.most if self.looks is not None and self.repeats > 1 else self.repeats
+
     def search_seeds(self, repeat: int = 0) -> tuple[int, ...]:
         """Seeds of every trial of a repeat; () without search."""
         return self._seeds("search", self.search.seeds_per_trial if self.search else (), repeat)
@@ -348,8 +396,10 @@ class StudySpec(Section):
         return self._seeds("confirm", self.confirm.seeds if self.confirm else (), repeat)
 
     def final_seeds(self, repeat: int = 0) -> tuple[int, ...]:
-        """Seeds of the final networks of a repeat, the same for every condition."""
+        """Seeds of the final networks of a repeat, the same for every condition; with looks, as many as may be."""
         given = self.final.seeds
+        if isinstance(given, SeedLooks):
+            given = given.most if self.repeats == 1 else given.first
         return self._seeds("final", given // self.repeats if isinstance(given, int) else given, repeat)
 
     def _seeds(self, stage: str, given: int | tuple[int, ...], repeat: int) -> tuple[int, ...]:
@@ -365,9 +415,13 @@ class StudySpec(Section):
 
     @property
     def reproducible(self) -> bool:
-        """True if the same study proposes the same trials whatever order they finish in."""
-        if self.search is None:
+        """True if the same study tries the same, to the same epoch, whatever order its trials end in."""
+        return self.search is None or (self.proposals_repeat and not self.search.pruner.compares)
+
+    @property
+    def proposals_repeat(self) -> bool:
+        """True if no proposal of the search follows from results."""
+        sampler = self.search.sampler if self.search else None
+        if not isinstance(sampler, LEARNING):
             return True
-        sampler, pruner = self.search.sampler, self.search.pruner
-        blind = sampler.name == "random" or self.search.trials <= sampler.startup_trials
-        return blind and pruner.name == "none"
+        return all(self.trials(name) <= sampler.startup_trials for name in self.conditions)

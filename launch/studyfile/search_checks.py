@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Iterator
 from glifr.conditions import HYPERPARAMETERS
 from glifr.records import Value
 from launch.studyfile.dimensions import Dimension, cannot_be
-from launch.studyfile.models import StudySpec
+from launch.studyfile.models import SeedLooks, StudySpec
 from launch.studyfile.schema import allowed_at
 from launch.studyfile.tree import NOTHING, Fault
-from launch.studyfile.values import SEEDS_OF_A_REPEAT, is_number, listed
+from launch.studyfile.values import MAX_LOOKS, MAX_REPEATS, SEEDS_OF_A_REPEAT, SEEDS_RULE, is_number, listed
 
 Check = Callable[[StudySpec], Iterator[Fault]]
 Registered = list[tuple[frozenset[str], Check]]  # with the sections that each reads
@@ -44,9 +44,24 @@ def _confirm(spec: StudySpec) -> Iterator[Fault]:
     elif spec.search is None and spec.confirm is not None:
         rule = "there is nothing to confirm without a search"
         yield Fault(("confirm",), rule, NOTHING, "null", "remove `confirm`, or add a search")
-    elif spec.search and spec.confirm and spec.confirm.top > spec.search.trials:
-        rule = "more configurations would be confirmed than are tried"
-        yield Fault(("confirm", "top"), rule, spec.confirm.top, f"1 to {spec.search.trials} (search.trials)")
+    elif spec.search and spec.confirm and spec.search.trials and spec.confirm.top > spec.search.trials:
+        yield _too_many_confirmed(spec.confirm.top, spec.search.trials, "search.trials")
+
+
+def _too_many_confirmed(top: int, trials: int, of: str) -> Fault:
+    return Fault(
+        ("confirm", "top"), "more configurations would be confirmed than are tried", top, f"1 to {trials} ({of})"
+    )
+
+
+@_reads("conditions", "search", "confirm")
+def _confirm_of_grid(spec: StudySpec) -> Iterator[Fault]:
+    if spec.search is None or spec.confirm is None or spec.search.sampler.name != "grid":
+        return
+    sizes = {name: spec.trials(name) for name in spec.conditions}
+    smallest = min(sizes, key=lambda name: sizes[name], default=None)
+    if smallest is not None and spec.confirm.top > sizes[smallest] > 0:
+        yield _too_many_confirmed(spec.confirm.top, sizes[smallest], f"the grid of {smallest}")
 
 
 @_reads("search")
@@ -133,6 +148,51 @@ def _spaces(spec: StudySpec) -> Iterator[Fault]:
 _ADD_LEARNING_RATE = "add `learning_rate: {low: 1e-4, high: 1e-2, scale: log}`"
 
 
+@_reads("final", "exploratory")
+def _looks(spec: StudySpec) -> Iterator[Fault]:
+    path, given = ("final", "seeds"), spec.final.seeds
+    if not isinstance(given, SeedLooks):
+        return
+    if given.most < given.first:
+        rule = "the last look has fewer seeds than the first"
+        yield Fault((*path, "most"), rule, given.most, f"a whole number from {given.first} (final.seeds.first)")
+    elif (given.most - given.first) / given.step > MAX_LOOKS - 1:
+        rule, enough = f"there can be {MAX_LOOKS} looks", -(-(given.most - given.first) // (MAX_LOOKS - 1))
+        yield Fault((*path, "step"), rule, given.step, f"a whole number from {enough}", f"write `step: {enough}`")
+    if spec.exploratory:
+        rule = "an exploratory study gives no verdicts, so no look can decide how many seeds are enough"
+        todo = "give a number of seeds here, as `final: {seeds: 2}`, or remove `exploratory`"
+        yield Fault(path, rule, given.model_dump(), SEEDS_RULE, todo)
+
+
+@_reads("search", "confirm", "final")
+def _looks_at_repeats(spec: StudySpec) -> Iterator[Fault]:
+    """Looks that add repeats of the search: whole ones, with seeds of their own."""
+    looks, repeats = spec.final.seeds, spec.repeats
+    if not isinstance(looks, SeedLooks) or repeats == 1 or looks.first % repeats:
+        return
+    share = looks.first // repeats
+    for key, seeds in (("step", looks.step), ("most", looks.most)):
+        if seeds % share:
+            rule = (
+                f"a look adds whole repeats of the search, each with {share} seeds (final.seeds.first, search.repeats)"
+            )
+            yield Fault(
+                ("final", "seeds", key), rule, seeds, f"a multiple of {share}", f"give {-(-seeds // share) * share}"
+            )
+    if looks.most // share > MAX_REPEATS:
+        rule = f"a search can be repeated {MAX_REPEATS} times"
+        yield Fault(("final", "seeds", "most"), rule, looks.most, f"at most {MAX_REPEATS * share}")
+    given = (
+        (("search", "seeds_per_trial"), spec.search.seeds_per_trial if spec.search else 1),
+        (("confirm", "seeds"), spec.confirm.seeds if spec.confirm else 1),
+    )
+    for path, listed_seeds in given:
+        if not isinstance(listed_seeds, int):
+            rule = "looks add repeats of the search, which need seeds of their own"
+            yield Fault(path, rule, list(listed_seeds), "a whole number", "give how many, not which")
+
+
 @_reads("search", "confirm", "final")
 def _shares(spec: StudySpec) -> Iterator[Fault]:
     """Repeats of the search share the final seeds, and every list of seeds, equally."""
@@ -140,7 +200,7 @@ def _shares(spec: StudySpec) -> Iterator[Fault]:
     given = (
         (("search", "seeds_per_trial"), spec.search.seeds_per_trial if spec.search else ()),
         (("confirm", "seeds"), spec.confirm.seeds if spec.confirm else ()),
-        (("final", "seeds"), spec.final.seeds),
+        (("final", "seeds"), _first_seeds(spec)),
     )
     for path, seeds in given if repeats > 1 else ():
         total = seeds if isinstance(seeds, int) else len(seeds)
@@ -153,6 +213,12 @@ def _shares(spec: StudySpec) -> Iterator[Fault]:
         elif total // (repeats if shared else 1) > SEEDS_OF_A_REPEAT:
             rule = "that is too many seeds for each of several independent searches"
             yield Fault(path, rule, total, f"at most {SEEDS_OF_A_REPEAT} for each of the {repeats} (search.repeats)")
+
+
+def _first_seeds(spec: StudySpec) -> int | tuple[int, ...]:
+    """The final seeds that the study has from its beginning."""
+    given = spec.final.seeds
+    return given.first if isinstance(given, SeedLooks) else given
 
 
 @_reads("seed", "search", "confirm", "final")

@@ -6,12 +6,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
+from glifr.configuration import OPTIMIZERS, SCHEDULES, OptimizerName, ScheduleName
 from launch.studyfile import values as v
 from launch.studyfile.sections import Changes, Section, changes_of
 
 
 class Adam(Section):
-    """weight_decay: of every trained number, 0 for none; decoupled from the gradient's moments it makes AdamW."""
+    """Of the optimisers adam and adamw. weight_decay: of every trained number, 0 for none.
+
+    decoupled: from the gradient's moments, as in adamw: the older way to ask for it.
+    """
 
     later = frozenset({"weight_decay", "decoupled"})
 
@@ -20,6 +24,28 @@ class Adam(Section):
     epsilon: v.Positive = 1e-8
     weight_decay: v.FromZero = 0.0
     decoupled: v.Flag = False
+
+
+class Sgd(Section):
+    """Of the optimiser sgd. nesterov: looks ahead by the momentum. weight_decay: as of Adam, and not decoupled."""
+
+    momentum: v.BelowOne = 0.0
+    nesterov: v.Flag = False
+    weight_decay: v.FromZero = 0.0
+
+
+class Schedule(Section):
+    """The course of the learning rate, as a share of it, from one training step to the next.
+
+    name: constant; cosine, down to `end` of it along half a cosine; step, times `factor` after every `every` epochs.
+    warmup_epochs: over which it first rises linearly, from nearly 0; a fraction of an epoch is possible.
+    """
+
+    name: Annotated[ScheduleName, Field(description=v.either(SCHEDULES))] = "constant"
+    warmup_epochs: v.FromZero = 0.0
+    end: v.Fraction = 0.0
+    every: v.Count = 1
+    factor: v.UpToOne = 0.1
 
 
 class Annealing(Section):
@@ -32,13 +58,22 @@ class Annealing(Section):
 class Training(Section):
     """epochs: passes over the training data. checkpoint_every: in epochs. dropout: of neurons, per step and sample.
 
+    optimizer: adam, adamw (Adam with decoupled weight decay) or sgd; its settings are in `adam` or in `sgd`.
+    clip_norm: the largest norm of a network's whole gradient; a larger one is scaled down to it; null for no limit.
+    schedule: of the learning rate.
     sigma_v: of GLIFR neurons, null for 1 throughout; towards 0 they spike.
     seeds_per_batch: seeds trained as one computation, auto for one by device and size. cuda_graphs: replay a step.
     """
 
+    later = frozenset({"optimizer", "sgd", "clip_norm", "schedule"})
+
     epochs: v.Count
     batch_size: v.Count
+    optimizer: Annotated[OptimizerName, Field(description=v.either(OPTIMIZERS))] = "adam"
     adam: Adam = Adam()
+    sgd: Sgd = Sgd()
+    clip_norm: v.Positive | None = None
+    schedule: Schedule = Schedule()
     dropout: v.Fraction = 0.0
     sigma_v: Annealing | None = None
     checkpoint_every: v.Count = 1

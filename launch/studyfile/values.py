@@ -21,6 +21,8 @@ RULE = "rule"  # the type of our own validation errors; their context has rule, 
 MAX_SEED = 2**31 - 1
 MAX_SEEDS = 99_999
 MAX_REPEATS = 99
+MAX_LOOKS = 40
+NUMBER, LOOKS = "[number]", "[looks]"  # how pydantic marks which kind of `final.seeds` an error is of
 SEEDS_OF_A_REPEAT = 1_000  # at most, in each stage, where there are several: 99 x 1,000 keep within MAX_SEEDS
 # far beyond any study: what is larger is a slip, and would overflow somewhere later
 MAX_COUNT = 10_000_000
@@ -59,6 +61,11 @@ def one_of(what: str, known: tuple[str, ...]) -> Callable[[str], str]:
         return name
 
     return check
+
+
+def either(words: tuple[str, ...]) -> str:
+    """('a', 'b', 'c') -> 'a, b or c'."""
+    return f"{', '.join(words[:-1])} or {words[-1]}"
 
 
 def _one_of_or_outside(what: str, known: tuple[str, ...], group: Group) -> Callable[[str], str]:
@@ -281,6 +288,7 @@ Minutes = Annotated[float, Field(gt=0, le=MAX_MINUTES, description=f"a number ab
 Number = Annotated[float, Field(ge=-MAX_NUMBER, le=MAX_NUMBER, description=f"a number within ±{MAX_NUMBER:g}")]
 FromZero = Annotated[float, Field(ge=0, le=MAX_NUMBER, description=f"a number from 0 to {MAX_NUMBER:g}")]
 Fraction = Annotated[float, Field(ge=0, le=1, description="a number from 0 to 1")]
+UpToOne = Annotated[float, Field(gt=0, le=1, description="a number above 0, at most 1")]
 BelowOne = Annotated[float, Field(ge=0, lt=1, description="a number from 0, below 1")]
 Gpus = Annotated[
     float,

@@ -60,6 +60,7 @@ def show_status(study: Study, root: Path, console: Console, given: Sequence[str]
     if study.spec.task.name not in TASKS:
         study.spec.task.take_recorded(recorded_task(records.study["task"]))
     plan = make_plan(study, fingerprint="")
+    plan = plan.asking(records.looks[-1].asks) if records.looks else plan
     found = standing(plan, records)
     console.print(table(found.snapshot))
     for line in _lines(found):

@@ -119,7 +119,7 @@ def test_right_backends_pass_all_cases() -> None:
 
 
 def _inject(monkeypatch: pytest.MonkeyPatch, backend: Any) -> None:
-    monkeypatch.setattr("glifr.networks.replicas.RUN", {**RUN, "torch": backend})
+    monkeypatch.setattr("glifr.engine.backends.RUN", {**RUN, "torch": backend})
 
 
 def test_a_wrong_backend_is_named_and_nothing_is_timed(

@@ -44,6 +44,7 @@ _SPACE = {
     "neuron_spread": {"low": 0.1, "high": 2.0, "log": True},
     "after_spike_spread": {"low": 0.1, "high": 2.0, "log": True},
 }
+_OF_LOOKS = ("first", "step", "most")
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class Synthetic:
     have run at all. accuracy: False for a regression task. held_out: whether there is a validation split. levels:
     planted accuracies by condition. task: its name, of which published values may be known; '' for line MNIST or sine,
     as `accuracy` says.
+    looks: first, step and most final seeds, of a study that adds seeds until it is decided.
     characteristics: whether final networks have theirs on file. clusters: groups planted among their neurons, 1 for
     none.
     """
@@ -84,6 +86,7 @@ class Synthetic:
     task: str = ""
     characteristics: bool = False
     clusters: int = 1
+    looks: tuple[int, int, int] | None = None
 
     def with_(self, **changes: Any) -> Synthetic:
         return replace(self, **changes)
@@ -377,7 +380,9 @@ def _spec(study: Synthetic) -> dict[str, Any]:
         "training": {"epochs": study.epochs, "batch_size": 128},
         "search": search if study.trials else None,
         "confirm": {"top": study.confirm, "seeds": 2} if study.trials else None,
-        "final": {"seeds": study.seeds},
+        "final": {
+            "seeds": dict(zip(("first", "step", "most"), study.looks, strict=True)) if study.looks else study.seeds
+        },
         "silencing": {"fractions": [0.0, 0.2, 0.4, 0.6, 0.8, 1.0], "masks": study.masks} if study.silencing else None,
     }
 

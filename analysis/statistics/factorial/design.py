@@ -44,6 +44,11 @@ class Term:
         """Every condition that it rests on."""
         return tuple(name for block in self.blocks.values() for name in block.values())
 
+    @property
+    def used(self) -> tuple[str, ...]:
+        """The conditions that its questions weigh: the middle level of a trend may have no weight."""
+        return tuple(dict.fromkeys(name for q in self.questions for name in q.contrast.conditions))
+
     @cached_property
     def questions(self) -> tuple[Question, ...]:
         """What it asks of each unit: one number, or of levels that have no order every difference between two of them.

@@ -60,6 +60,20 @@ class Effect:
         return kind_of(self.term)
 
     @property
+    def asked(self) -> Asked:
+        """The kind of question, as verdicts have it."""
+        return _asked(self.term)
+
+    @property
+    def largest(self) -> str:
+        """Of levels, the name of their largest difference; '' for an effect of another kind."""
+        if self.kind != "levels":
+            return ""
+        shown = (self.judged.contrast.of, self.judged.contrast.minus)
+        own = (q.contrast for q in self.term.questions)
+        return next(c.name for c in own if (c.of, c.minus) == shown)
+
+    @property
     def single(self) -> bool:
         """True if it is a main effect."""
         return len(self.factors) == 1

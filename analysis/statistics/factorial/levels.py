@@ -96,6 +96,7 @@ def several(values: pd.DataFrame, term: Term, questions: Sequence[Question], sma
     alone = cells.index[cells.notna().any(axis=1) & cells.isna().any(axis=1)]
     return replace(
         own[place],
+        contrast=replace(own[place].contrast, name=term.name),
         interval=replace(t, low=_NAN, high=_NAN, reason=reason) if reason else t,
         reason=reason,
         p=_NAN if decided else largest_sign_flip_p(every),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import product
 from typing import Any, cast
 
@@ -11,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from glifr.conditions import CONDITIONS
 from glifr.errors import nearest
-from launch.studyfile.factors.models import CELLS_RULE, Crossing, Factors, FactorSpec, LevelOf, said
+from launch.studyfile.factors.models import CELLS_RULE, Crossing, Factors, FactorSpec, LevelOf, flat, said
 from launch.studyfile.tree import NOTHING, Fault, KeyPath, Mark, Tree
 from launch.studyfile.values import CONDITION_RULE, is_condition_name
 
@@ -82,12 +83,12 @@ def _with_conditions(tree: Tree, made: Mapping[str, Any], marks: Mapping[KeyPath
 def _values(cell: Cell, crossing: Crossing) -> dict[str, Any]:
     """The condition as it would be written."""
     found: dict[str, Any] = {} if crossing.base is None else {"base": crossing.base}
-    for level in cell:
-        for path, value in (level.values or {}).items():
-            at = found
-            for key in path[:-1]:
-                at = at.setdefault(key, {})
-            at[path[-1]] = value
+    values = [*flat(crossing.values or {}), *(own for level in cell for own in (level.values or {}).items())]
+    for path, value in values:
+        at = found
+        for key in path[:-1]:
+            at = at.setdefault(key, {})
+        at[path[-1]] = value
     return found
 
 
@@ -97,6 +98,8 @@ def _marks(tree: Tree, name: str, cell: Mapping[str, LevelOf]) -> dict[KeyPath, 
     here = ("conditions", name)
     _copy(tree, ("crossing",), here, found)
     _copy(tree, ("crossing", "base"), (*here, "base"), found)
+    for path, _ in flat(tree.data["crossing"].get("values") or {}):
+        _copy(tree, ("crossing", "values", *path), (*here, *path), found)
     for factor, level in cell.items():
         place = place_of(tree, factor, level)
         for path in level.values or {}:
@@ -120,6 +123,14 @@ def place_of(tree: Tree, factor: str, level: LevelOf) -> KeyPath:
     return (*path, [said(x) for x in own].index(level.name))
 
 
+def as_written(tree: Tree, fault: Fault) -> Fault:
+    """A fault of a factor at the place where it is written: as its levels alone, or below `levels`."""
+    path = fault.path
+    if path[:1] != ("factors",) or path[2:3] != ("levels",) or (*path[:2], "levels") in tree.marks:
+        return fault
+    return replace(fault, path=(*path[:2], *path[3:]))
+
+
 def _faults(levels: Mapping[str, Sequence[LevelOf]], crossing: Crossing, written: list[str]) -> Iterator[Fault]:
     for name, own in levels.items():
         if any(level.values is None for level in own):
@@ -127,7 +138,7 @@ def _faults(levels: Mapping[str, Sequence[LevelOf]], crossing: Crossing, written
             yield Fault(("factors", name), rule, NOTHING, "values, as {none: {num_ascs: 0}, two: {num_ascs: 2}}")
             return
     yield from _base_faults(levels, crossing, written)
-    yield from _twice_set(levels)
+    yield from _twice_set(levels, crossing)
     count = math.prod(map(len, levels.values()))
     if crossing.cells == "all" and count > MOST:
         rule = f"the crossing makes {count:,} conditions"
@@ -159,15 +170,15 @@ def _base_faults(levels: Mapping[str, Sequence[LevelOf]], crossing: Crossing, wr
         yield Fault(("crossing",), rule, NOTHING, allowed, "add `base: LHetA` to it, or to every level of a factor")
 
 
-def _twice_set(levels: Mapping[str, Sequence[LevelOf]]) -> Iterator[Fault]:
+def _twice_set(levels: Mapping[str, Sequence[LevelOf]], crossing: Crossing) -> Iterator[Fault]:
     """Values that two factors would set, and levels of a factor that are the same."""
-    owners: dict[tuple[str, ...], str] = {}
+    owners: dict[tuple[str, ...], str] = {path: "crossing.values" for path, _ in flat(crossing.values or {})}
     for name, own in levels.items():
         for path in dict.fromkeys(path for level in own for path in level.values or {}):
             other = next((o for p, o in owners.items() if p[: len(path)] == path or path[: len(p)] == p), None)
             if other is not None:
-                rule = f"two factors set {'.'.join(path)}: {other} and {name}"
-                yield Fault(("factors", name), rule, NOTHING, todo="let one factor set it")
+                rule = f"{'.'.join(path)} is set twice: by {other} and by {name}"
+                yield Fault(("factors", name), rule, NOTHING, todo="let one of them set it")
                 return
             owners[path] = name
         seen: dict[str, str] = {}
@@ -193,10 +204,12 @@ def _cell_faults(levels: Mapping[str, Sequence[LevelOf]], given: Sequence[Sequen
                 yield Fault(path, rule, value, "one of " + ", ".join(names), nearest(word, names))
         if key in seen:
             yield Fault(path, "a cell is listed twice", list(cell), todo="list it once")
-        seen.append(key)
+        elif all(word in [x.name for x in own] for own, word in zip(levels.values(), key, strict=True)):
+            seen.append(key)
+    if len(seen) < len(given):
+        return
     for i, (name, own) in enumerate(levels.items()):
-        unused = [level.name for level in own if level.name not in {key[i] for key in seen if len(key) == len(levels)}]
-        for word in unused:
+        for word in (level.name for level in own if level.name not in {key[i] for key in seen}):
             rule = f"no cell has the level {word!r} of {name}"
             yield Fault(("crossing", "cells"), rule, NOTHING, todo="remove the level, or list a cell with it")
 

@@ -180,10 +180,12 @@ def _cells(value: Any) -> Any:
 class Crossing(Section):
     """Makes a condition of each combination of levels, from `base` with the levels' values.
 
-    base: left out where the levels of a factor name their own. cells: which combinations; all of them by default.
+    base: left out where the levels of a factor name their own. values: that all of them have, as a condition's.
+    cells: which combinations; all of them by default.
     """
 
     base: v.BaseName | None = None
+    values: Annotated[dict[str, Any], Field(description="values of a condition, as {hidden_size: 100}")] | None = None
     cells: Annotated[
         Literal["all"] | tuple[tuple[Any, ...], ...],
         BeforeValidator(_cells),

@@ -70,7 +70,7 @@ def test_everything_promised_is_made(whole: Path, made: analysis.ReportPaths) ->
     assert sorted(made.figures) == sorted(
         f"figures/{n}.{k}" for n in FIGURES if n not in NOT_OF_THREE for k in ("svg", "png", "csv")
     )
-    assert len(made.tables) == 2 * (5 + 12) + 1
+    assert len(made.tables) == 2 * (5 + 14) + 1
     assert "latex/contrasts.tex" in made.latex
     assert "latex/methods.tex" in made.latex
     assert all((whole / p).stat().st_size > 0 for p in (*made.tables, *made.figures, *made.latex))

@@ -241,11 +241,11 @@ def test_the_backend_of_the_network_is_the_one_that_runs(
 ) -> None:
     ran: list[str] = []
     watched = {name: lambda s, name=name: ran.append(name) or RUN[name](s) for name in RUN}
-    monkeypatch.setattr("glifr.networks.replicas.RUN", watched)
+    monkeypatch.setattr("glifr.engine.backends.RUN", watched)
     made = network(3, 5, 2, backend=backend)
     made(torch.randn(2, 6, 3))
-    made(torch.randn(2, 6, 3), track=True)  # by the loop, which keeps every state
-    assert ran == [backend]
+    made(torch.randn(2, 6, 3), track=True)  # beside it the loop, which keeps every state
+    assert ran == [backend, backend]
 
 
 @pytest.mark.parametrize("where", ["end", "begin"])

@@ -309,7 +309,7 @@ def test_delays_that_cannot_be_meant_are_refused(kind: type[Network], delay: Any
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("shape", [(4, 8, 2), (8, 3), (4, 0, 3), (1, 4, 8, 3)])
+@pytest.mark.parametrize("shape", [(4, 8, 2), (8, 2), (3,), (4, 0, 3), (0, 3), (1, 4, 8, 3)])
 @pytest.mark.parametrize("track", [True, False])
 def test_inputs_that_do_not_fit_are_refused(kind: type[Network], shape: tuple[int, ...], track: bool) -> None:
     with pytest.raises(InputError, match="inputs") as caught:

@@ -17,7 +17,7 @@ from glifr.conditions import CONDITIONS
 from glifr.records import EpochRecord
 from glifr.tasks import TASKS, Split, TaskData, TaskSettings
 from glifr.training.evaluation import evaluate, one_by_one, together
-from glifr.training.optimizer import AdamsTogether, has_fused_adam, load_adam, make_adam
+from glifr.training.optimizer import OptimizersTogether, has_fused, load_optimizer, make_optimizer
 from glifr.training.random_data import random_data
 from glifr.training.train import Configuration, Training, TrainingSettings, score, worst_score
 
@@ -196,12 +196,12 @@ class TestAdam:
             return plain_adam(*args, **kwargs)
 
         monkeypatch.setattr(torch.optim, "Adam", no_fused)
-        has_fused_adam.cache_clear()
+        has_fused.cache_clear()
         try:
-            assert not has_fused_adam("cpu")
+            assert not has_fused("Adam", "cpu")
             plain = trained(data, "LHetA", [3, 4]).outcomes()
         finally:
-            has_fused_adam.cache_clear()
+            has_fused.cache_clear()
         for a, b in zip(fused, plain, strict=True):
             assert a.train_loss == pytest.approx(b.train_loss, rel=1e-4)
 
@@ -214,11 +214,11 @@ class TestAdam:
         plain.step()
         elsewhere = plain.state_dict()
         elsewhere["param_groups"][0]["capturable"] = True
-        here = make_adam([weights[1]], 0.5, SETTINGS, torch.device("cpu"))
+        here = make_optimizer([weights[1]], 0.5, SETTINGS, torch.device("cpu"))
         weights[1].data.copy_(weights[0].data)
-        load_adam(here, elsewhere)
+        load_optimizer(here, elsewhere)
         assert here.param_groups[0]["lr"] == 0.1
-        assert here.param_groups[0]["fused"] is has_fused_adam("cpu")
+        assert here.param_groups[0]["fused"] is has_fused("Adam", "cpu")
         assert not here.param_groups[0]["capturable"]
         plain.param_groups[0]["capturable"] = False
         plain.step()
@@ -234,10 +234,10 @@ class TestAdam:
                 for number in range(len(rates))
             ]
             adams = [
-                make_adam(weights, rate, SETTINGS, torch.device("cpu"))
+                make_optimizer(weights, rate, SETTINGS, torch.device("cpu"))
                 for weights, rate in zip(seeds, rates, strict=True)
             ]
-            group = AdamsTogether(adams)
+            group = OptimizersTogether(adams)
             for number in range(1, 5):
                 for weight in (w for weights in seeds for w in weights):
                     weight.grad = torch.linspace(-2, 3, len(weight)) ** number
@@ -280,7 +280,7 @@ class TestAdam:
         def stepped(together: bool) -> list[torch.Tensor]:
             weights = [torch.nn.Parameter(torch.linspace(-1, number, 37)) for number in (1, 2)]
             adams = [torch.optim.Adam([weight], lr=0.1, fused=True) for weight in weights]
-            group = AdamsTogether(adams)
+            group = OptimizersTogether(adams)
             for number in range(5):
                 if number == when:
                     for adam in adams:
@@ -301,7 +301,7 @@ class TestAdam:
                 for a, b in (weights[:2], weights[2:4])
             ]
             adams += [torch.optim.AdamW([weight], lr=0.1, fused=True, weight_decay=0.2) for weight in weights[4:]]
-            group = AdamsTogether(adams)
+            group = OptimizersTogether(adams)
             for number in range(4):
                 for weight in weights:
                     weight.grad = torch.linspace(-2, 3, 37) ** (number + 1)
@@ -316,7 +316,7 @@ class TestAdam:
             torch.set_num_threads(threads)
             try:
                 weight = torch.nn.Parameter(torch.linspace(-1, 1, 70_001))
-                adam = make_adam([weight], 0.1, SETTINGS, torch.device("cpu"))
+                adam = make_optimizer([weight], 0.1, SETTINGS, torch.device("cpu"))
                 for number in range(1, 4):
                     weight.grad = torch.linspace(-2, 3, 70_001) ** number
                     adam.step()

@@ -80,7 +80,12 @@ BAD = {
     "unknown word": (
         "pruner: {name: median}",
         "pruner: {name: medium}",
-        ["not one of the words", "search.pruner.name (line 20)", "none or median", "did you mean 'median'?"],
+        [
+            "there is no pruner 'medium'",
+            "search.pruner.name (line 20)",
+            "one of none, median",
+            "did you mean 'median'?",
+        ],
     ),
     "search without validation": (
         "name: line_mnist",
@@ -184,6 +189,41 @@ BAD = {
         "final: {seeds: 5}",
         "final: {seeds: [4, 9, 4]}",
         ["seeds given twice: 4", "final.seeds (line 22)", "give each seed once"],
+    ),
+    "looks without a step": (
+        "final: {seeds: 5}",
+        "final: {seeds: {first: 10, most: 40}}",
+        ["the key 'step' is missing", "final.seeds.step", "add `step:` here"],
+    ),
+    "looks of no seeds": (
+        "final: {seeds: 5}",
+        "final: {seeds: {first: 10, step: 0, most: 40}}",
+        ["the number is too small", "final.seeds.step (line 22)", "a whole number from 1"],
+    ),
+    "a last look with fewer seeds": (
+        "final: {seeds: 5}",
+        "final: {seeds: {first: 10, step: 5, most: 9}}",
+        ["the last look has fewer seeds than the first", "final.seeds.most (line 22)", "from 10"],
+    ),
+    "looks without end": (
+        "final: {seeds: 5}",
+        "final: {seeds: {first: 10, step: 1, most: 900}}",
+        ["there can be 40 looks", "final.seeds.step (line 22)", "write `step: 23`"],
+    ),
+    "looks at a list of seeds": (
+        "final: {seeds: 5}",
+        "final: {seeds: {first: [1, 2], step: 5, most: 40}}",
+        ["this must be a whole number", "final.seeds.first (line 22)", "seeds at the first look"],
+    ),
+    "an unknown key of looks": (
+        "final: {seeds: 5}",
+        "final: {seeds: {first: 10, step: 5, most: 40, last: 40}}",
+        ["unknown key 'last'", "final.seeds.last (line 22)", "first, step, most"],
+    ),
+    "looks of an exploratory study": (
+        "final: {seeds: 5}",
+        "exploratory: true\nfinal: {seeds: {first: 10, step: 5, most: 40}}",
+        ["an exploratory study gives no verdicts", "final.seeds (line 23)", "give a number of seeds here"],
     ),
     "no repeat": ("trials: 4", "trials: 4\n  repeats: 0", ["search.repeats (line 12)", "a whole number from 1 to 99"]),
     "too many repeats": ("trials: 4", "trials: 4\n  repeats: 100", ["search.repeats (line 12)", "1 to 99"]),
@@ -497,7 +537,7 @@ def test_seeds_that_repeats_cannot_share(tmp_path: Path, overrides: list[str], w
 
 def test_without_a_search_there_is_nothing_to_repeat(tmp_path: Path) -> None:
     message = refusal(write_study(tmp_path), overrides=["search=null", "confirm=null", "search.repeats=2"])
-    assert "search.trials" in message  # a section that names repeats is a search, and lacks the rest
+    assert "search.sampler" in message  # a section that names repeats is a search, and lacks the rest
 
 
 def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:
@@ -559,3 +599,24 @@ def test_what_no_study_needs_is_refused_before_the_start(tmp_path: Path, key: st
     )
     assert f"--set {key}" in told
     assert "allowed:" in told
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        ((10, 3, 40), ["whole repeats of the search, each with 2 seeds", "final.seeds.step", "give 4"]),
+        ((10, 4, 41), ["whole repeats of the search", "final.seeds.most", "give 42"]),
+        ((10, 20, 220), ["a search can be repeated 99 times", "final.seeds.most", "at most 198"]),
+        ((12, 4, 40), ["12 seeds cannot be shared equally by the 5", "final.seeds"]),
+    ],
+)
+def test_looks_add_whole_repeats(tmp_path: Path, overrides: tuple[int, int, int], words: list[str]) -> None:
+    first, step, most = overrides
+    given = f"final.seeds={{first: {first}, step: {step}, most: {most}}}"
+    message = refusal(write_study(tmp_path), overrides=["search.repeats=5", given])
+    assert all(word in message for word in words), message
+
+
+def test_looks_that_add_repeats_need_numbers_of_seeds(tmp_path: Path) -> None:
+    given = ["search.repeats=5", "final.seeds={first: 10, step: 2, most: 40}", "confirm.seeds=[1,2,3,4,5]"]
+    assert "need seeds of their own" in refusal(write_study(tmp_path), overrides=given)

@@ -25,8 +25,7 @@ def test_profile_is_merged_into_the_study(tmp_path: Path) -> None:
     assert (full.spec.training.epochs, quick.spec.training.epochs) == (3, 1)
     assert quick.spec.training.batch_size == 64, "mappings are merged"
     assert quick.spec.final.seeds == (7, 8), "lists and scalars are replaced"
-    assert quick.spec.search is not None
-    assert quick.spec.search.sampler.startup_trials == 2
+    assert quick.resolved["search"]["sampler"]["startup_trials"] == 2, "without effect, and in the hash as it was"
     assert quick.spec.space_for("LSTM")["learning_rate"].low == 1e-4, "a profile reaches into a space file"
     assert quick.spec.space_for("RNN")["learning_rate"].low == 1e-3, "and into no other use of that file"
 
@@ -312,3 +311,31 @@ def test_the_published_sizes_are_those_of_equal_parameters() -> None:
     published = load_study(SHIPPED.parent / "published_line_mnist.yaml").spec.conditions
     matched = make_plan(load_study(SHIPPED), fingerprint="").conditions
     assert {name: own.hidden_size for name, own in published.items()} == {n: matched[n].hidden_size for n in published}
+
+
+def test_looks_name_their_units_and_the_seeds_that_there_may_be(tmp_path: Path) -> None:
+    given = "final.seeds={first: 10, step: 5, most: 22}"
+    spec = load(tmp_path, overrides=[given, "final.seeds.step=6"]).spec
+    assert spec.looks is not None
+    assert spec.looks.sizes == (10, 16, 22)
+    assert spec.final_seeds() == tuple(range(1, 23))
+    plan = make_plan(load(tmp_path, overrides=[given]), "")
+    assert [plan.planned("final"), plan.at_most.planned("final")] == [40, 88]
+    assert plan.final_seeds("RNN") == tuple(range(1, 11))
+    more = plan.asking({"RNN": 15, "LSTM": 10, "LHet": 10, "LHetA": 15})
+    assert more.final_seeds("RNN") == tuple(range(1, 16))
+    assert more.conditions["RNN"].planned["silencing"] == 15
+    assert more.conditions["RNN"].planned["search"] == plan.conditions["RNN"].planned["search"]
+    assert load(tmp_path, overrides=["final.seeds=10"]).spec.looks is None
+
+
+def test_looks_at_a_repeated_search_add_repeats(tmp_path: Path) -> None:
+    given = ["search.repeats=5", "final.seeds={first: 10, step: 4, most: 20}"]
+    spec = load(tmp_path, overrides=given).spec
+    assert spec.looks is not None
+    assert (spec.looks.sizes, spec.most_repeats) == ((5, 7, 9, 10), 10)
+    assert spec.final_seeds(7) == (7001, 7002)
+    plan = make_plan(load(tmp_path, overrides=given), "")
+    more = plan.asking(dict.fromkeys(plan.conditions, 7))
+    assert more.conditions["RNN"].planned == {"search": 28, "confirm": 14, "final": 14, "silencing": 14}
+    assert more.planned_in_repeat("RNN") == plan.planned_in_repeat("RNN")
