@@ -14,7 +14,8 @@ from glifr.errors import InputError, nearest
 from glifr.tasks import ARRAYS, TASKS
 from launch.studyfile.conditions import ConditionSpec, base_faults
 from launch.studyfile.models import StudySpec, TaskSpec
-from launch.studyfile.rules.recipe import RECIPE_CHECKS
+from launch.studyfile.parts.cost_rules import COST_CHECKS
+from launch.studyfile.parts.recipe_rules import RECIPE_CHECKS
 from launch.studyfile.search.checks import RULE_CHECKS
 from launch.studyfile.search_checks import SEARCH_CHECKS, Registered, reads_into
 from launch.studyfile.tree import NOTHING, Fault
@@ -32,7 +33,7 @@ def cross_faults(sections: dict[str, Any]) -> list[Fault]:
     spec = StudySpec.model_construct(**good)
     return bases + [
         fault
-        for needed, check in (*_CHECKS, *SEARCH_CHECKS, *RECIPE_CHECKS, *RULE_CHECKS)
+        for needed, check in (*_CHECKS, *SEARCH_CHECKS, *RECIPE_CHECKS, *RULE_CHECKS, *COST_CHECKS)
         if needed <= good.keys()
         for fault in check(spec)
     ]

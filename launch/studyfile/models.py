@@ -38,6 +38,7 @@ from glifr.tasks.arrays import NPZ
 from launch.studyfile import values as v
 from launch.studyfile.conditions import ConditionSpec, completed
 from launch.studyfile.dimensions import OF_TRAINING, Dimension, Space, changes_of_trial, settings_in
+from launch.studyfile.parts.cost import Budget, Notify
 from launch.studyfile.search.known import StartAt, published_point
 from launch.studyfile.search.pruners import PRUNERS, Pruner
 from launch.studyfile.search.samplers import LEARNING, SAMPLERS, Sampler, one_of_these
@@ -229,7 +230,7 @@ class StudySpec(Section):
     vary: settings that give conditions unequal chances, which is then what is studied. code: from outside, by name.
     """
 
-    later = frozenset({"vary", "code"})
+    later = frozenset({"vary", "code", "budget"})
 
     name: v.StudyName
     description: v.Text = ""
@@ -253,6 +254,8 @@ class StudySpec(Section):
     analysis: Analysis = Analysis()
     resources: Resources = Resources()
     tracking: Tracking = Tracking()
+    budget: Budget | None = None
+    notify: Notify | None = Field(default=None, exclude=True)  # never on record: it may hold a secret
 
     @property
     def evidence(self) -> bool:
@@ -406,7 +409,8 @@ class StudySpec(Section):
     @property
     def reproducible(self) -> bool:
         """True if the same study tries the same, to the same epoch, whatever order its trials end in."""
-        return self.search is None or (self.proposals_repeat and not self.search.pruner.compares)
+        by_time = self.budget is not None and self.budget.equal == "time"
+        return self.search is None or (not by_time and self.proposals_repeat and not self.search.pruner.compares)
 
     @property
     def proposals_repeat(self) -> bool:
