@@ -16,6 +16,7 @@ from launch.outside.check import look, prepare
 from launch.outside.modules import NO_CODE, OutsideCode
 from launch.studyfile.conditions import ConditionSpec
 from launch.studyfile.models import StudySpec
+from launch.studyfile.parts.cost import KINDS
 from launch.studyfile.renamed import from_record, recorded
 from launch.studyfile.resolve import StudyReading
 from launch.studyfile.tree import Fault, KeyPath, Tree
@@ -34,6 +35,7 @@ _NOT_HASHED = (
     ("training", "seeds_per_batch"),
     ("training", "cuda_graphs"),
     ("task", "data_root"),
+    *(("budget", kind) for kind in KINDS),  # when to stop
 )
 # what came later: a study that leaves it at its default has the hash that it had before
 _NOT_HASHED_AT = ((("search", "repeats"), 1),)
@@ -151,4 +153,7 @@ def _hashed(value: Any, path: KeyPath) -> Any:
 
 def _left_out(path: KeyPath, value: Any) -> bool:
     its_place = path[0] == "conditions" and path[2:] == ("start", "from")  # of a file: its sum is what counts
-    return its_place or path in _NOT_HASHED or path[-1] == "description" or (path, value) in _NOT_HASHED_AT
+    limits_only = path == ("budget",) and value.get("equal", "trials") == "trials"
+    return (
+        its_place or limits_only or path in _NOT_HASHED or path[-1] == "description" or (path, value) in _NOT_HASHED_AT
+    )

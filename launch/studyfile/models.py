@@ -41,6 +41,7 @@ from launch.studyfile.conditions import ConditionSpec, completed
 from launch.studyfile.dimensions import OF_TRAINING, Dimension, Space, changes_of_trial, settings_in
 from launch.studyfile.factors import Crossing, Factors
 from launch.studyfile.factors.declared import declared_factors, hues
+from launch.studyfile.parts.cost import Budget, Notify
 from launch.studyfile.search.known import StartAt, published_point
 from launch.studyfile.search.pruners import PRUNERS, Pruner
 from launch.studyfile.search.samplers import LEARNING, SAMPLERS, Sampler, one_of_these
@@ -233,7 +234,7 @@ class StudySpec(Section):
     factors: what conditions cross, by which their effects are judged. crossing: makes the conditions of them.
     """
 
-    later = frozenset({"vary", "code", "factors", "crossing"})
+    later = frozenset({"vary", "code", "budget", "factors", "crossing"})
 
     name: v.StudyName
     description: v.Text = ""
@@ -259,6 +260,8 @@ class StudySpec(Section):
     analysis: Analysis = Analysis()
     resources: Resources = Resources()
     tracking: Tracking = Tracking()
+    budget: Budget | None = None
+    notify: Notify | None = Field(default=None, exclude=True)  # never on record: it may hold a secret
 
     @property
     def evidence(self) -> bool:
@@ -416,7 +419,8 @@ class StudySpec(Section):
     @property
     def reproducible(self) -> bool:
         """True if the same study tries the same, to the same epoch, whatever order its trials end in."""
-        return self.search is None or (self.proposals_repeat and not self.search.pruner.compares)
+        by_time = self.budget is not None and self.budget.equal == "time"
+        return self.search is None or (not by_time and self.proposals_repeat and not self.search.pruner.compares)
 
     @property
     def proposals_repeat(self) -> bool:
