@@ -10,7 +10,16 @@ from pathlib import Path
 
 from rich.console import Console
 
-from analysis import ReportPaths, as_text, load, refuse_undecidable, smallest_p, summarise, write_report
+from analysis import (
+    ReportPaths,
+    as_text,
+    load,
+    refuse_undecidable,
+    smallest_p,
+    summarise,
+    testable_effects,
+    write_report,
+)
 from glifr.errors import InputError
 from glifr.records import Layout, Stage, scan
 from launch.code import code_version
@@ -178,7 +187,7 @@ def show_plan(plan: StudyPlan, root: Path, cluster: Cluster, console: Console) -
         measured = estimate(plan, executor, calibrate, mode)
         pairs = alike_conditions(plan, lambda text: console.print(text, markup=False))
     where = f"the Ray cluster at {cluster.address}" if cluster.address else "this machine"
-    console.print(plan_view(plan, measured, smallest_p, where, pairs or ()))
+    console.print(plan_view(plan, measured, smallest_p, testable_effects, where, pairs or ()))
     return COMPLETE
 
 
