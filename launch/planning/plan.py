@@ -13,10 +13,10 @@ from glifr.definitions import hidden_size_for_budget, trained_parameters
 from glifr.definitions.build import changed_digest, neuron_facts
 from glifr.errors import InputError, Problem, nearest
 from glifr.outside import referenced
-from glifr.records import STAGES, Stage, Value, digest
+from glifr.records import STAGES, Stage, Value, digest, levels_of
 from glifr.tasks import TaskDefinition
 from glifr.tasks.task import task_record
-from launch.planning.differences import difference, features, levels
+from launch.planning.differences import difference, features
 from launch.planning.recipe_identity import recipe_identity
 from launch.studyfile import Dimension, Study, StudySpec, Training
 
@@ -39,7 +39,8 @@ class ConditionPlan:
     start_from: the condition whose trained network of the same seed a `learned` start draws from.
     checkpoint: the file of a network that every seed starts from (`from`, `sha256`). delay: as the study says it.
     training: the condition's recipe. control: equal to another condition on purpose.
-    features, difference, levels: what tells it apart, see `differences`.
+    features, difference: what tells it apart, see `differences`. levels: its level on each declared factor, None for a
+    condition outside the factorial.
     """
 
     condition: Condition
@@ -57,7 +58,7 @@ class ConditionPlan:
     repeats: int = 1
     features: Mapping[str, str] = field(default_factory=dict)
     difference: str = ""
-    levels: Mapping[str, int] | None = None
+    levels: Mapping[str, str] | None = None
 
     @property
     def name(self) -> str:
@@ -103,7 +104,7 @@ class StudyPlan:
         asked = {}
         for name, own in self.conditions.items():
             repeats, seeds = (units[name], None) if spec.repeats > 1 else (1, units[name])
-            asked[name] = replace(own, planned=_planned(spec, repeats, seeds), repeats=repeats)
+            asked[name] = replace(own, planned=_planned(spec, name, repeats, seeds), repeats=repeats)
         return replace(self, conditions=asked)
 
     @property
@@ -117,6 +118,13 @@ class StudyPlan:
         spec = self.study.spec
         several = {"search": len(spec.search_seeds()), "confirm": len(spec.confirm_seeds()), "silencing": 0}
         return several.get(stage, 1)
+
+    def steps_of_unit(self, stage: Stage, condition: str) -> int:
+        """How often the training of a unit reports: after each epoch of its seeds, together or in turn."""
+        spec = self.study.spec
+        return spec.epochs(stage, condition) * (
+            1 if spec.in_turn(stage, condition) is None else self.seeds_a_unit(stage)
+        )
 
     def work(self, stage: Stage, condition: str) -> float:
         """Samples passed through a network in one unit of a stage; a training step counts three (forward, backward)."""
@@ -266,7 +274,7 @@ def make_plan(study: Study, fingerprint: str, recorded: Mapping[str, Sizes] = Ma
             **_network_of(spec, task, name, recorded.get(name)),
             space=spec.space_for(name),
             fixed=wanted.fixed or {},
-            planned=_planned(spec, spec.repeats, spec.looks.first if spec.looks and spec.repeats == 1 else None),
+            planned=_planned(spec, name, spec.repeats, spec.looks.first if spec.looks and spec.repeats == 1 else None),
             repeats=spec.repeats,
             start_from=spec.start_from(name),
             control=wanted.control,
@@ -274,7 +282,7 @@ def make_plan(study: Study, fingerprint: str, recorded: Mapping[str, Sizes] = Ma
         )
         for name, wanted in spec.conditions.items()
     }
-    return StudyPlan(study, task, fingerprint, _told_apart(conditions, spec.reference))
+    return StudyPlan(study, task, fingerprint, _told_apart(conditions, spec))
 
 
 def _network_of(spec: StudySpec, task: TaskDefinition, name: str, recorded: Sizes | None = None) -> dict[str, Any]:
@@ -299,20 +307,21 @@ def _sizes_of(spec: StudySpec, task: TaskDefinition, name: str) -> Sizes:
     return Sizes(hidden, trained_parameters(condition, *shape, hidden, readout))
 
 
-def _told_apart(plans: Mapping[str, ConditionPlan], reference: str) -> dict[str, ConditionPlan]:
+def _told_apart(plans: Mapping[str, ConditionPlan], spec: StudySpec) -> dict[str, ConditionPlan]:
     """The plans, each with what tells it from the others."""
-    words, cells = features(plans), levels(plans, reference)
-    return {
-        name: replace(own, features=words[name], difference=difference(name, reference, words), levels=cells[name])
-        for name, own in plans.items()
-    }
+    words, factors = features(plans), spec.declared_factors()
+    found = {}
+    for name, own in plans.items():
+        told = difference(name, spec.reference, words)
+        found[name] = replace(own, features=words[name], difference=told, levels=levels_of(factors, name))
+    return found
 
 
-def _planned(spec: StudySpec, repeats: int, seeds: int | None) -> dict[Stage, int]:
+def _planned(spec: StudySpec, condition: str, repeats: int, seeds: int | None) -> dict[Stage, int]:
     """Units per stage over so many repeats. seeds: final ones of each, None for all that the study gives."""
     final = len(spec.final_seeds()) if seeds is None else seeds
     in_repeat = {
-        "search": spec.search.trials if spec.search else 0,
+        "search": spec.trials(condition),
         "confirm": spec.confirm.top if spec.confirm else 0,
         "final": final,
         "silencing": final if spec.silencing else 0,

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from glifr.records import STAGES, EpochRecord, Proposal, RecordError, Stage, UnitId, UnitResult, Value, seal
-from glifr.training.train import score, worst_score
+from glifr.records import STAGES, Proposal, RecordError, Stage, UnitId, UnitResult, Value, seal
+from glifr.training.train import worst_score
 from launch.failures import Failure, Retries, failure_of_lost
 from launch.jobs import Job, Step
 from launch.ledger.attempts import (
@@ -27,8 +27,10 @@ from launch.ledger.durable import now, publish, set_aside
 from launch.ledger.units import Ledger
 from launch.planning.plan import StudyPlan
 from launch.planning.seed_batches import SeedBatches
+from launch.planning.steps import scores_by_step
 from launch.scheduling.pruned_result import pruned_result
-from launch.scheduling.search import ConditionSearch, PastTrial
+from launch.scheduling.search import ConditionSearch, PastTrial, rules_of
+from launch.scheduling.spending import SearchBudget, epochs_of_units, epochs_spent
 from launch.scheduling.unit_states import State, UnitStates
 
 
@@ -73,6 +75,7 @@ class ConditionRun:
         self.error: str | None = None
         self._waiting: deque[Job] = deque()
         self._retries = Retries(options.retries)
+        self._budget = SearchBudget(plan, name)
         self._search = self._rebuild_search()
         self.advance()
 
@@ -110,6 +113,23 @@ class ConditionRun:
             return False
         waiting = self._waiting[0].units[0].stage if self._waiting else "final"  # without a job: those of a source
         return STAGES.index(waiting) > STAGES.index(self._options.last)
+
+    def expected(self, stage: Stage) -> int:
+        """Units of a stage that there will be, as far as that is known."""
+        if stage != "search" or self._search is None:
+            return self.planned[stage]
+        return self._budget.expected(self._search.proposed, self._may_propose)
+
+    @property
+    def next_epochs(self) -> int:
+        """Epochs of one seed that the next job trains, if nothing stops it."""
+        units = len(self._waiting[0].units) if self._waiting else 1
+        return epochs_of_units(self.plan, self.name, self.stage, units)
+
+    @property
+    def epochs_spent(self) -> int:
+        """Epochs of one seed that are trained, or are being trained."""
+        return epochs_spent(self.plan, self.name, self.states, self.results)
 
     def count(self, stage: Stage, *states: State) -> int:
         """Units of a stage in one of these states."""
@@ -226,7 +246,8 @@ class ConditionRun:
 
     @property
     def _may_propose(self) -> bool:
-        return self._search is not None and self._search.proposed < self.planned["search"]
+        search = self._search
+        return search is not None and self._budget.allows(search.proposed, self.states, self.results)
 
     @property
     def _awaits_source(self) -> bool:
@@ -317,10 +338,11 @@ class ConditionRun:
 
     def _propose_search(self) -> Job:
         assert self._search is not None
+        still_open = self._search.open
         number, hyperparameters = self._search.ask()
         unit = self._unit("search", number)
         seeds = self.plan.study.spec.search_seeds(self.repeat)
-        self._ledger.propose(self._proposal(unit, hyperparameters, seeds, None))
+        self._ledger.propose(replace(self._proposal(unit, hyperparameters, seeds, None), open=still_open))
         return _job([unit])
 
     def _unit(self, stage: Stage, number: int) -> UnitId:
@@ -329,7 +351,7 @@ class ConditionRun:
     def _proposal(
         self, unit: UnitId, hyperparameters: Mapping[str, Value], seeds: tuple[int, ...], source: str | None
     ) -> Proposal:
-        own = self.plan.at(self.name, hyperparameters)
+        own, in_turn = self.plan.at(self.name, hyperparameters), self.plan.study.spec.in_turn(unit.stage, self.name)
         return Proposal(
             unit=unit,
             identity=self.plan.identity(unit.stage, self.name, hyperparameters, seeds),
@@ -344,7 +366,7 @@ class ConditionRun:
             proposed_at=now(),
             data=self.plan.fingerprint,
             neuron=self.plan.neuron_digest(self.name, hyperparameters),
-            seeds_per_batch=self._options.batches.choose(self.name, unit.stage, len(seeds)),
+            seeds_per_batch=self._options.batches.choose(self.name, unit.stage, 1 if in_turn else len(seeds)),
         )
 
     def _rank(self, unit: UnitId) -> tuple[float, int]:
@@ -354,14 +376,13 @@ class ConditionRun:
     # -- from the ledger ---------------------------------------------------------------------------------------------
 
     def _rebuild_search(self) -> ConditionSearch | None:
-        spec = self.plan.study.spec
-        if spec.search is None:
+        rules = rules_of(self.plan, self.name)
+        if rules is None:
             return None
-        rules = (spec.search.sampler, spec.search.pruner, spec.seed, self.repeat, self.plan.scheme)
-        search = ConditionSearch(self.name, self.own.space, *rules)
+        search = ConditionSearch(self.name, self.own.space, rules, self.repeat)
         mine = (u.number for u in self._ledger.units("search", self.name) if u.repeat == self.repeat)
-        for number in range(min(max(mine, default=-1) + 1, self.planned["search"])):
-            search.replay([self._past(self._unit("search", number), search)])
+        begun = min(max(mine, default=-1) + 1, self._budget.most)
+        search.replay(self._past(self._unit("search", number), search) for number in range(begun))
         return search
 
     def _past(self, unit: UnitId, search: ConditionSearch) -> PastTrial:
@@ -369,16 +390,14 @@ class ConditionRun:
         if proposal is None:
             proposal = self._draw_again(unit, search)
         result = self._standing_result(unit)
-        by_epoch: dict[int, list[EpochRecord]] = {}
-        for record in self._ledger.epochs(unit):
-            by_epoch.setdefault(record.epoch, []).append(record)
-        scores = {e: sum(score(self.plan.task, r) for r in rows) / len(rows) for e, rows in by_epoch.items()}
+        in_turn = self.plan.study.spec.in_turn("search", self.name)
+        scores = scores_by_step(self.plan.task, proposal, self._ledger.epochs(unit), in_turn)
         if result is None:
             self.states[unit] = State.WAITING
             self._waiting.append(_job([unit]))
-            return PastTrial(proposal.hyperparameters, None, None, scores)
+            return PastTrial(proposal.hyperparameters, None, None, scores, proposal.open)
         self.results[unit], self.states[unit] = result, State(result.status)
-        return PastTrial(proposal.hyperparameters, result.status, result.value, scores)
+        return PastTrial(proposal.hyperparameters, result.status, result.value, scores, proposal.open)
 
     def _draw_again(self, unit: UnitId, search: ConditionSearch) -> Proposal:
         """A proposal that was damaged: where the sampler still gives the same, what was done of it stands."""

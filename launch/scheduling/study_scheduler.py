@@ -13,7 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from glifr.records import STAGES, Stage, search_name
-from launch.failures import DISK_FULL, Failure, disk_is_full
+from launch.failures import Failure
+from launch.full_disk import disk_is_full, full_disk
 from launch.jobs import Job, Snapshot, StageCount, Step
 from launch.ledger.lock import LockLostError
 from launch.ledger.units import Ledger
@@ -83,6 +84,8 @@ class StudyScheduler:
             if not self._pressure.allows(len(self._running)):
                 return None
             while self.halted is None and (run := self._choose()) is not None:
+                if not self._affords(run):
+                    return None
                 job: Job | None = None
                 try:
                     job = run.next_job()
@@ -120,7 +123,7 @@ class StudyScheduler:
                 run.states.update({u: State.FAILED for u in running.job.units if run.states[u] is State.RUNNING})
             self._advance_dependents(run)
             if step is not None and step.failure is not None and step.failure.kind == "disk full":
-                self.halt(DISK_FULL)
+                self.halt(step.failure.words)
             if step is not None and step.done and step.failure is None:
                 self._note_work(running)
 
@@ -136,8 +139,7 @@ class StudyScheduler:
     def _note_work(self, running: _Running) -> None:
         """One more step of a job: an epoch of all its units, or the silencing of one."""
         stage, units = running.job.units[0].stage, len(running.job.units)
-        epochs = self._plan.study.spec.epochs(stage, running.run.name)
-        work = 1.0 if stage == "silencing" else units / epochs
+        work = 1.0 if stage == "silencing" else units / self._plan.steps_of_unit(stage, running.run.name)
         running.done += work
         started, running.since = running.since, time.monotonic()
         self._on_work(running.run.name, stage, work, running.since - started)
@@ -163,6 +165,18 @@ class StudyScheduler:
         ready = [run for run in self._runs if run.ready]
         return min(ready, key=self._urgency, default=None)
 
+    def _affords(self, run: ConditionRun) -> bool:
+        """True if the study's budget of epochs has room for the next job; without jobs that could leave some, halts."""
+        budget = self._plan.study.spec.budget
+        if budget is None or budget.epochs is None:
+            return True
+        spent = sum(each.epochs_spent for each in self._runs)
+        if spent + run.next_epochs <= budget.epochs:
+            return True
+        if not self._running:
+            self.halt(f"The budget of {budget.epochs:,} epochs (budget.epochs) is spent, as far as it goes: {spent:,}")
+        return False
+
     def _urgency(self, run: ConditionRun) -> tuple[int, bool, int, int]:
         running = sum(r.run is run for r in self._running.values())
         return (-STAGES.index(run.stage), run.name not in self._sources, running, len(run.states))
@@ -172,7 +186,7 @@ class StudyScheduler:
         if isinstance(error, LockLostError):
             return self.halt(str(error))
         if disk_is_full(error):
-            return self.halt(DISK_FULL)
+            return self.halt(full_disk(error, self._ledger.layout.root))
         trace = traceback.format_exc()
         run.error = trace.strip().splitlines()[-1]
         self._ledger.event("error", f"{search_name(run.name, run.repeat)}: cannot go on\n{trace}")
@@ -182,8 +196,8 @@ def _count(runs: Sequence[ConditionRun], stage: Stage) -> StageCount:
     """Over the repeats of a condition."""
     begun = (State.RUNNING, State.COMPLETE, State.PRUNED, State.FAILED)
     running, complete, pruned, failed = (sum(run.count(stage, state) for run in runs) for state in begun)
-    lost = sum(max(0, run.planned[stage] - run.count(stage, *begun)) for run in runs if run.error is not None)
-    return StageCount(sum(run.planned[stage] for run in runs), running, complete, pruned, failed, lost)
+    lost = sum(max(0, run.expected(stage) - run.count(stage, *begun)) for run in runs if run.error is not None)
+    return StageCount(sum(run.expected(stage) for run in runs), running, complete, pruned, failed, lost)
 
 
 def _errors(runs: Sequence[ConditionRun]) -> str:

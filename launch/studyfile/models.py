@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -24,6 +25,7 @@ from glifr.outside import entry_points, is_reference
 from glifr.records import (
     Contrast,
     Declaration,
+    Factor,
     LookDesign,
     Primary,
     Stage,
@@ -37,6 +39,12 @@ from glifr.tasks.arrays import NPZ
 from launch.studyfile import values as v
 from launch.studyfile.conditions import ConditionSpec, completed
 from launch.studyfile.dimensions import OF_TRAINING, Dimension, Space, changes_of_trial, settings_in
+from launch.studyfile.factors import Crossing, Factors
+from launch.studyfile.factors.declared import declared_factors, hues
+from launch.studyfile.parts.cost import Budget, Notify
+from launch.studyfile.search.known import StartAt, published_point
+from launch.studyfile.search.pruners import PRUNERS, Pruner
+from launch.studyfile.search.samplers import LEARNING, SAMPLERS, Sampler, one_of_these
 from launch.studyfile.sections import Section
 from launch.studyfile.training import Training
 from launch.studyfile.tree import InvalidValue
@@ -108,39 +116,23 @@ class TaskSpec(Section):
         self._recorded = task
 
 
-class Sampler(Section):
-    """Optuna's sampler. All but `name` is for tpe alone; candidates is Optuna's n_ei_candidates."""
-
-    name: Annotated[Literal["tpe", "random"], Field(description="tpe or random")]
-    startup_trials: v.CountFromZero = 10
-    candidates: v.Count = 24
-    multivariate: v.Flag = True
-    constant_liar: v.Flag = True
-    group: v.Flag = False
-
-
-class Pruner(Section):
-    """Early stopping of trials, within each condition: none, or below the median of its trials at the same epoch."""
-
-    name: Annotated[Literal["none", "median"], Field(description="none or median")]
-    startup_trials: v.CountFromZero = 5
-    warmup_epochs: v.CountFromZero = 0
-    min_trials: v.Count = 1
-
-
 class Search(Section):
-    """trials: of one search. epochs: of one trial, null for those of training.
+    """trials: of one search; a grid gives their number. epochs: of one trial, null for those of training.
 
     repeats: independent searches of each condition, each with its own confirmation and its share of the final seeds.
+    start_at: points that every condition tries first, as far as it has their dimensions; they are of its trials.
     """
 
-    trials: Annotated[int, Field(ge=1, le=100_000, description="a whole number from 1 to 100000")]
+    later = frozenset({"start_at"})
+
+    trials: Annotated[int, Field(ge=1, le=100_000, description="a whole number from 1 to 100000")] | None = None
     epochs: v.Count | None = None
     seeds_per_trial: v.Seeds
     spaces: Annotated[dict[v.Family, Space], Field(description="a space file or a space for each family")]
-    sampler: Sampler
-    pruner: Pruner
+    sampler: Annotated[Sampler, Field(discriminator="name", description=one_of_these(SAMPLERS))]
+    pruner: Annotated[Pruner, Field(discriminator="name", description=one_of_these(PRUNERS))]
     repeats: v.Repeats = 1
+    start_at: StartAt = ()
 
 
 class Confirm(Section):
@@ -239,9 +231,10 @@ class StudySpec(Section):
     """A whole study, after its profile and overrides. The order of `conditions` is that of every table and figure.
 
     vary: settings that give conditions unequal chances, which is then what is studied. code: from outside, by name.
+    factors: what conditions cross, by which their effects are judged. crossing: makes the conditions of them.
     """
 
-    later = frozenset({"vary", "code"})
+    later = frozenset({"vary", "code", "budget", "factors", "crossing"})
 
     name: v.StudyName
     description: v.Text = ""
@@ -254,6 +247,8 @@ class StudySpec(Section):
         AfterValidator(completed),
         Field(description="conditions, each a published name or a base, with values"),
     ]
+    factors: Factors | None = None
+    crossing: Crossing | None = None
     vary: v.Varied = ()
     code: v.Code = ()
     task: TaskSpec
@@ -265,6 +260,8 @@ class StudySpec(Section):
     analysis: Analysis = Analysis()
     resources: Resources = Resources()
     tracking: Tracking = Tracking()
+    budget: Budget | None = None
+    notify: Notify | None = Field(default=None, exclude=True)  # never on record: it may hold a secret
 
     @property
     def evidence(self) -> bool:
@@ -283,7 +280,7 @@ class StudySpec(Section):
     @property
     def values(self) -> dict[str, Condition]:
         """What each condition is, and how it is drawn."""
-        return styled(own.value(name) for name, own in self.conditions.items())
+        return styled((own.value(name) for name, own in self.conditions.items()), hues(self))
 
     def condition(self, name: str) -> Condition:
         """What a condition is."""
@@ -319,9 +316,27 @@ class StudySpec(Section):
         if self.search is None:
             return {}
         value = self.condition(condition)
-        space = self.search.spaces[value.family]
+        space = self.search.spaces.get(value.family, {})
         has = (*value.hyperparameters, *(name for name in space if name in (*value.searchable, *OF_TRAINING)))
         return {name: space[name] for name in has if name in space}
+
+    def trials(self, condition: str) -> int:
+        """Trials of one search of a condition; 0 without search."""
+        if self.search is None:
+            return 0
+        if self.search.sampler.name == "grid":
+            space = self.space_for(condition)
+            return math.prod(len(dimension.grid()) for dimension in space.values()) if space else 0
+        return self.search.trials or 0
+
+    def first_points(self, condition: str) -> tuple[dict[str, Value], ...]:
+        """The points that the condition's first trials have, each as far as the condition has its dimensions."""
+        space = self.space_for(condition)
+        return tuple(self._point(given, space) for given in (self.search.start_at if self.search else ()))
+
+    def _point(self, given: str | Mapping[str, Value], space: Mapping[str, Dimension]) -> dict[str, Value]:
+        point = published_point(self.task.name, space) if isinstance(given, str) else given
+        return {name: space[name].typed(value) for name, value in point.items() if name in space}
 
     def at(self, condition: str, values: Mapping[str, Value]) -> Self:
         """The study with a condition as a trial of these values has it."""
@@ -336,6 +351,11 @@ class StudySpec(Section):
         short = self.search.epochs if stage == "search" and self.search else None
         return short or (self.training if condition is None else self.training_of(condition)).epochs
 
+    def in_turn(self, stage: Stage, condition: str) -> int | None:
+        """The epochs of each seed of a unit where its pruner wants them one after another; else None."""
+        per_seed = stage == "search" and self.search is not None and self.search.pruner.per_seed
+        return self.epochs(stage, condition) if per_seed else None
+
     def declaration(self) -> Declaration:
         """How the conditions will be judged, with the defaults filled in."""
         given, task = self.analysis, self.task.definition
@@ -346,7 +366,11 @@ class StudySpec(Section):
             if given.contrasts is None
             else tuple(Contrast(name, c.of, c.minus) for name, c in given.contrasts.items())
         )
-        return Declaration(primary, smallest, given.alpha, contrasts)
+        return Declaration(primary, smallest, given.alpha, contrasts, self.declared_factors())
+
+    def declared_factors(self) -> tuple[Factor, ...]:
+        """What the conditions cross; () where nothing is declared."""
+        return declared_factors(self)
 
     @property
     def repeats(self) -> int:
@@ -394,9 +418,14 @@ class StudySpec(Section):
 
     @property
     def reproducible(self) -> bool:
-        """True if the same study proposes the same trials whatever order they finish in."""
-        if self.search is None:
+        """True if the same study tries the same, to the same epoch, whatever order its trials end in."""
+        by_time = self.budget is not None and self.budget.equal == "time"
+        return self.search is None or (not by_time and self.proposals_repeat and not self.search.pruner.compares)
+
+    @property
+    def proposals_repeat(self) -> bool:
+        """True if no proposal of the search follows from results."""
+        sampler = self.search.sampler if self.search else None
+        if not isinstance(sampler, LEARNING):
             return True
-        sampler, pruner = self.search.sampler, self.search.pruner
-        blind = sampler.name == "random" or self.search.trials <= sampler.startup_trials
-        return blind and pruner.name == "none"
+        return all(self.trials(name) <= sampler.startup_trials for name in self.conditions)

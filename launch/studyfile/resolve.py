@@ -16,10 +16,12 @@ from glifr.tasks import ARRAYS, TASKS
 from launch.studyfile.checks import cross_faults, own_arrays
 from launch.studyfile.conditions import networks_in, with_networks
 from launch.studyfile.dimensions import SEARCHABLE
+from launch.studyfile.factors.crossing import as_written, crossed
 from launch.studyfile.messages import faults_of
 from launch.studyfile.models import StudySpec
 from launch.studyfile.renamed import renamed, renamed_override
 from launch.studyfile.schema import first_unknown, keys_at, where_else
+from launch.studyfile.search.named import spelled_out, without_left_behind
 from launch.studyfile.tree import Fault, InvalidValue, KeyPath, Mark, Tree
 from launch.studyfile.values import FAMILIES, ProfileName, is_outside_network
 from launch.studyfile.yaml_reader import read_yaml
@@ -108,14 +110,16 @@ class StudyReading:
                 leaf = self._value(path, value, place)
                 if leaf.data is None and path[:1] == ("conditions",) and len(path) == 2:
                     self._refuse_absent(tree, str(path[1]), place)
-                tree = self.with_spaces(tree.replaced(*renamed_override(path, leaf)))
+                tree = self.with_spaces(spelled_out(tree.replaced(*renamed_override(path, leaf))))
         return tree
 
     def checked(self, tree: Tree, ignore: Sequence[KeyPath] = ()) -> StudySpec | None:
         """The study if it is right; else its problems are noted, but for those at or below the paths of `ignore`."""
         sections: dict[str, Any] = {}
-        tree = self._without_nulled_conditions(tree)
-        spec, faults = None, []
+        tree, faults = without_left_behind(self._without_nulled_conditions(tree))
+        tree, of_crossing, known = crossed(tree)
+        faults += of_crossing
+        spec = None
         networks = set(networks_in(tree.data).values())
         if networks <= self.tried:
             tree, wrong = with_networks(tree)
@@ -124,7 +128,7 @@ class StudyReading:
         try:
             spec = StudySpec.model_validate(tree.data, context=sections)
         except ValidationError as error:
-            faults = faults_of(error)
+            faults += [as_written(tree, fault) for fault in faults_of(error)]
         task = sections.get("task")
         if task is not None:
             if task.name == ARRAYS:
@@ -132,8 +136,8 @@ class StudyReading:
             faults += own_arrays(task) if self.imports else ()
             if task.name not in TASKS and (faults or not self.imports):
                 del sections["task"]  # what depends on it is left unchecked
-        if networks:  # not read: what depends on what they are is left unchecked
-            sections.pop("conditions", None)
+        if not known or networks:
+            sections.pop("conditions", None)  # as what depends on them
         faults += cross_faults(sections)
         self._add(tree, *(f for f in faults if not any(f.path[: len(path)] == path for path in ignore)))
         return spec
@@ -205,7 +209,7 @@ class StudyReading:
     def _renamed(self, tree: Tree) -> Tree:
         now, faults = renamed(tree)
         self._add(tree, *faults)
-        return now
+        return spelled_out(now)
 
     def _add(self, tree: Tree, *faults: Fault) -> None:
         self.problems += [tree.problem(fault) for fault in faults]
