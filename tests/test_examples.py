@@ -18,8 +18,8 @@ from launch.studyfile.yaml_reader import read_yaml
 # what the report must say, beside being complete
 SAID = {
     "delay_sweep": ("delay 0.5 ms instead of 1 ms", "delay 2 ms instead of 1 ms"),
-    "gru": ("my_lab:gru", "its layers 2 instead of 1", "what leaves its part `cell`"),
-    "adaptive_threshold": ("adaptive threshold", "its sigma_v", "neuron parameters thresh, decay_m learned"),
+    "gru": ("my_lab:gru", "Its layers", "what leaves its part `cell`"),
+    "adaptive_threshold": ("adaptive threshold", "Its sigma_v", "neuron parameters thresh, decay_m learned"),
     "until_decided": ("Looks: seeds until it is decided", "hidden size 4"),
     "partly_learned": ("neuron parameters thresh learned instead of fixed", "none: a negative control"),
 }
