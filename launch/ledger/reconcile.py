@@ -26,6 +26,7 @@ _FREE = (
     "final",
     "reference",
     "resources",
+    "search.learn_from.from",
     "search.repeats",
     "search.trials",
     "tracking",
