@@ -1,5 +1,7 @@
 # make study   set up and run the quick study      make test    set up and run the tests
 # make setup   set up only (what a study needs)    make check   lint and types
+#                 TORCH=cpu TORCH_INDEX=URL takes torch and torchvision from an index of builds for the CPU
+# make lock    write requirements.txt anew: every package of a study, with its version and the hashes of its files
 # make dev     set up for work on the project too: tests, lint, types, the site
 # make resolve  whether the oldest versions that pyproject.toml allows, and those of constraints.txt, can be installed
 # make test-cluster   the Slurm script under a real Slurm, submitted jobs (Debian: slurm-wlm, munge, iproute2; as root; some twenty minutes)
@@ -23,17 +25,31 @@ RUN    := $(VENV)/bin/python
 STAMP  := $(VENV)/.installed
 DEV    := $(VENV)/.installed-dev
 INSTALL := $(RUN) -m pip install --quiet --disable-pip-version-check -c constraints.txt
+UV      := $(shell command -v uv)
+FETCH   := $(if $(UV),$(UV) pip install --python $(RUN),$(RUN) -m pip install --disable-pip-version-check)
 RESOLVE := $(VENV)/bin/uv pip compile --quiet --all-extras pyproject.toml
 RESULTS ?= results/smnist_ablation/quick
 
-.PHONY: setup dev resolve study studies-quick test test-cluster check docs pictures notebook bench kernels simulate dashboard chaos overhead clean
+.PHONY: setup dev lock resolve study studies-quick test test-cluster check docs pictures notebook bench kernels simulate dashboard chaos overhead clean
 
 setup: $(STAMP)
 
-$(STAMP): pyproject.toml constraints.txt
+# With TORCH=cpu the hashes of requirements.txt do not apply: they are of the package index's own builds of torch.
+$(STAMP): pyproject.toml requirements.txt constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; use make PYTHON=python3.11")'
+ifeq ($(TORCH),cpu)
+	@test -n "$(TORCH_INDEX)" || { echo "TORCH=cpu needs TORCH_INDEX=URL, the package index of torch's builds for the CPU"; exit 2; }
+	@echo "Installing what a study needs into $(VENV), with torch for the CPU: some 2 GB."
 	$(PYTHON) -m venv $(VENV)
-	$(INSTALL) -e '.[study]'
+	$(FETCH) -c constraints.txt --index-url $(TORCH_INDEX) torch torchvision
+	$(FETCH) -c constraints.txt -e '.[study]'
+else
+	@echo "Installing what a study needs into $(VENV), torch with CUDA among it: on Linux some 3 GB to fetch and 7 GB"
+	@echo "on the disk, two to five minutes with a fast connection. (make TORCH=cpu TORCH_INDEX=URL takes less.)"
+	$(PYTHON) -m venv $(VENV)
+	$(FETCH) --require-hashes -r requirements.txt
+	$(FETCH) --no-deps -e .
+endif
 	touch $(STAMP)
 
 dev: $(DEV)
@@ -41,6 +57,10 @@ dev: $(DEV)
 $(DEV): $(STAMP)
 	$(INSTALL) -e '.[dev]'
 	touch $(DEV)
+
+lock: dev
+	$(VENV)/bin/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
+	    --python-version 3.11 --extra study -c constraints.txt pyproject.toml -o requirements.txt
 
 # Python 3.11.0 is the oldest, 3.14 the newest; Debian 12 has 3.11.2
 resolve: dev

@@ -6,6 +6,7 @@ import math
 from numbers import Integral, Real
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from glifr.errors import InputError, Problem
@@ -41,6 +42,19 @@ def probability(name: str, value: Any) -> float:
     if number(name, value, least=0.0) > 1:
         raise InputError(Problem(f"{name} must be a probability", name, value, "0 <= p <= 1"))
     return float(value)
+
+
+def placement(device: Any, dtype: Any) -> None:
+    """InputError unless these say where numbers lie and of which type they are, as torch's layers are told; or None."""
+    try:
+        torch.device(device if device is not None else "cpu")
+    except (RuntimeError, TypeError):
+        raise InputError(
+            Problem("no such device", "device", device, "a device of torch, as 'cpu' or 'cuda:0'")
+        ) from None
+    if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
+        allowed = "torch.float32, torch.float64 or another floating-point type"
+        raise InputError(Problem("numbers of a network are of a floating-point type", "dtype", dtype, allowed))
 
 
 def shape(name: str, tensor: Any, expected: tuple[int | str, ...]) -> None:

@@ -12,35 +12,80 @@ from dataclasses import asdict, dataclass, fields, replace
 from types import MappingProxyType
 from typing import Any, Literal, Self
 
-Architecture = Literal["GLIFR", "RNN", "LSTM"]
 Start = Literal["homogeneous", "heterogeneous"]
 Delay = float | Literal["one_step", "none"]
+Setting = float | str  # also a whole number, or true and false
 
 FACTORS = ("after-spike currents", "heterogeneous start", "learned neurons")
 
 # a GLIFR neuron's trained parameters: those of every neuron, and those of each after-spike current
 OF_A_NEURON = ("thresh", "k_m")
 OF_A_CURRENT = ("k_j", "r_j", "a_j")
+CONSTANTS = ("tau", "sigma_v", "R", "I0", "v_reset")  # of GLIFR neurons
+NOT_SEARCHED = ("learned", "output_weight", "learned_from")  # settings that say what a condition is
 
-# what a condition of each architecture may set, beside its size, its training and its start
-_COMMON = ("delay", "dt", "output_weight")
-SETTINGS: Mapping[Architecture, tuple[str, ...]] = MappingProxyType(
+
+@dataclass(frozen=True)
+class NetworkKind:
+    """What a study knows of a kind of network without building one, of one from outside as of the project's own.
+
+    keys: of a condition, that it has beside its size, its training and its start. settings: its own, by name, with
+    their defaults. delay: the usual one of its lateral connections, `none` where it has none. parameters: of its
+    neurons, that may be learned; of_a_current: those that it has only with after-spike currents. spreads: the
+    hyperparameters of its start; spreads_heterogeneous: of the heterogeneous one. silenced: what silencing a neuron
+    acts on, in words; "" where neurons cannot be silenced.
+    """
+
+    keys: tuple[str, ...]
+    settings: tuple[tuple[str, Setting], ...] = ()
+    delay: Delay = "none"
+    parameters: tuple[str, ...] = ()
+    of_a_current: tuple[str, ...] = ()
+    spreads: tuple[str, ...] = ()
+    spreads_heterogeneous: tuple[str, ...] = ()
+    silenced: str = "all that it sends"
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain lists and values."""
+        return {name: _plain(value) for name, value in asdict(self).items()}
+
+    @classmethod
+    def from_json(cls, body: Mapping[str, Any]) -> Self:
+        """The inverse of `to_json`; TypeError for what is no kind of network."""
+        settings = tuple((name, value) for name, value in body.get("settings", ()))
+        return cls(**{n: tuple(v) if isinstance(v, list) else v for n, v in body.items()} | {"settings": settings})
+
+
+def _plain(value: Any) -> Any:
+    return [_plain(one) for one in value] if isinstance(value, tuple) else value
+
+
+_COMMON = ("delay", "dt", "output_weight", "learned_from")
+KINDS: Mapping[str, NetworkKind] = MappingProxyType(
     {
-        "GLIFR": (*_COMMON, "num_ascs", "learned", "tau", "sigma_v", "R", "I0", "v_reset"),
-        "RNN": _COMMON,
-        "LSTM": ("dt", "output_weight"),
+        "GLIFR": NetworkKind(
+            keys=(*_COMMON, "num_ascs", "learned", *CONSTANTS),
+            delay=1.0,
+            parameters=OF_A_NEURON,
+            of_a_current=OF_A_CURRENT,
+            spreads=("weight_spread", "after_spike_spread"),
+            spreads_heterogeneous=("weight_spread", "neuron_spread", "after_spike_spread"),
+        ),
+        "RNN": NetworkKind(keys=_COMMON, delay="one_step", spreads=("weight_spread",)),
+        "LSTM": NetworkKind(keys=("dt", "output_weight", "learned_from"), spreads=("weight_spread",)),
     }
 )
-CONSTANTS = ("tau", "sigma_v", "R", "I0", "v_reset")  # of GLIFR neurons
-NOT_SEARCHED = ("learned", "output_weight")  # settings that say what a condition is
-_DELAYS: Mapping[Architecture, Delay] = MappingProxyType({"GLIFR": 1.0, "RNN": "one_step", "LSTM": "none"})
+# of a network from outside whose code has not been imported: only what follows from the study file is known
+NOT_READ = NetworkKind(keys=())
 
 
 @dataclass(frozen=True)
 class Condition:
     """One condition of a study.
 
-    architecture: the recurrent network. num_ascs: after-spike currents per neuron (J).
+    architecture: the network: one of `KINDS`, or one from outside, as `module:object`; `outside` says what that is, and
+    `settings` has those of its own settings that are not at their default.
+    num_ascs: after-spike currents per neuron (J).
     start: how neuron parameters are initialised, None where the network has none.
     learned: whether neuron parameters are trained beside the weights; names where some are (see `parameters`).
     color, marker: how the condition is drawn, the same in every figure.
@@ -49,7 +94,7 @@ class Condition:
     """
 
     name: str
-    architecture: Architecture
+    architecture: str
     num_ascs: int = 0
     start: Start | None = None
     learned: bool | tuple[str, ...] = False
@@ -62,6 +107,8 @@ class Condition:
     I0: float | None = None
     v_reset: float | None = None
     output_weight: bool | None = None
+    settings: tuple[tuple[str, Setting], ...] = ()
+    outside: NetworkKind | None = None
 
     def __post_init__(self) -> None:
         """Makes all names True, none False, and orders the others: one value for one meaning."""
@@ -70,11 +117,16 @@ class Condition:
             object.__setattr__(self, "learned", bool(some) if some in ((), self.parameters) else some)
 
     @property
+    def kind(self) -> NetworkKind:
+        """What is known of its network."""
+        return self.outside or KINDS.get(self.architecture, NOT_READ)
+
+    @property
     def parameters(self) -> tuple[str, ...]:
         """The neuron parameters that could be learned; () for a network without."""
         if self.start is None:
             return ()
-        return (*OF_A_NEURON, *(OF_A_CURRENT if self.num_ascs else ()))
+        return (*self.kind.parameters, *(self.kind.of_a_current if self.num_ascs else ()))
 
     @property
     def learned_parameters(self) -> tuple[str, ...]:
@@ -90,18 +142,25 @@ class Condition:
 
     @property
     def usual_delay(self) -> Delay:
-        """The delay of the published networks of this architecture [ms]."""
-        return _DELAYS[self.architecture]
+        """The delay that its network has where nothing is said [ms]."""
+        return self.kind.delay
+
+    @property
+    def all_settings(self) -> dict[str, Setting]:
+        """The network's own settings, by name."""
+        return dict(self.kind.settings) | dict(self.settings)
 
     @property
     def family(self) -> str:
-        """Which search space the condition takes: rnn, lstm, glifr_homogeneous or glifr_heterogeneous."""
+        """Which search space it takes: rnn, lstm, glifr_homogeneous, glifr_heterogeneous; or its network's name."""
+        if self.architecture not in KINDS:
+            return self.architecture
         return self.architecture.lower() if self.start is None else f"glifr_{self.start}"
 
     @property
     def levels(self) -> dict[str, int] | None:
-        """-1 or 1 on each of `FACTORS`; None without neuron parameters, and where only some are learned."""
-        if self.start is None or not isinstance(self.learned, bool):
+        """-1 or 1 on each of `FACTORS`; None for a network without all of them, and where only some are learned."""
+        if self.start is None or not self.kind.of_a_current or not isinstance(self.learned, bool):
             return None
         on = (self.num_ascs > 0, self.start == "heterogeneous", self.learned)
         return {factor: 1 if has else -1 for factor, has in zip(FACTORS, on, strict=True)}
@@ -109,17 +168,15 @@ class Condition:
     @property
     def hyperparameters(self) -> tuple[str, ...]:
         """What can be tuned: the spreads exist only where the condition has what they scale."""
-        names = ["learning_rate", "weight_spread"]
-        if self.start == "heterogeneous":
-            names.append("neuron_spread")
-        if self.num_ascs > 0:
-            names.append("after_spike_spread")
-        return tuple(names)
+        spreads = self.kind.spreads_heterogeneous if self.start == "heterogeneous" else self.kind.spreads
+        without = "after_spike_spread" if self.kind.of_a_current and not self.num_ascs else None
+        return ("learning_rate", *(name for name in spreads if name != without))
 
     @property
     def searchable(self) -> tuple[str, ...]:
-        """Settings of its network that a search may try values of, by name."""
-        return ("hidden_size", *(name for name in SETTINGS[self.architecture] if name not in NOT_SEARCHED))
+        """Settings of its network that a search may try values of, by key path within the condition."""
+        own = tuple(f"settings.{name}" for name, _ in self.kind.settings)
+        return ("hidden_size", *(name for name in self.kind.keys if name not in NOT_SEARCHED), *own)
 
     def learned_from(self, among: Iterable[Condition]) -> str | None:
         """The first condition of `among` whose trained networks a `learned` start can draw from.
@@ -141,9 +198,10 @@ class Condition:
             begins = {"start": f"drawn from trained {learned_start}"} if learned_start else {}
             return {"network": self.architecture, **begins}
         some = self.learned_parameters
+        currents = {"after-spike currents": str(self.num_ascs) if self.num_ascs else "none"}
         return {
             "network": self.architecture,
-            "after-spike currents": str(self.num_ascs) if self.num_ascs else "none",
+            **(currents if self.kind.of_a_current else {}),
             "start": f"drawn from trained {learned_start}" if learned_start else str(self.start),
             "neuron parameters": ("learned" if self.learned else "fixed")
             if isinstance(self.learned, bool)
@@ -152,14 +210,20 @@ class Condition:
 
     def to_json(self) -> dict[str, Any]:
         """What the condition is, without what it leaves to the model or the task."""
-        later = {f.name for f in fields(self) if f.default is None} - {"start"}
-        return {name: value for name, value in asdict(self).items() if value is not None or name not in later}
+        later = {f.name: f.default for f in fields(self) if f.default is None or f.name == "settings"}
+        later.pop("start")
+        kept = {f.name: v for f in fields(self) if (v := getattr(self, f.name)) != later.get(f.name, ...)}
+        return {name: v.to_json() if isinstance(v, NetworkKind) else v for name, v in kept.items()}
 
     @classmethod
     def from_json(cls, body: Mapping[str, Any]) -> Self:
         """The inverse of `to_json`; TypeError for what is no condition."""
-        learned = body.get("learned", False)
-        return cls(**{**body, "learned": learned if isinstance(learned, bool) else tuple(learned)})
+        learned, outside = body.get("learned", False), body.get("outside")
+        given = {**body, "learned": learned if isinstance(learned, bool) else tuple(learned)}
+        if outside is not None:
+            given["outside"] = NetworkKind.from_json(outside)
+            given["settings"] = tuple((name, value) for name, value in body.get("settings", ()))
+        return cls(**given)
 
 
 _ALL = (

@@ -83,7 +83,7 @@ def start_parameters(
     """
     found = []
     for p in model.parameters:
-        start = Range(*(p.heterogeneous if heterogeneous else p.homogeneous))
+        start = Range(*p.start(heterogeneous))
         if p.start_per_ms:
             _check_start(p, start, dt)
             start = Range(start.centre * dt, start.half * dt)

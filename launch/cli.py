@@ -147,7 +147,7 @@ def _main(options: argparse.Namespace, given: Sequence[str], stop: StopSignals) 
         print(Problem("a file of the results folder cannot be used", place, reason, todo=todo), file=sys.stderr)
         return REFUSED
     except OSError as error:
-        return _refuse_full_disk(error)
+        return _refuse_full_disk(error, options.results)
 
 
 def console() -> Console:
@@ -155,12 +155,12 @@ def console() -> Console:
     return Console(width=None if sys.stdout.isatty() else _WIDTH_OF_A_FILE, markup=False, emoji=False)
 
 
-def _refuse_full_disk(error: OSError) -> int:
-    from launch.failures import DISK_FULL, disk_is_full
+def _refuse_full_disk(error: OSError, results: Path) -> int:
+    from launch.full_disk import disk_is_full, full_disk
 
     if not disk_is_full(error):
         raise error
-    print(f"Nothing was started.\n\n{DISK_FULL}\n  where:   {error.filename}", file=sys.stderr)
+    print(f"Nothing was started.\n\n{full_disk(error, results)}", file=sys.stderr)
     return REFUSED
 
 

@@ -5,15 +5,16 @@ Divergence is not here: it is a result, with a score of its own (glifr.training.
 
 from __future__ import annotations
 
-import errno
 import re
 import sys
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 from glifr.errors import InputError
 from glifr.records import UnitId
+from launch.full_disk import disk_is_full, full_disk
 
 FailureKind = Literal[
     "out of memory",  # of the GPU or of the machine
@@ -25,9 +26,7 @@ FailureKind = Literal[
     "bad input",  # the user's to mend: data that cannot be read
     "no source",  # the unit whose network it starts from has none
 ]
-DISK_FULL = "the disk of the results folder is full: free some space"
 _ADDRESS = re.compile(r"^\s*ip: (\S+)$", re.MULTILINE)  # in what Ray says of an actor
-_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 _LOST_FACTOR = 3  # a lost worker is seldom the unit's own fault
 
 
@@ -36,7 +35,7 @@ class Failure:
     """Why an attempt ended without a result. The traceback of an exception is kept in the attempt's folder.
 
     Of a worker that was lost, node: where it was, '' if that is not known; words: what Ray said. The node is no part of
-    the message, which reports and packs show to everybody.
+    the message, which reports and packs show to everybody. Of a full disk, words: which disk is full.
     """
 
     kind: FailureKind
@@ -48,9 +47,11 @@ class Failure:
         return f"{self.kind}: {self.message}" + (f" (on {self.node})" if self.node else "")
 
 
-def failure_of(error: BaseException) -> Failure:
-    """The failure that an exception inside a worker means."""
-    return Failure(_kind_of(error), f"{type(error).__name__}: {error}")
+def failure_of(error: BaseException, root: Path) -> Failure:
+    """The failure that an exception inside a worker means. root: the results folder."""
+    kind = _kind_of(error)
+    words = full_disk(error, root) if kind == "disk full" else ""
+    return Failure(kind, f"{type(error).__name__}: {error}", words=words)
 
 
 def _kind_of(error: BaseException) -> FailureKind:
@@ -81,15 +82,6 @@ def _lost(words: str) -> tuple[FailureKind, str]:
     if "traceback (most recent call last)" in lower:  # raised before the trial itself began
         return "bug", words.strip().splitlines()[-1]
     return "node lost", "the worker process or its node died"
-
-
-def disk_is_full(error: BaseException | None) -> bool:
-    """True if the error, or the one that caused it, says that there is no space left."""
-    while error is not None:
-        if isinstance(error, OSError) and error.errno in _NO_SPACE:
-            return True
-        error = error.__cause__ or error.__context__
-    return False
 
 
 class Retries:

@@ -30,7 +30,7 @@ def files(room: str) -> list[Path]:
 # room -> the rooms of its package that it may import; all may import the ground floor
 GROUND = {
     "glifr": ("errors", "checks", "conditions", "configuration", "parameters", "outside"),
-    "launch": ("jobs", "failures", "code", "continuing"),
+    "launch": ("jobs", "failures", "full_disk", "code", "continuing"),
     "analysis": ("text", "files", "measure"),
 }
 MAY_IMPORT = {
@@ -39,10 +39,11 @@ MAY_IMPORT = {
         "engine": "",
         "neurons": "engine",
         "networks": "engine neurons",
+        "definitions": "engine neurons networks",
         "tasks": "records networks",
         "characterise": "records networks tasks",
-        "training": "records engine networks tasks characterise",
-        "records.storage": "records networks tasks",
+        "training": "records engine networks definitions tasks characterise",
+        "records.storage": "records networks definitions tasks",
     },
     "launch": {
         "outside": "",

@@ -127,3 +127,31 @@ def test_the_installed_command_runs_a_study_from_another_folder(installed: Path,
     assert done.returncode == 0, done.stderr
     assert list((tmp_path / "results").rglob("report.html"))
     assert not (installed / "results").exists()
+
+
+def _locked() -> dict[str, str]:
+    text = (ROOT / "requirements.txt").read_text()
+    return {name.lower(): version for name, version in re.findall(r"^([A-Za-z0-9._-]+)==(\S+)", text, re.MULTILINE)}
+
+
+def test_the_lock_has_the_versions_of_the_constraints() -> None:
+    pins = {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in PINS.items()}
+    assert {name: version for name, version in _locked().items() if pins.get(name, version) != version} == {}
+
+
+def test_the_lock_has_all_that_a_study_needs_with_hashes_and_no_index() -> None:
+    text = (ROOT / "requirements.txt").read_text()
+    assert _needs("study") | _needs("cpu") <= set(_locked())
+    entries = re.split(r"\n(?=\S)", text.strip())
+    assert [entry.split()[0] for entry in entries if "--hash=sha256:" not in entry] == []
+    assert "://" not in text
+
+
+def test_torch_for_the_cpu_asks_for_the_index_that_has_it(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    for name in ("pyproject.toml", "requirements.txt", "constraints.txt"):
+        (tmp_path / name).touch()
+    done = subprocess.run(["make", "setup", "TORCH=cpu"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "TORCH_INDEX=URL" in done.stdout
+    assert not (tmp_path / ".venv").exists()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 
 from glifr.characterise.sampling import evenly
-from glifr.networks import BNNFC, Network
+from glifr.networks import BaseNetwork
 from glifr.records import Examples
 from glifr.tasks import Split, TaskDefinition
 
@@ -16,7 +16,7 @@ SAMPLES, NEURONS, TIMES = 6, 8, 200
 
 
 @torch.no_grad()
-def examples(network: Network, task: TaskDefinition, split: Split) -> Examples:
+def examples(network: BaseNetwork, task: TaskDefinition, split: Split) -> Examples:
     """SAMPLES samples of `split`, NEURONS neurons and at most TIMES steps, all evenly spaced.
 
     The network is left in evaluation mode.
@@ -25,16 +25,12 @@ def examples(network: Network, task: TaskDefinition, split: Split) -> Examples:
     samples = evenly(len(split), SAMPLES).to(split.targets.device)  # digits may be stored by class
     inputs, targets = (part.to(next(network.parameters()).device) for part in split.batch(samples))
     outputs = network(inputs)
-    trace = network.traced(inputs)
-    activity = trace.states[0][0]
-    neurons, times = evenly(network.hidden_size, NEURONS), evenly(inputs.shape[1], TIMES)
+    activity, after_spike = network.activity(inputs)
+    neurons, times = evenly(activity.shape[-1], NEURONS), evenly(inputs.shape[1], TIMES)
 
     def kept(values: torch.Tensor) -> torch.Tensor:
         return values.float().cpu()[:, times]
 
-    after_spike = None
-    if isinstance(network, BNNFC) and network.neuron_layer.num_ascs:
-        after_spike = kept(trace.states.ascurrents.sum(0)[0])[:, :, neurons].numpy()
     regression = task.classes is None
     return Examples(
         samples=samples.cpu().numpy(),
@@ -44,5 +40,5 @@ def examples(network: Network, task: TaskDefinition, split: Split) -> Examples:
         classes=None if regression else targets.cpu().numpy(),
         neurons=neurons.numpy(),
         activity=kept(activity)[:, :, neurons].numpy(),
-        after_spike=after_spike,
+        after_spike=None if after_spike is None else kept(after_spike)[:, :, neurons].numpy(),
     )

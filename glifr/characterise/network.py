@@ -11,13 +11,13 @@ from torch import Tensor
 
 from glifr.characterise.examples import examples
 from glifr.characterise.single import current_curves, step_responses
-from glifr.networks import BNNFC, Network
+from glifr.networks import BaseNetwork
 from glifr.records import Characteristics
 from glifr.tasks import Split, TaskDefinition
 
 
 def characterise(
-    network: Network, start: Mapping[str, Tensor], task: TaskDefinition, split: Split
+    network: BaseNetwork, start: Mapping[str, Tensor], task: TaskDefinition, split: Split
 ) -> Characteristics | None:
     """What `network` is like after training; None if a number of it is not finite.
 
@@ -26,7 +26,7 @@ def characterise(
     """
     if not all(torch.isfinite(p).all() for p in network.parameters()):
         return None
-    neurons = network if isinstance(network, BNNFC) else None
+    neurons = network.isolated()
     found = Characteristics(
         start=_plain(start),
         end=_plain(network.neuron_parameters()),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from glifr.networks import Network
+from glifr.networks import BaseNetwork
 from glifr.records import ParameterSummary, When
 
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -30,8 +30,8 @@ def _summary(name: str, index: int, when: When, values: Tensor) -> ParameterSumm
     )
 
 
-def summarise(network: Network, when: When) -> tuple[ParameterSummary, ...]:
-    """The distribution of each neuron parameter over the H neurons; one row per after-spike current; () for RNN, LSTM.
+def summarise(network: BaseNetwork, when: When) -> tuple[ParameterSummary, ...]:
+    """The distribution of each neuron parameter over the H neurons; one row per after-spike current; () without any.
 
     A network with a non-finite parameter gives ().
     """

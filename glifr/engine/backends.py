@@ -17,7 +17,7 @@ from torch import Tensor
 
 from glifr.engine import cuda, portable, reference
 from glifr.engine.definition import NeuronModel
-from glifr.engine.notes import note_once
+from glifr.engine.notes import PRICE, note_once
 from glifr.engine.sequence import SequenceInput, SequenceResult
 from glifr.errors import InputError, Problem, nearest
 
@@ -33,7 +33,6 @@ def _run_cpu(sequence: SequenceInput) -> SequenceResult:
 RUN: Mapping[str, Callable[[SequenceInput], SequenceResult]] = MappingProxyType(
     {"reference": reference.run, "torch": portable.run, "cpu": _run_cpu, "triton": cuda.run}
 )
-_PRICE = "which takes about 2 to 10 times longer"
 _LIBRARY: Mapping[str, str] = MappingProxyType({"cpu": "numba", "triton": "triton"})  # what compiles
 
 
@@ -85,7 +84,7 @@ def backend_for(name: str, x: Tensor, model: NeuronModel) -> str:
             rule = f"the backend {name!r} cannot run within {around}"
             raise InputError(Problem(rule, "backend", name, "the backend auto, torch or reference"))
         if transformed:
-            note_once(around, f"{around} runs networks on the portable engine, {_PRICE}")
+            note_once(around, f"{around} runs networks on the portable engine, {PRICE}")
         return "torch"
     return backend if x.numel() else "torch"
 
@@ -138,7 +137,7 @@ def _automatic(kind: str, dtype: torch.dtype, model: NeuronModel | None) -> str:
         note_once(
             f"portable {model.name} {model.unknown}",
             f"the neuron model {model.name!r} uses {model.unknown}, which cannot be compiled: it runs on the portable "
-            f"engine, {_PRICE}",
+            f"engine, {PRICE}",
         )
         return "torch"
     return fastest

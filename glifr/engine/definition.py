@@ -14,6 +14,9 @@ The step is elementwise over samples and neurons. When a model is defined, its s
 derivative are compared with the step and autograd in float64: what could not be computed is refused then, with the
 reason.
 
+Names that mean something: a state `voltage` has its neurons' curves and step responses reported, a state `ascurrents`
+is shown as their after-spike currents, and a constant `dt` is the network's time step [ms].
+
 Shapes: B batch, H neurons, J parts of a state, `*` nothing or a replica dimension R.
 """
 
@@ -34,6 +37,7 @@ from glifr.engine.trace import StepGraph, UnknownOperationError, apply, refusal,
 from glifr.errors import InputError, Problem
 from glifr.parameters import read_decay, read_multiplier, store_decay, store_multiplier
 
+VOLTAGE, AFTER_SPIKE = "voltage", "ascurrents"
 _REPLICAS, _BATCH, _HIDDEN = 2, 2, 3  # of the comparison: each more than one
 
 
@@ -67,7 +71,8 @@ class Parameter:
     """A number of each neuron, or J of them, that may be learned.
 
     homogeneous, heterogeneous: centre and half-width of its uniform start, as values; as rates in 1/ms, of which it is
-    dt times, if `start_per_ms`. spread: the name of the hyperparameter that scales the half-widths.
+    dt times, if `start_per_ms`. No heterogeneous start: as homogeneous. spread: the name of the
+    hyperparameter that scales the half-widths.
     """
 
     name: str
@@ -76,9 +81,13 @@ class Parameter:
     meaning: str = ""
     unit: str = ""
     homogeneous: tuple[float, float] = (0.0, 0.0)
-    heterogeneous: tuple[float, float] = (0.0, 0.0)
+    heterogeneous: tuple[float, float] | None = None
     spread: str = "neuron_spread"
     start_per_ms: bool = False
+
+    def start(self, heterogeneous: bool) -> tuple[float, float]:
+        """Centre and half-width of its start."""
+        return self.heterogeneous if heterogeneous and self.heterogeneous is not None else self.homogeneous
 
 
 @dataclass(frozen=True)

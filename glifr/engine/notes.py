@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import warnings
 
+PRICE = "which takes about 2 to 10 times longer"  # of the portable engine, in notes
+
 _untold: list[str] = []
 _told: set[str] = set()
 

@@ -14,7 +14,8 @@ from glifr import checks
 from glifr.engine.backends import backend_for, is_autocast, run_sequence
 from glifr.engine.reference import trace
 from glifr.errors import InputError, Problem
-from glifr.networks.computing import mask_of, sequence_of
+from glifr.networks.base import mask_of
+from glifr.networks.computing import sequence_of
 from glifr.networks.lengths import check_lengths, is_padding, run_padded
 from glifr.networks.state import NetworkState, check_state, state_after
 
@@ -48,7 +49,8 @@ def compute(network: Network, call: Call) -> Any:
     """What `Network.forward` returns."""
     work = _checked(network, call)
     sent, state = network.neuron_layer(work.x, engine=lambda x: _run(network, work._replace(x=x)))
-    outputs = sent if network.output_linear is None else network.output_linear(sent, exact=work.backend == "cpu")
+    exact = work.backend == "cpu" and not is_autocast(sent.device)
+    outputs = sent if network.output_linear is None else network.output_linear(sent, exact=exact)
     found = [outputs if work.padding is None else outputs.masked_fill(work.padding, 0)]
     found += _tracked(network, work) if call.track else []
     if call.inputs.ndim == 2:
@@ -64,7 +66,7 @@ def _checked(network: Network, call: Call) -> _Work:
     if is_autocast(inputs.device) and inputs.is_floating_point():
         inputs = inputs.to(like.dtype)
     checks.alike("inputs", inputs, like)
-    batch = len(inputs) if inputs.ndim == 3 else None
+    batch = inputs.shape[0] if inputs.ndim == 3 else None
     if state is not None:
         check_state(state, network.recurrence(), network.hidden_size, batch, like)
     if batch is None:
@@ -78,7 +80,7 @@ def _checked(network: Network, call: Call) -> _Work:
         padding = is_padding(lengths, inputs.shape[1], inputs.device)
         inputs = inputs.masked_fill(padding, 0)
     backend = backend_for(network.backend, inputs, network.neuron_layer.model)
-    return _Work(backend, inputs, mask_of([network], inputs, None), state, lengths, padding, call.return_state)
+    return _Work(backend, inputs, mask_of([network], inputs), state, lengths, padding, call.return_state)
 
 
 def _check_inputs(inputs: Any, in_size: int) -> None:
@@ -103,7 +105,7 @@ def _run(network: Network, work: _Work) -> tuple[Tensor, NetworkState]:
         return result.sent[0], state_after(recurrence, state, result)
 
     if work.lengths is not None and work.return_state:
-        start = work.state or network.zero_state(len(work.x))
+        start = work.state or network.zero_state(work.x.shape[0])
         return run_padded(run, work.x, work.mask, start, work.lengths)
     sent, state = run(work.x, work.mask, work.state)
     return sent if work.padding is None else sent.masked_fill(work.padding, 0), state

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from glifr.engine.sequence import SequenceInput
-from glifr.networks.layers import stack
+from glifr.networks.layer import stack
 from glifr.networks.state import NetworkState, start_tensors
 
 if TYPE_CHECKING:
@@ -46,18 +46,3 @@ def sequence_of(
     return SequenceInput(
         model, x, weight_in, weight_lat, parameters, constants, delay, mask, initial, history, stored=True
     )
-
-
-def mask_of(networks: Sequence[Network], inputs: Tensor, neuron_masks: Tensor | None) -> Tensor | None:
-    """Silencing times dropout, broadcastable to [R,B,T,H], of inputs [B,T,I]; None where nothing is masked."""
-    batch, steps = inputs.shape[:2]
-    mask = None if neuron_masks is None else neuron_masks.to(inputs)[:, None, None]
-    if any(n.neuron_mask is not None for n in networks):
-        ones = inputs.new_ones(networks[0].hidden_size)
-        own = stack([ones if n.neuron_mask is None else n.neuron_mask.to(inputs) for n in networks])[:, None, None]
-        mask = own if mask is None else mask * own
-    dropped = [d for d in (n.draw_dropout(steps, batch, inputs) for n in networks) if d is not None]
-    if not dropped:
-        return mask
-    dropout = stack(dropped).transpose(1, 2)  # memory stays [R,T,B,H], as the kernels read it
-    return dropout if mask is None else dropout * mask

@@ -7,7 +7,7 @@ and threshold are dimensionless. Source: Winston et al., Neural Computation 35(4
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import torch
@@ -18,69 +18,12 @@ from glifr.conditions import OF_A_CURRENT, OF_A_NEURON
 from glifr.engine.definition import NeuronModel
 from glifr.engine.sequence import LayerTensors, gates_of
 from glifr.errors import InputError, Problem, nearest
+from glifr.networks.layer import Device, Engine, Layer, Setting, place
 from glifr.neurons import glifr, lstm, tanh
 from glifr.parameters import (
     start_parameters,
     start_weights,
 )
-
-# Computes a whole sequence x [B,T,I]: what the neurons sent [B,T,H], and the network's state after it. A network calls
-# its layer with one, so that the layer's hooks fire, once for a sequence.
-Engine = Callable[[Tensor], tuple[Any, ...]]
-
-
-class _Setting:
-    """A number of a layer that may be set later and is checked each time."""
-
-    def __init__(self, check: Callable[[str, Any], float]) -> None:
-        self.check = check
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self.name = name
-
-    def __get__(self, layer: nn.Module, owner: type | None = None) -> float:
-        value: float = layer.__dict__[f"_{self.name}"]
-        return value
-
-    def __set__(self, layer: nn.Module, value: Any) -> None:
-        layer.__dict__[f"_{self.name}"] = self.check(self.name, value)
-
-
-def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
-    """torch.stack, without a copy where there is one tensor."""
-    return tensors[0].unsqueeze(dim) if len(tensors) == 1 else torch.stack(list(tensors), dim)
-
-
-class Layer(nn.Module):
-    """Neurons of one model and their tensors. stored: the names of these, two weights and the model's parameters."""
-
-    stored: tuple[str, ...]
-
-    @property
-    @abstractmethod
-    def model(self) -> NeuronModel:
-        """The model that its neurons follow."""
-
-    def tensors(self) -> tuple[Tensor, ...]:
-        """What is stored."""
-        return tuple(getattr(self, name) for name in self.stored)
-
-    def views(self, weight_in: Tensor, weight_lat: Tensor, *parameters: Tensor) -> LayerTensors:
-        """Tensors like those of `tensors`, as engines take them."""
-        return LayerTensors(weight_in, weight_lat, self._parts(parameters))
-
-    def _parts(self, parameters: Sequence[Tensor]) -> tuple[tuple[Tensor, ...], ...]:
-        pairs = zip(self.model.parameters, parameters, strict=True)
-        return tuple((part,) for p, t in pairs for part in ((t,) if p.count is None else t.unbind(0)))
-
-    def values(self) -> Any:
-        """The model's parameters, [1,H] or [J,1,H]."""
-        pairs = zip(self.model.parameters, self.tensors()[2:], strict=True)
-        return self.model.Parameters(*(p.transform.read(stored) for p, stored in pairs))
-
-    def _synaptic(self, x: Tensor, delayed: Tensor) -> Tensor:
-        weight_in, weight_lat = self.tensors()[:2]
-        return x @ weight_in + delayed @ weight_lat
 
 
 class GLIFR(Layer):
@@ -107,11 +50,11 @@ class GLIFR(Layer):
     trans_r_j: nn.Parameter
     a_j: nn.Parameter
     stored = ("weight_iv", "weight_lat", "thresh", "trans_k_m", "trans_k_j", "trans_r_j", "a_j")
-    dt = _Setting(checks.time)
-    sigma_v = _Setting(lambda name, value: checks.number(name, value, above=0.0))
-    R = _Setting(checks.number)
-    I0 = _Setting(checks.number)
-    v_reset = _Setting(checks.number)
+    dt = Setting(checks.time)
+    sigma_v = Setting(lambda name, value: checks.number(name, value, above=0.0))
+    R = Setting(checks.number)
+    I0 = Setting(checks.number)
+    v_reset = Setting(checks.number)
 
     def __init__(  # noqa: PLR0913 - the signature of the model's own documentation
         self,
@@ -132,6 +75,8 @@ class GLIFR(Layer):
         neuron_spread: float = 1.0,
         after_spike_spread: float = 1.0,
         generator: torch.Generator | None = None,
+        device: Device = None,
+        dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
         self.input_size = checks.size("input_size", input_size)
@@ -149,6 +94,7 @@ class GLIFR(Layer):
         trained = _trained(learnparams)
         for name, start in zip(self.stored[2:], starts, strict=True):
             setattr(self, name, nn.Parameter(start, name.removeprefix("trans_") in trained))
+        place(self, device, dtype)
 
     @property
     def tau(self) -> float:
@@ -177,6 +123,11 @@ class GLIFR(Layer):
     def r_j(self) -> Tensor:
         """Multipliers of the after-spike currents, [J,1,H]."""
         return self.values().r  # type: ignore[no-any-return]
+
+    def _own_words(self) -> list[str]:
+        usual = {"tau": self.dt, "sigma_v": 1.0, "R": 0.1, "I0": 0.0, "v_reset": 0.0}
+        own = [f"{name}={getattr(self, name):g}" for name, value in usual.items() if getattr(self, name) != value]
+        return [f"num_ascs={self.num_ascs}", f"dt={self.dt:g} ms", *own]
 
     @property
     def constants(self) -> Any:
@@ -240,6 +191,8 @@ class _WeightsLayer(Layer):
         *,
         weight_spread: float = 1.0,
         generator: torch.Generator | None = None,
+        device: Device = None,
+        dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
         self.input_size = checks.size("input_size", input_size)
@@ -247,6 +200,8 @@ class _WeightsLayer(Layer):
         spread = checks.number("weight_spread", weight_spread, least=0.0)
         for name, shape in zip(self.stored, self.shapes(), strict=True):
             setattr(self, name, nn.Parameter(start_weights(shape, self.hidden_size, spread, generator)))
+        place(self, device, dtype)
+        _ = self.model  # traced and checked at its first use: now, not while torch exports or compiles
 
     @abstractmethod
     def shapes(self) -> Sequence[tuple[int, ...]]:

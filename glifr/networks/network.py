@@ -7,34 +7,40 @@ Shapes: B batch, T steps, I inputs, H neurons, O outputs, D delay in steps.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Hashable, Sequence
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from glifr import checks
-from glifr.engine.backends import check_backend
+from glifr.engine.backends import backend_for, batches_exactly, choose_backend, run_sequence
+from glifr.engine.definition import VOLTAGE
 from glifr.engine.reference import Trace, trace
 from glifr.engine.sequence import Recurrence
 from glifr.errors import InputError, Problem
+from glifr.networks.base import Activity, BaseNetwork, NeuronsAlone, When, mask_of, summed_currents
 from glifr.networks.call import Call, compute
-from glifr.networks.computing import mask_of, sequence_of
-from glifr.networks.layers import Layer
-from glifr.networks.readout import Readout
+from glifr.networks.computing import sequence_of
+from glifr.networks.layer import Layer
+from glifr.networks.readout import Readout, read_out
 from glifr.networks.state import NetworkState, zero_state
 
+if TYPE_CHECKING:
+    from glifr.engine.cpu.prepared import PreparedPass
 
-class Network(nn.Module):
+# R B T H: in a longer step Python's part is small, and its memory is better not held while something else is computed
+MOST_PREPARED = 2**24
+
+
+class Network(BaseNetwork):
     """A recurrent layer and a linear readout of every step.
 
     neuron_layer, output_linear: the two layers, whose hooks fire once for a sequence; without `output_weight`,
-    output_linear is None and the outputs are the H neurons themselves. dropout_generator: what dropout draws from in
-    training mode, None for torch's global one.
+    output_linear is None and the outputs are the H neurons themselves.
     """
 
     neuron_layer: Layer
-    neuron_mask: Tensor | None
 
     def __init__(
         self,
@@ -44,14 +50,7 @@ class Network(nn.Module):
         output_weight: bool,
         generator: torch.Generator | None,
     ) -> None:
-        super().__init__()
-        names = ("in_size", "hid_size", "out_size")
-        sizes = tuple(checks.size(name, n) for name, n in zip(names, sizes, strict=True))  # type: ignore[assignment]
-        self.in_size, self.hidden_size, self.out_size = sizes
-        self.dropout_prob = checks.probability("dropout_prob", dropout_prob)
-        self.backend = check_backend(backend)
-        self.dropout_generator: torch.Generator | None = None
-        self.register_buffer("neuron_mask", None, persistent=False)
+        super().__init__(sizes, dropout_prob, backend)
         self.output_linear = Readout(self.hidden_size, self.out_size, generator) if output_weight else None
         if not output_weight and self.out_size != self.hidden_size:
             raise InputError(
@@ -73,48 +72,72 @@ class Network(nn.Module):
 
     def traced(self, inputs: Tensor) -> Trace:
         """Every state on inputs [B,T,I], by the plain loop; R is 1."""
-        return trace(sequence_of([self], inputs.unsqueeze(0), mask_of([self], inputs, None)))
+        return trace(sequence_of([self], inputs.unsqueeze(0), mask_of([self], inputs)))
 
-    def neuron_parameters(self) -> dict[str, Tensor]:
-        """thresh, k_m [1,H] and k_j, r_j, a_j [J,1,H] in natural units (rates in 1/ms); {} for RNN and LSTM."""
-        return {}
+    @property
+    def has_readout(self) -> bool:
+        return self.output_linear is not None
 
-    def trained_parameters(self) -> int:
-        """How many numbers are trained."""
-        return sum(p.numel() for p in self.parameters() if p.requires_grad)
+    def isolated(self) -> NeuronsAlone | None:
+        model, constants, _ = self.recurrence()
+        if VOLTAGE not in model.State._fields or model.gates > 1:
+            return None
+        return NeuronsAlone(model, constants, self.neuron_layer.values(), self.dt, self.hidden_size)
+
+    def batches_exactly(self, device: torch.device | str) -> bool:
+        return batches_exactly(self.backend, device, self.neuron_layer.model)
+
+    def recurrent_state(self) -> dict[str, Tensor]:
+        found: dict[str, Tensor] = self.neuron_layer.state_dict(prefix="neuron_layer.")
+        return found
+
+    def activity(self, inputs: Tensor) -> Activity:
+        kept = self.traced(inputs)
+        currents = summed_currents(kept.states)
+        return Activity(kept.states[0][0], None if currents is None else currents[0])
+
+    def alike(self) -> tuple[Hashable, ...]:
+        model, constants, delay = self.recurrence()
+        return self.output_linear is None, model.name, id(model), constants, delay
+
+    @classmethod
+    def run(cls, networks: Sequence[Self], inputs: Tensor, mask: Tensor | None, readout: When) -> Tensor:
+        first = networks[0]
+        backend = backend_for(first.backend, inputs, first.neuron_layer.model)
+        result = run_sequence(backend, sequence_of(networks, inputs, mask))
+        sent = result.sent if readout == "all" else result.final[0]
+        layers = [n.output_linear for n in networks if n.output_linear is not None]
+        return read_out(layers, sent, exact=backend == "cpu") if layers else sent
+
+    @classmethod
+    def prepare(cls, networks: Sequence[Self], inputs: Tensor, readout: When) -> PreparedPass | None:
+        """Done by backend "cpu", without dropout and silencing, where a step is short (see `MOST_PREPARED`) and
+        something of every recurrent layer is trained.
+        """
+        first = networks[0]
+        model = first.neuron_layer.model
+        masked = first.dropout_prob > 0 or any(n.neuron_mask is not None for n in networks)
+        large = len(networks) * inputs.shape[1:3].numel() * first.hidden_size > MOST_PREPARED
+        if masked or large or choose_backend(first.backend, inputs.device, inputs.dtype, model) != "cpu":
+            return None
+        tensors = [n.neuron_layer.tensors() for n in networks]
+        if not all(t.is_contiguous() for each in tensors for t in each):
+            return None
+        if not all(any(t.requires_grad for t in each) for each in tensors):
+            return None
+        from glifr.engine.cpu.prepared import PreparedPass  # needs numba
+
+        readouts = [(n.output_linear.weight, n.output_linear.bias) for n in networks if n.output_linear is not None]
+        return PreparedPass(first.recurrence(), tensors, first.neuron_layer.views, readouts, inputs, readout)
+
+    def _delay_words(self) -> list[str]:
+        """The delay, as `extra_repr` shows it."""
+        return []
 
     def zero_state(self, batch: int | None = None) -> NetworkState:
         """Where a sequence begins if no state is given; batch None: without a batch dimension."""
         batch = None if batch is None else checks.size("batch", batch, least=0)
         return zero_state(self.recurrence(), self.hidden_size, batch, next(self.neuron_layer.parameters()))
-
-    def silence(self, idx: Any, *, persistent: bool = False) -> None:
-        """Silences the neurons `idx` (integers, or booleans for all H) until the next call; none restores all.
-
-        persistent: whether `state_dict` has it, as "neuron_mask"; a network that loads one with it is silenced so.
-        Raises InputError for an index outside 0 .. H-1 and for what is no index.
-        """
-        index = torch.as_tensor(idx).detach().cpu().flatten()
-        if index.numel() == 0:
-            self.register_buffer("neuron_mask", None, persistent=False)
-            return
-        problem = Problem("no such neurons", "idx", idx, f"integers from 0 to {self.hidden_size - 1}, or H booleans")
-        if index.dtype == torch.bool:
-            if len(index) != self.hidden_size:
-                raise InputError(problem)
-            index = index.nonzero().flatten()
-        elif index.is_floating_point() or index.is_complex() or index.min() < 0 or index.max() >= self.hidden_size:
-            raise InputError(problem)
-        like = next(self.neuron_layer.parameters())
-        mask = torch.ones(self.hidden_size, dtype=like.dtype)
-        mask[index.long()] = 0
-        self.register_buffer("neuron_mask", mask.to(like.device), persistent=persistent)
-
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
-        if f"{prefix}neuron_mask" in state_dict:
-            mask = next(self.neuron_layer.parameters()).new_ones(self.hidden_size)
-            self.register_buffer("neuron_mask", mask, persistent=True)
-        super()._load_from_state_dict(state_dict, prefix, *args)
 
     def forward(
         self,
@@ -150,19 +173,6 @@ class Network(nn.Module):
             return compute_uncompiled(self, call)
         return compute(self, call)
 
-    def draw_dropout(self, steps: int, batch: int, like: Tensor) -> Tensor | None:
-        """A mask [T,B,H] of 0 and 1/(1-p), drawn per step, sample and neuron; None where nothing is dropped."""
-        p = self.dropout_prob
-        if not self.training or p == 0:
-            return None
-        shape = (steps, batch, self.hidden_size)
-        if p == 1:
-            return like.new_zeros(shape)
-        generator = self.dropout_generator
-        device = like.device if generator is None else generator.device
-        drawn = torch.rand(shape, generator=generator, device=device, dtype=torch.float32)
-        return (drawn >= p).to(like.device, like.dtype).div_(1 - p)
-
     def extra_repr(self) -> str:
         found = [f"{self.in_size}, {self.hidden_size}, {self.out_size}", *self._delay_words()]
         found.append(f"backend={self.backend!r}")
@@ -171,7 +181,3 @@ class Network(nn.Module):
         if self.neuron_mask is not None:
             found.append(f"silenced={int((self.neuron_mask == 0).sum())} of {self.hidden_size}")
         return ", ".join(found)
-
-    def _delay_words(self) -> list[str]:
-        """The delay, where the network has one."""
-        return []

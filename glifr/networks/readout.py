@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from glifr.networks.layers import stack
+from glifr.networks.layer import stack
 from glifr.parameters import start_weights
 
 

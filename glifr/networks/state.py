@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import _register_namedtuple
 
 from glifr.engine.definition import NeuronModel, State
 from glifr.engine.sequence import Recurrence, SequenceResult
@@ -54,6 +55,7 @@ class NetworkState(NamedTuple):
 
 
 torch.serialization.add_safe_globals([NetworkState])  # so that torch.load reads a state that torch.save wrote
+_register_namedtuple(NetworkState, serialized_type_name="glifr.NetworkState")  # and torch.export, programs with one
 
 
 def zero_state(recurrence: Recurrence, hidden: int, batch: int | None, like: Tensor) -> NetworkState:

@@ -1,4 +1,4 @@
-"""Whole networks: BNNFC of GLIFR neurons, RNNFC of tanh units, LSTMFC; and a network from a condition.
+"""Whole networks: BNNFC of GLIFR neurons, RNNFC of tanh units, LSTMFC.
 
 Each draws its start from `generator` in the order readout weight, readout bias, recurrent layer's weights, neuron
 parameters. So one seed gives one start, and networks of one size share their weights whatever their neurons are.
@@ -7,17 +7,16 @@ Shapes: R replicas, B batch, T steps, I inputs, H neurons, J after-spike current
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from glifr import checks
-from glifr.conditions import Condition
 from glifr.engine.reference import Trace
 from glifr.engine.sequence import Recurrence
-from glifr.errors import InputError, Problem
+from glifr.networks.layer import Device, place
 from glifr.networks.layers import GLIFR, LSTMC, RNNC
 from glifr.networks.network import Network
 
@@ -31,8 +30,9 @@ class BNNFC(Network):
     """GLIFR neurons with delayed lateral connections, and a readout.
 
     delay: synaptic delay, D = max(1, round(delay / dt)) steps. backend: one of `glifr.engine.backends.BACKENDS`. The
-    rest as in `GLIFR` (sigma_v, R, I0, v_reset and the three spreads by name) and `Network`. Raises InputError for what
-    cannot be meant.
+    rest as in `GLIFR` (sigma_v, R, I0, v_reset and the three spreads by name) and `Network`. device, dtype: as torch's
+    layers take them; the start is drawn before, so it is the same everywhere. Raises InputError for what cannot be
+    meant.
     """
 
     neuron_layer: GLIFR
@@ -54,23 +54,42 @@ class BNNFC(Network):
         delay: float = 1.0,
         backend: str = "auto",
         generator: torch.Generator | None = None,
-        **layer: float,
+        device: Device = None,
+        dtype: torch.dtype | None = None,
+        **layer: Any,
     ) -> None:
         super().__init__((in_size, hid_size, out_size), dropout_prob, backend, output_weight, generator)
         self.delay = checks.time("delay", delay, zero=True)
         self.neuron_layer = GLIFR(
             in_size, hid_size, num_ascs, hetinit, ascs, learnparams, dt=dt, tau=tau, generator=generator, **layer
         )
+        place(self, device, dtype)
+
+    @property
+    def dt(self) -> float:  # type: ignore[override]
+        """That of its neurons."""
+        return self.neuron_layer.dt
 
     @property
     def delay_steps(self) -> int:
         return _steps(self.delay, self.neuron_layer.dt)
+
+    def _delay_words(self) -> list[str]:
+        return [f"delay={self.delay:g} ms ({self.delay_steps} steps)"]
 
     def recurrence(self) -> Recurrence:
         return Recurrence(self.neuron_layer.model, self.neuron_layer.constants, self.delay_steps)
 
     def tracked(self, trace: Trace) -> tuple[Tensor, ...]:
         return trace.states.voltage, trace.states.ascurrents, trace.synaptic
+
+    def constants(self) -> dict[str, float]:
+        return {name: getattr(self.neuron_layer, name) for name in ("sigma_v", "R", "I0", "v_reset")}
+
+    def set_constant(self, name: str, value: float) -> bool:
+        if name in (known := self.constants()):
+            setattr(self.neuron_layer, name, value)
+        return name in known
 
     def neuron_parameters(self) -> dict[str, Tensor]:
         layer = self.neuron_layer
@@ -84,7 +103,7 @@ class RNNFC(Network):
     """Tanh units with delayed lateral connections, and a readout.
 
     dt: time step [ms]. delay: synaptic delay [ms], None for one step. weight_spread: as in `RNNC`. backend: one of
-    `glifr.engine.backends.BACKENDS`. Raises InputError for what cannot be meant.
+    `glifr.engine.backends.BACKENDS`. device, dtype: as in `BNNFC`. Raises InputError for what cannot be meant.
     """
 
     neuron_layer: RNNC
@@ -102,15 +121,21 @@ class RNNFC(Network):
         weight_spread: float = 1.0,
         backend: str = "auto",
         generator: torch.Generator | None = None,
+        device: Device = None,
+        dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__((in_size, hid_size, out_size), dropout_prob, backend, output_weight, generator)
         self.dt = checks.time("dt", dt)
         self.delay = self.dt if delay is None else checks.time("delay", delay, zero=True)
         self.neuron_layer = RNNC(in_size, hid_size, weight_spread=weight_spread, generator=generator)
+        place(self, device, dtype)
 
     @property
     def delay_steps(self) -> int:
         return _steps(self.delay, self.dt)
+
+    def _delay_words(self) -> list[str]:
+        return [f"delay={self.delay:g} ms ({self.delay_steps} steps)"]
 
     def recurrence(self) -> Recurrence:
         model = self.neuron_layer.model
@@ -124,7 +149,7 @@ class LSTMFC(Network):
     """An LSTM layer in torch's parametrisation, without delay, and a readout.
 
     dt: time step [ms]; it has no part in the equations. weight_spread: as in `LSTMC`. backend: one of
-    `glifr.engine.backends.BACKENDS`. Raises InputError for what cannot be meant.
+    `glifr.engine.backends.BACKENDS`. device, dtype: as in `BNNFC`. Raises InputError for what cannot be meant.
     """
 
     neuron_layer: LSTMC
@@ -141,10 +166,13 @@ class LSTMFC(Network):
         weight_spread: float = 1.0,
         backend: str = "auto",
         generator: torch.Generator | None = None,
+        device: Device = None,
+        dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__((in_size, hid_size, out_size), dropout_prob, backend, output_weight, generator)
         self.dt = checks.time("dt", dt)
         self.neuron_layer = LSTMC(in_size, hid_size, weight_spread=weight_spread, generator=generator)
+        place(self, device, dtype)
 
     def recurrence(self) -> Recurrence:
         model = self.neuron_layer.model
@@ -152,48 +180,3 @@ class LSTMFC(Network):
 
     def tracked(self, trace: Trace) -> tuple[Tensor, ...]:
         return tuple(trace.states)
-
-
-def build_network(  # noqa: PLR0913 - each is a fact of the study
-    condition: Condition,
-    *,
-    in_size: int,
-    out_size: int,
-    hidden_size: int,
-    dt: float,
-    delay_steps: int | None,
-    hyperparameters: Mapping[str, float],
-    dropout_prob: float = 0.0,
-    backend: str = "auto",
-    output_weight: bool = True,
-    generator: torch.Generator | None = None,
-) -> Network:
-    """A network of `condition` at its start.
-
-    dt [ms]. delay_steps: D, None for the LSTM. hyperparameters: spreads, 1 where absent; others are not for the start.
-    output_weight: whether it has a readout. dt and output_weight: where the condition does not say. Raises InputError
-    for what cannot be meant.
-    """
-    dt = dt if condition.dt is None else condition.dt
-    output_weight = output_weight if condition.output_weight is None else condition.output_weight
-    sizes = (in_size, hidden_size, out_size, dt)
-    common: dict[str, Any] = {"dropout_prob": dropout_prob, "backend": backend, "generator": generator}
-    common["output_weight"] = output_weight
-    common["weight_spread"] = hyperparameters.get("weight_spread", 1.0)
-    if condition.architecture == "LSTM":
-        if delay_steps is not None:
-            raise InputError(Problem("the LSTM has no delay", "delay_steps", delay_steps, "none"))
-        return LSTMFC(*sizes, **common)
-    common["delay"] = checks.size("delay_steps", delay_steps) * dt
-    if condition.architecture == "RNN":
-        return RNNFC(*sizes, **common)
-    common |= condition.constants
-    return BNNFC(
-        *sizes,
-        hetinit=condition.start == "heterogeneous",
-        learnparams=condition.learned,
-        num_ascs=condition.num_ascs,
-        neuron_spread=hyperparameters.get("neuron_spread", 1.0),
-        after_spike_spread=hyperparameters.get("after_spike_spread", 1.0),
-        **common,
-    )

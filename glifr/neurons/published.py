@@ -1,4 +1,4 @@
-"""The neuron models of a study's conditions by name and digest, and the digests of the published ones.
+"""The digests of the published neuron models' steps.
 
 A result of a published step is identified without its digest: so it was before there were digests. What a digest is:
 `glifr.engine.definition.NeuronModel.digest`.
@@ -8,13 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
-
-from glifr.conditions import Condition
-from glifr.engine.definition import NeuronModel
-from glifr.neurons.glifr import glifr
-from glifr.neurons.lstm import lstm
-from glifr.neurons.tanh import tanh
 
 PUBLISHED: Mapping[str, str] = MappingProxyType(
     {
@@ -26,27 +19,4 @@ PUBLISHED: Mapping[str, str] = MappingProxyType(
         "lstm": "3144aeeb74cd52fcc989187eb344ccfd1b33126211f9c25e34a6bf5448698991",
     }
 )
-_MOST_ASCS = 3  # of the digests above; the step for more is the same text, and is judged by that for three
-
-
-def neuron_of(condition: Condition) -> NeuronModel:
-    """The neuron model of a condition's network."""
-    if condition.architecture == "GLIFR":
-        return glifr(condition.num_ascs)
-    return {"RNN": tanh, "LSTM": lstm}[condition.architecture]()
-
-
-def changed_digest(condition: Condition) -> str:
-    """The digest of the condition's neuron model where it is not the published one, else ""."""
-    model = neuron_of(condition)
-    judged = glifr(min(condition.num_ascs, _MOST_ASCS)) if condition.architecture == "GLIFR" else model
-    name = f"glifr {min(condition.num_ascs, _MOST_ASCS)}" if condition.architecture == "GLIFR" else model.name
-    if judged.digest == PUBLISHED.get(name):
-        return ""
-    return model.digest or f"no graph: {model.unknown}"
-
-
-def neuron_facts(condition: Condition) -> dict[str, Any]:
-    """name, digest and whether the step is the published one, as a study keeps them for its report."""
-    model = neuron_of(condition)
-    return {"name": model.name, "digest": model.digest, "published": not changed_digest(condition)}
+MOST_ASCS = 3  # of the digests above

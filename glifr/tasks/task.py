@@ -13,7 +13,7 @@ from typing import Any, Literal, NoReturn
 import torch
 from torch import Tensor
 
-from glifr.networks.network import Network
+from glifr.networks.base import BaseNetwork
 
 TrainOn = Literal["train", "train+validation"]
 Readout = Literal["last", "all"]
@@ -132,7 +132,7 @@ class TaskDefinition:
     options: tuple[str, ...] = ()
     adapted: Callable[[TaskDefinition, TaskSettings], TaskDefinition] | None = None
     problems: int = 1
-    target: Callable[[int], Network] | None = None
+    target: Callable[[int], BaseNetwork] | None = None
     neurons_are_outputs: bool = False
 
     def for_settings(self, settings: TaskSettings) -> TaskDefinition:

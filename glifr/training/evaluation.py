@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from glifr.networks import Network, forward_replicas
-from glifr.networks.layers import stack
+from glifr.networks import BaseNetwork, forward_replicas
+from glifr.networks.layer import stack
 from glifr.records import EpochRecord
 from glifr.tasks import Split, TaskDefinition
 
@@ -96,7 +96,7 @@ def _double_sum(losses: Tensor, dim: int) -> Tensor:
 
 @torch.no_grad()
 def evaluate(
-    networks: Sequence[Network], task: TaskDefinition, split: Split, neuron_masks: Tensor | None = None
+    networks: Sequence[BaseNetwork], task: TaskDefinition, split: Split, neuron_masks: Tensor | None = None
 ) -> list[Performance]:
     """Performance of each of R networks on the whole split. neuron_masks: [R,H], 0 silences a neuron."""
     for network in networks:

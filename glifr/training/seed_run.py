@@ -10,7 +10,8 @@ from torch import Tensor
 
 from glifr.characterise import summarise
 from glifr.configuration import Configuration, TrainingSettings
-from glifr.networks import BNNFC, Network, build_network
+from glifr.definitions import build_network
+from glifr.networks import BaseNetwork
 from glifr.networks.learned_start import resample
 from glifr.records import EpochRecord
 from glifr.tasks import TaskDefinition
@@ -18,7 +19,9 @@ from glifr.training.optimizer import load_optimizer, make_optimizer, set_rate
 from glifr.training.streams import stream
 
 
-def new_network(seed: int, task: TaskDefinition, configuration: Configuration, settings: TrainingSettings) -> Network:
+def new_network(
+    seed: int, task: TaskDefinition, configuration: Configuration, settings: TrainingSettings
+) -> BaseNetwork:
     """The network of a configuration as `seed` starts it."""
     return build_network(
         configuration.condition,
@@ -82,8 +85,7 @@ class SeedRun:
         self.network.train()
         self.network.dropout_generator = stream(self.seed, "dropout", self.epoch, device)
         sigma_v = self.settings.sigma_v_in(self.epoch)
-        if sigma_v is not None and isinstance(self.network, BNNFC):
-            self.network.neuron_layer.sigma_v = sigma_v
+        if sigma_v is not None and self.network.set_constant("sigma_v", sigma_v):
             self._changes += 1
 
     def begin_step(self, step: int, steps_an_epoch: int) -> None:

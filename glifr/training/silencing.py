@@ -12,8 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from glifr.engine.backends import batches_exactly
-from glifr.networks import Network
+from glifr.networks import BaseNetwork
 from glifr.records import SilencingRow
 from glifr.tasks import Split, TaskDefinition
 from glifr.training.evaluation import EVALUATION_BATCH, evaluate
@@ -39,9 +38,9 @@ def neuron_masks(hidden_size: int, seed: int, fraction: float, masks: int) -> Te
     return result
 
 
-def masks_at_once(network: Network, task: TaskDefinition, device: torch.device) -> int:
+def masks_at_once(network: BaseNetwork, task: TaskDefinition, device: torch.device) -> int:
     """How many masks one forward pass takes: as many as memory holds, if that leaves their bits alone on the CPU."""
-    if device.type == "cpu" and not batches_exactly(network.backend, device):
+    if device.type == "cpu" and not network.batches_exactly(device):
         return _ALWAYS
     room = _CPU_BYTES if device.type == "cpu" else _GPU_SHARE * torch.cuda.mem_get_info(device)[0]
     one = 4 * _ARRAYS * EVALUATION_BATCH * task.steps * network.hidden_size
@@ -49,7 +48,7 @@ def masks_at_once(network: Network, task: TaskDefinition, device: torch.device) 
 
 
 def silence(
-    network: Network,
+    network: BaseNetwork,
     task: TaskDefinition,
     test: Split,
     *,

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from glifr.characterise import summarise
 from glifr.configuration import Configuration, TrainingSettings
-from glifr.engine.backends import batches_exactly
+from glifr.definitions import definition_of
 from glifr.records import EpochRecord, NetworkFile, ParameterSummary, SeedOutcome
 from glifr.tasks import Split, TaskData, TaskDefinition
 from glifr.training.evaluation import EVALUATION_BATCH, Performance, evaluate, sample_losses, score, worst_score
@@ -57,10 +57,12 @@ class Training:
             SeedRun(seed, task, configuration, settings, self.device, rate, start)
             for seed, rate, start in zip(seeds, rates, starts, strict=True)
         ]
-        alone = self.device.type == "cpu" and not batches_exactly(settings.backend, self.device)
+        network = definition_of(configuration.condition)
+        exactly = network.batches_exactly(configuration.condition, settings.backend, self.device)
+        alone = self.device.type == "cpu" and not exactly
         self.replicas = 1 if alone else min(settings.seeds_per_batch or len(seeds), max(1, len(seeds)))
         self.notes: list[str] = []
-        self._recorder = recorder_for(settings, self.device)
+        self._recorder = recorder_for(settings, self.device) if network.recordable else None
         self._steps: dict[tuple[tuple[int, int], ...], StepRunner] = {}
 
     @property

@@ -25,7 +25,7 @@ from launch.executors.ray_auth import (
     send_no_token,
     send_token,
 )
-from launch.failures import disk_is_full
+from launch.full_disk import disk_is_full
 from launch.ledger.abandoned import mark, remove, remove_abandoned
 from launch.outside.modules import NO_CODE, OutsideCode
 

@@ -30,7 +30,8 @@ from launch.executors.ray_connect import Cluster, connect, disconnect
 from launch.executors.ray_data import SharedData, bytes_of
 from launch.executors.ray_nodes import alive, check_nodes, wait_for_nodes
 from launch.executors.ray_watch import ClusterWatch
-from launch.failures import DISK_FULL, Failure, disk_is_full, failure_of_lost
+from launch.failures import Failure, failure_of_lost
+from launch.full_disk import disk_is_full, full_disk
 from launch.jobs import DataSource, Result, Scheduler, Step, StopRequest, Work
 from launch.ledger.abandoned import mark, remove, remove_abandoned
 from launch.outside.modules import NO_CODE, OutsideCode
@@ -139,7 +140,7 @@ class RayExecutor:
         except Exception as error:
             if not disk_is_full(error):
                 raise
-            decider.halt(DISK_FULL)  # Tune could not write its scratch
+            decider.halt(full_disk(error, self._root))  # Tune could not write its scratch
         finally:
             remove(scratch)
             with contextlib.suppress(OSError):  # another session's lies there

@@ -10,8 +10,8 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from glifr.definitions.build import neuron_name
 from glifr.errors import InputError, Problem
-from glifr.neurons.published import neuron_of
 from glifr.records import STAGES, Proposal, RecordError, UnitId, read_sealed
 from launch.ledger.units import Ledger
 from launch.planning.plan import StudyPlan
@@ -107,7 +107,7 @@ def _standing(ledger: Ledger, plan: StudyPlan, condition: str, code: str) -> Ite
                 proposal,
                 finished=ledger.result(unit) is not None,
                 stale=proposal.code_version != code or other_data or other_step,
-                neuron=neuron_of(own).name if other_step else "",
+                neuron=neuron_name(own) if other_step else "",
             )
 
 

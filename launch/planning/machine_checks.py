@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import torch
 
-from glifr.engine.backends import choose_backend
+from glifr.definitions import definition_of
 from glifr.errors import InputError, Problem
 from launch.planning.plan import StudyPlan
 from launch.studyfile import StudySpec
@@ -54,10 +54,15 @@ def refuse_impossible(spec: StudySpec, address: str | None) -> None:
 
 
 def _refuse_backend(spec: StudySpec) -> None:
-    try:
-        choose_backend(spec.training.backend, "cuda" if spec.resources.gpus > 0 else "cpu")
-    except InputError as error:
-        raise InputError(*(replace(problem, place="training.backend") for problem in error.problems)) from None
+    problems: dict[Problem, None] = {}
+    for condition in spec.values.values():
+        try:
+            device = "cuda" if spec.resources.gpus > 0 else "cpu"
+            definition_of(condition).engine(condition, spec.training.backend, device)
+        except InputError as error:
+            problems |= dict.fromkeys(replace(problem, place="training.backend") for problem in error.problems)
+    if problems:
+        raise InputError(*problems)
 
 
 def refuse_too_large(plan: StudyPlan, address: str | None) -> None:

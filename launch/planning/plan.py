@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from glifr.conditions import CONSTANTS, Condition, Delay
+from glifr.definitions import hidden_size_for_budget, trained_parameters
+from glifr.definitions.build import changed_digest, neuron_facts
 from glifr.errors import InputError, Problem, nearest
-from glifr.networks import hidden_size_for_budget, trained_parameters
-from glifr.neurons.published import changed_digest, neuron_facts
 from glifr.outside import referenced
 from glifr.records import STAGES, Stage, Value, digest
 from glifr.tasks import TaskDefinition

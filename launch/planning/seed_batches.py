@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from glifr.configuration import Schedule, TrainingSettings
-from glifr.engine.backends import batches_exactly
+from glifr.definitions import definition_of
 from glifr.records import Proposal, Stage
 from launch.planning.plan import ConditionPlan, StudyPlan
 from launch.studyfile import Training
@@ -74,7 +74,8 @@ def seeds_at_once(plan: StudyPlan, own: ConditionPlan) -> int:
         bytes_of_a_seed = 4 * batch * task.steps * (_NUMBERS * own.hidden_size + task.inputs)
         return max(1, min(_ON_GPU, int(min(1.0, gpus) * _GPU_BYTES / bytes_of_a_seed)))
     small = batch * own.hidden_size <= _SMALL_STEP
-    return _ON_CPU if small and batches_exactly(own.training.backend, "cpu") else 1
+    exactly = definition_of(own.condition).batches_exactly(own.condition, own.training.backend, "cpu")
+    return _ON_CPU if small and exactly else 1
 
 
 def training_settings(

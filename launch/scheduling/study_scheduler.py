@@ -13,7 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from glifr.records import STAGES, Stage, search_name
-from launch.failures import DISK_FULL, Failure, disk_is_full
+from launch.failures import Failure
+from launch.full_disk import disk_is_full, full_disk
 from launch.jobs import Job, Snapshot, StageCount, Step
 from launch.ledger.lock import LockLostError
 from launch.ledger.units import Ledger
@@ -120,7 +121,7 @@ class StudyScheduler:
                 run.states.update({u: State.FAILED for u in running.job.units if run.states[u] is State.RUNNING})
             self._advance_dependents(run)
             if step is not None and step.failure is not None and step.failure.kind == "disk full":
-                self.halt(DISK_FULL)
+                self.halt(step.failure.words)
             if step is not None and step.done and step.failure is None:
                 self._note_work(running)
 
@@ -171,7 +172,7 @@ class StudyScheduler:
         if isinstance(error, LockLostError):
             return self.halt(str(error))
         if disk_is_full(error):
-            return self.halt(DISK_FULL)
+            return self.halt(full_disk(error, self._ledger.layout.root))
         trace = traceback.format_exc()
         run.error = trace.strip().splitlines()[-1]
         self._ledger.event("error", f"{search_name(run.name, run.repeat)}: cannot go on\n{trace}")

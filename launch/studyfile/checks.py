@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from glifr.conditions import CONDITIONS, HYPERPARAMETERS, SETTINGS
+from glifr.conditions import CONDITIONS, HYPERPARAMETERS, KINDS, Condition
 from glifr.errors import InputError, nearest
 from glifr.tasks import ARRAYS, TASKS
 from launch.studyfile.conditions import ConditionSpec, base_faults
@@ -22,7 +22,7 @@ from launch.studyfile.values import CHANCES
 
 _CHECKS: Registered = []
 _reads = reads_into(_CHECKS)
-_ALL_SETTINGS = frozenset(name for names in SETTINGS.values() for name in names)
+_ALL_SETTINGS = frozenset(name for kind in KINDS.values() for name in kind.keys)
 
 
 def cross_faults(sections: dict[str, Any]) -> list[Fault]:
@@ -82,17 +82,17 @@ def _settings(spec: StudySpec) -> Iterator[Fault]:
     """A condition sets only what its network has."""
     for name, own in spec.conditions.items():
         value = spec.condition(name)
-        known = SETTINGS[value.architecture]
+        known = value.kind.keys
         for key in own.given:
             if key in _ALL_SETTINGS and key not in known and key != "delay":
-                rule = f"{_a(value.architecture)} network has no {key}"
+                rule = f"{_a(value)} network has no {key}"
                 yield Fault(("conditions", name, key), rule, own.given[key], "its " + ", ".join(known), "remove it")
         named = own.learned if isinstance(own.learned, tuple) and "learned" in known else ()
         if lacking := [p for p in named if p not in value.parameters]:
             rule = f"{name} has no {' and no '.join(lacking)} to learn: it has no after-spike currents"
             yield Fault(("conditions", name, "learned"), rule, list(named), ", ".join(value.parameters))
         if own.start in ("homogeneous", "heterogeneous") and value.start is None:
-            rule = f"{_a(value.architecture)} network has no neuron parameters that could start {own.start}"
+            rule = f"{_a(value)} network has no neuron parameters that could start {own.start}"
             yield Fault(("conditions", name, "start"), rule, own.start, "prior or learned", "remove it")
 
 
@@ -102,12 +102,13 @@ def _delays(spec: StudySpec) -> Iterator[Fault]:
         yield Fault(("conditions",), "a study needs at least one condition", {}, "one or more of " + _all_conditions())
     for name, condition in spec.conditions.items():
         path = ("conditions", name, "delay")
-        architecture = spec.condition(name).architecture
-        if architecture == "LSTM" and condition.delay != "none":
-            rule = "an LSTM has no delay: its cell takes the state of the step before"
+        value = spec.condition(name)
+        has_one = "delay" in value.kind.keys
+        if not has_one and condition.delay != "none":
+            rule = f"{_a(value)} has no delay: it takes the state of the step before"
             yield Fault(path, rule, condition.delay, "none", "write `delay: none`")
-        elif architecture != "LSTM" and condition.delay == "none":
-            rule = f"{_a(architecture)} network needs a delay: its lateral input is earlier output"
+        elif has_one and condition.delay == "none":
+            rule = f"{_a(value)} network needs a delay: its lateral input is earlier output"
             yield Fault(path, rule, condition.delay, "one_step, or milliseconds above 0", "write `delay: one_step`")
 
 
@@ -229,15 +230,16 @@ def _does_not_match(spec: StudySpec, name: str, source: str) -> str:
     if spec.conditions[source].start == "learned":
         return f"{source} itself starts from trained networks"
     if mine.architecture != theirs.architecture:
-        return f"{_a(theirs.architecture)} network has not the parameters of {_a(mine.architecture)} network"
+        return f"{_a(theirs)} network has not the parameters of {_a(mine)} network"
     if (mine.num_ascs > 0) != (theirs.num_ascs > 0):
         with_currents, without = (name, source) if mine.num_ascs else (source, name)
         return f"{with_currents} has after-spike currents and {without} has none"
     return ""
 
 
-def _a(network: str) -> str:
+def _a(condition: Condition) -> str:
     """An indefinite article and the name of a network; of an acronym, as its first letter is spoken."""
+    network = condition.architecture
     return f"{'an' if network[0] in 'AEFHILMNORSX' else 'a'} {network}"
 
 
@@ -332,12 +334,16 @@ def _sigma_v(spec: StudySpec) -> Iterator[Fault]:
     for name, value in spec.values.items():
         changes = spec.conditions[name].training
         annealed = changes.given.get("sigma_v") if changes is not None else None
-        if annealed is not None and value.architecture != "GLIFR":
-            rule, path = f"{_a(value.architecture)} network has no sigma_v", ("conditions", name, "training", "sigma_v")
+        if annealed is not None and not _has_sigma_v(value):
+            rule, path = f"{_a(value)} network has no sigma_v", ("conditions", name, "training", "sigma_v")
             yield Fault(path, rule, annealed.model_dump(), "null", "remove it")
-    if spec.training.sigma_v and not any(own.architecture == "GLIFR" for own in spec.values.values()):
+    if spec.training.sigma_v and not any(_has_sigma_v(own) for own in spec.values.values()):
         rule, given = "no network of this study has a sigma_v: only GLIFR neurons have", spec.training.sigma_v
         yield Fault(("training", "sigma_v"), rule, given.model_dump(), "null", "remove it, or add a GLIFR condition")
+
+
+def _has_sigma_v(condition: Condition) -> bool:
+    return "sigma_v" in condition.kind.keys or "sigma_v" in dict(condition.kind.settings)
 
 
 @_reads("task", "training")

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from glifr.configuration import TrainingSettings
-from glifr.engine.backends import choose_backend
+from glifr.definitions import definition_of
 from glifr.engine.notes import take_notes
 from glifr.records import (
     EpochRecord,
@@ -108,7 +108,7 @@ def _job(
     except SupersededError as error:
         yield Step({}, done=True, failure=Failure("preempted", str(error)))
     except Exception as error:
-        failure = failure_of(error)
+        failure = failure_of(error, root)
         for lease in leases:
             lease.fail(failure)
         yield Step({}, done=True, failure=failure)
@@ -196,9 +196,15 @@ def _tracker(context: Context, layout: Layout, proposals: Sequence[Proposal], le
         sessions = read_sealed(layout.provenance)
     except (FileNotFoundError, RecordError):
         sessions = []
-    backend = choose_backend(context.spec.training.backend, device)
+    backend = _backend(context.spec, proposals[0], device)
     computed = Computation(backend, _device_name(device), commit_of(sessions, leases[0].started_at))
     return Tracker(layout, context.tracked, computed, context.tracking_mode, proposals, leases)
+
+
+def _backend(spec: StudySpec, proposal: Proposal, device: torch.device) -> str:
+    """The engine that computes a unit there."""
+    condition = _configuration(spec, proposal).condition
+    return definition_of(condition).engine(condition, spec.training.backend, device)
 
 
 def _device_name(device: torch.device) -> str:
@@ -294,7 +300,7 @@ def _result(
         started_at=lease.started_at,
         finished_at=now(),
         seconds=seconds,
-        backend=choose_backend(context.spec.training.backend, device),
+        backend=_backend(context.spec, proposal, device),
         device=_device_name(device),
         threads=torch.get_num_threads(),
         seeds_in_batch=seeds_in_batch,

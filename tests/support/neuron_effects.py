@@ -45,7 +45,7 @@ def main(study: Path) -> None:
         identities[name] = plan.identity("final", name, values, (1,))
     found = {
         "losses": {backend: losses(backend) for backend in BACKENDS},
-        "curves": current_curves(network("reference")).firing.tolist(),
+        "curves": current_curves(network("reference").isolated()).firing.tolist(),
         "identities": identities,
     }
     print(json.dumps(found))

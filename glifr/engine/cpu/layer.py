@@ -1,4 +1,4 @@
-"""Engine "cpu": a layer's sequence as one autograd function around `PassBuffers`; float32, differentiable once."""
+"""Engine "cpu": a layer's sequence as one autograd function around `PassBuffers`, in float32."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 from torch.autograd import Function
-from torch.autograd.function import once_differentiable
 from torch.nn.functional import pad
 
 from glifr.engine.cpu.blocks import PassBuffers, Sizes, Wanted, Weights
-from glifr.engine.definition import NeuronModel, parts
+from glifr.engine.definition import NeuronModel, Parameter, State, parts
+from glifr.engine.derivatives import differentiable_gradients
 from glifr.engine.sequence import LayerTensors, SequenceInput, SequenceResult
 
 
@@ -36,24 +36,36 @@ def run(sequence: SequenceInput) -> SequenceResult:
     keep = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors)
     work = _Work(model, tuple(sequence.constants), sequence.delay, keep, sequence.stored)
     sent, *final = _Layer.apply(work, sequence.mask, *tensors)
-    return SequenceResult(sent, model.State(*_joined(model, final)))
+    return SequenceResult(sent, model.State(*_joined(model.states, final, sent[:, :, -1])))
 
 
 def _split(entry: Any, tensor: Tensor) -> list[Tensor]:
     return [tensor] if entry.count is None else list(tensor.unbind(0))
 
 
-def _joined(model: NeuronModel, final: Sequence[Tensor]) -> list[Tensor]:
-    """The state's parts as its tensors."""
-    left = iter(final)
+def _joined(entries: Sequence[State | Parameter], split: Sequence[Tensor], like: Tensor) -> list[Tensor]:
+    """What `_split` made of each, as one tensor again. like: has the shape of a part."""
+    left = iter(split)
     found = []
-    for state in model.states:
-        own = [next(left) for _ in parts(state)]
-        if state.count is None:
+    for entry in entries:
+        own = [next(left) for _ in parts(entry)]
+        if entry.count is None:
             found.append(own[0])
         else:
-            found.append(torch.stack(own) if own else final[0].new_empty(0, *final[0].shape))
+            found.append(torch.stack(own) if own else like.new_empty(0, *like.shape))
     return found
+
+
+def _sequence(work: _Work, mask: Tensor | None, tensors: Sequence[Any]) -> SequenceInput:
+    """What `run` was given. tensors: as it hands them to `_Layer`."""
+    (x, weight_in, weight_lat, history, *others), model = tensors, work.model
+    count = sum(len(parts(p)) for p in model.parameters)
+    parameters = model.Parameters(*_joined(model.parameters, others[:count], weight_lat[:, :1, : weight_lat.shape[1]]))
+    states = others[count:]
+    initial = model.State(*_joined(model.states, states, states[0])) if states else None
+    constants = model.Constants(*work.constants)
+    given = (x, weight_in, weight_lat, parameters, constants, work.delay, mask, initial, history, work.stored)
+    return SequenceInput(model, *given)
 
 
 class _Layer(Function):
@@ -91,17 +103,18 @@ class _Layer(Function):
         whole.forward(given, before)
         final = whole.final
         if work.keep:
-            ctx.save_for_backward(weight_in, weight_lat, *others)
-            ctx.whole, ctx.x, ctx.history, ctx.count = whole, given, before, count
+            ctx.save_for_backward(mask, x, weight_in, weight_lat, history, *others)
+            ctx.whole, ctx.x, ctx.history, ctx.count, ctx.work = whole, given, before, count, work
             ctx.set_materialize_grads(False)
         return (whole.sent[..., :hidden], *(each[..., :hidden] for each in final))
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, upstream: Tensor | None, *final: Tensor | None) -> tuple[Tensor | None, ...]:
         whole, count = ctx.whole, ctx.count
         s, hidden = whole.sizes, whole.sizes.hidden
         needs = ctx.needs_input_grad[2:]
+        if torch.is_grad_enabled():
+            return _differentiable(ctx, [upstream, *final])
         whole.prepare_backward(Wanted(needs[0], needs[3], needs[1], needs[2]))
         whole.state.zero_()
         for row, gradient in zip(whole.state, final, strict=True):
@@ -121,6 +134,20 @@ class _Layer(Function):
             *of_parameters,
             *starts,
         )
+
+
+def _differentiable(ctx: Any, upstream: Sequence[Tensor | None]) -> tuple[Tensor | None, ...]:
+    """As `_Layer.backward`, with a graph."""
+    mask, *tensors = ctx.saved_tensors
+    states = ctx.work.model.states
+
+    def outputs(result: SequenceResult) -> list[Tensor]:
+        return [result.sent, *(part for s, t in zip(states, result.final, strict=True) for part in _split(s, t))]
+
+    def build(own: Sequence[Tensor | None]) -> SequenceInput:
+        return _sequence(ctx.work, mask, own)
+
+    return None, None, *differentiable_gradients(build, outputs, tensors, ctx.needs_input_grad[2:], upstream)
 
 
 def _widen(tensor: Tensor, s: Sizes) -> Tensor:

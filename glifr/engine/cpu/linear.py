@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
+import torch
 from torch import Tensor
 from torch.autograd import Function
-from torch.autograd.function import once_differentiable
 
 from glifr.engine.cpu.blocks import Copies, PanelWeights
 from glifr.engine.cpu.jobs import Runner, threads_for
@@ -22,7 +22,7 @@ _ROWS = 64  # a task
 
 
 def linear(rows: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor]) -> Tensor:
-    """[R,n,O] of rows [R,n,H], weights [O,H] and biases [O] of each replica, float32; differentiable once."""
+    """[R,n,O] of rows [R,n,H], weights [O,H] and biases [O] of each replica, float32."""
     found: Tensor = _Linear.apply(rows, *weights, *biases)
     return found
 
@@ -38,9 +38,11 @@ class _Linear(Function):
         return reading.outputs
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         rows, *weights = ctx.saved_tensors
+        if torch.is_grad_enabled():  # somebody differentiates the gradient
+            each = [g.t() @ own for g, own in zip(gradient, rows, strict=True)]
+            return (torch.bmm(gradient, torch.stack(weights)), *each, *gradient.sum(1))
         replicas, count, hidden = rows.shape
         of_x, *of_others = ctx.needs_input_grad
         of_rows = rows.new_empty(replicas, count, width_for(hidden)) if of_x else None

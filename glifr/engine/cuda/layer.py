@@ -4,7 +4,7 @@ Lateral input at t needs what was sent at t - D. So inside a block of D steps ev
 block starts, from one matrix product. Backward runs the blocks from the last to the first; the gradient that lateral
 input sends into a block is again one product. Weight gradients are one product each over all steps, at the end.
 
-Float32, differentiable once. With TRITON_INTERPRET=1 in the environment Triton's interpreter runs the same kernels on
+Float32. With TRITON_INTERPRET=1 in the environment Triton's interpreter runs the same kernels on
 the CPU, slowly: for tests.
 
 Shapes: R replicas, B batch, T steps, I inputs, H neurons, G gates, D delay in steps, n elements of the state, P parts
@@ -19,10 +19,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 from torch.autograd import Function
-from torch.autograd.function import once_differentiable
 
 from glifr.engine.cuda.launch import Scans, Sizes
 from glifr.engine.definition import NeuronModel, Parameter, State, parts
+from glifr.engine.derivatives import differentiable_gradients
 from glifr.engine.layout import layout_of
 from glifr.engine.sequence import SequenceInput, SequenceResult, start_of
 
@@ -38,7 +38,7 @@ class _Work(NamedTuple):
 
 
 def run(sequence: SequenceInput) -> SequenceResult:
-    """Runs the sequence of a model that has a graph, float32; differentiable once."""
+    """Runs the sequence of a model that has a graph, float32."""
     start = start_of(sequence)
     tensors = (sequence.history, sequence.x, sequence.weight_in, sequence.weight_lat, *sequence.parameters, *start)
     # Within a Function grad mode is off and needs_input_grad ignores no_grad, so what to keep is decided here.
@@ -96,6 +96,7 @@ class _Layer(Function):
         sizes = Sizes(replicas, x.shape[1], x.shape[2], hidden, delay)
         learned = work.keep and any(ctx.needs_input_grad[6 : 6 + count])
         layout = layout_of(model, mask is not None, learned, work.stored)
+        given = (history, x, weight_in, weight_lat, *others)
         x = x.transpose(1, 2).contiguous()
         history = None if history is None else history.transpose(1, 2).contiguous()
         values = _product(_rows(x), weight_in).view(replicas, *x.shape[1:3], -1)
@@ -116,15 +117,16 @@ class _Layer(Function):
         for element, gate in layout.plan.kept.items():
             final[layout.place[element]] = values[:, -1, :, gate * hidden : (gate + 1) * hidden]
         if work.keep:
-            ctx.save_for_backward(history, x, weight_in, weight_lat, values, sent)
-            ctx.scans, ctx.work, ctx.sizes, ctx.learned = scans, work, sizes, learned
+            ctx.save_for_backward(mask, *given, values, sent)
+            ctx.scans, ctx.work, ctx.sizes, ctx.learned, ctx.x, ctx.history = scans, work, sizes, learned, x, history
             ctx.set_materialize_grads(False)
         return (sent.transpose(1, 2), *_unstacked(final, model.states))
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, upstream: Tensor | None, *final: Tensor | None) -> tuple[Tensor | None, ...]:
-        history, x, weight_in, weight_lat, values, sent = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            return _differentiable(ctx, [upstream, *final])
+        (_, _, _, weight_in, weight_lat, *_, values, sent), history, x = ctx.saved_tensors, ctx.history, ctx.x
         model, sizes, wants = ctx.work.model, ctx.sizes, ctx.needs_input_grad[2:]
         count = len(model.parameters)
         g = torch.empty_like(values)
@@ -142,6 +144,24 @@ class _Layer(Function):
             found = ctx.scans.parameter_gradients().unsqueeze(-2)
             of_parameters = [*_unstacked(found, model.parameters)]
         return (None, None, of_history, of_x, of_in, of_lat, *of_parameters, *_unstacked(carried, model.states))
+
+
+def _differentiable(ctx: Any, upstream: Sequence[Tensor | None]) -> tuple[Tensor | None, ...]:
+    """As `_Layer.backward`, with a graph."""
+    (mask, *tensors), work = ctx.saved_tensors[:-2], ctx.work
+    model, count = work.model, len(work.model.parameters)
+
+    def build(own: Sequence[Any]) -> SequenceInput:
+        history, x, weight_in, weight_lat, *others = own
+        parameters, initial = model.Parameters(*others[:count]), model.State(*others[count:])
+        constants = model.Constants(*work.constants)
+        given = (parameters, constants, work.delay, mask, initial, history, work.stored)
+        return SequenceInput(model, x, weight_in, weight_lat, *given)
+
+    def outputs(result: SequenceResult) -> list[Tensor]:
+        return [result.sent, *result.final]
+
+    return None, None, *differentiable_gradients(build, outputs, tensors, ctx.needs_input_grad[2:], upstream)
 
 
 def _by_time(upstream: Tensor) -> Tensor:

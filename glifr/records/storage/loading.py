@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from glifr.errors import InputError, Problem, nearest
-from glifr.networks import Network
+from glifr.networks import BaseNetwork
 from glifr.records import Layout, RecordError, SeedOutcome, UnitId, UnitResult, read_sealed
 from glifr.records.storage import tensor_files as checkpoints
 from glifr.records.storage.network_files import unpack
@@ -29,7 +29,9 @@ class _Stored(NamedTuple):
     sha256: str | None
 
 
-def load(path: str | Path, condition: str | None = None, seed: int | None = None, *, backend: str = "auto") -> Network:
+def load(
+    path: str | Path, condition: str | None = None, seed: int | None = None, *, backend: str = "auto"
+) -> BaseNetwork:
     """A trained network that a study kept, in evaluation mode, on the CPU.
 
     path: the file `network.pt`; or the folder of a final unit, `results/.../units/final/LHetA/3`; or a results folder,

@@ -16,7 +16,9 @@ from glifr.characterise import characterise
 from glifr.characterise.sampling import evenly
 from glifr.characterise.single import AMPLITUDE, CURRENTS, ON_MS, SETTLED_MS, current_curves, step_responses
 from glifr.conditions import CONDITIONS
-from glifr.networks import BNNFC, Network, build_network
+from glifr.definitions import build_network
+from glifr.networks import BNNFC, Network
+from glifr.networks.base import NeuronsAlone
 from glifr.networks.layers import GLIFR
 from glifr.records import (
     Characteristics,
@@ -55,6 +57,12 @@ def glifr_of(name: str) -> BNNFC:
     return network
 
 
+def alone(network: BNNFC) -> NeuronsAlone:
+    found = network.isolated()
+    assert found is not None
+    return found
+
+
 def found_of(name: str) -> Characteristics:
     network = network_of(name)
     found = characterise(network, network.neuron_parameters(), SINE, SPLIT)
@@ -85,7 +93,7 @@ def steady_firing(current: float, thresh: float, decay: float) -> float:
 
 def test_without_after_spike_currents_firing_settles_at_the_fixed_point() -> None:
     network = glifr_of("RHet")
-    curves = current_curves(network)
+    curves = current_curves(alone(network))
     thresh, k_m = network.neuron_layer.thresh[0].tolist(), network.neuron_layer.k_m[0].tolist()
     rows = [i for i, current in enumerate(curves.currents) if 0.5 <= current <= 3]
     assert len(rows) == 13
@@ -95,7 +103,7 @@ def test_without_after_spike_currents_firing_settles_at_the_fixed_point() -> Non
 
 
 def test_more_current_never_means_less_firing() -> None:
-    firing = current_curves(glifr_of("RHet")).firing
+    firing = current_curves(alone(glifr_of("RHet"))).firing
     assert (np.diff(firing, axis=0) >= 0).all()
     assert firing.max() > 0.9
     assert firing.min() < 0.01
@@ -117,7 +125,7 @@ def test_a_step_response_is_the_layer_stepped_by_hand() -> None:
             x = torch.full((1, 1), value, dtype=torch.float64)
             firing, voltage, ascurrents, synaptic = layer(x, firing, voltage, ascurrents, synaptic)
             kept.append((firing[0], voltage[0], ascurrents.sum(0)[0]))
-    steps = step_responses(network)
+    steps = step_responses(alone(network))
     assert steps.after_spike is not None
     assert steps.neurons.tolist() == list(range(11))
     np.testing.assert_allclose(steps.times, 0.05 * np.arange(-before, on + after), atol=1e-6)

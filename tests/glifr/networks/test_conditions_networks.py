@@ -9,8 +9,9 @@ import torch
 
 from glifr import BNNFC, RNNFC
 from glifr.conditions import CONDITIONS
+from glifr.definitions import build_network, hidden_size_for_budget, trained_parameters
 from glifr.errors import InputError
-from glifr.networks import Network, build_network, hidden_size_for_budget, trained_parameters
+from glifr.networks import Network
 
 
 def generator(seed: int = 0) -> torch.Generator:

@@ -10,8 +10,9 @@ import torch
 from glifr import BNNFC
 from glifr.conditions import CONDITIONS, OF_A_CURRENT, OF_A_NEURON, Condition
 from glifr.configuration import Configuration, TrainingSettings
+from glifr.definitions import build_network, hidden_size_for_budget, trained_parameters
 from glifr.errors import InputError
-from glifr.networks import Network, build_network, hidden_size_for_budget, trained_parameters
+from glifr.networks import Network
 from glifr.tasks import TaskSettings, task_of
 from glifr.training.random_data import random_data
 from glifr.training.train import Training

@@ -17,8 +17,8 @@ from paths import ROOT
 
 from glifr.conditions import CONDITIONS
 from glifr.configuration import Configuration, TrainingSettings
+from glifr.definitions import build_network
 from glifr.errors import InputError
-from glifr.networks import build_network
 from glifr.tasks import TASKS, Split, TaskData, TaskSettings, aer, event_bins, mnist, nmnist, saccades
 from glifr.tasks import synthetic_events as generator
 from glifr.training.train import Training

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from glifr.conditions import CONDITIONS
-from glifr.networks import build_network
+from glifr.definitions import build_network
 from glifr.records import SilencingRow
 from glifr.tasks import TASKS, Split, TaskSettings
 from glifr.training import silencing

@@ -14,7 +14,8 @@ from torch import Tensor
 from glifr.conditions import CONDITIONS
 from glifr.configuration import Configuration, TrainingSettings
 from glifr.engine.cpu.prepared import PreparedPass
-from glifr.networks import replicas
+from glifr.networks import network
+from glifr.networks.replicas import prepare_replicas
 from glifr.tasks import TASKS, TaskDefinition
 from glifr.training import train as training_module
 from glifr.training.optimizer import OptimizersTogether, make_optimizer
@@ -163,7 +164,7 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 def test_a_prepared_step_lets_go_of_the_batch_before() -> None:
     configuration = replace(CONFIGURATION, hidden_size=16)
     group = [SeedRun(3, TASK, configuration, replace(SETTINGS, backend="cpu"), CPU)]
-    prepared = replicas.prepare_replicas([group[0].network], torch.zeros(1, 8, 28, 28), "last")
+    prepared = prepare_replicas([group[0].network], torch.zeros(1, 8, 28, 28), "last")
     assert prepared is not None
     held = []
     for _ in range(3):
@@ -187,7 +188,7 @@ def test_a_prepared_step_lets_go_of_the_batch_before() -> None:
 def test_where_nothing_is_prepared_steps_are_eager(settings: TrainingSettings, monkeypatch: pytest.MonkeyPatch) -> None:
     learned = watched(monkeypatch)
     if not settings.dropout and settings.backend == "cpu":
-        monkeypatch.setattr(replicas, "_MOST_PREPARED", 2 * 8 * 28 * 9 - 1)
+        monkeypatch.setattr(network, "MOST_PREPARED", 2 * 8 * 28 * 9 - 1)
     training = Training(TASK, DATA, CONFIGURATION, settings, [3, 4])
     assert all(record.train_loss is not None for record in training.run_epoch())
     assert not learned
@@ -216,7 +217,7 @@ def test_a_prepared_step_has_the_sigma_v_of_its_epoch(monkeypatch: pytest.Monkey
     prepared, eager = (Training(TASK, DATA, CONFIGURATION, settings, [3]) for _ in range(2))
     prepared.run_epoch()
     prepared.run_epoch()
-    monkeypatch.setattr(replicas, "_MOST_PREPARED", 0)
+    monkeypatch.setattr(network, "MOST_PREPARED", 0)
     eager.run_epoch()
     eager.run_epoch()
     assert_same(prepared.runs, eager.runs)

@@ -1,28 +1,15 @@
-"""Counts the trained parameters of a condition, and finds the largest hidden size within a budget.
+"""Finds the largest hidden size within a budget of trained parameters.
 
 Networks are compared at equal numbers of trained parameters, so this decides their sizes.
 """
 
 from __future__ import annotations
 
-from glifr.conditions import OF_A_CURRENT, Condition
+from glifr.conditions import Condition
+from glifr.definitions.build import trained_parameters
 from glifr.errors import InputError, Problem
 
-
-def trained_parameters(
-    condition: Condition, in_size: int, out_size: int, hidden_size: int, output_weight: bool = True
-) -> int:
-    """Trained numbers of a network of `condition`, readout with its bias included, if it has one."""
-    i, h = in_size, hidden_size
-    readout = h * out_size + out_size if output_weight else 0
-    if condition.architecture == "LSTM":
-        return 4 * h * (i + h + 2) + readout  # two biases, as torch has them
-    weights = i * h + h * h
-    if condition.architecture == "RNN":
-        return weights + h + readout
-    learned = condition.learned_parameters
-    neuron = sum(condition.num_ascs if name in OF_A_CURRENT else 1 for name in learned)
-    return weights + neuron * h + readout
+_MOST = 2**24  # neurons; more than any budget allows
 
 
 def hidden_size_for_budget(condition: Condition, in_size: int, out_size: int, budget: int) -> int:
@@ -36,6 +23,9 @@ def hidden_size_for_budget(condition: Condition, in_size: int, out_size: int, bu
         raise InputError(Problem(f"the budget is too small for {condition.name}", "budget", budget, f">= {least}"))
     low, high = 1, 2
     while fits(high):
+        if high > _MOST:
+            rule = f"the number of trained parameters of {condition.name} does not grow with its size"
+            raise InputError(Problem(rule, "hidden_size", todo="give it a number of neurons, as `hidden_size: 64`"))
         low, high = high, 2 * high
     while high - low > 1:
         middle = (low + high) // 2
