@@ -118,7 +118,7 @@ BAD: dict[str, tuple[Spoil, list[str], str]] = {
     "another task": (lambda s, f: s, ["task={name: sine}", "training.batch_size=6"], "are of another task"),
     "a condition that is not there": (
         lambda s, f: s,
-        ["conditions.other={base: RNN, delay: 2.0}"],
+        ["conditions.other={base: RNN, delay: 0.5}"],
         "lacks conditions: other",
     ),
     "other dimensions": (
