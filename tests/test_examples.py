@@ -14,6 +14,11 @@ from launch.studyfile import load_study
 # what the report must say, beside being complete
 SAID = {
     "delay_sweep": ("delay 0.5 ms instead of 1 ms", "delay 2 ms instead of 1 ms"),
+    "grid": ("in 8 trials of 1 seed and 1 epoch (a grid)", "adamw"),
+    "stopped_early": (
+        "in 6 trials of 3 seeds and 1 epoch (CMA-ES), with early stopping within the condition",
+        "Its first trials were at 1 known point.",
+    ),
     "partly_learned": ("neuron parameters thresh learned instead of fixed", "none: a negative control"),
 }
 

@@ -81,7 +81,7 @@ def _beginning_words(info: StudyInfo) -> list[str]:
     """What searches began with, beside their own trials."""
     words = []
     if any(info.known_points.values()):
-        words.append(f"It began with {_span(info.known_points.values(), 'known point')}, which are of these trials.")
+        words.append(f"Its first trials were at {_span(info.known_points.values(), 'known point')}.")
     if info.learned:
         taught = _span(info.learned.values(), "trial")
         words.append(f"Its sampler had learned from {taught} of {info.learned_from}, which come to its budget.")
