@@ -30,4 +30,4 @@ def what_it_begins_with(spec: StudySpec) -> list[str]:
         return []
     least, most = min(points.values()), max(points.values())
     count = str(most) if least == most else f"{least} to {most}"
-    return [f"each condition begins with {count} known points, which are of its trials"]
+    return [f"each condition begins with {count} known point{'s' if most > 1 else ''}, of its trials"]
