@@ -10,6 +10,7 @@ from rich.console import Console
 from glifr.records import Look, Stage
 from launch.code import code_version
 from launch.executors.ray_tune import RayExecutor
+from launch.jobs import StopRequest
 from launch.ledger.folder import write_study
 from launch.ledger.units import Ledger
 from launch.looks import LookError, due, grown, look_words, obstacle, take
@@ -44,11 +45,11 @@ class Rounds:
     def __post_init__(self) -> None:
         self._begin(grown(self.plan, self.ledger.looks()))
 
-    def run(self, meter: Meter) -> None:
-        """Until nothing is left to run, or a stop is requested. meter: of `conductor`."""
+    def run(self, meter: Meter, until: StopRequest) -> None:
+        """Until nothing is left to run, or `until` says so: `stop`, or a limit. meter: of `conductor`."""
         while True:
             with Progress(self.console, self.conductor.snapshot, self._time_left), self.stop.asking():
-                self.executor.run(meter, self.stop)
+                self.executor.run(meter, until)
             look = self._look()
             if look is None or look.last or self.stop.requested:
                 return

@@ -13,16 +13,22 @@ from analysis.results.load import Results
 from analysis.results.study import StudyInfo
 from analysis.statistics.contrasts import ContrastResult, judge
 from analysis.statistics.factorial import factorial
+from analysis.statistics.verdicts import Asked
 from glifr.records import InputError, LookDesign, Problem, UnitId, design_in
 
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """One contrast or effect with its tests. Its verdict is that of a fixed number of units: looks have their own."""
+    """One contrast or effect with its tests. Its verdict is that of a fixed number of units: looks have their own.
+
+    conditions: all that it uses. choices: the differences of which its result is the largest.
+    """
 
     family: Literal["contrast", "effect"]
     result: ContrastResult
-    interaction: bool = False
+    conditions: tuple[str, ...]
+    asked: Asked = "difference"
+    choices: int = 1
 
     @property
     def name(self) -> str:
@@ -50,10 +56,13 @@ def hypotheses(values: pd.DataFrame, info: StudyInfo) -> list[Hypothesis]:
     effect, alpha = declared.smallest_effect, declared.alpha
     contrasts = judge(values, declared.contrasts, smallest_effect=effect, alpha=alpha, higher_is_better=better)
     crossed = factorial(
-        values, smallest_effect=effect, alpha=alpha, higher_is_better=better, levels=info.levels
+        values, smallest_effect=effect, alpha=alpha, higher_is_better=better, factors=info.factors
     ).effects
-    effects = [Hypothesis("effect", found.judged, not found.single) for found in crossed]
-    return [*(Hypothesis("contrast", found) for found in contrasts), *effects]
+    effects = [
+        Hypothesis("effect", e.judged, tuple(dict.fromkeys(e.term.used)), e.asked, len(e.term.questions))
+        for e in crossed
+    ]
+    return [*(Hypothesis("contrast", found, found.contrast.conditions) for found in contrasts), *effects]
 
 
 def planned_family(info: StudyInfo) -> list[Hypothesis]:

@@ -12,6 +12,7 @@ from scipy import stats
 
 from analysis.simulation.nulls import NAMES
 from analysis.statistics.comparisons import holm, sign_flip_ps
+from analysis.statistics.contrasts import Question
 from analysis.statistics.factorial import factorial
 from analysis.statistics.intervals import LEVEL
 from analysis.statistics.skewness import failures_decide
@@ -106,7 +107,8 @@ def differences(values: np.ndarray, contrasts: Sequence[Contrast]) -> np.ndarray
 def _failures_decide(values: np.ndarray, contrasts: Sequence[Contrast]) -> np.ndarray:
     """Which contrasts of which studies are not tested for it [studies, contrasts]."""
     own = ([NAMES.index(name) for name in contrast.conditions] for contrast in contrasts)
-    return np.stack([failures_decide(values[..., i], c) for i, c in zip(own, contrasts, strict=True)], axis=1)
+    lopsided = (Question(contrast).lopsided for contrast in contrasts)
+    return np.stack([failures_decide(values[..., i], odd) for i, odd in zip(own, lopsided, strict=True)], axis=1)
 
 
 def _holm(p: np.ndarray) -> np.ndarray:

@@ -110,7 +110,18 @@ def _condition_seconds(plan: StudyPlan, name: str, t: Timing, searched: float) -
     """Slot-seconds of a condition by stage. searched: the share of the search's epochs that are run."""
     planned = plan.conditions[name].planned
     seconds = {stage: planned[stage] * _unit_seconds(plan, name, stage, t) for stage in STAGES}
-    return seconds | {"search": seconds["search"] * searched}
+    return seconds | {"search": _search_seconds(plan, name, seconds["search"], searched)}
+
+
+def _search_seconds(plan: StudyPlan, name: str, whole: float, searched: float) -> float:
+    """Of `planned` trials of so many seconds in all, by what searches have equal; see `Budget`."""
+    spec = plan.study.spec
+    equal = spec.budget.equal if spec.budget is not None else "trials"
+    if equal == "epochs":  # what early stopping saves goes into further trials
+        return whole * spec.epochs("search") / spec.epochs("search", name)
+    if equal == "time" and spec.budget is not None:
+        return min(whole, 3600 * (spec.budget.search_hours or 0.0) * plan.conditions[name].repeats)
+    return whole * searched
 
 
 def _unit_seconds(plan: StudyPlan, condition: str, stage: Stage, t: Timing) -> float:

@@ -16,6 +16,7 @@ from launch.outside.check import look, prepare
 from launch.outside.modules import NO_CODE, OutsideCode
 from launch.studyfile.conditions import ConditionSpec
 from launch.studyfile.models import StudySpec
+from launch.studyfile.parts.cost import KINDS
 from launch.studyfile.renamed import from_record, recorded
 from launch.studyfile.resolve import StudyReading
 from launch.studyfile.search.learned import Learned, learned
@@ -28,11 +29,14 @@ _NOT_HASHED = (
     ("description",),
     ("tracking",),
     ("analysis",),
+    ("factors",),
+    ("crossing",),
     ("resources",),
     ("training", "checkpoint_every"),
     ("training", "seeds_per_batch"),
     ("training", "cuda_graphs"),
     ("task", "data_root"),
+    *(("budget", kind) for kind in KINDS),  # when to stop
 )
 # what came later: a study that leaves it at its default has the hash that it had before
 _NOT_HASHED_AT = ((("search", "repeats"), 1),)
@@ -147,8 +151,9 @@ def read_resolved(resolved: dict[str, Any]) -> StudySpec:
 def study_hash(resolved: dict[str, Any]) -> str:
     """SHA-256 of a resolved study without what cannot change its results.
 
-    Left out: descriptions, analysis (hashed by itself), tracking, resources, task.data_root, and of training
-    checkpoint_every, seeds_per_batch and cuda_graphs; of search repeats where it is 1.
+    Left out: descriptions, analysis and factors (hashed by themselves; what a crossing makes is in it), tracking,
+    resources, task.data_root, and of training checkpoint_every, seeds_per_batch and cuda_graphs; of search repeats
+    where it is 1.
     """
     return digest(_hashed(resolved, ()))
 
@@ -163,4 +168,7 @@ def _hashed(value: Any, path: KeyPath) -> Any:
 def _left_out(path: KeyPath, value: Any) -> bool:
     # of a file: its sum is what counts
     its_place = (path[0] == "conditions" and path[2:] == ("start", "from")) or path == ("search", "learn_from", "from")
-    return its_place or path in _NOT_HASHED or path[-1] == "description" or (path, value) in _NOT_HASHED_AT
+    limits_only = path == ("budget",) and value.get("equal", "trials") == "trials"
+    return (
+        its_place or limits_only or path in _NOT_HASHED or path[-1] == "description" or (path, value) in _NOT_HASHED_AT
+    )
