@@ -83,7 +83,7 @@ def test_where_they_lie_decides_nothing(source: Path, tmp_path: Path) -> None:
     conduct(plans[0], root, StopAfter(3))
     assert settle(Ledger(root), plans[1], "test", None) == []
     other = small_plan(tmp_path, *LEARNS, text=ONE_CONDITION)
-    with pytest.raises(InputError, match="search.learn_from"):
+    with pytest.raises(InputError, match=r"search\.learn_from"):
         settle(Ledger(root), other, "test", None)
 
 
