@@ -19,6 +19,7 @@ SAID = {
         "in 6 trials of 3 seeds and 1 epoch (CMA-ES), with early stopping within the condition",
         "Its first trials were at 1 known point.",
     ),
+    "until_decided": ("Looks: seeds until it is decided", "hidden size 4"),
     "partly_learned": ("neuron parameters thresh learned instead of fixed", "none: a negative control"),
 }
 

@@ -17,6 +17,7 @@ from glifr.records import (
     Stage,
     default_contrasts,
     default_smallest_effect,
+    design_in,
     published_levels,
     switches,
 )
@@ -148,6 +149,17 @@ class StudyInfo:
     def repeats(self) -> int:
         """How often each condition's search is made, independently of the others."""
         return int(self.section("search").get("repeats") or 1)
+
+    @property
+    def networks_a_unit(self) -> int:
+        """Final networks of a condition in each unit of a study with looks: several only in a repeat of the search."""
+        return int(self.section("final", "seeds")["first"]) // self.repeats if self.repeats > 1 else 1
+
+    def repeats_of(self, condition: ConditionInfo) -> int:
+        """How often a condition's search is made: looks may have asked for more."""
+        if self.repeats == 1 or design_in(self.spec) is None:
+            return self.repeats
+        return condition.planned["final"] // self.networks_a_unit
 
     @property
     def unit(self) -> str:
