@@ -96,7 +96,7 @@ def _members(pack: Path) -> dict[str, bytes]:
             raise ArchiveError(f"it is larger than {MOST_BYTES:,} bytes")
         return members_of(raw)
     except ArchiveError as error:
-        raise InputError(Problem("this is no pack", str(pack), str(error))) from None
+        raise InputError(Problem("this is no pack", str(pack), str(error), LEARN_RULE)) from None
 
 
 def _taken(spec: StudySpec, theirs: StudySpec, records: StudyRecords) -> Learned | list[Fault]:
