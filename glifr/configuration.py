@@ -60,6 +60,7 @@ class TrainingSettings:
     seeds_per_batch: replicas computed at once; None for all of them. On the CPU it has an effect only where the backend
     keeps each seed's bits (`glifr.engine.backends.batches_exactly`); elsewhere there, seeds are computed one by one.
     cuda_graphs: on CUDA, record the training step once and replay it. Neither changes what is computed.
+    seeds_in_turn: each seed is trained to its last epoch before the next begins.
     """
 
     epochs: int
@@ -79,6 +80,7 @@ class TrainingSettings:
     backend: str = "auto"
     seeds_per_batch: int | None = None
     cuda_graphs: bool = True
+    seeds_in_turn: bool = False
 
     def sigma_v_in(self, epoch: int) -> float | None:
         """sigma_v in an epoch, counted from 0; None for the model's own."""

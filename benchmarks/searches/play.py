@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -16,7 +16,7 @@ from benchmarks.searches.designs import Design
 from benchmarks.searches.surface import Surface, luck_of
 from glifr.records import Stage
 from launch.planning.plan import SCHEME, SCHEME_BY_CONDITION, StudyPlan
-from launch.scheduling.search import ConditionSearch
+from launch.scheduling.search import ConditionSearch, rules_of
 from launch.studyfile import hyperparameters_in
 
 Proposals = Literal["common", "own"]
@@ -75,7 +75,7 @@ def _searched(networks: _Networks, proposals: Proposals) -> list[tuple[int, Sett
     assert spec.confirm is not None
     search = _search(networks, proposals)
     found: list[tuple[float, int, Settings]] = []
-    for _ in range(spec.search.trials):
+    for _ in range(spec.trials(networks.condition)):
         number, asked = search.ask()
         settings = hyperparameters_in(asked)
         value = networks.value("search", number, settings, len(spec.search_seeds()))
@@ -86,13 +86,15 @@ def _searched(networks: _Networks, proposals: Proposals) -> list[tuple[int, Sett
 
 
 def _search(networks: _Networks, proposals: Proposals) -> ConditionSearch:
-    spec, space = networks.plan.study.spec, networks.plan.conditions[networks.condition].space
-    assert spec.search is not None
-    settings = (networks.condition, space, spec.search.sampler, spec.search.pruner)
+    plan, condition = networks.plan, networks.condition
+    rules, space = rules_of(plan, condition), plan.conditions[condition].space
+    assert rules is not None
     if proposals == "common":
-        return ConditionSearch(*settings, networks.study, networks.repeat, SCHEME)
+        rules = replace(rules, study_seed=networks.study, scheme=SCHEME)
+        return ConditionSearch(condition, space, rules, networks.repeat)
     # the old scheme knows no repeats: each is a search of another study
-    return ConditionSearch(*settings, networks.study * 1000 + networks.repeat, scheme=SCHEME_BY_CONDITION)
+    seed = networks.study * 1000 + networks.repeat
+    return ConditionSearch(condition, space, replace(rules, study_seed=seed, scheme=SCHEME_BY_CONDITION))
 
 
 def _confirmed(networks: _Networks, best: list[tuple[int, Settings]]) -> Settings:

@@ -64,6 +64,8 @@ class Proposal:
     seeds_per_batch: seeds trained as one computation, of this unit or, in the final stage, with other units of its job;
     for silencing that of its network's training; None in records from before it was kept. No part of the identity.
     neuron: digest of the neuron's step where it is not the published one, as in records from before it was kept.
+    open: for a search unit the numbers of the trials that were open when it was proposed, by which its search is
+    rebuilt in the order in which it grew; None for others, and in records from before it was kept.
     """
 
     unit: UnitId
@@ -80,13 +82,20 @@ class Proposal:
     data: str = ""
     seeds_per_batch: int | None = None
     neuron: str = ""
+    open: tuple[int, ...] | None = None
 
     def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "unit": str(self.unit), "seeds": list(self.seeds)}
+        body = {**asdict(self), "unit": str(self.unit), "seeds": list(self.seeds)}
+        return {**body, "open": list(self.open)} if self.open is not None else _without(body, "open")
 
     @classmethod
     def from_json(cls, body: dict[str, Any]) -> Self:
-        return cls(**{**body, "unit": UnitId.parse(body["unit"]), "seeds": tuple(body["seeds"])})
+        still_open = None if body.get("open") is None else tuple(body["open"])
+        return cls(**{**body, "unit": UnitId.parse(body["unit"]), "seeds": tuple(body["seeds"]), "open": still_open})
+
+
+def _without(body: dict[str, Any], key: str) -> dict[str, Any]:
+    return {name: value for name, value in body.items() if name != key}
 
 
 @dataclass(frozen=True)

@@ -75,8 +75,11 @@ class Training:
         return self.epoch >= self.settings.epochs
 
     def run_epoch(self) -> tuple[EpochRecord, ...]:
-        """One epoch of the seeds that have done least; returns their records. Diverged seeds only count the epoch."""
-        behind = [run for run in self.runs if run.epoch == self.epoch]
+        """One epoch of the seeds that have done least; returns their records. Diverged seeds only count the epoch.
+
+        Where seeds take turns: of the first one that is not done.
+        """
+        behind = self._next()
         alive = [run for run in behind if not run.diverged]
         for run in alive:
             run.begin_epoch(self.device)
@@ -89,6 +92,11 @@ class Training:
                 run.last = _diverged_record(run)
             run.epoch += 1
         return tuple(run.last for run in behind if run.last is not None)
+
+    def _next(self) -> list[SeedRun]:
+        if self.settings.seeds_in_turn:
+            return [run for run in self.runs if run.epoch < self.settings.epochs][:1]
+        return [run for run in self.runs if run.epoch == self.epoch]
 
     def _steps_of(self, group: Sequence[SeedRun]) -> StepRunner:
         """The steps of a group as in the epoch before, or new ones if it has changed."""

@@ -33,7 +33,7 @@ _FREE = (
     "training.cuda_graphs",
     "training.seeds_per_batch",
 )
-_STEERS_THE_SEARCH = ("search.spaces", "search.sampler", "search.pruner")
+_STEERS_THE_SEARCH = tuple(f"search.{key}" for key in ("spaces", "sampler", "pruner", "start_at"))
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -102,7 +103,7 @@ class Ledger:
                 state = checkpoints.load(path)
                 if state["identity"] != proposal.identity:
                     raise RecordError(f"{path}: the state of other settings")
-                return state, self._records_until(proposal, epoch=int(path.stem.split("-")[1]))
+                return state, self._records_until(proposal, {saved["seed"]: saved["epoch"] for saved in state["seeds"]})
             except RecordError as error:
                 self._set_checkpoint_aside(unit, path, error)
         return None
@@ -112,11 +113,11 @@ class Ledger:
             set_aside(path)
         self.event("warning", f"{unit}: checkpoint set aside, the one before it is used ({error})")
 
-    def _records_until(self, proposal: Proposal, epoch: int) -> tuple[EpochRecord, ...]:
-        """The records of epochs 1 to `epoch` of every seed; RecordError if one is missing."""
-        records = tuple(r for r in self.epochs(proposal.unit) if r.epoch <= epoch and r.seed in proposal.seeds)
-        if len(records) != epoch * len(proposal.seeds):
-            raise RecordError(f"{len(records)} of {epoch * len(proposal.seeds)} epoch records up to epoch {epoch}")
+    def _records_until(self, proposal: Proposal, done: Mapping[int, int]) -> tuple[EpochRecord, ...]:
+        """The records of the epochs that each seed has done; RecordError if one is missing."""
+        records = tuple(r for r in self.epochs(proposal.unit) if r.epoch <= done.get(r.seed, 0))
+        if len(records) != sum(done.values()):
+            raise RecordError(f"{len(records)} of {sum(done.values())} epoch records up to the checkpoint")
         return records
 
     def put_aside(self, unit: UnitId) -> None:

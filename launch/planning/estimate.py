@@ -125,14 +125,14 @@ def _unit_seconds(plan: StudyPlan, condition: str, stage: Stage, t: Timing) -> f
 
 
 def _stopped(plan: StudyPlan) -> float:
-    """The share of the search's epochs that early stopping leaves: the median stops half of what it may judge."""
-    search = plan.study.spec.search
-    if search is None or search.pruner.name == "none":
+    """The share of the search's steps that early stopping leaves, if it stops half of what it may judge, at once."""
+    spec, search = plan.study.spec, plan.study.spec.search
+    if search is None or not search.pruner.stops:
         return 1.0
-    epochs = plan.study.spec.epochs("search")
-    judged = max(0, search.trials - search.pruner.startup_trials) / search.trials
-    kept = min(1.0, (search.pruner.warmup_epochs + 1) / epochs)
-    return 1.0 - judged * 0.5 * (1.0 - kept)
+    steps = len(spec.search_seeds()) if search.pruner.per_seed else spec.epochs("search")
+    trials = min(spec.trials(name) for name in plan.conditions)
+    judged = max(0, trials - getattr(search.pruner, "startup_trials", 0)) / max(1, trials)
+    return 1.0 - judged * 0.5 * (1.0 - min(1.0, search.pruner.first_stop() / steps))
 
 
 def _wall_seconds(plan: StudyPlan, seconds: Mapping[str, Mapping[Stage, float]], slots: int) -> float:

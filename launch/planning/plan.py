@@ -94,7 +94,7 @@ class StudyPlan:
         asked = {}
         for name, own in self.conditions.items():
             repeats, seeds = (units[name], None) if spec.repeats > 1 else (1, units[name])
-            asked[name] = replace(own, planned=_planned(spec, repeats, seeds), repeats=repeats)
+            asked[name] = replace(own, planned=_planned(spec, name, repeats, seeds), repeats=repeats)
         return replace(self, conditions=asked)
 
     @property
@@ -108,6 +108,13 @@ class StudyPlan:
         spec = self.study.spec
         several = {"search": len(spec.search_seeds()), "confirm": len(spec.confirm_seeds()), "silencing": 0}
         return several.get(stage, 1)
+
+    def steps_of_unit(self, stage: Stage, condition: str) -> int:
+        """How often the training of a unit reports: after each epoch of its seeds, together or in turn."""
+        spec = self.study.spec
+        return spec.epochs(stage, condition) * (
+            1 if spec.in_turn(stage, condition) is None else self.seeds_a_unit(stage)
+        )
 
     def work(self, stage: Stage, condition: str) -> float:
         """Samples passed through a network in one unit of a stage; a training step counts three (forward, backward)."""
@@ -264,7 +271,7 @@ def make_plan(study: Study, fingerprint: str) -> StudyPlan:
             **_network_of(spec, task, name),
             space=spec.space_for(name),
             fixed=wanted.fixed or {},
-            planned=_planned(spec, spec.repeats, spec.looks.first if spec.looks and spec.repeats == 1 else None),
+            planned=_planned(spec, name, spec.repeats, spec.looks.first if spec.looks and spec.repeats == 1 else None),
             repeats=spec.repeats,
             start_from=spec.start_from(name),
             control=wanted.control,
@@ -301,11 +308,11 @@ def _told_apart(plans: Mapping[str, ConditionPlan], reference: str) -> dict[str,
     }
 
 
-def _planned(spec: StudySpec, repeats: int, seeds: int | None) -> dict[Stage, int]:
+def _planned(spec: StudySpec, condition: str, repeats: int, seeds: int | None) -> dict[Stage, int]:
     """Units per stage over so many repeats. seeds: final ones of each, None for all that the study gives."""
     final = len(spec.final_seeds()) if seeds is None else seeds
     in_repeat = {
-        "search": spec.search.trials if spec.search else 0,
+        "search": spec.trials(condition),
         "confirm": spec.confirm.top if spec.confirm else 0,
         "final": final,
         "silencing": final if spec.silencing else 0,

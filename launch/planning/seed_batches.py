@@ -78,7 +78,9 @@ def seeds_at_once(plan: StudyPlan, own: ConditionPlan) -> int:
     return _ON_CPU if small and exactly else 1
 
 
-def training_settings(training: Training, epochs: int, seeds_at_once: int | None = None) -> TrainingSettings:
+def training_settings(
+    training: Training, epochs: int, seeds_at_once: int | None = None, in_turn: bool = False
+) -> TrainingSettings:
     """How a condition is trained, as `glifr` takes it."""
     by_sgd = training.optimizer == "sgd"
     return TrainingSettings(
@@ -97,6 +99,7 @@ def training_settings(training: Training, epochs: int, seeds_at_once: int | None
         dropout=training.dropout,
         sigma_v=(training.sigma_v.start, training.sigma_v.end) if training.sigma_v else None,
         backend=training.backend,
-        seeds_per_batch=seeds_at_once,
+        seeds_per_batch=1 if in_turn else seeds_at_once,
         cuda_graphs=training.cuda_graphs,
+        seeds_in_turn=in_turn,
     )

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from glifr.records import STAGES, EpochRecord, Proposal, RecordError, Stage, UnitId, UnitResult, Value, seal
-from glifr.training.train import score, worst_score
+from glifr.records import STAGES, Proposal, RecordError, Stage, UnitId, UnitResult, Value, seal
+from glifr.training.train import worst_score
 from launch.failures import Failure, Retries, failure_of_lost
 from launch.jobs import Job, Step
 from launch.ledger.attempts import (
@@ -27,8 +27,9 @@ from launch.ledger.durable import now, publish, set_aside
 from launch.ledger.units import Ledger
 from launch.planning.plan import StudyPlan
 from launch.planning.seed_batches import SeedBatches
+from launch.planning.steps import scores_by_step
 from launch.scheduling.pruned_result import pruned_result
-from launch.scheduling.search import ConditionSearch, PastTrial
+from launch.scheduling.search import ConditionSearch, PastTrial, rules_of
 from launch.scheduling.unit_states import State, UnitStates
 
 
@@ -317,10 +318,11 @@ class ConditionRun:
 
     def _propose_search(self) -> Job:
         assert self._search is not None
+        still_open = self._search.open
         number, hyperparameters = self._search.ask()
         unit = self._unit("search", number)
         seeds = self.plan.study.spec.search_seeds(self.repeat)
-        self._ledger.propose(self._proposal(unit, hyperparameters, seeds, None))
+        self._ledger.propose(replace(self._proposal(unit, hyperparameters, seeds, None), open=still_open))
         return _job([unit])
 
     def _unit(self, stage: Stage, number: int) -> UnitId:
@@ -329,7 +331,7 @@ class ConditionRun:
     def _proposal(
         self, unit: UnitId, hyperparameters: Mapping[str, Value], seeds: tuple[int, ...], source: str | None
     ) -> Proposal:
-        own = self.plan.at(self.name, hyperparameters)
+        own, in_turn = self.plan.at(self.name, hyperparameters), self.plan.study.spec.in_turn(unit.stage, self.name)
         return Proposal(
             unit=unit,
             identity=self.plan.identity(unit.stage, self.name, hyperparameters, seeds),
@@ -344,7 +346,7 @@ class ConditionRun:
             proposed_at=now(),
             data=self.plan.fingerprint,
             neuron=self.plan.neuron_digest(self.name, hyperparameters),
-            seeds_per_batch=self._options.batches.choose(self.name, unit.stage, len(seeds)),
+            seeds_per_batch=self._options.batches.choose(self.name, unit.stage, 1 if in_turn else len(seeds)),
         )
 
     def _rank(self, unit: UnitId) -> tuple[float, int]:
@@ -354,14 +356,13 @@ class ConditionRun:
     # -- from the ledger ---------------------------------------------------------------------------------------------
 
     def _rebuild_search(self) -> ConditionSearch | None:
-        spec = self.plan.study.spec
-        if spec.search is None:
+        rules = rules_of(self.plan, self.name)
+        if rules is None:
             return None
-        rules = (spec.search.sampler, spec.search.pruner, spec.seed, self.repeat, self.plan.scheme)
-        search = ConditionSearch(self.name, self.own.space, *rules)
+        search = ConditionSearch(self.name, self.own.space, rules, self.repeat)
         mine = (u.number for u in self._ledger.units("search", self.name) if u.repeat == self.repeat)
-        for number in range(min(max(mine, default=-1) + 1, self.planned["search"])):
-            search.replay([self._past(self._unit("search", number), search)])
+        begun = min(max(mine, default=-1) + 1, self.planned["search"])
+        search.replay(self._past(self._unit("search", number), search) for number in range(begun))
         return search
 
     def _past(self, unit: UnitId, search: ConditionSearch) -> PastTrial:
@@ -369,16 +370,14 @@ class ConditionRun:
         if proposal is None:
             proposal = self._draw_again(unit, search)
         result = self._standing_result(unit)
-        by_epoch: dict[int, list[EpochRecord]] = {}
-        for record in self._ledger.epochs(unit):
-            by_epoch.setdefault(record.epoch, []).append(record)
-        scores = {e: sum(score(self.plan.task, r) for r in rows) / len(rows) for e, rows in by_epoch.items()}
+        in_turn = self.plan.study.spec.in_turn("search", self.name)
+        scores = scores_by_step(self.plan.task, proposal, self._ledger.epochs(unit), in_turn)
         if result is None:
             self.states[unit] = State.WAITING
             self._waiting.append(_job([unit]))
-            return PastTrial(proposal.hyperparameters, None, None, scores)
+            return PastTrial(proposal.hyperparameters, None, None, scores, proposal.open)
         self.results[unit], self.states[unit] = result, State(result.status)
-        return PastTrial(proposal.hyperparameters, result.status, result.value, scores)
+        return PastTrial(proposal.hyperparameters, result.status, result.value, scores, proposal.open)
 
     def _draw_again(self, unit: UnitId, search: ConditionSearch) -> Proposal:
         """A proposal that was damaged: where the sampler still gives the same, what was done of it stands."""

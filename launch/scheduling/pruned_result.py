@@ -16,9 +16,13 @@ def pruned_result(
     plan: StudyPlan, proposal: Proposal, attempt: str, records: Sequence[EpochRecord], processors: tuple[str, ...]
 ) -> UnitResult:
     """What the records (at least one a seed, in order of epochs) say of the trial. processors: of its attempts."""
+    spec, unit = plan.study.spec, proposal.unit
     last = {record.seed: record for record in records}
+    in_turn = spec.in_turn(unit.stage, unit.condition)
+    if in_turn is not None:  # a seed that has begun and not ended says nothing yet
+        last = {seed: record for seed, record in last.items() if record.epoch >= in_turn}
     outcomes = tuple(_outcome(plan.task, record) for record in last.values())
-    training = plan.study.spec.training
+    together = 1 if in_turn else seeds_per_batch(spec.training.seeds_per_batch, [proposal])
     return UnitResult(
         unit=proposal.unit,
         identity=proposal.identity,
@@ -30,10 +34,10 @@ def pruned_result(
         started_at=proposal.proposed_at,
         finished_at=now(),
         seconds=sum(r.seconds for r in records),
-        backend=training.backend,
+        backend=spec.training.backend,
         device="",
         threads=0,
-        seeds_in_batch=min(len(outcomes), seeds_per_batch(training.seeds_per_batch, [proposal])),
+        seeds_in_batch=min(len(outcomes), together),
         processors=processors,
     )
 

@@ -8,7 +8,9 @@ from glifr.errors import InputError, Problem
 from glifr.records import Layout, UnitId, read_sealed
 from launch.ledger.units import Ledger
 from launch.planning.plan import SCHEME, SCHEME_BY_CONDITION, StudyPlan
-from launch.scheduling.search import ConditionSearch
+from launch.scheduling.search import ConditionSearch, rules_of
+
+_OF_OLD = ("tpe", "random")  # the samplers that there were under the old scheme
 
 
 def under_its_scheme(layout: Layout, plan: StudyPlan) -> StudyPlan:
@@ -35,12 +37,11 @@ def under_its_scheme(layout: Layout, plan: StudyPlan) -> StudyPlan:
 
 def _first_scheme(ledger: Ledger, plan: StudyPlan) -> int:
     """The scheme by which the first proposals on record were drawn; the newest where there are none."""
-    search = plan.study.spec.search
-    if search is None:
-        return SCHEME
+    old = replace(plan, scheme=SCHEME_BY_CONDITION)
     for name, own in plan.conditions.items():
-        standing = ledger.proposal(UnitId("search", name, 0))
-        rules = (search.sampler, search.pruner, plan.study.spec.seed, 0, SCHEME_BY_CONDITION)
-        if standing and standing.hyperparameters == ConditionSearch(name, own.space, *rules).ask()[1]:
+        standing, rules = ledger.proposal(UnitId("search", name, 0)), rules_of(old, name)
+        if rules is None or rules.sampler.name not in _OF_OLD:
+            return SCHEME
+        if standing and standing.hyperparameters == ConditionSearch(name, own.space, rules).ask()[1]:
             return SCHEME_BY_CONDITION
     return SCHEME

@@ -1,29 +1,31 @@
 """Optuna, one study per search (a condition and repeat), in memory: a projection that is rebuilt from the ledger.
 
-In start-up trials, and with the random sampler, the place of a dimension in its range depends on (study seed, repeat,
-dimension, k) alone. So conditions that share a dimension try the same values of it (common random numbers): what
-differs between them is not the luck of their proposals; and such a search does not depend on the order in which trials
-end. The model's proposals are drawn with a seed from (study seed, repeat, condition, k). The search's own pruner
-compares a trial only with trials of the same search.
+In start-up trials, and with samplers that look at no result, the place of a dimension in its range depends on (study
+seed, repeat, dimension, k) alone. So conditions that share a dimension try the same values of it (common random
+numbers): what differs between them is not the luck of their proposals; and such a search does not depend on the order
+in which trials end. A model's proposals are drawn with a seed from (study seed, repeat, condition, k). The search's own
+pruner compares a trial only with trials of the same search.
+
+Each proposal's record says which trials were open when it was made. So the study is rebuilt in the order in which it
+grew, and what samplers and pruners note in their trials is what they had noted.
 """
 
 from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
-from glifr.records import Value, search_name
-from launch.planning.plan import SCHEME, SCHEME_BY_CONDITION
+from glifr.records import Value
+from launch.planning.plan import SCHEME, SCHEME_BY_CONDITION, StudyPlan
+from launch.scheduling import search_pruners, search_samplers
 from launch.studyfile import Dimension, Pruner, Sampler
-
-optuna.logging.set_verbosity(optuna.logging.ERROR)
+from launch.studyfile.search.samplers import LEARNING, GridSampler, QmcSampler
 
 Outcome = Literal["complete", "pruned", "failed"]
 _STATES = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
@@ -31,41 +33,88 @@ _STATES = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed
 
 @dataclass(frozen=True)
 class PastTrial:
-    """A trial on record. `outcome` None: it is still open. scores: epoch -> score."""
+    """A trial on record. `outcome` None: it is still open. scores: step -> score, a step is an epoch or a seed.
+
+    open: the trials that were open when it was proposed; None where that is not on record.
+    """
 
     hyperparameters: Mapping[str, Value]
     outcome: Outcome | None
     value: float | None
     scores: Mapping[int, float]
+    open: Collection[int] | None = None
+
+
+@dataclass(frozen=True)
+class LearnedTrial:
+    """A trial of another study that ran to its end."""
+
+    hyperparameters: Mapping[str, Value]
+    value: float
+
+
+@dataclass(frozen=True)
+class SearchRules:
+    """What decides the proposals of a condition's searches, beside results.
+
+    scheme: how they are drawn, the results folder's own. epochs: of a whole trial. dimensions: of all conditions.
+    first: known points, one for each of the first trials, as far as the condition has their dimensions.
+    learned: trials of another study.
+    """
+
+    sampler: Sampler
+    pruner: Pruner
+    study_seed: int
+    scheme: int = SCHEME
+    epochs: int = 1
+    dimensions: tuple[str, ...] = ()
+    first: tuple[Mapping[str, Value], ...] = ()
+    learned: tuple[LearnedTrial, ...] = ()
+
+
+def rules_of(plan: StudyPlan, condition: str) -> SearchRules | None:
+    """The rules of a condition's searches; None without search."""
+    spec = plan.study.spec
+    if spec.search is None:
+        return None
+    dimensions = sorted({name for space in spec.search.spaces.values() for name in space})
+    return SearchRules(
+        spec.search.sampler,
+        spec.search.pruner,
+        spec.seed,
+        plan.scheme,
+        spec.epochs("search", condition),
+        tuple(dimensions),
+        spec.first_points(condition),
+    )
 
 
 class ConditionSearch:
-    """One search within one condition: ask for proposal k, report its epochs, tell how it ended.
+    """One search within one condition: ask for proposal k, report its steps, tell how it ended.
 
-    repeat: which of the condition's independent searches. scheme: how proposals are drawn, the results folder's own.
+    repeat: which of the condition's independent searches.
     """
 
-    def __init__(
-        self,
-        condition: str,
-        space: Mapping[str, Dimension],
-        sampler: Sampler,
-        pruner: Pruner,
-        study_seed: int,
-        repeat: int = 0,
-        scheme: int = SCHEME,
-    ) -> None:
-        self._condition, self._space, self._sampler_settings = condition, space, sampler
-        self._study_seed, self._repeat, self._scheme = study_seed, repeat, scheme
-        self._distributions: dict[str, BaseDistribution] = {name: _distribution(d) for name, d in space.items()}
+    def __init__(self, condition: str, space: Mapping[str, Dimension], rules: SearchRules, repeat: int = 0) -> None:
+        self._condition, self._space, self._rules, self._repeat = condition, space, rules, repeat
+        self._distributions = {name: search_samplers.distribution(d) for name, d in space.items()}
+        self._idle = optuna.samplers.RandomSampler(seed=0)  # while no model draws, nothing is sampled
         self._study = optuna.create_study(
             direction="minimize",
-            pruner=_pruner(pruner),
-            sampler=optuna.samplers.RandomSampler(seed=0),  # until a model draws, nothing is sampled here
-            study_name=search_name(condition, repeat),
+            pruner=search_pruners.pruner(rules.pruner, rules.epochs),
+            sampler=self._idle,
+            study_name=f"{_hashed(rules.study_seed, repeat, condition):016x}",  # hyperband draws brackets from it
         )
+        self._sequence = self._made_sequence()
+        self._learned = [self._as_trial(trial) for trial in rules.learned]
+        if not search_samplers.notes_in_trials(rules.sampler):  # else the sampler takes them apart
+            for trial in self._learned:
+                self._study.add_trial(trial)
         self._open: dict[int, Trial] = {}
         self._reported: dict[int, set[int]] = {}  # of the open trials
+        self._ended: dict[
+            int, PastTrial
+        ] = {}  # while it is rebuilt: those whose end is on record, and is still to come
         self.proposed = 0  # how many proposals there are: the number of the next
 
     @property
@@ -73,75 +122,125 @@ class ConditionSearch:
         """Trials that Optuna holds as running."""
         return len(self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
 
-    def replay(self, past: Sequence[PastTrial]) -> None:
-        """Rebuilds the study from trials on record, in the order of their numbers; open ones become running again."""
-        for number, trial in enumerate(past, self.proposed):
-            if trial.outcome is None:
-                self._study.enqueue_trial(dict(trial.hyperparameters))
-                self._open[number] = self._study.ask(self._distributions)
-                for epoch, score in trial.scores.items():
-                    self._open[number].report(score, epoch)
-                self._reported[number] = set(trial.scores)
-            else:
-                self._study.add_trial(self._frozen(trial))
-            self.proposed = number + 1
+    @property
+    def open(self) -> tuple[int, ...]:
+        """The trials that have been proposed and have not ended."""
+        return tuple(self._open)
 
-    def _frozen(self, trial: PastTrial) -> FrozenTrial:
-        assert trial.outcome is not None
-        return create_trial(
-            state=_STATES[trial.outcome],
-            value=trial.value if trial.outcome == "complete" else None,
-            params=dict(trial.hyperparameters),
-            distributions={name: self._distributions[name] for name in trial.hyperparameters},
-            intermediate_values=dict(trial.scores),
-        )
+    def replay(self, past: Iterable[PastTrial]) -> None:
+        """Rebuilds the study from trials on record, in the order of their numbers; open ones become running again."""
+        for trial in past:
+            self._end_all_but(() if trial.open is None else trial.open)
+            number = self.proposed
+            self._begin(number, trial.hyperparameters)
+            for step, score in trial.scores.items():
+                self._note(number, step, score)
+                if search_pruners.notes_in_trials(self._rules.pruner):
+                    self._open[number].should_prune()  # what came of it is on record
+            if trial.outcome is not None:
+                self._ended[number] = trial
+        self._end_all_but(())
+
+    def _end_all_but(self, still_open: Collection[int]) -> None:
+        for number in [number for number in self._ended if number not in still_open]:
+            past = self._ended.pop(number)
+            assert past.outcome is not None
+            self.tell(number, past.outcome, past.value)
 
     def ask(self) -> tuple[int, dict[str, Value]]:
         """The next proposal: its number and hyperparameters."""
         number = self.proposed
-        if self._scheme == SCHEME and self._starting_up:
-            self._study.enqueue_trial(self._common(number))  # an ordinary trial: what comes later learns from it
+        return number, dict(self._begin(number).params)
+
+    def _begin(self, number: int, recorded: Mapping[str, Value] | None = None) -> Trial:
+        """A new open trial. recorded: what was proposed, where that is known."""
+        values = self._without_model(number)
+        if recorded is not None and (values is not None or not search_samplers.notes_in_trials(self._rules.sampler)):
+            values = recorded
+        if values is not None:
+            self._study.enqueue_trial(dict(values))  # an ordinary trial: what comes later learns from it
         else:
-            self._study.sampler = _sampler(self._sampler_settings, self._seed(number))
-        trial = self._study.ask(self._distributions)
-        self._open[number], self._reported[number] = trial, set()
-        self.proposed += 1
-        return number, dict(trial.params)
+            model = search_samplers.model(self._rules.sampler, self._seed(number), self._learned)
+            self._study.sampler = model if recorded is None else search_samplers.Recorded(model, recorded)
+        try:
+            self._open[number] = self._study.ask(self._distributions)
+        finally:
+            self._study.sampler = self._idle
+        self._reported[number] = set()
+        self.proposed = number + 1
+        return self._open[number]
+
+    def _without_model(self, number: int) -> Mapping[str, Value] | None:
+        """What is proposed as number `number` without a model; None where a model proposes."""
+        if self._rules.scheme == SCHEME_BY_CONDITION:
+            return None
+        first = self._rules.first
+        if number < len(first):
+            return {**self._common(number), **first[number]}
+        if self._sequence is not None:
+            point = self._sequence.at(number - len(first))
+            return {name: self._placed(name, point[name]) for name in self._space}
+        return self._common(number) if self._starting_up else None
+
+    def _made_sequence(self) -> search_samplers.Sequential | None:
+        """Of a sampler whose proposals are points of a sequence."""
+        sampler, seed = self._rules.sampler, _hashed(self._rules.study_seed, self._repeat) >> 32
+        if isinstance(sampler, GridSampler):
+            return search_samplers.grid(self._space, seed)
+        if isinstance(sampler, QmcSampler):
+            return search_samplers.quasi_random(sampler, self._rules.dimensions or tuple(self._space), seed)
+        return None
+
+    def _placed(self, name: str, point: Value) -> Value:
+        """A point of the sequence as a value: of a grid it is one, else the place in the range."""
+        if isinstance(self._rules.sampler, GridSampler):
+            return point
+        return self._space[name].at(float(point))
 
     @property
     def _starting_up(self) -> bool:
         """True if the sampler proposes without a model: as Optuna counts, until so many trials have taught it."""
-        if self._sampler_settings.name == "random":
+        sampler = self._rules.sampler
+        if not isinstance(sampler, LEARNING):
             return True
-        taught = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
-        return len(taught) < self._sampler_settings.startup_trials
+        taught = self._study.get_trials(deepcopy=False, states=search_samplers.teaches(sampler))
+        return len(taught) < sampler.startup_trials
 
     def _common(self, number: int) -> dict[str, Value]:
         """What every condition proposes as number `number`, as far as it has the dimension and the range."""
-        return {
-            name: d.at(common_draw(self._study_seed, self._repeat, name, number)) for name, d in self._space.items()
-        }
+        seed, repeat = self._rules.study_seed, self._repeat
+        return {name: d.at(common_draw(seed, repeat, name, number)) for name, d in self._space.items()}
 
     def _seed(self, number: int) -> int:
         """Of Optuna's sampler."""
-        if self._scheme == SCHEME_BY_CONDITION:
-            return _hashed(self._study_seed, self._condition, number) >> 32
-        return _hashed(self._study_seed, self._repeat, self._condition, number) >> 32
+        if self._rules.scheme == SCHEME_BY_CONDITION:
+            return _hashed(self._rules.study_seed, self._condition, number) >> 32
+        return _hashed(self._rules.study_seed, self._repeat, self._condition, number) >> 32
+
+    def _as_trial(self, learned: LearnedTrial) -> FrozenTrial:
+        """Without its scores by step: no pruner compares with trials of another study."""
+        return create_trial(
+            params=dict(learned.hyperparameters), distributions=self._distributions, value=learned.value
+        )
 
     def draw_again(self) -> dict[str, Value]:
         """The hyperparameters that `ask` would give next, from a copy: nothing is proposed."""
-        return copy.deepcopy(self).ask()[1]
+        twin = copy.deepcopy(self)
+        twin._end_all_but(())
+        return twin.ask()[1]
 
-    def report(self, number: int, epoch: int, score: float) -> bool:
-        """Records a trial's score after an epoch; whether the pruner would stop it now.
+    def report(self, number: int, step: int, score: float) -> bool:
+        """Records a trial's score after a step; whether the pruner would stop it now.
 
-        An epoch that was on record before a resume is not recorded again.
+        A step that was on record before a resume is not recorded again.
         """
-        trial = self._open[number]
-        if epoch not in self._reported[number]:
-            trial.report(score, epoch)
-            self._reported[number].add(epoch)
-        return bool(trial.should_prune())
+        self._note(number, step, score)
+        return bool(self._open[number].should_prune())
+
+    def _note(self, number: int, step: int, score: float) -> None:
+        if step not in self._reported[number]:
+            self._open[number].report(score, step)
+            self._reported[number].add(step)
 
     def tell(self, number: int, outcome: Outcome, value: float | None) -> None:
         """Ends a trial. A failed one counts for the budget but teaches the sampler nothing."""
@@ -158,35 +257,3 @@ def common_draw(study_seed: int, repeat: int, dimension: str, number: int) -> fl
 def _hashed(*parts: int | str) -> int:
     """64 bits that depend on all parts."""
     return int.from_bytes(hashlib.sha256("/".join(map(str, parts)).encode()).digest()[:8], "big")
-
-
-def _distribution(dimension: Dimension) -> BaseDistribution:
-    if dimension.choices is not None:
-        return CategoricalDistribution(dimension.choices)
-    low, high = dimension.range
-    if dimension.type == "int":
-        return IntDistribution(int(low), int(high), log=dimension.log)
-    return FloatDistribution(low, high, log=dimension.log)
-
-
-def _sampler(settings: Sampler, seed: int) -> optuna.samplers.BaseSampler:
-    if settings.name == "random":
-        return optuna.samplers.RandomSampler(seed=seed)
-    return optuna.samplers.TPESampler(
-        n_startup_trials=settings.startup_trials,
-        n_ei_candidates=settings.candidates,
-        multivariate=settings.multivariate,
-        group=settings.group,
-        constant_liar=settings.constant_liar,
-        seed=seed,
-    )
-
-
-def _pruner(settings: Pruner) -> optuna.pruners.BasePruner:
-    if settings.name == "none":
-        return optuna.pruners.NopPruner()
-    return optuna.pruners.MedianPruner(
-        n_startup_trials=settings.startup_trials,
-        n_warmup_steps=settings.warmup_epochs + 1,  # Optuna prunes from this step on; our epochs count from 1
-        n_min_trials=settings.min_trials,
-    )

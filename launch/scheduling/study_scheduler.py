@@ -137,8 +137,7 @@ class StudyScheduler:
     def _note_work(self, running: _Running) -> None:
         """One more step of a job: an epoch of all its units, or the silencing of one."""
         stage, units = running.job.units[0].stage, len(running.job.units)
-        epochs = self._plan.study.spec.epochs(stage, running.run.name)
-        work = 1.0 if stage == "silencing" else units / epochs
+        work = 1.0 if stage == "silencing" else units / self._plan.steps_of_unit(stage, running.run.name)
         running.done += work
         started, running.since = running.since, time.monotonic()
         self._on_work(running.run.name, stage, work, running.since - started)

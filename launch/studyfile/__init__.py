@@ -7,7 +7,9 @@ beside them are the types, `schema` is what they allow, `messages`, `checks` and
 
 from launch.studyfile.dimensions import Dimension, hyperparameters_in
 from launch.studyfile.load import Study, load_study, read_resolved
-from launch.studyfile.models import Pruner, Sampler, StudySpec
+from launch.studyfile.models import StudySpec
+from launch.studyfile.search.pruners import Pruner
+from launch.studyfile.search.samplers import Sampler
 from launch.studyfile.training import Adam, Training
 
 __all__ = [

@@ -15,6 +15,7 @@ from glifr.tasks import ARRAYS, TASKS
 from launch.studyfile.conditions import ConditionSpec, base_faults
 from launch.studyfile.models import StudySpec, TaskSpec
 from launch.studyfile.rules.recipe import RECIPE_CHECKS
+from launch.studyfile.search.checks import RULE_CHECKS
 from launch.studyfile.search_checks import SEARCH_CHECKS, Registered, reads_into
 from launch.studyfile.tree import NOTHING, Fault
 from launch.studyfile.values import CHANCES
@@ -31,7 +32,7 @@ def cross_faults(sections: dict[str, Any]) -> list[Fault]:
     spec = StudySpec.model_construct(**good)
     return bases + [
         fault
-        for needed, check in (*_CHECKS, *SEARCH_CHECKS, *RECIPE_CHECKS)
+        for needed, check in (*_CHECKS, *SEARCH_CHECKS, *RECIPE_CHECKS, *RULE_CHECKS)
         if needed <= good.keys()
         for fault in check(spec)
     ]

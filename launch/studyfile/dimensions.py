@@ -39,16 +39,17 @@ SEARCHABLE = (*HYPERPARAMETERS, *OF_NETWORKS, *OF_TRAINING)
 class Dimension(Section):
     """One searched dimension: from `low` to `high`, evenly on a `log` or `linear` scale; or one of `choices`.
 
-    type: float, or int for whole numbers.
+    type: float, or int for whole numbers. points: of a grid, how many values of the range, both ends among them.
     """
 
-    later = frozenset({"low", "high", "scale", "type", "choices"})
+    later = frozenset({"low", "high", "scale", "type", "choices", "points"})
 
     low: v.Number | None = None
     high: v.Number | None = None
     scale: Annotated[Literal["log", "linear"], Field(description="log or linear")] | None = None
     type: Annotated[Literal["float", "int"], Field(description="float or int")] = "float"
     choices: v.Choices | None = None
+    points: Annotated[int, Field(ge=2, le=1000, description="a whole number from 2 to 1000")] | None = None
     description: v.Text = ""
 
     @property
@@ -71,6 +72,49 @@ class Dimension(Section):
         middle = math.sqrt(low * high) if self.log else (low + high) / 2
         found = {"low": low, "middle": middle, "high": high}[where]
         return round(found) if self.type == "int" else found
+
+    @property
+    def complete(self) -> bool:
+        """True if it has choices, or both ends."""
+        return self.choices is not None or not (self.low is None or self.high is None)
+
+    @property
+    def finite(self) -> bool:
+        """True if a grid can have all its values."""
+        return self.choices is not None or self.points is not None or self.type == "int"
+
+    def grid(self) -> tuple[Value, ...]:
+        """Its values on a grid, in their order; () where there is no end of them, or its range is not right."""
+        if self.choices is not None:
+            return self.choices
+        if not self.complete or (self.log and self.range[0] <= 0):
+            return ()
+        low, high = self.range
+        if self.points is None:
+            return tuple(range(int(low), int(high) + 1)) if self.type == "int" else ()
+        to, back = (math.log, math.exp) if self.log else (float, float)
+        steps = [to(low) + (to(high) - to(low)) * i / (self.points - 1) for i in range(self.points)]
+        inner = [float(f"{back(step):.12g}") for step in steps[1:-1]]  # 1e-3, not its neighbour
+        return tuple(round(x) if self.type == "int" else x for x in (low, *inner, high))
+
+    def holds(self, value: Value) -> bool:
+        """True if a trial could have this value."""
+        if self.choices is not None:
+            return self._choice(value) is not None
+        low, high = self.range
+        return v.is_number(value) and low <= float(value) <= high and (self.type != "int" or float(value).is_integer())
+
+    def typed(self, value: Value) -> Value:
+        """A value that it holds, of the type that proposals have: 1 for 1.0 where whole numbers are searched."""
+        if self.choices is not None:
+            found = self._choice(value)
+            return value if found is None else found
+        return int(value) if self.type == "int" else float(value)
+
+    def _choice(self, value: Value) -> Value | None:
+        """The choice that a value is: 1 and 1.0 are one, 1 and true are not."""
+        alike = (c for c in self.choices or () if v.is_number(c) == v.is_number(value) and c == value)
+        return next(alike, None)
 
     def common(self, other: Dimension) -> Dimension | None:
         """What two conditions both search; None where that is nothing."""

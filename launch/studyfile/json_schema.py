@@ -26,6 +26,8 @@ def json_schema() -> dict[str, Any]:
     spaces = kinds["Search"]["properties"]["spaces"]
     file = {"type": "string", "description": "a space file, from the study's folder"}
     spaces["additionalProperties"] = {"anyOf": [file, spaces["additionalProperties"]]}
+    for kind, key in (("Search", "sampler"), ("Search", "pruner"), ("PatientPruner", "pruner")):
+        kinds[kind]["properties"][key] = _with_short_form(kinds[kind]["properties"][key])
     for old, new in NEW_NAMES.items():
         kept = study["properties"][new]
         study["properties"][old] = {**kept, "description": f"the old name of {new}", "deprecated": True}
@@ -41,6 +43,13 @@ def json_schema() -> dict[str, Any]:
 def as_text() -> str:
     """The schema as it is shipped."""
     return json.dumps(json_schema(), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def _with_short_form(named: dict[str, Any]) -> dict[str, Any]:
+    """One of several types, told apart by their name, or the name alone."""
+    names = {"enum": list(named["discriminator"]["mapping"])}
+    about = {key: value for key, value in named.items() if key not in ("discriminator", "oneOf")}
+    return {**about, "anyOf": [names, *named["oneOf"]]}
 
 
 def _part(kind: Any) -> Any:

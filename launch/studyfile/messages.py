@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from glifr.errors import nearest
-from launch.studyfile.schema import allowed_at, keys_at, where_else
+from launch.studyfile.schema import allowed_at, keys_at, kind_at, members_of, untagged, where_else
 from launch.studyfile.tree import NOTHING, Fault, InvalidValue, KeyPath
 from launch.studyfile.values import LOOKS, NUMBER, RULE
 
@@ -54,11 +54,14 @@ def _below(path: KeyPath, misnamed: list[KeyPath]) -> bool:
 
 
 def _fault(error: ErrorDetails) -> Fault:
-    kind, path, found = error["type"], tuple(key for key in error["loc"] if key not in _MARKS), error["input"]
-    if kind == "missing":
-        return _missing(path)
+    kind, tagged, found = error["type"], tuple(key for key in error["loc"] if key not in _MARKS), error["input"]
+    path = untagged(tagged)
+    if kind in ("missing", "union_tag_not_found"):
+        return _missing(path if kind == "missing" else (*path, "name"))
     if kind == "extra_forbidden":
-        return _unknown(path)
+        return _unknown(path) if path == tagged else _lacking(path, tagged)
+    if kind == "union_tag_invalid":
+        return _unnamed(path, error["ctx"]["tag"])
     if kind == RULE:
         said = error["ctx"]
         return Fault(path, said["rule"], found, said["allowed"], said["todo"])
@@ -73,6 +76,22 @@ def _unknown(path: KeyPath) -> Fault:
     keys = keys_at(path[:-1]) or []
     todo = where_else(path) or "remove the key"
     return Fault(path, f"unknown key {str(path[-1])!r}", NOTHING, ", ".join(keys), todo)
+
+
+def _lacking(path: KeyPath, tagged: KeyPath) -> Fault:
+    """A setting that none of several types has, or another one than the one that was chosen."""
+    key, (what, name), own = str(path[-1]), tagged[-3:-1], keys_at(tagged[:-1]) or []
+    others = [other for other, kind in members_of(kind_at(path[:-1])).items() if key in kind.model_fields]
+    todo = nearest(key, own) or "remove the key"
+    if others:
+        todo = f"remove it, or choose {' or '.join(others)}"
+    return Fault(path, f"the {what} {name} has no setting {key!r}", NOTHING, ", ".join(own), todo)
+
+
+def _unnamed(path: KeyPath, found: str) -> Fault:
+    known = list(members_of(kind_at(path)))
+    rule = f"there is no {path[-1]} {found!r}"
+    return Fault((*path, "name"), rule, found, "one of " + ", ".join(known), nearest(found, known))
 
 
 def _allowed(path: KeyPath) -> str:

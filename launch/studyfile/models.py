@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -37,6 +38,9 @@ from glifr.tasks.arrays import NPZ
 from launch.studyfile import values as v
 from launch.studyfile.conditions import ConditionSpec, completed
 from launch.studyfile.dimensions import OF_TRAINING, Dimension, Space, changes_of_trial, settings_in
+from launch.studyfile.search.known import StartAt, published_point
+from launch.studyfile.search.pruners import PRUNERS, Pruner
+from launch.studyfile.search.samplers import LEARNING, SAMPLERS, Sampler, one_of_these
 from launch.studyfile.sections import Section
 from launch.studyfile.training import Training
 from launch.studyfile.tree import InvalidValue
@@ -108,39 +112,23 @@ class TaskSpec(Section):
         self._recorded = task
 
 
-class Sampler(Section):
-    """Optuna's sampler. All but `name` is for tpe alone; candidates is Optuna's n_ei_candidates."""
-
-    name: Annotated[Literal["tpe", "random"], Field(description="tpe or random")]
-    startup_trials: v.CountFromZero = 10
-    candidates: v.Count = 24
-    multivariate: v.Flag = True
-    constant_liar: v.Flag = True
-    group: v.Flag = False
-
-
-class Pruner(Section):
-    """Early stopping of trials, within each condition: none, or below the median of its trials at the same epoch."""
-
-    name: Annotated[Literal["none", "median"], Field(description="none or median")]
-    startup_trials: v.CountFromZero = 5
-    warmup_epochs: v.CountFromZero = 0
-    min_trials: v.Count = 1
-
-
 class Search(Section):
-    """trials: of one search. epochs: of one trial, null for those of training.
+    """trials: of one search; a grid gives their number. epochs: of one trial, null for those of training.
 
     repeats: independent searches of each condition, each with its own confirmation and its share of the final seeds.
+    start_at: points that every condition tries first, as far as it has their dimensions; they are of its trials.
     """
 
-    trials: Annotated[int, Field(ge=1, le=100_000, description="a whole number from 1 to 100000")]
+    later = frozenset({"start_at"})
+
+    trials: Annotated[int, Field(ge=1, le=100_000, description="a whole number from 1 to 100000")] | None = None
     epochs: v.Count | None = None
     seeds_per_trial: v.Seeds
     spaces: Annotated[dict[v.Family, Space], Field(description="a space file or a space for each family")]
-    sampler: Sampler
-    pruner: Pruner
+    sampler: Annotated[Sampler, Field(discriminator="name", description=one_of_these(SAMPLERS))]
+    pruner: Annotated[Pruner, Field(discriminator="name", description=one_of_these(PRUNERS))]
     repeats: v.Repeats = 1
+    start_at: StartAt = ()
 
 
 class Confirm(Section):
@@ -319,9 +307,27 @@ class StudySpec(Section):
         if self.search is None:
             return {}
         value = self.condition(condition)
-        space = self.search.spaces[value.family]
+        space = self.search.spaces.get(value.family, {})
         has = (*value.hyperparameters, *(name for name in space if name in (*value.searchable, *OF_TRAINING)))
         return {name: space[name] for name in has if name in space}
+
+    def trials(self, condition: str) -> int:
+        """Trials of one search of a condition; 0 without search."""
+        if self.search is None:
+            return 0
+        if self.search.sampler.name == "grid":
+            space = self.space_for(condition)
+            return math.prod(len(dimension.grid()) for dimension in space.values()) if space else 0
+        return self.search.trials or 0
+
+    def first_points(self, condition: str) -> tuple[dict[str, Value], ...]:
+        """The points that the condition's first trials have, each as far as the condition has its dimensions."""
+        space = self.space_for(condition)
+        return tuple(self._point(given, space) for given in (self.search.start_at if self.search else ()))
+
+    def _point(self, given: str | Mapping[str, Value], space: Mapping[str, Dimension]) -> dict[str, Value]:
+        point = published_point(self.task.name, space) if isinstance(given, str) else given
+        return {name: space[name].typed(value) for name, value in point.items() if name in space}
 
     def at(self, condition: str, values: Mapping[str, Value]) -> Self:
         """The study with a condition as a trial of these values has it."""
@@ -335,6 +341,11 @@ class StudySpec(Section):
         """Epochs of one training in `stage`: a search may train for fewer. condition: None for the study's own."""
         short = self.search.epochs if stage == "search" and self.search else None
         return short or (self.training if condition is None else self.training_of(condition)).epochs
+
+    def in_turn(self, stage: Stage, condition: str) -> int | None:
+        """The epochs of each seed of a unit where its pruner wants them one after another; else None."""
+        per_seed = stage == "search" and self.search is not None and self.search.pruner.per_seed
+        return self.epochs(stage, condition) if per_seed else None
 
     def declaration(self) -> Declaration:
         """How the conditions will be judged, with the defaults filled in."""
@@ -394,9 +405,13 @@ class StudySpec(Section):
 
     @property
     def reproducible(self) -> bool:
-        """True if the same study proposes the same trials whatever order they finish in."""
-        if self.search is None:
+        """True if the same study tries the same, to the same epoch, whatever order its trials end in."""
+        return self.search is None or (self.proposals_repeat and not self.search.pruner.compares)
+
+    @property
+    def proposals_repeat(self) -> bool:
+        """True if no proposal of the search follows from results."""
+        sampler = self.search.sampler if self.search else None
+        if not isinstance(sampler, LEARNING):
             return True
-        sampler, pruner = self.search.sampler, self.search.pruner
-        blind = sampler.name == "random" or self.search.trials <= sampler.startup_trials
-        return blind and pruner.name == "none"
+        return all(self.trials(name) <= sampler.startup_trials for name in self.conditions)

@@ -19,6 +19,7 @@ from launch.studyfile.messages import faults_of
 from launch.studyfile.models import StudySpec
 from launch.studyfile.renamed import renamed, renamed_override
 from launch.studyfile.schema import first_unknown, keys_at, where_else
+from launch.studyfile.search.named import spelled_out, without_left_behind
 from launch.studyfile.tree import Fault, InvalidValue, KeyPath, Mark, Tree
 from launch.studyfile.values import FAMILIES, ProfileName
 from launch.studyfile.yaml_reader import read_yaml
@@ -106,13 +107,13 @@ class StudyReading:
                 leaf = self._value(path, value, place)
                 if leaf.data is None and path[:1] == ("conditions",) and len(path) == 2:
                     self._refuse_absent(tree, str(path[1]), place)
-                tree = self.with_spaces(tree.replaced(*renamed_override(path, leaf)))
+                tree = self.with_spaces(spelled_out(tree.replaced(*renamed_override(path, leaf))))
         return tree
 
     def checked(self, tree: Tree, ignore: Sequence[KeyPath] = ()) -> StudySpec | None:
         """The study if it is right; else its problems are noted, but for those at or below the paths of `ignore`."""
         sections: dict[str, Any] = {}
-        tree = self._without_nulled_conditions(tree)
+        tree, lacking = without_left_behind(self._without_nulled_conditions(tree))
         spec, faults = None, []
         try:
             spec = StudySpec.model_validate(tree.data, context=sections)
@@ -125,7 +126,7 @@ class StudyReading:
             faults += own_arrays(task) if self.imports else ()
             if task.name not in TASKS and (faults or not self.imports):
                 del sections["task"]  # what depends on it is left unchecked
-        faults += cross_faults(sections)
+        faults += [*lacking, *cross_faults(sections)]
         self._add(tree, *(f for f in faults if not any(f.path[: len(path)] == path for path in ignore)))
         return spec
 
@@ -196,7 +197,7 @@ class StudyReading:
     def _renamed(self, tree: Tree) -> Tree:
         now, faults = renamed(tree)
         self._add(tree, *faults)
-        return now
+        return spelled_out(now)
 
     def _add(self, tree: Tree, *faults: Fault) -> None:
         self.problems += [tree.problem(fault) for fault in faults]

@@ -12,20 +12,25 @@ from pydantic.fields import FieldInfo
 
 from glifr.errors import nearest
 from launch.studyfile.models import StudySpec
+from launch.studyfile.search.samplers import name_of
 from launch.studyfile.tree import KeyPath, dotted
 from launch.studyfile.values import Keys
 
 
 def keys_at(path: KeyPath) -> list[str] | None:
     """The keys that may stand in the mapping at `path`; None if no mapping stands there, or there is no such path."""
-    kind = _plain(_kind_at(path))
+    kind = kind_at(path)
     if _is_model(kind):
         return list(kind.model_fields)
+    if members := members_of(kind):
+        return list(dict.fromkeys(key for member in members.values() for key in member.model_fields))
     return list(_names(kind)) if get_origin(kind) is dict else None
 
 
 def allowed_at(path: KeyPath) -> str:
     """What may stand at `path`, in words; '' if the schema does not say."""
+    if path[-1:] == ("name",) and (members := members_of(kind_at(path[:-1]))):
+        return "one of " + ", ".join(members)
     kind, keys = _kind_at(path), keys_at(path)
     said = _description(kind) or (f"a mapping with {', '.join(keys)}" if keys else "")
     plain = kind.annotation if isinstance(kind, FieldInfo) else kind
@@ -54,14 +59,18 @@ def _may_stand(path: KeyPath, key: str | int) -> bool:
 
 
 def sections(kind: type[BaseModel] = StudySpec, path: KeyPath = ()) -> Iterator[tuple[KeyPath, type[BaseModel]]]:
-    """Every path with a mapping of fixed keys, and its type; where names are chosen, with the first that may stand."""
+    """Every path with a mapping of fixed keys, and its type; where names are chosen, with the first that may stand.
+
+    Where one of several types may stand, the path ends with the name of each.
+    """
     yield path, kind
     for name, info in kind.model_fields.items():
         here, below = (*path, name), _plain(info)
         while get_origin(below) is dict:
             here, below = (*here, next(iter(_names(below)), "name")), _plain(get_args(below)[1])
-        if _is_model(below):
-            yield from sections(below, here)
+        kinds = {(): below} if _is_model(below) else {(name,): member for name, member in members_of(below).items()}
+        for tag, one in kinds.items():
+            yield from sections(one, (*here, *tag))
 
 
 def where_else(path: KeyPath) -> str:
@@ -90,8 +99,13 @@ def _dotted_fields(kind: Any = StudySpec, path: KeyPath = ()) -> Iterator[str]:
         here = (*path, name)
         yield dotted(here)
         below = _plain(info)
-        if _is_model(below):
-            yield from _dotted_fields(below, here)
+        for one in [below] if _is_model(below) else members_of(below).values():
+            yield from _dotted_fields(one, here)
+
+
+def kind_at(path: KeyPath) -> Any:
+    """The type at `path`, without its notes and without None; None where there is none."""
+    return _plain(_kind_at(path))
 
 
 def _kind_at(path: KeyPath) -> Any:
@@ -101,6 +115,9 @@ def _kind_at(path: KeyPath) -> Any:
         plain = _plain(kind)
         if _is_model(plain):
             kind = plain.model_fields.get(key)
+        elif members := members_of(plain):
+            has = (member.model_fields[key] for member in members.values() if key in member.model_fields)
+            kind = members.get(str(key)) or next(has, None)
         elif get_origin(plain) is dict and (not _names(plain) or key in _names(plain)):
             kind = get_args(plain)[1]
         else:
@@ -119,6 +136,28 @@ def _plain(kind: Any) -> Any:
         sections = [part for part in map(_plain, rest) if _is_model(part)]
         return _plain(rest[0]) if len(rest) == 1 else sections[0] if len(sections) == 1 else kind
     return kind
+
+
+def members_of(kind: Any) -> dict[str, type[BaseModel]]:
+    """Of types that are told apart by `name`, each with its name; {} for any other kind."""
+    models = [member for member in get_args(kind) if _is_model(member) and "name" in member.model_fields]
+    return {name_of(model): model for model in models} if get_origin(kind) in (Union, UnionType) else {}
+
+
+def untagged(path: KeyPath) -> KeyPath:
+    """A path of pydantic's, which names the type that it has taken of several, as it is in the file."""
+    found: KeyPath = ()
+    for index, key in enumerate(path):
+        if key not in members_of(kind_at(path[:index])):
+            found = (*found, key)
+    return found
+
+
+def chosen_by_name() -> Iterator[KeyPath]:
+    """The paths where one of several types may stand."""
+    for path, _ in sections():
+        if path and members_of(kind_at(path[:-1])):
+            yield untagged(path)
 
 
 def _is_model(kind: Any) -> bool:

@@ -44,9 +44,24 @@ def _confirm(spec: StudySpec) -> Iterator[Fault]:
     elif spec.search is None and spec.confirm is not None:
         rule = "there is nothing to confirm without a search"
         yield Fault(("confirm",), rule, NOTHING, "null", "remove `confirm`, or add a search")
-    elif spec.search and spec.confirm and spec.confirm.top > spec.search.trials:
-        rule = "more configurations would be confirmed than are tried"
-        yield Fault(("confirm", "top"), rule, spec.confirm.top, f"1 to {spec.search.trials} (search.trials)")
+    elif spec.search and spec.confirm and spec.search.trials and spec.confirm.top > spec.search.trials:
+        yield _too_many_confirmed(spec.confirm.top, spec.search.trials, "search.trials")
+
+
+def _too_many_confirmed(top: int, trials: int, of: str) -> Fault:
+    return Fault(
+        ("confirm", "top"), "more configurations would be confirmed than are tried", top, f"1 to {trials} ({of})"
+    )
+
+
+@_reads("conditions", "search", "confirm")
+def _confirm_of_grid(spec: StudySpec) -> Iterator[Fault]:
+    if spec.search is None or spec.confirm is None or spec.search.sampler.name != "grid":
+        return
+    sizes = {name: spec.trials(name) for name in spec.conditions}
+    smallest = min(sizes, key=lambda name: sizes[name], default=None)
+    if smallest is not None and spec.confirm.top > sizes[smallest] > 0:
+        yield _too_many_confirmed(spec.confirm.top, sizes[smallest], f"the grid of {smallest}")
 
 
 @_reads("search")

@@ -105,7 +105,7 @@ def _notes(plan: StudyPlan, measured: Estimate, smallest_p: Callable[[int], floa
 
 def _stops_early(plan: StudyPlan) -> bool:
     search = plan.study.spec.search
-    return search is not None and search.pruner.name != "none"
+    return search is not None and search.pruner.stops
 
 
 def _reach(pairs: str, declared: Declaration, p: float) -> str:

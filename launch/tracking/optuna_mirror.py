@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import statistics
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -19,11 +18,13 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from glifr.errors import InputError
-from glifr.records import EpochRecord, Layout, StudyRecords, UnitRecords, scan, search_name
-from glifr.tasks import TaskDefinition
+from glifr.records import Layout, StudyRecords, UnitRecords, scan, search_name
 from glifr.tasks.task import recorded_task
-from glifr.training.train import score
 from launch.ledger.lock import has_driver
+from launch.planning.steps import scores_by_step
+from launch.studyfile import read_resolved
+from launch.studyfile.search.pruners import PRUNERS
+from launch.studyfile.search.samplers import name_of
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 DONE, REFUSED = 0, 2
@@ -56,7 +57,7 @@ def _write(
     units: Sequence[UnitRecords],
 ) -> None:
     body = records.study
-    task = recorded_task(body["task"])
+    task, in_turn = recorded_task(body["task"]), _in_turn(body, name.partition("@")[0])
     study = optuna.create_study(storage=storage, study_name=f"{body['name']} {name}", direction="minimize")
     study.set_user_attr("study", body["name"])
     study.set_user_attr("profile", body["profile"])
@@ -64,7 +65,16 @@ def _write(
     distributions = {name: _distribution(d) for name, d in space.items()}
     chosen = _chosen(records, name)
     for unit in units:
-        study.add_trial(_trial(records.layout, task, unit, distributions, str(unit.unit) in chosen))
+        scores = scores_by_step(task, unit.proposal, unit.epochs, in_turn)
+        study.add_trial(_trial(records.layout, unit, scores, distributions, str(unit.unit) in chosen))
+
+
+def _in_turn(body: Mapping[str, Any], condition: str) -> int | None:
+    """The epochs of each seed of a condition's trials, where seeds took turns."""
+    pruner = (body["spec"].get("search") or {}).get("pruner", {})
+    if pruner.get("name") not in [name_of(kind) for kind in PRUNERS if kind.per_seed]:
+        return None
+    return read_resolved(body["spec"]).epochs("search", condition)
 
 
 def _distribution(dimension: Mapping[str, Any]) -> BaseDistribution:
@@ -86,8 +96,8 @@ def _chosen(records: StudyRecords, name: str) -> set[str]:
 
 def _trial(
     layout: Layout,
-    task: TaskDefinition,
     unit: UnitRecords,
+    scores: Mapping[int, float],
     distributions: Mapping[str, BaseDistribution],
     chosen: bool,
 ) -> FrozenTrial:
@@ -97,7 +107,7 @@ def _trial(
         value=unit.result.value if unit.result and state is TrialState.COMPLETE else None,
         params=dict(unit.proposal.hyperparameters),
         distributions={name: distributions[name] for name in unit.proposal.hyperparameters},
-        intermediate_values=_scores(task, unit.epochs),
+        intermediate_values=dict(scores),
         user_attrs={
             "unit": str(unit.unit),
             "seeds": list(unit.proposal.seeds),
@@ -122,14 +132,6 @@ def _state(layout: Layout, unit: UnitRecords) -> TrialState:
     if unit.result is not None:
         return TrialState.COMPLETE if unit.result.status == "complete" else TrialState.PRUNED
     return TrialState.RUNNING if has_driver(layout.lock) and len(unit.failures) < unit.attempts else TrialState.FAIL
-
-
-def _scores(task: TaskDefinition, records: Sequence[EpochRecord]) -> dict[int, float]:
-    """The mean score over the seeds after each epoch."""
-    by_epoch: dict[int, list[float]] = {}
-    for record in records:
-        by_epoch.setdefault(record.epoch, []).append(score(task, record))
-    return {epoch: statistics.fmean(values) for epoch, values in by_epoch.items()}
 
 
 def _moment(iso: str) -> datetime:

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from glifr.configuration import TrainingSettings
 from glifr.definitions import definition_of
 from glifr.engine.notes import take_notes
 from glifr.records import (
@@ -32,18 +33,20 @@ from glifr.records.storage import tensor_files as checkpoints
 from glifr.records.storage.network_files import pack, unpack
 from glifr.tasks import TaskDefinition
 from glifr.training.silencing import silence
-from glifr.training.train import Configuration, SeedRun, Training, score
+from glifr.training.train import Configuration, SeedRun, Training
 from launch.failures import Failure, failure_of
 from launch.jobs import DataSource, Step
 from launch.ledger.attempts import Lease, SupersededError
 from launch.ledger.durable import now
 from launch.ledger.units import Ledger
 from launch.planning.seed_batches import seeds_per_batch, training_settings
+from launch.planning.steps import scores_by_step
 from launch.studyfile import StudySpec, hyperparameters_in
 from launch.tracking.rows import Computation, TrackedStudy, commit_of, tracked
 from launch.tracking.wandb_run import Tracker
 from launch.workers.characteristics import keep_characteristics
 from launch.workers.data import FromFiles
+from launch.workers.in_turn import at_the_end
 from launch.workers.watchdog import Watchdog
 
 
@@ -139,7 +142,8 @@ def _train(
     unit = proposals[0].unit
     spec = context.spec.at(unit.condition, proposals[0].hyperparameters)
     together = seeds_per_batch(spec.training.seeds_per_batch, proposals)
-    settings = training_settings(spec.training_of(unit.condition), spec.epochs(unit.stage, unit.condition), together)
+    epochs, in_turn = spec.epochs(unit.stage, unit.condition), spec.in_turn(unit.stage, unit.condition)
+    settings = training_settings(spec.training_of(unit.condition), epochs, together, in_turn is not None)
     started = time.perf_counter()
     seeds = [seed for proposal in proposals for seed in proposal.seeds]
     training = Training(
@@ -156,22 +160,25 @@ def _train(
             run.begin_with(state)
     runs = {p.unit: [r for r in training.runs if r.seed in p.seeds] for p in proposals}
     earlier = _resume(ledger, proposals, runs)
-    with _tracker(context, ledger.layout, proposals, leases) as tracker:
-        tracker.epochs(earlier)
+    with (
+        _tracker(context, ledger.layout, proposals, leases) as tracker,
+        at_the_end(tracker.epochs, wait=in_turn is not None) as tell,
+    ):
+        tell(earlier)
         while not training.finished:
             records = _by_unit(training.run_epoch(), proposals)
             for proposal, lease in zip(proposals, leases, strict=True):
                 lease.refuse_superseded()
                 if records[lease.unit]:
                     lease.append_epochs(records[lease.unit])
-                    _checkpoint(spec, lease, proposal.identity, runs[lease.unit], settings.epochs)
-            tracker.epochs(records)
+                    _checkpoint(spec, lease, proposal.identity, runs[lease.unit], settings)
+            tell(records)
             while training.notes:
                 ledger.event("warning", f"{proposals[0].unit}: {training.notes.pop(0)}")
             for note in take_notes():
                 ledger.event("warning", note)
             if not training.finished:
-                yield Step(_scores(context.task, records))
+                yield Step(_scores(context.task, proposals, records, in_turn))
         outcomes = _outcomes(context, training, proposals[0], {lease.unit: lease for lease in leases}, runs)
         seconds = (time.perf_counter() - started) / len(seeds)
         for proposal, lease in zip(proposals, leases, strict=True):
@@ -180,7 +187,7 @@ def _train(
             lease.publish(_result(context, proposal, lease, value, own, (), seconds * len(own), training.replicas))
             tracker.summary(proposal.unit, own)
     last = {unit: tuple(r.last for r in own if r.last is not None) for unit, own in runs.items()}
-    yield Step(_scores(context.task, last), done=True)
+    yield Step(_scores(context.task, proposals, last, in_turn), done=True)
 
 
 def _tracker(context: Context, layout: Layout, proposals: Sequence[Proposal], leases: Sequence[Lease]) -> Tracker:
@@ -239,22 +246,30 @@ def _resume(
     return done
 
 
-def _checkpoint(spec: StudySpec, lease: Lease, identity: str, runs: Sequence[SeedRun], epochs: int) -> None:
-    epoch = runs[0].epoch
-    if epoch % spec.training.checkpoint_every == 0 and epoch < epochs:
-        lease.checkpoint(epoch, identity, [run.checkpoint() for run in runs])
+def _checkpoint(
+    spec: StudySpec, lease: Lease, identity: str, runs: Sequence[SeedRun], settings: TrainingSettings
+) -> None:
+    """Keeps the state every so many epochs, but not at the end. Seeds in turn count the epochs of all."""
+    done, whole = runs[0].epoch, settings.epochs
+    if settings.seeds_in_turn:
+        done, whole = sum(run.epoch for run in runs), len(runs) * settings.epochs
+    if done % spec.training.checkpoint_every == 0 and done < whole:
+        lease.checkpoint(done, identity, [run.checkpoint() for run in runs])
 
 
 def _by_unit(records: Sequence[EpochRecord], proposals: Sequence[Proposal]) -> dict[UnitId, tuple[EpochRecord, ...]]:
     return {p.unit: tuple(r for r in records if r.seed in p.seeds) for p in proposals}
 
 
-def _scores(task: TaskDefinition, records: dict[UnitId, tuple[EpochRecord, ...]]) -> dict[str, tuple[int, float]]:
-    found = {}
-    for unit, own in records.items():
-        if own:
-            found[str(unit)] = (own[0].epoch, sum(score(task, r) for r in own) / len(own))
-    return found
+def _scores(
+    task: TaskDefinition,
+    proposals: Sequence[Proposal],
+    records: dict[UnitId, tuple[EpochRecord, ...]],
+    in_turn: int | None,
+) -> dict[str, tuple[int, float]]:
+    """Of each unit the last step that the records complete."""
+    found = {p.unit: scores_by_step(task, p, records[p.unit], in_turn) for p in proposals}
+    return {str(unit): max(scores.items()) for unit, scores in found.items() if scores}
 
 
 def _keep(run: SeedRun, context: Context, proposal: Proposal, lease: Lease) -> NetworkFile:

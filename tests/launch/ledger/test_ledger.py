@@ -186,7 +186,7 @@ def trained(ledger: Ledger, epochs: int) -> Lease:
     lease = ledger.lease(UNIT)
     for number in range(1, epochs + 1):
         lease.append_epochs([epoch(number, seed=7), epoch(number, seed=8)])
-        state = [{"epoch": number, "weights": torch.full((4,), float(number))} for _ in (7, 8)]
+        state = [{"seed": seed, "epoch": number, "weights": torch.full((4,), float(number))} for seed in (7, 8)]
         lease.checkpoint(number, "a", state)
     return lease
 

@@ -21,7 +21,7 @@ from paths import ROOT
 from analysis import make_report
 from glifr.records import STAGES, Layout, UnitId, digest
 from launch.planning.plan import StudyPlan, make_plan
-from launch.scheduling.search import ConditionSearch
+from launch.scheduling.search import ConditionSearch, rules_of
 from launch.studyfile import load_study
 from launch.studyfile.resolve import StudyReading
 
@@ -84,9 +84,10 @@ def _start_up(plan: StudyPlan, condition: str, repeat: int) -> list[dict[str, fl
     spec = plan.study.spec
     if spec.search is None:
         return []
-    count = min(spec.search.trials, spec.search.sampler.startup_trials)
-    space = plan.conditions[condition].space
-    search = ConditionSearch(condition, space, spec.search.sampler, spec.search.pruner, spec.seed, repeat)
+    count = min(spec.trials(condition), plan.study.resolved["search"]["sampler"]["startup_trials"])
+    rules = rules_of(plan, condition)
+    assert rules is not None
+    search = ConditionSearch(condition, plan.conditions[condition].space, rules, repeat)
     asked = (search.ask()[1] for _ in range(count))
     return [{name: float(f"{value:.6g}") for name, value in proposal.items()} for proposal in asked]  # on any machine
 

@@ -18,7 +18,7 @@ from analysis.pack.make import pack
 from glifr.records import Layout, UnitId, scan
 from launch.ledger.units import Ledger
 from launch.planning.plan import StudyPlan
-from launch.scheduling.search import ConditionSearch
+from launch.scheduling.search import ConditionSearch, rules_of
 from launch.studyfile import Dimension
 from launch.tracking.optuna_mirror import mirror
 
@@ -149,9 +149,9 @@ def test_the_mirror_knows_the_same_distributions(finished: Path) -> None:
 
 def test_the_model_proposes_within_types(tmp_path: Path) -> None:
     plan = plan_in(tmp_path, "search.sampler={name: tpe, startup_trials: 3}")
-    search = plan.study.spec.search
-    assert search is not None
-    own = ConditionSearch("LHetA", plan.conditions["LHetA"].space, search.sampler, search.pruner, 0)
+    rules = rules_of(plan, "LHetA")
+    assert rules is not None
+    own = ConditionSearch("LHetA", plan.conditions["LHetA"].space, rules)
     for trial in range(12):
         number, values = own.ask()
         assert values["delay"] in ("one_step", 0.5, 1.0)

@@ -8,15 +8,17 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from launch.scheduling.search import ConditionSearch, PastTrial, common_draw
+from launch.scheduling.search import ConditionSearch, PastTrial, SearchRules, common_draw
 from launch.studyfile import Dimension, Pruner, Sampler
+from launch.studyfile.search.pruners import MedianPruner, NonePruner
+from launch.studyfile.search.samplers import RandomSampler, TpeSampler
 
 SPACE = {
     "learning_rate": Dimension(low=1e-4, high=1e-2, scale="log"),
     "neuron_spread": Dimension(low=0.0, high=2.0, scale="linear"),
 }
-TPE = Sampler(name="tpe", startup_trials=4, candidates=24, multivariate=True, constant_liar=True, group=False)
-NONE = Pruner(name="none")
+TPE = TpeSampler(name="tpe", startup_trials=4, candidates=24, multivariate=True, constant_liar=True, group=False)
+NONE = NonePruner(name="none")
 
 
 def search(
@@ -27,11 +29,11 @@ def search(
     space: dict[str, Dimension] = SPACE,
     repeat: int = 0,
 ) -> ConditionSearch:
-    return ConditionSearch(condition, space, sampler, pruner, seed, repeat)
+    return ConditionSearch(condition, space, SearchRules(sampler, pruner, seed), repeat)
 
 
 def test_proposals_lie_in_the_space_and_on_its_scale() -> None:
-    found = [search(seed=s, sampler=Sampler(name="random")).ask()[1] for s in range(200)]
+    found = [search(seed=s, sampler=RandomSampler(name="random")).ask()[1] for s in range(200)]
     rates = [p["learning_rate"] for p in found]
     assert all(1e-4 <= r <= 1e-2 for r in rates)
     assert 0.35 < sum(r < 1e-3 for r in rates) / 200 < 0.65  # log-uniform: half of them below the middle decade
@@ -65,7 +67,7 @@ def test_conditions_try_the_same_values_of_a_dimension_that_they_share() -> None
         assert places[0] == pytest.approx(places[1], abs=1e-12)
 
 
-@pytest.mark.parametrize("sampler", [TPE, Sampler(name="random")])
+@pytest.mark.parametrize("sampler", [TPE, RandomSampler(name="random")])
 def test_beyond_the_start_up_trials_only_a_model_tells_conditions_apart(sampler: Sampler) -> None:
     found = []
     for condition in ("Hom", "HomA"):
@@ -147,7 +149,7 @@ def test_rebuilt_from_records_it_proposes_what_it_would_have_proposed() -> None:
 
 @pytest.mark.parametrize("rebuild", [False, True])
 def test_the_pruner_compares_within_the_condition(rebuild: bool) -> None:
-    settings = Pruner(name="median", startup_trials=2, warmup_epochs=1, min_trials=1)
+    settings = MedianPruner(name="median", startup_trials=2, warmup_epochs=1, min_trials=1)
     model = search(pruner=settings)
     past = []
     for number, level in enumerate((1.0, 2.0, 3.0)):
@@ -171,7 +173,7 @@ def test_the_pruner_compares_within_the_condition(rebuild: bool) -> None:
 
 
 def test_a_resumed_trial_is_judged_by_all_its_epochs() -> None:
-    settings = Pruner(name="median", startup_trials=1, warmup_epochs=0, min_trials=1)
+    settings = MedianPruner(name="median", startup_trials=1, warmup_epochs=0, min_trials=1)
     space = {"learning_rate": 1e-3, "neuron_spread": 1.0}
     model = search(pruner=settings)
     done = PastTrial(space, "complete", 2.0, {1: 2.0, 2: 2.0, 3: 2.0})

@@ -21,8 +21,10 @@ from launch.ledger.folder import write_study
 from launch.ledger.units import Ledger
 from launch.planning.plan import SCHEME, SCHEME_BY_CONDITION, StudyPlan
 from launch.scheduling.scheme import under_its_scheme
-from launch.scheduling.search import ConditionSearch
-from launch.studyfile import Dimension, Pruner, Sampler
+from launch.scheduling.search import ConditionSearch, SearchRules
+from launch.studyfile import Dimension, Sampler
+from launch.studyfile.search.pruners import NonePruner
+from launch.studyfile.search.samplers import RandomSampler, TpeSampler
 
 OLD: dict[str, Any] = json.loads((GOLDEN / "begun_under_scheme_1.json").read_text())
 
@@ -68,14 +70,15 @@ def _chosen(unit: UnitId) -> int:
 
 
 @pytest.mark.parametrize(
-    "sampler", [Sampler(name="tpe", startup_trials=4), Sampler(name="random")], ids=lambda s: s.name
+    "sampler", [TpeSampler(name="tpe", startup_trials=4), RandomSampler(name="random")], ids=lambda s: s.name
 )
 def test_the_old_scheme_proposes_what_it_did(sampler: Sampler) -> None:
     space = {
         "learning_rate": Dimension(low=1e-4, high=1e-2, scale="log"),
         "neuron_spread": Dimension(low=0.0, high=2.0, scale="linear"),
     }
-    search = ConditionSearch("RHet", space, sampler, Pruner(name="none"), 7, scheme=SCHEME_BY_CONDITION)
+    rules = SearchRules(sampler, NonePruner(name="none"), 7, SCHEME_BY_CONDITION)
+    search = ConditionSearch("RHet", space, rules)
     for number, wanted in enumerate(OLD["asked"][sampler.name]):
         assert search.ask() == (number, wanted)
         search.tell(number, "complete", abs(wanted["neuron_spread"] - 1.5))

@@ -80,7 +80,12 @@ BAD = {
     "unknown word": (
         "pruner: {name: median}",
         "pruner: {name: medium}",
-        ["not one of the words", "search.pruner.name (line 20)", "none or median", "did you mean 'median'?"],
+        [
+            "there is no pruner 'medium'",
+            "search.pruner.name (line 20)",
+            "one of none, median",
+            "did you mean 'median'?",
+        ],
     ),
     "search without validation": (
         "name: line_mnist",
@@ -532,7 +537,7 @@ def test_seeds_that_repeats_cannot_share(tmp_path: Path, overrides: list[str], w
 
 def test_without_a_search_there_is_nothing_to_repeat(tmp_path: Path) -> None:
     message = refusal(write_study(tmp_path), overrides=["search=null", "confirm=null", "search.repeats=2"])
-    assert "search.trials" in message  # a section that names repeats is a search, and lacks the rest
+    assert "search.sampler" in message  # a section that names repeats is a search, and lacks the rest
 
 
 def test_a_file_that_is_too_large_is_not_read(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from study_texts import GOOD, load, refusal, write_study
 
 from launch.planning.plan import StudyPlan, make_plan
 from launch.planning.seed_batches import training_settings
-from launch.scheduling.search import ConditionSearch
+from launch.scheduling.search import ConditionSearch, rules_of
 
 WHOLE = GOOD[: GOOD.index("profiles:")]  # its quick profile trains for one epoch: no schedule fits in
 TRAINING = "training: {epochs: 3, batch_size: 64}"
@@ -113,9 +113,9 @@ def test_every_setting_can_be_searched_by_its_key_path(tmp_path: Path) -> None:
 """
     text = searched(tmp_path, dimensions).read_text()
     plan = make_plan(load(tmp_path, text), "data")
-    spec = plan.study.spec
-    assert spec.search is not None
-    search = ConditionSearch("LHet", spec.space_for("LHet"), spec.search.sampler, spec.search.pruner, 0)
+    rules = rules_of(plan, "LHet")
+    assert rules is not None
+    search = ConditionSearch("LHet", plan.conditions["LHet"].space, rules)
     seen = set()
     for _ in range(8):
         _, values = search.ask()

@@ -25,8 +25,7 @@ def test_profile_is_merged_into_the_study(tmp_path: Path) -> None:
     assert (full.spec.training.epochs, quick.spec.training.epochs) == (3, 1)
     assert quick.spec.training.batch_size == 64, "mappings are merged"
     assert quick.spec.final.seeds == (7, 8), "lists and scalars are replaced"
-    assert quick.spec.search is not None
-    assert quick.spec.search.sampler.startup_trials == 2
+    assert quick.resolved["search"]["sampler"]["startup_trials"] == 2, "without effect, and in the hash as it was"
     assert quick.spec.space_for("LSTM")["learning_rate"].low == 1e-4, "a profile reaches into a space file"
     assert quick.spec.space_for("RNN")["learning_rate"].low == 1e-3, "and into no other use of that file"
 
