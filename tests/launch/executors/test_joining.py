@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 import ray
 from ray.cluster_utils import Cluster as RayNodes
-from small_study import NeverStop
 
 from glifr.records import UnitId
 from launch.executors import ray_joining
@@ -80,16 +79,18 @@ def until_told(
     yield Step({}, done=True)
 
 
-def join_once_begun(nodes: RayNodes, root: Path, **arguments: object) -> threading.Thread:
-    def join() -> None:
-        deadline = time.monotonic() + HANG
-        while not (root / "begun").exists() and time.monotonic() < deadline:
-            time.sleep(0.1)
-        nodes.add_node(num_cpus=1, **arguments)
+class JoinsOnceBegun:
+    """A request to stop that never comes; when it is looked at and a job has begun, it adds a node, once."""
 
-    thread = threading.Thread(target=join, daemon=True)
-    thread.start()
-    return thread
+    def __init__(self, nodes: RayNodes, root: Path) -> None:
+        self._nodes, self._root, self._joined = nodes, root, False
+
+    @property
+    def requested(self) -> bool:
+        if not self._joined and (self._root / "begun").exists():
+            self._joined = True
+            self._nodes.add_node(num_cpus=1)
+        return False
 
 
 @pytest.mark.ray
@@ -100,9 +101,7 @@ def test_a_node_that_joins_adds_a_slot(nodes: RayNodes, tmp_path: Path, monkeypa
     with RayExecutor(tmp_path, "disabled", ONE, Cluster(nodes.address), work=until_told) as executor:
         assert executor.slots == 1
         executor.on_nodes = lambda slots, text: told.append((slots, text))
-        thread = join_once_begun(nodes, tmp_path)
-        executor.run(jobs, NeverStop())
-        thread.join(timeout=HANG)
+        executor.run(jobs, JoinsOnceBegun(nodes, tmp_path))
     assert (jobs.most, jobs.halted, jobs.lost) == (2, "", [])
     ((slots, text),) = told
     assert slots == 2
@@ -122,9 +121,7 @@ def test_a_node_that_joins_with_other_versions_ends_the_session(
     jobs = UntilTwoAtOnce(tmp_path)
     with RayExecutor(tmp_path, "disabled", ONE, Cluster(nodes.address), work=until_told) as executor:
         monkeypatch.setenv("PYTHONPATH", str(other.parent))
-        thread = join_once_begun(nodes, tmp_path)
-        executor.run(jobs, NeverStop())
-        thread.join(timeout=HANG)
+        executor.run(jobs, JoinsOnceBegun(nodes, tmp_path))
     assert jobs.most == 1
     assert "torch 2.14.0" in jobs.halted
 
