@@ -20,7 +20,11 @@ PEERS = tuple(_LIBRARY)
 
 def why_absent(name: str) -> str:
     """Why a peer cannot run here; '' where it can."""
-    library = _LIBRARY[name]
+    return why_not_importable(_LIBRARY[name])
+
+
+def why_not_importable(library: str) -> str:
+    """'' for one that can be imported."""
     if importlib.util.find_spec(library) is None:
         return f"{library} is not installed"
     try:

@@ -91,6 +91,9 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument(
         "--stop-after", choices=STAGES[:-1], metavar="STAGE", help=f"stop once {', '.join(STAGES[:-1])} is done"
     )
+    options.add_argument(
+        "--report", action="store_true", help="make the report of what there is, also where a limit stops the study"
+    )
     what = options.add_mutually_exclusive_group()
     what.add_argument("--plan", action="store_true", help="print what would run and how long, then exit")
     what.add_argument("--check", action="store_true", help="say whether the study is right, then exit")
@@ -210,6 +213,7 @@ def _run(options: argparse.Namespace, given: Sequence[str], stop: StopSignals) -
     root = results_folder(study, options.results)
     refuse_changed(plan, root)
     from launch.executors.ray_connect import Cluster
+    from launch.notice import Herald
     from launch.session import SessionOptions, run_study, show_plan
 
     cluster = Cluster(options.address, options.insecure_cluster, options.wait_for_nodes, options.allow_mixed_nodes)
@@ -217,5 +221,6 @@ def _run(options: argparse.Namespace, given: Sequence[str], stop: StopSignals) -
         return show_plan(chosen, root, cluster, shown)
     if options.max_hours is not None:
         stop.limit(options.max_hours)
-    asked = SessionOptions(options.stale, options.stop_after, options.only)
-    return run_study(plan, root, cluster, shown, given, stop, asked)
+    asked = SessionOptions(options.stale, options.stop_after, options.only, options.report)
+    with Herald(study.spec, study.profile, shown.print) as herald:
+        return run_study(plan, root, cluster, shown, given, stop, herald, asked)

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+_NOTICE = re.compile(r"^((?:--set=)?notify(?:\.\w+)?)=.*", re.DOTALL)
 _LIMITS = ("--max-hours", "--stop-after")
 INSTALLED = "glifr-study"  # the command that pyproject.toml installs
 
 
 def continue_command(given: Sequence[str]) -> str:
     """The command that goes on with a study, as it can be typed here."""
-    return shlex.join([*program(), *_without_limits(given)])
+    return shlex.join([*program(), *without_secrets(_without_limits(given))])
 
 
 def failures_command(given: Sequence[str]) -> str:
     """The command that prints each failed attempt of a study."""
-    return shlex.join([*program(), *(word for word in given if word != "--status"), "--status", "--failures"])
+    return shlex.join(
+        [*program(), *(word for word in without_secrets(given) if word != "--status"), "--status", "--failures"]
+    )
+
+
+def without_secrets(given: Sequence[str]) -> list[str]:
+    """The arguments without the values of a notice, of which a URL may be a secret: `--set notify.url=...`."""
+    return [_NOTICE.sub(r"\1=...", word) for word in given]
 
 
 def program() -> list[str]:

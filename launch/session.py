@@ -10,11 +10,22 @@ from pathlib import Path
 
 from rich.console import Console
 
-from analysis import as_text, load, refuse_undecidable, smallest_p, summarise, write_report
+from analysis import (
+    ReportPaths,
+    as_text,
+    load,
+    refuse_undecidable,
+    smallest_p,
+    summarise,
+    testable_effects,
+    write_report,
+)
+from glifr.definitions import definition_of
+from glifr.engine.backends import uncompiled_words
 from glifr.errors import InputError
 from glifr.records import Layout, Stage, scan
 from launch.code import code_version
-from launch.continuing import interpreter, short
+from launch.continuing import interpreter, short, without_secrets
 from launch.executors.ray_connect import Cluster
 from launch.executors.ray_tune import RayExecutor
 from launch.ledger.folder import create, keep_code, recorded_alike, refuse_foreign
@@ -22,17 +33,22 @@ from launch.ledger.lock import DriverLock
 from launch.ledger.provenance import Sessions
 from launch.ledger.reconcile import Choice, settle
 from launch.ledger.repair import damaged_study, set_damaged_aside
+from launch.ledger.spent import spent
 from launch.ledger.units import Ledger
+from launch.limits import BudgetedStop
+from launch.notice import Herald
 from launch.planning.alike_pairs import AlikePair, alike_words
 from launch.planning.estimate import estimate
 from launch.planning.placement import Resources
 from launch.planning.plan import StudyPlan
 from launch.rounds import Rounds
 from launch.scheduling.scheme import under_its_scheme
+from launch.scheduling.study_scheduler import StudyScheduler
 from launch.scheduling.utilisation import Meter
 from launch.signals import StopSignals
 from launch.terminal.end_summary import tell_end
 from launch.terminal.plan_view import plan_view
+from launch.terminal.progress import totals
 from launch.tracking.login import Decision, LoginFile, decide_mode, forget_key
 from launch.tracking.queue import Outage
 from launch.tracking.wandb_run import mirror_report
@@ -48,12 +64,13 @@ class SessionOptions:
     """What a session was asked beyond its study.
 
     stale: what becomes of units of changed code, None to ask. last: the stage after which to stop, None for the end.
-    only: the conditions that run now, None for all.
+    only: the conditions that run now, None for all. report: of what there is, also where a limit has stopped the study.
     """
 
     stale: Choice | None = None
     last: Stage | None = None
     only: tuple[str, ...] | None = None
+    report: bool = False
 
 
 def run_study(
@@ -63,9 +80,10 @@ def run_study(
     console: Console,
     given: Sequence[str],
     stop: StopSignals,
+    herald: Herald,
     asked: SessionOptions = SessionOptions(),
 ) -> int:
-    """Runs, or continues, the study in `root`; returns the exit code.
+    """Runs, or continues, the study in `root`; returns the exit code. herald: hears how the session ends.
 
     Where conditions are chosen, the code says whether these are complete.
     """
@@ -92,34 +110,51 @@ def run_study(
     )
     with executor:
         layout = create(root)
-        stop.at_leave = lambda code: _give_up(lock, handover)
+        stop.at_leave = herald.leaving(lambda code: _give_up(lock, handover))
         with lock, handover.of(tracking.login):
             plan = _look_back(console, plan, layout, lock, asked.stale, asked.only)
             ledger, to_run = Ledger(root), (asked.only, asked.last)
+            for note in _uncompiled(plan):
+                console.print(f"Note: {note}", markup=False)
+                ledger.event("warning", note)
             keep_code(layout, plan.study.code)
             alike = _alike_pairs(console, plan, layout, ledger)
             rounds = Rounds(plan, ledger, executor, console, stop, lock.check, alike, *to_run)
+            earlier = spent(layout)
             sessions = Sessions(layout, _command(given), executor.differences, plan.study.hash, plan.study.code)
             Outage(layout).begin()
             meter = Meter(rounds.conductor, executor.slots)
             executor.on_nodes = _nodes_told(meter, rounds, ledger, console)
             close = _closing(lock, sessions, meter, handover)
-            stop.where, stop.at_leave = "left with jobs still ending; nothing is lost", close
-            rounds.run(meter)
+            stop.where, stop.at_leave = "left with jobs still ending; nothing is lost", herald.leaving(close)
+            rounds.run(meter, BudgetedStop(stop, spec.budget, earlier, spec.resources.gpus, meter))
             conductor = rounds.conductor
             code = stop.exit_code if stop.requested else COMPLETE if rounds.complete else INCOMPLETE
             close(code)
-    stopped = "Stopped" if stop.requested else conductor.halted
-    if stopped is None and asked.last is not None and not conductor.complete:
-        stopped = f"Stopped after the stage {asked.last}, as asked"
+    stopped = _why_stopped(stop, conductor, asked)
     console.print(f"Used: {meter.utilisation}")
-    tell_end(console, conductor.snapshot(), stopped, given)
+    snapshot = conductor.snapshot()
+    tell_end(console, snapshot, stopped, given)
     if left := [name for name in plan.conditions if asked.only is not None and name not in asked.only]:
         console.print(f"Left as they were, without --only they run too: {', '.join(left)}.", markup=False)
     stop.where = "every result is kept, the report is not made"
-    reported = stopped is not None or _report(console, root, tracking)
+    wanted = stopped is None or (asked.report and stop.received is None)
+    report = _report(console, root, tracking) if wanted else None
     _tell_outage(console, root)
-    return code if reported else INCOMPLETE
+    herald.ending = "stopped" if stopped else "complete" if code == COMPLETE else "incomplete"
+    herald.answer = "{:,} of {:,} units done; nothing is lost".format(*totals(snapshot))
+    if report is not None:
+        herald.answer, herald.report = report.answer, short(report.report)
+    return code if stopped is not None or report is not None else INCOMPLETE
+
+
+def _why_stopped(stop: StopSignals, conductor: StudyScheduler, asked: SessionOptions) -> str | None:
+    """Why the study ended before it was done; None if it did not."""
+    if stop.requested:
+        return "Stopped"
+    if conductor.halted is None and asked.last is not None and not conductor.complete:
+        return f"Stopped after the stage {asked.last}, as asked"
+    return conductor.halted
 
 
 def _nodes_told(meter: Meter, rounds: Rounds, ledger: Ledger, console: Console) -> Callable[[int, str], None]:
@@ -141,6 +176,14 @@ def _leaving(stop: StopSignals) -> Callable[[str], None]:
 def _give_up(lock: DriverLock, handover: LoginFile) -> None:
     handover.remove()
     lock.release()
+
+
+def _uncompiled(plan: StudyPlan) -> list[str]:
+    """Of each neuron model that cannot be compiled what that means, where the study does not say how it is computed."""
+    if plan.study.spec.training.backend != "auto":
+        return []
+    models = (definition_of(own.condition).neuron(own.condition) for own in plan.conditions.values())
+    return list(dict.fromkeys(uncompiled_words(m) for m in models if m is not None and m.unknown))
 
 
 def _closing(lock: DriverLock, sessions: Sessions, meter: Meter, handover: LoginFile) -> Callable[[int], None]:
@@ -170,7 +213,9 @@ def show_plan(plan: StudyPlan, root: Path, cluster: Cluster, console: Console) -
         measured = estimate(plan, executor, calibrate, mode)
         pairs = alike_conditions(plan, lambda text: console.print(text, markup=False))
     where = f"the Ray cluster at {cluster.address}" if cluster.address else "this machine"
-    console.print(plan_view(plan, measured, smallest_p, where, pairs or ()))
+    console.print(plan_view(plan, measured, smallest_p, testable_effects, where, pairs or ()))
+    for note in _uncompiled(plan):
+        console.print(f"Note: {note}", markup=False)
     return COMPLETE
 
 
@@ -204,18 +249,18 @@ def _look_back(
     return plan
 
 
-def _report(console: Console, root: Path, tracking: Decision) -> bool:
-    """Makes the report and mirrors it; whether there was room for it."""
+def _report(console: Console, root: Path, tracking: Decision) -> ReportPaths | None:
+    """Makes the report and mirrors it; None if there was no room for it."""
     try:
         results = load(root)
-        report = write_report(results).report
+        made = write_report(results)
     except (OSError, InputError) as error:
         console.print(f"No report: {error}\nMake it later with:", markup=False)
         console.print(f"  {interpreter()} -m analysis {short(root)}", markup=False, soft_wrap=True)
-        return False
+        return None
     mirror_report(scan(root), tracking.mode, tracking.login)
-    console.print(f"\n{as_text(summarise(results))}\n\nReport: {short(report)}")
-    return True
+    console.print(f"\n{as_text(summarise(results))}\n\nReport: {short(made.report)}")
+    return made
 
 
 def _tell_outage(console: Console, root: Path) -> None:
@@ -251,5 +296,5 @@ def _alike_pairs(console: Console, plan: StudyPlan, layout: Layout, ledger: Ledg
 
 def _command(given: Sequence[str]) -> str:
     """The command for the record: absolute paths, which tell of the machine, are cut to their last part."""
-    words = [Path(word).name if Path(word).is_absolute() else word for word in given]
+    words = [Path(word).name if Path(word).is_absolute() else word for word in without_secrets(given)]
     return shlex.join(["python", "launch/study.py", *words])

@@ -72,18 +72,19 @@ class StopSignals:
 
     def limit(self, hours: float) -> None:
         """Asks the study to stop in so many hours, as a first signal would; a report that is being made is finished."""
-        self._limit = threading.Timer(3600 * hours, self._reach_limit, [hours])
+        self._limit = threading.Timer(3600 * hours, self.reach, [f"{hours:g} hours are over"])
         self._limit.daemon = True
         self._limit.start()
 
-    def _reach_limit(self, hours: float) -> None:
+    def reach(self, what: str) -> None:
+        """Stops as a first signal would, at a limit, which is told."""
         with self._guard:
             if self.requested:
                 return
             self._limit_reached = True
             if self._asks:
                 self._overdue.start()
-                self._say(f"{hours:g} hours are over: stopping at the last checkpoints ...")
+                self._say(f"{what}: stopping at the last checkpoints ...")
 
     @contextlib.contextmanager
     def asking(self) -> Iterator[None]:

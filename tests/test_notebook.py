@@ -60,6 +60,15 @@ def test_networks_learn_the_sequences_in_both_ways(fresh: Any) -> None:
     assert all(int(right) >= 95 for _, right in trained)
 
 
+def test_what_is_said_of_networks_among_torchs_tools_is_so(fresh: Any) -> None:
+    text = shown(fresh)
+    assert text.count("the same bits: True") == 2
+    for said in ("its state is its own", "exported", "silenced as well"):
+        assert f"{said}: True" in text
+    assert "after the end of the third: 0.0" in text
+    assert "outputs torch.bfloat16 state torch.float32" in text
+
+
 def test_nothing_warns(fresh: Any) -> None:
     streams = [o.name for cell in fresh.cells for o in cell.get("outputs", []) if o.output_type == "stream"]
     assert set(streams) == {"stdout"}

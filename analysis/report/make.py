@@ -10,6 +10,7 @@ from typing import Literal, get_args
 from analysis import figures
 from analysis.files import claim, write_whole
 from analysis.judgement.assessment import Assessment, assess
+from analysis.judgement.headline import answer
 from analysis.judgement.warnings import cautions
 from analysis.load import load
 from analysis.report.latex import write_latex
@@ -29,7 +30,7 @@ PARTS: tuple[Part, ...] = get_args(Part)
 class ReportPaths:
     """What was made. tables, figures, latex: relative to `report`'s folder. complete: whether the study is.
 
-    report: where the page is, or would be.
+    report: where the page is, or would be. answer: its first sentence.
     """
 
     report: Path
@@ -37,6 +38,7 @@ class ReportPaths:
     figures: tuple[str, ...]
     latex: tuple[str, ...]
     complete: bool
+    answer: str
 
 
 def make_report(root: Path, parts: Collection[Part] = PARTS, out: Path | None = None) -> ReportPaths:
@@ -62,7 +64,9 @@ def write_report(results: Results, parts: Collection[Part] = PARTS) -> ReportPat
         write_whole(layout.report, render(assessed, found, shown).encode())
     latex = write_latex(layout, all_sheets(assessed, found), methods(assessed)) if "latex" in parts else []
     write_manifest(layout, results.info)
-    return ReportPaths(layout.report, tuple(tables), tuple(drawn), tuple(latex), results.complete)
+    return ReportPaths(
+        layout.report, tuple(tables), tuple(drawn), tuple(latex), results.complete, answer(assessed).text
+    )
 
 
 def _figures(layout: Layout, assessed: Assessment) -> tuple[dict[str, PageFigure], list[str]]:

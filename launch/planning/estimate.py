@@ -85,16 +85,22 @@ def estimate(plan: StudyPlan, runner: Runner, time_condition: TimeCondition, tra
     items = [(plan, name, tracking_mode) for _ in range(repeats) for name in names]
     found = runner.map(time_condition, items)
     timings = {name: [t for item, t in zip(items, found, strict=True) if item[1] == name] for name in names}
+    return cost(plan, timings, runner.slots)
+
+
+def cost(plan: StudyPlan, timings: Mapping[str, Sequence[Timing]], slots: int) -> Estimate:
+    """What the plan takes by these timings of its conditions."""
+    names = list(plan.conditions)
 
     def seconds(choose: Callable[[list[float]], float], searched: float = 1.0) -> dict[str, dict[Stage, float]]:
         return {n: _condition_seconds(plan, n, _pick(timings[n], choose), searched) for n in names}
 
     middle, fast, slow = seconds(statistics.median), seconds(min, _stopped(plan)), seconds(max)
     return Estimate(
-        slots=runner.slots,
+        slots=slots,
         timings=timings,
         slot_seconds={name: sum(stages.values()) for name, stages in middle.items()},
-        seconds=Span(*(_wall_seconds(plan, found, runner.slots) for found in (middle, fast, slow))),
+        seconds=Span(*(_wall_seconds(plan, found, slots) for found in (middle, fast, slow))),
         bytes=sum(_bytes(plan, name, timings[name]) for name in names),
     )
 
@@ -110,7 +116,18 @@ def _condition_seconds(plan: StudyPlan, name: str, t: Timing, searched: float) -
     """Slot-seconds of a condition by stage. searched: the share of the search's epochs that are run."""
     planned = plan.conditions[name].planned
     seconds = {stage: planned[stage] * _unit_seconds(plan, name, stage, t) for stage in STAGES}
-    return seconds | {"search": seconds["search"] * searched}
+    return seconds | {"search": _search_seconds(plan, name, seconds["search"], searched)}
+
+
+def _search_seconds(plan: StudyPlan, name: str, whole: float, searched: float) -> float:
+    """Of `planned` trials of so many seconds in all, by what searches have equal; see `Budget`."""
+    spec = plan.study.spec
+    equal = spec.budget.equal if spec.budget is not None else "trials"
+    if equal == "epochs":  # what early stopping saves goes into further trials
+        return whole * spec.epochs("search") / spec.epochs("search", name)
+    if equal == "time" and spec.budget is not None:
+        return min(whole, 3600 * (spec.budget.search_hours or 0.0) * plan.conditions[name].repeats)
+    return whole * searched
 
 
 def _unit_seconds(plan: StudyPlan, condition: str, stage: Stage, t: Timing) -> float:

@@ -30,6 +30,7 @@ from launch.planning.seed_batches import SeedBatches
 from launch.planning.steps import scores_by_step
 from launch.scheduling.pruned_result import pruned_result
 from launch.scheduling.search import ConditionSearch, PastTrial, rules_of
+from launch.scheduling.spending import SearchBudget, epochs_of_units, epochs_spent
 from launch.scheduling.unit_states import State, UnitStates
 
 
@@ -74,6 +75,7 @@ class ConditionRun:
         self.error: str | None = None
         self._waiting: deque[Job] = deque()
         self._retries = Retries(options.retries)
+        self._budget = SearchBudget(plan, name)
         self._search = self._rebuild_search()
         self.advance()
 
@@ -111,6 +113,23 @@ class ConditionRun:
             return False
         waiting = self._waiting[0].units[0].stage if self._waiting else "final"  # without a job: those of a source
         return STAGES.index(waiting) > STAGES.index(self._options.last)
+
+    def expected(self, stage: Stage) -> int:
+        """Units of a stage that there will be, as far as that is known."""
+        if stage != "search" or self._search is None:
+            return self.planned[stage]
+        return self._budget.expected(self._search.proposed, self._may_propose)
+
+    @property
+    def next_epochs(self) -> int:
+        """Epochs of one seed that the next job trains, if nothing stops it."""
+        units = len(self._waiting[0].units) if self._waiting else 1
+        return epochs_of_units(self.plan, self.name, self.stage, units)
+
+    @property
+    def epochs_spent(self) -> int:
+        """Epochs of one seed that are trained, or are being trained."""
+        return epochs_spent(self.plan, self.name, self.states, self.results)
 
     def count(self, stage: Stage, *states: State) -> int:
         """Units of a stage in one of these states."""
@@ -227,7 +246,8 @@ class ConditionRun:
 
     @property
     def _may_propose(self) -> bool:
-        return self._search is not None and self._search.proposed < self.planned["search"]
+        search = self._search
+        return search is not None and self._budget.allows(search.proposed, self.states, self.results)
 
     @property
     def _awaits_source(self) -> bool:
@@ -361,7 +381,7 @@ class ConditionRun:
             return None
         search = ConditionSearch(self.name, self.own.space, rules, self.repeat)
         mine = (u.number for u in self._ledger.units("search", self.name) if u.repeat == self.repeat)
-        begun = min(max(mine, default=-1) + 1, self.planned["search"])
+        begun = min(max(mine, default=-1) + 1, self._budget.most)
         search.replay(self._past(self._unit("search", number), search) for number in range(begun))
         return search
 

@@ -84,6 +84,8 @@ class StudyScheduler:
             if not self._pressure.allows(len(self._running)):
                 return None
             while self.halted is None and (run := self._choose()) is not None:
+                if not self._affords(run):
+                    return None
                 job: Job | None = None
                 try:
                     job = run.next_job()
@@ -163,6 +165,18 @@ class StudyScheduler:
         ready = [run for run in self._runs if run.ready]
         return min(ready, key=self._urgency, default=None)
 
+    def _affords(self, run: ConditionRun) -> bool:
+        """True if the study's budget of epochs has room for the next job; without jobs that could leave some, halts."""
+        budget = self._plan.study.spec.budget
+        if budget is None or budget.epochs is None:
+            return True
+        spent = sum(each.epochs_spent for each in self._runs)
+        if spent + run.next_epochs <= budget.epochs:
+            return True
+        if not self._running:
+            self.halt(f"The budget of {budget.epochs:,} epochs (budget.epochs) is spent, as far as it goes: {spent:,}")
+        return False
+
     def _urgency(self, run: ConditionRun) -> tuple[int, bool, int, int]:
         running = sum(r.run is run for r in self._running.values())
         return (-STAGES.index(run.stage), run.name not in self._sources, running, len(run.states))
@@ -182,8 +196,8 @@ def _count(runs: Sequence[ConditionRun], stage: Stage) -> StageCount:
     """Over the repeats of a condition."""
     begun = (State.RUNNING, State.COMPLETE, State.PRUNED, State.FAILED)
     running, complete, pruned, failed = (sum(run.count(stage, state) for run in runs) for state in begun)
-    lost = sum(max(0, run.planned[stage] - run.count(stage, *begun)) for run in runs if run.error is not None)
-    return StageCount(sum(run.planned[stage] for run in runs), running, complete, pruned, failed, lost)
+    lost = sum(max(0, run.expected(stage) - run.count(stage, *begun)) for run in runs if run.error is not None)
+    return StageCount(sum(run.expected(stage) for run in runs), running, complete, pruned, failed, lost)
 
 
 def _errors(runs: Sequence[ConditionRun]) -> str:

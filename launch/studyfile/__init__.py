@@ -2,7 +2,7 @@
 
 `tree` is data that knows where it was written, `yaml_reader` reads YAML, `values`, `models` and the sections in files
 beside them are the types, `schema` is what they allow, `messages`, `checks` and `search_checks` say what is wrong,
-`rules` has those of one section, `resolve` and `load` are the whole way from a file to a `Study`.
+`parts` has sections and rules by subject, `resolve` and `load` are the whole way from a file to a `Study`.
 """
 
 from launch.studyfile.dimensions import Dimension, hyperparameters_in

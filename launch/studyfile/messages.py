@@ -14,6 +14,7 @@ from launch.studyfile.tree import NOTHING, Fault, InvalidValue, KeyPath
 from launch.studyfile.values import LOOKS, NUMBER, RULE
 
 _KEY = "[key]"  # how pydantic marks that the key, not its value, is at fault
+_SECRET = (("notify",),)  # sections whose values are not shown
 _MARKS = (_KEY, NUMBER, LOOKS)  # of pydantic, in paths
 _SENTENCES = {
     "int_type": "this must be a whole number",
@@ -56,6 +57,8 @@ def _below(path: KeyPath, misnamed: list[KeyPath]) -> bool:
 def _fault(error: ErrorDetails) -> Fault:
     kind, tagged, found = error["type"], tuple(key for key in error["loc"] if key not in _MARKS), error["input"]
     path = untagged(tagged)
+    if path[:1] in _SECRET:
+        found = NOTHING
     if kind in ("missing", "union_tag_not_found"):
         return _missing(path if kind == "missing" else (*path, "name"))
     if kind == "extra_forbidden":

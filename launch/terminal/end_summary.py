@@ -24,8 +24,22 @@ def tell_end(console: Console, snapshot: Snapshot, stopped: str | None, given: S
     if stopped is None:
         console.print(f"{ended} of {planned} units done.")
     else:
-        console.print(f"{stopped}: {ended} of {planned} units done; nothing is lost. To go on:", markup=False)
+        console.print(f"{stopped}: {ended} of {planned} units done; nothing is lost.", markup=False)
+        for line in missing(snapshot):
+            console.print(f"  missing: {line}", markup=False, soft_wrap=True)
+        console.print("To go on:", markup=False)
         console.print(f"  {continue_command(given)}", markup=False, soft_wrap=True)
+
+
+def missing(snapshot: Snapshot) -> list[str]:
+    """A line for each condition that is not done: of which stage how many units are missing."""
+    lines = []
+    for name, stages in snapshot.counts.items():
+        left = {stage: count.planned - count.ended for stage, count in stages.items()}
+        parts = [f"{n} of {stages[stage].planned} {stage}" for stage, n in left.items() if n > 0]
+        if parts:
+            lines.append(f"{name}: {', '.join(parts)}")
+    return lines
 
 
 def _tell_failures(console: Console, snapshot: Snapshot, given: Sequence[str]) -> None:

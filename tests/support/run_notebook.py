@@ -19,7 +19,7 @@ NOTEBOOK = ROOT / "docs" / "library.ipynb"
 def execute(results: Path) -> nbformat.NotebookNode:
     """The notebook with fresh outputs; nbclient.exceptions.CellExecutionError if a cell fails."""
     notebook = nbformat.read(NOTEBOOK, as_version=4)
-    client = NotebookClient(notebook, timeout=120, kernel_name="python3", record_timing=False)
+    client = NotebookClient(notebook, timeout=120, kernel_name="python3", record_timing=False, coalesce_streams=True)
     client.resources = {"metadata": {"path": str(NOTEBOOK.parent)}}
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     surroundings = {"GLIFR_RESULTS": str(results.resolve()), "PYTHONPATH": os.pathsep.join(paths)}
