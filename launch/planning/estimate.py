@@ -13,8 +13,8 @@ from glifr.training.train import EVALUATION_BATCH
 from launch.planning.plan import StudyPlan
 
 _REPEATS = 2  # of each condition at least: their spread is the uncertainty
-_HANDOVER_SECONDS = 0.15  # from a job's end to the next one's start on the same worker (docs/cluster.md)
-_SESSION_SECONDS = 20.0  # starting Ray and its workers; tables, figures and report of a small study
+HANDOVER_SECONDS = 0.15  # from a job's end to the next one's start on the same worker (docs/cluster.md)
+SESSION_SECONDS = 20.0  # starting Ray and its workers; tables, figures and report of a small study
 _RECORD_BYTES = 250  # an epoch of a seed
 _NUMBER_BYTES = 4  # of a trained parameter
 
@@ -85,18 +85,31 @@ def estimate(plan: StudyPlan, runner: Runner, time_condition: TimeCondition, tra
     items = [(plan, name, tracking_mode) for _ in range(repeats) for name in names]
     found = runner.map(time_condition, items)
     timings = {name: [t for item, t in zip(items, found, strict=True) if item[1] == name] for name in names}
+    return project(plan, timings, runner.slots)
+
+
+def project(plan: StudyPlan, timings: Mapping[str, Sequence[Timing]], slots: int) -> Estimate:
+    """What timings of its conditions mean for a plan on so many slots."""
+    names = list(plan.conditions)
 
     def seconds(choose: Callable[[list[float]], float], searched: float = 1.0) -> dict[str, dict[Stage, float]]:
         return {n: _condition_seconds(plan, n, _pick(timings[n], choose), searched) for n in names}
 
     middle, fast, slow = seconds(statistics.median), seconds(min, _stopped(plan)), seconds(max)
     return Estimate(
-        slots=runner.slots,
+        slots=slots,
         timings=timings,
         slot_seconds={name: sum(stages.values()) for name, stages in middle.items()},
-        seconds=Span(*(_wall_seconds(plan, found, runner.slots) for found in (middle, fast, slow))),
+        seconds=Span(*(_wall_seconds(plan, found, slots) for found in (middle, fast, slow))),
         bytes=sum(_bytes(plan, name, timings[name]) for name in names),
     )
+
+
+def step_seconds(plan: StudyPlan, timings: Mapping[str, Sequence[Timing]], condition: str, stage: Stage) -> float:
+    """Seconds of a slot for one epoch of a unit, or for the silencing of one network."""
+    timing = _pick(timings[condition], statistics.median)
+    steps = 1 if stage == "silencing" else plan.study.spec.epochs(stage, condition)
+    return (_unit_seconds(plan, condition, stage, timing) - HANDOVER_SECONDS) / steps
 
 
 def _pick(timings: Sequence[Timing], choose: Callable[[list[float]], float]) -> Timing:
@@ -128,11 +141,11 @@ def _unit_seconds(plan: StudyPlan, condition: str, stage: Stage, t: Timing) -> f
     spec, task = plan.study.spec, plan.task
     test = math.ceil(task.samples_tested_on(spec.task.source) / EVALUATION_BATCH) * t.evaluation
     if stage == "silencing":
-        return _HANDOVER_SECONDS + plan.silencing_passes * test
+        return HANDOVER_SECONDS + plan.silencing_passes * test
     held_out = task.samples_validated_on(spec.task.settings())
     epoch = plan.steps_an_epoch(condition) * t.step + math.ceil(held_out / EVALUATION_BATCH) * t.evaluation + t.epoch
     epochs = plan.seeds_a_unit(stage) * spec.epochs(stage, condition)
-    return _HANDOVER_SECONDS + t.job + epochs * epoch + (test if stage == "final" else 0.0)
+    return HANDOVER_SECONDS + t.job + epochs * epoch + (test if stage == "final" else 0.0)
 
 
 def _stopped(plan: StudyPlan) -> float:
@@ -157,7 +170,7 @@ def _wall_seconds(plan: StudyPlan, seconds: Mapping[str, Mapping[Stage, float]],
         for planned, of_repeat in [(plan.conditions[name].planned, plan.planned_in_repeat(name))]
     }
     longest = max(chains[name] + chains.get(own.start_from or "", 0.0) for name, own in plan.conditions.items())
-    return _SESSION_SECONDS + max(total / slots, longest)
+    return SESSION_SECONDS + max(total / slots, longest)
 
 
 def _bytes(plan: StudyPlan, name: str, timings: Sequence[Timing]) -> int:

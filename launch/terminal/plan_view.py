@@ -22,11 +22,12 @@ def plan_view(
     smallest_p: Callable[[int], float],
     where: str,
     alike: Sequence[AlikePair] = (),
+    more: Sequence[str] = (),
 ) -> Group:
     """The plan as a table with its cost and what its number of seeds, or repeats of the search, can show.
 
     smallest_p: pairs -> the least p of the report's test. where: the resources, in words. alike: conditions that are
-    numerically one network.
+    numerically one network. more: lines of the budget, and of another machine.
     """
     spec = plan.study.spec
     passes = f" of {plan.task.passes} passes" if plan.task.passes > 1 else ""
@@ -38,7 +39,7 @@ def plan_view(
     ]
     if not spec.evidence:
         head.insert(0, "This profile shows that the system works; its numbers are no evidence.")
-    notes = [*_notes(plan, measured, smallest_p, where), *alike_words(alike, spec.search is not None)]
+    notes = [*_notes(plan, measured, smallest_p, where), *more, *alike_words(alike, spec.search is not None)]
     return Group(Text("\n".join(head) + "\n"), _conditions(plan, measured), Text("\n" + "\n".join(notes)))
 
 
