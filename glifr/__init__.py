@@ -11,17 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from glifr.networks import BNNFC, LSTMFC, RNNFC
-    from glifr.networks.layers import GLIFR, RNNC
+    from glifr.networks.layers import GLIFR, LSTMC, RNNC
+    from glifr.networks.state import NetworkState
     from glifr.records.storage.loading import best_seed, load
 
-__all__ = ["BNNFC", "GLIFR", "LSTMFC", "RNNC", "RNNFC", "best_seed", "load"]
+__all__ = ["BNNFC", "GLIFR", "LSTMC", "LSTMFC", "RNNC", "RNNFC", "NetworkState", "best_seed", "load"]
 
 _HOMES = {
     "BNNFC": "glifr.networks",
     "GLIFR": "glifr.networks.layers",
+    "LSTMC": "glifr.networks.layers",
     "LSTMFC": "glifr.networks",
     "RNNC": "glifr.networks.layers",
     "RNNFC": "glifr.networks",
+    "NetworkState": "glifr.networks.state",
     "best_seed": "glifr.records.storage.loading",
     "load": "glifr.records.storage.loading",
 }

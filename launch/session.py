@@ -10,7 +10,17 @@ from pathlib import Path
 
 from rich.console import Console
 
-from analysis import ReportPaths, as_text, load, refuse_undecidable, smallest_p, summarise, units_needed, write_report
+from analysis import (
+    ReportPaths,
+    as_text,
+    load,
+    refuse_undecidable,
+    smallest_p,
+    summarise,
+    testable_effects,
+    units_needed,
+    write_report,
+)
 from glifr.errors import InputError
 from glifr.records import Layout, Stage, scan
 from launch.budget.limits import BudgetedStop
@@ -195,7 +205,7 @@ def show_plan(
             played = rehearse(plan, measured.timings, slots)
         more += elsewhere_words(machine, played, timed is not plan)
     more += budget_words(plan, measured.timings, slots or measured.slots, hours, _units_needed(plan))
-    console.print(plan_view(timed, measured, smallest_p, where, pairs or (), more))
+    console.print(plan_view(timed, measured, smallest_p, testable_effects, where, pairs or (), more))
     return COMPLETE
 
 

@@ -10,12 +10,16 @@ from analysis.measure import Measure
 from glifr.conditions import CONDITIONS, HYPERPARAMETERS, Condition
 from glifr.records import (
     Declaration,
+    Factor,
     InputError,
     Primary,
     Problem,
     Stage,
     default_contrasts,
     default_smallest_effect,
+    design_in,
+    published_levels,
+    switches,
 )
 from glifr.records.declaration import ALPHA
 
@@ -63,7 +67,6 @@ class TaskInfo:
 class ConditionInfo:
     """One condition of a study, in the study's order. style: what it is, with its colour and marker.
 
-    levels: -1 or 1 on each factor that the study crosses; None for a condition outside the factorial.
     control: equal to another condition on purpose. start_from: the condition whose trained networks its own start from.
     neuron: name and digest of its neuron model, '' where the study is
     from before they were recorded.
@@ -75,7 +78,6 @@ class ConditionInfo:
     delay_steps: int | None
     features: Mapping[str, str]
     difference: str
-    levels: Mapping[str, int] | None
     planned: Mapping[Stage, int]
     space: Mapping[str, Mapping[str, Any]]
     style: Condition
@@ -89,7 +91,8 @@ class StudyInfo:
     """What was planned.
 
     spec: the resolved study file. declaration: how the conditions are judged; history: what study.json records of it
-    (hash, declared_at, final_results), oldest first, empty for a study from before declarations. alike: pairs of
+    (hash, declared_at, final_results), oldest first, empty for a study from before declarations. factors: what is
+    crossed, as declared, or of a study from before factors could be, as its conditions have it. alike: pairs of
     conditions that were numerically one network before the start.
     """
 
@@ -103,6 +106,7 @@ class StudyInfo:
     spec: Mapping[str, Any]
     declaration: Declaration
     history: tuple[Mapping[str, Any], ...]
+    factors: tuple[Factor, ...] = ()
     alike: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -138,14 +142,20 @@ class StudyInfo:
         return int(self.section("search").get("repeats") or 1)
 
     @property
+    def networks_a_unit(self) -> int:
+        """Final networks of a condition in each unit of a study with looks: several only in a repeat of the search."""
+        return int(self.section("final", "seeds")["first"]) // self.repeats if self.repeats > 1 else 1
+
+    def repeats_of(self, condition: ConditionInfo) -> int:
+        """How often a condition's search is made: looks may have asked for more."""
+        if self.repeats == 1 or design_in(self.spec) is None:
+            return self.repeats
+        return condition.planned["final"] // self.networks_a_unit
+
+    @property
     def unit(self) -> str:
         """What is independent of all others: a repeat of the search, or in a study without repeats a seed."""
         return "repeat" if self.repeats > 1 else "seed"
-
-    @property
-    def levels(self) -> dict[str, Mapping[str, int]]:
-        """The levels of the conditions that are of the factorial."""
-        return {c.name: c.levels for c in self.conditions if c.levels is not None}
 
     @property
     def names(self) -> list[str]:
@@ -201,6 +211,7 @@ def read_study(body: dict[str, Any], place: str) -> StudyInfo:
             spec=body["spec"],
             declaration=_declaration(body),
             history=tuple(body.get("declarations", ())),
+            factors=_factors(body),
             alike=tuple((first, second) for first, second in body.get("alike", ())),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -240,7 +251,6 @@ def _condition(body: dict[str, Any], name: str) -> ConditionInfo:
         delay_steps=own["delay_steps"],
         features=_sorted(own["features"], _FEATURES),
         difference=own["difference"],
-        levels=_levels(own, name),
         planned={
             "search": planned["search"],
             "confirm": planned["confirm"],
@@ -270,12 +280,16 @@ def _style(own: Mapping[str, Any], name: str) -> Condition:
     return CONDITIONS.get(name) or Condition(name, "GLIFR", color="#999999", marker="X")
 
 
-def _levels(own: Mapping[str, Any], name: str) -> dict[str, int] | None:
-    """As recorded; of a study from before they were, those of the published conditions."""
-    if "levels" not in own:
-        return CONDITIONS[name].levels if name in CONDITIONS else None
-    recorded = own["levels"]
-    return None if recorded is None else {str(factor): 1 if level > 0 else -1 for factor, level in recorded.items()}
+def _factors(body: dict[str, Any]) -> tuple[Factor, ...]:
+    """As declared; of a study from before they could be, as recorded by condition, or those of the published ones."""
+    if factors := body.get("declaration", {}).get("factors"):
+        return tuple(map(Factor.from_json, factors))
+    names = _order(body)
+    on = published_levels(name for name in names if "levels" not in body["conditions"][name])
+    for name in names:
+        recorded = body["conditions"][name].get("levels") or {}
+        on |= {name: {factor: level > 0 for factor, level in recorded.items()}} if recorded else {}
+    return switches({name: on[name] for name in names if name in on})
 
 
 def _task(body: dict[str, Any]) -> TaskInfo:

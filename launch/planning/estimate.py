@@ -85,11 +85,11 @@ def estimate(plan: StudyPlan, runner: Runner, time_condition: TimeCondition, tra
     items = [(plan, name, tracking_mode) for _ in range(repeats) for name in names]
     found = runner.map(time_condition, items)
     timings = {name: [t for item, t in zip(items, found, strict=True) if item[1] == name] for name in names}
-    return project(plan, timings, runner.slots)
+    return cost(plan, timings, runner.slots)
 
 
-def project(plan: StudyPlan, timings: Mapping[str, Sequence[Timing]], slots: int) -> Estimate:
-    """What timings of its conditions mean for a plan on so many slots."""
+def cost(plan: StudyPlan, timings: Mapping[str, Sequence[Timing]], slots: int) -> Estimate:
+    """What the plan takes by these timings of its conditions."""
     names = list(plan.conditions)
 
     def seconds(choose: Callable[[list[float]], float], searched: float = 1.0) -> dict[str, dict[Stage, float]]:

@@ -12,9 +12,9 @@ from glifr.definitions import hidden_size_for_budget, trained_parameters
 from glifr.definitions.build import changed_digest, neuron_facts
 from glifr.errors import InputError, Problem, nearest
 from glifr.outside import referenced
-from glifr.records import STAGES, Stage, Value, digest
+from glifr.records import STAGES, Stage, Value, digest, levels_of
 from glifr.tasks import TaskDefinition
-from launch.planning.differences import difference, features, levels
+from launch.planning.differences import difference, features
 from launch.planning.recipe_identity import recipe_identity
 from launch.studyfile import Dimension, Study, StudySpec, Training
 
@@ -30,7 +30,8 @@ class ConditionPlan:
     start_from: the condition whose trained network of the same seed a `learned` start draws from.
     checkpoint: the file of a network that every seed starts from (`from`, `sha256`). delay: as the study says it.
     training: the condition's recipe. control: equal to another condition on purpose.
-    features, difference, levels: what tells it apart, see `differences`.
+    features, difference: what tells it apart, see `differences`. levels: its level on each declared factor, None for a
+    condition outside the factorial.
     """
 
     condition: Condition
@@ -48,7 +49,7 @@ class ConditionPlan:
     repeats: int = 1
     features: Mapping[str, str] = field(default_factory=dict)
     difference: str = ""
-    levels: Mapping[str, int] | None = None
+    levels: Mapping[str, str] | None = None
 
     @property
     def name(self) -> str:
@@ -286,7 +287,7 @@ def make_plan(study: Study, fingerprint: str) -> StudyPlan:
         )
         for name, wanted in spec.conditions.items()
     }
-    return StudyPlan(study, task, fingerprint, _told_apart(conditions, spec.reference))
+    return StudyPlan(study, task, fingerprint, _told_apart(conditions, spec))
 
 
 def _network_of(spec: StudySpec, task: TaskDefinition, name: str) -> dict[str, Any]:
@@ -306,13 +307,14 @@ def _network_of(spec: StudySpec, task: TaskDefinition, name: str) -> dict[str, A
     }
 
 
-def _told_apart(plans: Mapping[str, ConditionPlan], reference: str) -> dict[str, ConditionPlan]:
+def _told_apart(plans: Mapping[str, ConditionPlan], spec: StudySpec) -> dict[str, ConditionPlan]:
     """The plans, each with what tells it from the others."""
-    words, cells = features(plans), levels(plans, reference)
-    return {
-        name: replace(own, features=words[name], difference=difference(name, reference, words), levels=cells[name])
-        for name, own in plans.items()
-    }
+    words, factors = features(plans), spec.declared_factors()
+    found = {}
+    for name, own in plans.items():
+        told = difference(name, spec.reference, words)
+        found[name] = replace(own, features=words[name], difference=told, levels=levels_of(factors, name))
+    return found
 
 
 def _planned(spec: StudySpec, condition: str, repeats: int, seeds: int | None) -> dict[Stage, int]:

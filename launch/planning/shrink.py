@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from glifr.records import STAGES
-from launch.planning.estimate import Timing, project
+from launch.planning.estimate import Timing
+from launch.planning.estimate import cost as estimated
 from launch.planning.plan import StudyPlan
 
 Cost = Callable[[StudyPlan], float]
@@ -42,10 +43,10 @@ def cost_in(kind: str, timings: Mapping[str, Sequence[Timing]], slots: int) -> C
     if kind == "epochs":
         return lambda plan: float(epochs_of(plan))
     if kind == "hours":
-        return lambda plan: project(plan, timings, slots).seconds.value / 3600
+        return lambda plan: estimated(plan, timings, slots).seconds.value / 3600
 
     def gpu_hours(plan: StudyPlan) -> float:
-        slot_seconds = sum(project(plan, timings, slots).slot_seconds.values())
+        slot_seconds = sum(estimated(plan, timings, slots).slot_seconds.values())
         return slot_seconds * plan.study.spec.resources.gpus / 3600
 
     return gpu_hours

@@ -13,6 +13,7 @@ from glifr.conditions import CONDITIONS, HYPERPARAMETERS, KINDS, Condition
 from glifr.errors import InputError, nearest
 from glifr.tasks import ARRAYS, TASKS
 from launch.studyfile.conditions import ConditionSpec, base_faults
+from launch.studyfile.factors.checks import FACTOR_CHECKS
 from launch.studyfile.models import StudySpec, TaskSpec
 from launch.studyfile.parts.cost_rules import COST_CHECKS
 from launch.studyfile.parts.recipe_rules import RECIPE_CHECKS
@@ -31,12 +32,8 @@ def cross_faults(sections: dict[str, Any]) -> list[Fault]:
     bases = list(base_faults(sections.get("conditions", {})))
     good = {name: value for name, value in sections.items() if not (bases and name == "conditions")}
     spec = StudySpec.model_construct(**good)
-    return bases + [
-        fault
-        for needed, check in (*_CHECKS, *SEARCH_CHECKS, *RECIPE_CHECKS, *RULE_CHECKS, *COST_CHECKS)
-        if needed <= good.keys()
-        for fault in check(spec)
-    ]
+    every = (*_CHECKS, *SEARCH_CHECKS, *RECIPE_CHECKS, *RULE_CHECKS, *COST_CHECKS, *FACTOR_CHECKS)
+    return bases + [fault for needed, check in every if needed <= good.keys() for fault in check(spec)]
 
 
 def own_arrays(task: TaskSpec) -> Iterator[Fault]:

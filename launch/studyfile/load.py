@@ -28,6 +28,8 @@ _NOT_HASHED = (
     ("description",),
     ("tracking",),
     ("analysis",),
+    ("factors",),
+    ("crossing",),
     ("resources",),
     ("training", "checkpoint_every"),
     ("training", "seeds_per_batch"),
@@ -135,8 +137,9 @@ def read_resolved(resolved: dict[str, Any]) -> StudySpec:
 def study_hash(resolved: dict[str, Any]) -> str:
     """SHA-256 of a resolved study without what cannot change its results.
 
-    Left out: descriptions, analysis (hashed by itself), tracking, resources, task.data_root, and of training
-    checkpoint_every, seeds_per_batch and cuda_graphs; of search repeats where it is 1.
+    Left out: descriptions, analysis and factors (hashed by themselves; what a crossing makes is in it), tracking,
+    resources, task.data_root, and of training checkpoint_every, seeds_per_batch and cuda_graphs; of search repeats
+    where it is 1.
     """
     return digest(_hashed(resolved, ()))
 

@@ -15,6 +15,7 @@ from glifr.errors import InputError, Problem, nearest
 from glifr.tasks import ARRAYS, TASKS
 from launch.studyfile.checks import cross_faults, own_arrays
 from launch.studyfile.dimensions import SEARCHABLE
+from launch.studyfile.factors.crossing import as_written, crossed
 from launch.studyfile.messages import faults_of
 from launch.studyfile.models import StudySpec
 from launch.studyfile.renamed import renamed, renamed_override
@@ -113,12 +114,14 @@ class StudyReading:
     def checked(self, tree: Tree, ignore: Sequence[KeyPath] = ()) -> StudySpec | None:
         """The study if it is right; else its problems are noted, but for those at or below the paths of `ignore`."""
         sections: dict[str, Any] = {}
-        tree, lacking = without_left_behind(self._without_nulled_conditions(tree))
-        spec, faults = None, []
+        tree, faults = without_left_behind(self._without_nulled_conditions(tree))
+        tree, of_crossing, known = crossed(tree)
+        faults += of_crossing
+        spec = None
         try:
             spec = StudySpec.model_validate(tree.data, context=sections)
         except ValidationError as error:
-            faults = faults_of(error)
+            faults += [as_written(tree, fault) for fault in faults_of(error)]
         task = sections.get("task")
         if task is not None:
             if task.name == ARRAYS:
@@ -126,7 +129,9 @@ class StudyReading:
             faults += own_arrays(task) if self.imports else ()
             if task.name not in TASKS and (faults or not self.imports):
                 del sections["task"]  # what depends on it is left unchecked
-        faults += [*lacking, *cross_faults(sections)]
+        if not known:
+            sections.pop("conditions", None)  # as what depends on them
+        faults += cross_faults(sections)
         self._add(tree, *(f for f in faults if not any(f.path[: len(path)] == path for path in ignore)))
         return spec
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Annotated, Any, Literal, NoReturn
@@ -110,8 +110,13 @@ def _check_name(name: str) -> str:
     return name
 
 
+def is_condition_name(name: str) -> bool:
+    """True if a condition can have the name."""
+    return _CONDITION.fullmatch(name) is not None
+
+
 def _check_condition_name(name: str) -> str:
-    if not _CONDITION.fullmatch(name):
+    if not is_condition_name(name):
         refuse("a condition's name becomes a folder's name, and this cannot", CONDITION_RULE)
     return name
 
@@ -161,6 +166,12 @@ def listed(seeds: list[int]) -> str:
     """The first few of a list of seeds, in words."""
     shown = ", ".join(map(str, seeds[:5]))
     return shown if len(seeds) <= 5 else f"{shown} and {len(seeds) - 5} more"
+
+
+def listed_words(names: Sequence[str]) -> str:
+    """'a, b and c'; the first few and how many more."""
+    shown = [*names] if len(names) <= 6 else [*names[:5], f"{len(names) - 5} more"]
+    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
 
 
 DELAY_RULE = "one_step, none, or a number of milliseconds above 0"

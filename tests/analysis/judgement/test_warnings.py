@@ -263,6 +263,6 @@ def test_a_declared_contrast_of_a_condition_that_is_not_there(tmp_path: Path) ->
 def test_every_warning_is_documented() -> None:
     documented = (ROOT / "docs" / "statistics.md").read_text(encoding="utf-8")
     source = (ROOT / "analysis" / "judgement" / "warnings.py").read_text(encoding="utf-8")
-    known = set(re.findall(r'Caution\(\s*"([a-z-]+)"', source))
+    known = set(re.findall(r'ReportWarning\(\s*"([a-z-]+)"', source))
     assert known == set(FIRES)
     assert {code for code in known if f"`{code}`" not in documented} == set()

@@ -10,7 +10,8 @@ from small_study import STUDY, TINY, small_plan
 from glifr.errors import InputError
 from launch import cli
 from launch.budget.rehearsal import Machine, rehearse, timed_here
-from launch.planning.estimate import Timing, project
+from launch.planning.estimate import Timing
+from launch.planning.estimate import cost as estimated
 from launch.planning.placement import Resources
 
 TIMINGS = {name: [Timing(0.5, 0.2, 1.0, 3.0, 1000)] for name in ("RNN", "LSTM", "LHetA")}
@@ -43,7 +44,7 @@ def test_a_machine_that_says_nothing_or_holds_no_trial_is_refused() -> None:
 def test_the_whole_study_is_played_and_agrees_with_the_estimate(tmp_path: Path) -> None:
     plan = small_plan(tmp_path, text=STUDY)
     one = rehearse(plan, TIMINGS, 1)
-    assert one.seconds == pytest.approx(project(plan, TIMINGS, 1).seconds.value, rel=0.02)
+    assert one.seconds == pytest.approx(estimated(plan, TIMINGS, 1).seconds.value, rel=0.02)
     assert one.occupied == pytest.approx(1.0)
     seconds = [one.seconds, *(rehearse(plan, TIMINGS, slots).seconds for slots in (2, 4, 64))]
     assert seconds == sorted(seconds, reverse=True)

@@ -10,7 +10,8 @@ from small_study import STUDY, small_plan
 from analysis import smallest_p, units_needed
 from glifr.errors import InputError
 from launch.budget.plan_words import budget_words, refuse_too_small
-from launch.planning.estimate import Timing, project
+from launch.planning.estimate import Timing
+from launch.planning.estimate import cost as estimated
 from launch.planning.plan import StudyPlan
 from launch.planning.shrink import cost_in, epochs_of, least_seeds, least_trials, shrink
 
@@ -85,7 +86,7 @@ def test_a_study_without_a_search_has_seeds_alone(tmp_path: Path) -> None:
 
 def test_hours_are_those_of_the_estimate(tmp_path: Path) -> None:
     plan = plan_of(tmp_path)
-    assert cost_in("hours", TIMINGS, 3)(plan) == project(plan, TIMINGS, 3).seconds.value / 3600
+    assert cost_in("hours", TIMINGS, 3)(plan) == estimated(plan, TIMINGS, 3).seconds.value / 3600
 
 
 # -- in words ----------------------------------------------------------------------------------------------------------
