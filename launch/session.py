@@ -21,6 +21,8 @@ from analysis import (
     units_needed,
     write_report,
 )
+from glifr.definitions import definition_of
+from glifr.engine.backends import uncompiled_words
 from glifr.errors import InputError
 from glifr.records import Layout, Stage, scan
 from launch.budget.limits import BudgetedStop
@@ -117,6 +119,9 @@ def run_study(
         with lock, handover.of(tracking.login):
             plan = _look_back(console, plan, layout, lock, asked.stale, asked.only)
             ledger, to_run = Ledger(root), (asked.only, asked.last)
+            for note in _uncompiled(plan):
+                console.print(f"Note: {note}", markup=False)
+                ledger.event("warning", note)
             keep_code(layout, plan.study.code)
             alike = _alike_pairs(console, plan, layout, ledger)
             rounds = Rounds(plan, ledger, executor, console, stop, lock.check, alike, *to_run)
@@ -165,6 +170,14 @@ def _give_up(lock: DriverLock, handover: LoginFile) -> None:
     lock.release()
 
 
+def _uncompiled(plan: StudyPlan) -> list[str]:
+    """Of each neuron model that cannot be compiled what that means, where the study does not say how it is computed."""
+    if plan.study.spec.training.backend != "auto":
+        return []
+    models = (definition_of(own.condition).neuron(own.condition) for own in plan.conditions.values())
+    return list(dict.fromkeys(uncompiled_words(m) for m in models if m is not None and m.unknown))
+
+
 def _closing(lock: DriverLock, sessions: Sessions, meter: Meter, handover: LoginFile) -> Callable[[int], None]:
     """What closes the session on record, with its exit code, and gives the study free."""
 
@@ -206,6 +219,8 @@ def show_plan(
         more += elsewhere_words(machine, played, timed is not plan)
     more += budget_words(plan, measured.timings, slots or measured.slots, hours, _units_needed(plan))
     console.print(plan_view(timed, measured, smallest_p, testable_effects, where, pairs or (), more))
+    for note in _uncompiled(plan):
+        console.print(f"Note: {note}", markup=False)
     return COMPLETE
 
 

@@ -94,7 +94,11 @@ def _silencing_words(info: StudyInfo) -> list[str]:
     if not info.planned("silencing") or not silencing:
         return []
     fractions = [f"{100 * f:g}" for f in silencing.get("fractions", [])]
-    return [f"Then {listed(fractions)} % of the neurons were silenced, {silencing.get('masks')} random choices each."]
+    acts_on = {c.name: c.style.outside.silenced for c in info.conditions if c.style.outside is not None}
+    return [
+        f"Then {listed(fractions)} % of the neurons were silenced, {silencing.get('masks')} random choices each.",
+        *(f"In {name} a silenced neuron is cut from {what}." for name, what in acts_on.items()),
+    ]
 
 
 def standing(results: Results) -> str:

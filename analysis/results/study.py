@@ -68,8 +68,8 @@ class ConditionInfo:
     """One condition of a study, in the study's order. style: what it is, with its colour and marker.
 
     control: equal to another condition on purpose. start_from: the condition whose trained networks its own start from.
-    neuron: name and digest of its neuron model, '' where the study is
-    from before they were recorded.
+    neuron: name and digest of its neuron model, '' where the study is from before they were recorded. uncompiled: the
+    operation for which its step cannot be compiled, '' where it can.
     """
 
     name: str
@@ -84,6 +84,7 @@ class ConditionInfo:
     control: bool = False
     neuron: str = ""
     start_from: str | None = None
+    uncompiled: str = ""
 
 
 @dataclass(frozen=True)
@@ -261,6 +262,7 @@ def _condition(body: dict[str, Any], name: str) -> ConditionInfo:
         style=_style(own, name),
         control=own.get("control", False),
         neuron=_neuron(own.get("neuron")),
+        uncompiled=(own.get("neuron") or {}).get("unknown", ""),
         start_from=own.get("start_from"),
     )
 
