@@ -16,8 +16,6 @@ Start = Literal["homogeneous", "heterogeneous"]
 Delay = float | Literal["one_step", "none"]
 Setting = float | str  # also a whole number, or true and false
 
-FACTORS = ("after-spike currents", "heterogeneous start", "learned neurons")
-
 # a GLIFR neuron's trained parameters: those of every neuron, and those of each after-spike current
 OF_A_NEURON = ("thresh", "k_m")
 OF_A_CURRENT = ("k_j", "r_j", "a_j")
@@ -158,14 +156,6 @@ class Condition:
         return self.architecture.lower() if self.start is None else f"glifr_{self.start}"
 
     @property
-    def levels(self) -> dict[str, int] | None:
-        """-1 or 1 on each of `FACTORS`; None for a network without all of them, and where only some are learned."""
-        if self.start is None or not self.kind.of_a_current or not isinstance(self.learned, bool):
-            return None
-        on = (self.num_ascs > 0, self.start == "heterogeneous", self.learned)
-        return {factor: 1 if has else -1 for factor, has in zip(FACTORS, on, strict=True)}
-
-    @property
     def hyperparameters(self) -> tuple[str, ...]:
         """What can be tuned: the spreads exist only where the condition has what they scale."""
         spreads = self.kind.spreads_heterogeneous if self.start == "heterogeneous" else self.kind.spreads
@@ -252,13 +242,18 @@ def own_style(place: int) -> tuple[str, str]:
     return _COLORS[place % len(_COLORS)], marker
 
 
-def styled(conditions: Iterable[Condition]) -> dict[str, Condition]:
-    """The conditions of a study by name, each with its look: a published name keeps its own."""
+def styled(conditions: Iterable[Condition], hues: Mapping[str, int] = MappingProxyType({})) -> dict[str, Condition]:
+    """The conditions of a study by name, each with its look: a published name keeps its own.
+
+    hues: the place of the colour, for conditions that share one.
+    """
     found: dict[str, Condition] = {}
     own = 0
     for condition in conditions:
         known = CONDITIONS.get(condition.name)
         color, marker = (known.color, known.marker) if known else own_style(own)
+        if condition.name in hues:
+            color, _ = own_style(hues[condition.name])
         own += known is None
         found[condition.name] = replace(condition, color=color, marker=marker)
     return found

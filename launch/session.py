@@ -10,7 +10,18 @@ from pathlib import Path
 
 from rich.console import Console
 
-from analysis import ReportPaths, as_text, load, refuse_undecidable, smallest_p, summarise, write_report
+from analysis import (
+    ReportPaths,
+    as_text,
+    load,
+    refuse_undecidable,
+    smallest_p,
+    summarise,
+    testable_effects,
+    write_report,
+)
+from glifr.definitions import definition_of
+from glifr.engine.backends import uncompiled_words
 from glifr.errors import InputError
 from glifr.records import Layout, Stage, scan
 from launch.code import code_version
@@ -103,6 +114,9 @@ def run_study(
         with lock, handover.of(tracking.login):
             plan = _look_back(console, plan, layout, lock, asked.stale, asked.only)
             ledger, to_run = Ledger(root), (asked.only, asked.last)
+            for note in _uncompiled(plan):
+                console.print(f"Note: {note}", markup=False)
+                ledger.event("warning", note)
             keep_code(layout, plan.study.code)
             alike = _alike_pairs(console, plan, layout, ledger)
             rounds = Rounds(plan, ledger, executor, console, stop, lock.check, alike, *to_run)
@@ -110,6 +124,7 @@ def run_study(
             sessions = Sessions(layout, _command(given), executor.differences, plan.study.hash, plan.study.code)
             Outage(layout).begin()
             meter = Meter(rounds.conductor, executor.slots)
+            executor.on_nodes = _nodes_told(meter, rounds, ledger, console)
             close = _closing(lock, sessions, meter, handover)
             stop.where, stop.at_leave = "left with jobs still ending; nothing is lost", herald.leaving(close)
             rounds.run(meter, BudgetedStop(stop, spec.budget, earlier, spec.resources.gpus, meter))
@@ -142,6 +157,18 @@ def _why_stopped(stop: StopSignals, conductor: StudyScheduler, asked: SessionOpt
     return conductor.halted
 
 
+def _nodes_told(meter: Meter, rounds: Rounds, ledger: Ledger, console: Console) -> Callable[[int, str], None]:
+    """What is done when a node has joined the cluster or left it."""
+
+    def told(slots: int, text: str) -> None:
+        meter.slots_are(slots)
+        rounds.slots_are(slots)
+        ledger.event("nodes", text)
+        console.print(f"Nodes {text}.", markup=False, soft_wrap=True)
+
+    return told
+
+
 def _leaving(stop: StopSignals) -> Callable[[str], None]:
     return lambda reason: stop.leave(reason, INCOMPLETE)
 
@@ -149,6 +176,14 @@ def _leaving(stop: StopSignals) -> Callable[[str], None]:
 def _give_up(lock: DriverLock, handover: LoginFile) -> None:
     handover.remove()
     lock.release()
+
+
+def _uncompiled(plan: StudyPlan) -> list[str]:
+    """Of each neuron model that cannot be compiled what that means, where the study does not say how it is computed."""
+    if plan.study.spec.training.backend != "auto":
+        return []
+    models = (definition_of(own.condition).neuron(own.condition) for own in plan.conditions.values())
+    return list(dict.fromkeys(uncompiled_words(m) for m in models if m is not None and m.unknown))
 
 
 def _closing(lock: DriverLock, sessions: Sessions, meter: Meter, handover: LoginFile) -> Callable[[int], None]:
@@ -178,7 +213,9 @@ def show_plan(plan: StudyPlan, root: Path, cluster: Cluster, console: Console) -
         measured = estimate(plan, executor, calibrate, mode)
         pairs = alike_conditions(plan, lambda text: console.print(text, markup=False))
     where = f"the Ray cluster at {cluster.address}" if cluster.address else "this machine"
-    console.print(plan_view(plan, measured, smallest_p, where, pairs or ()))
+    console.print(plan_view(plan, measured, smallest_p, testable_effects, where, pairs or ()))
+    for note in _uncompiled(plan):
+        console.print(f"Note: {note}", markup=False)
     return COMPLETE
 
 

@@ -10,8 +10,9 @@ from analysis.figures.curves import learning_curves, silencing_curves
 from analysis.figures.drawing.drawing import Drawing, MissingFigure, write_figure
 from analysis.figures.drawing.style import house_style
 from analysis.figures.examples import after_spike_currents, example_activity, example_outputs
-from analysis.figures.factors import factorial_interaction, pair_matrix
+from analysis.figures.factors import factor_curves, factor_effects, factorial_interaction
 from analysis.figures.neurons import parameter_distributions
+from analysis.figures.pairs import pair_matrix
 from analysis.figures.performance import condition_dots, contrast_forest, performance_profile
 from analysis.figures.planning import power_by_seeds, run_timeline
 from analysis.figures.published import beside_published
@@ -30,6 +31,8 @@ FIGURES: Mapping[str, Draw] = MappingProxyType(
         "condition_dots": lambda a: condition_dots(a.results),
         "performance_profile": lambda a: performance_profile(a.results),
         "learning_curves": lambda a: learning_curves(a.results),
+        "factor_effects": factor_effects,
+        "factor_curves": factor_curves,
         "factorial_interaction": factorial_interaction,
         "contrast_forest": contrast_forest,
         "pair_matrix": pair_matrix,
@@ -67,6 +70,8 @@ __all__ = [
     "current_curves",
     "example_activity",
     "example_outputs",
+    "factor_curves",
+    "factor_effects",
     "factorial_interaction",
     "house_style",
     "importance_map",

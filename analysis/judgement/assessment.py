@@ -118,7 +118,7 @@ def assess(results: Results) -> Assessment:
             smallest_effect=declared.smallest_effect,
             alpha=declared.alpha,
             higher_is_better=measure.higher_is_better,
-            levels=info.levels,
+            factors=info.factors,
             evidence=info.evidence,
         )
 

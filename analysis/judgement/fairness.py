@@ -9,6 +9,7 @@ from analysis.results.load import Results
 from analysis.results.study import StudyInfo
 from analysis.results.summaries import Tuning, by_condition
 from analysis.text import listed
+from glifr.records import design_in
 
 _NAMED = 9  # conditions or searches of one kind that are named one by one
 SIZE_TOLERANCE = 1.02  # largest over smallest number of trained parameters
@@ -17,11 +18,14 @@ SIZE_TOLERANCE = 1.02  # largest over smallest number of trained parameters
 def unequal_budgets(results: Results, tuned: list[Tuning]) -> list[str]:
     """In which respects the searches had different budgets."""
     found = []
-    finals = {c.name: c.planned["final"] for c in results.info.conditions}
+    # looks give conditions unequal numbers of seeds, of their own first units, which is no unfairness
+    finals = {c.name: c.planned["final"] for c in results.info.conditions if design_in(results.info.spec) is None}
     for what, numbers in (
         ("trials that ended", _by_search(tuned, lambda t: t.ended)),
         ("confirm runs", _by_search(tuned, lambda t: len(t.confirmed))),
         ("planned final seeds", finals),
+        ("trials of another study that the search learned from", _learned(results, tuned)),
+        ("known points that the search began with", results.info.known_points),
     ):
         if len(set(numbers.values())) > 1:
             found.append(f"{what}: {_grouped(numbers)}")
@@ -35,6 +39,11 @@ def unequal_budgets(results: Results, tuned: list[Tuning]) -> list[str]:
             if len(set(seen.values())) > 1:
                 found.append(f"{what} ({stage}): {_grouped(seen)}")
     return found
+
+
+def _learned(results: Results, tuned: list[Tuning]) -> dict[str, int]:
+    """They are of a condition's budget too: what another study has spent on it."""
+    return _by_search(tuned, lambda t: results.info.learned.get(t.name, 0))
 
 
 def _by_search(tuned: list[Tuning], number: Callable[[Tuning], int]) -> dict[str, int]:

@@ -15,6 +15,7 @@ from analysis.statistics.contrasts import ContrastResult
 from analysis.statistics.factorial import Effect
 from analysis.statistics.verdicts import WORDS
 from analysis.text import count, listed
+from glifr.records import levels_of
 
 
 @dataclass(frozen=True)
@@ -65,12 +66,10 @@ def _effects(a: Assessment) -> Iterator[Clause]:
 
 def _empty_cells(a: Assessment, effect: Effect) -> str:
     """Which of the pairs that a main effect averages over are numerically one network, so that it cannot show there."""
-    levels = a.results.info.levels
-    found = []
+    factors, found = a.results.info.factors, []
     for pair in alike_pairs(a):
-        one, other = (levels.get(name, {}) for name in pair)
-        differ = {factor for factor in one if one[factor] != other.get(factor)}
-        if other and differ == set(effect.factors):
+        one, other = (levels_of(factors, name) for name in pair)
+        if one and other and {name for name in one if one[name] != other[name]} == set(effect.factors):
             found.append(listed(pair))
     return f", though it averages over {' and over '.join(found)}, which behave alike" if found else ""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from analysis.judgement import fairness
@@ -94,6 +94,8 @@ def _one_search(a: Assessment) -> Iterator[ReportWarning]:
         beside = (
             *((place, conditions) for place in ("table-conditions", "table-silencing", "table-published")),
             ("table-factorial", tuple(e.name for e in a.factorial.effects)),
+            ("table-levels", tuple(factor.name for factor in info.factors)),
+            ("table-level_pairs", _names(a.factorial.pairs)),
             ("table-contrasts", _names(a.planned)),
             ("table-pairs", _names(a.pairs)),
         )
@@ -424,6 +426,18 @@ def _clusters(a: Assessment) -> Iterator[ReportWarning]:
 
 
 @_check
+def _uncompiled(a: Assessment) -> Iterator[ReportWarning]:
+    found = {c.name: c.uncompiled for c in a.results.info.conditions if c.uncompiled}
+    if found:
+        operations = listed(list(dict.fromkeys(found.values())))
+        text = (
+            f"{listed(list(found))}: the neuron's step uses {operations}, which cannot be compiled, so the portable "
+            "engine computed it. The numbers are as good; each took about 2 to 10 times as long as compiled."
+        )
+        yield ReportWarning("portable-engine", text, "provenance", tuple(found))
+
+
+@_check
 def _origin(a: Assessment) -> Iterator[ReportWarning]:
     mixed = mixtures(a.results)
     if mixed:
@@ -442,5 +456,5 @@ def _origin(a: Assessment) -> Iterator[ReportWarning]:
         )
 
 
-def _names(judged: list[ContrastResult]) -> tuple[str, ...]:
+def _names(judged: Sequence[ContrastResult]) -> tuple[str, ...]:
     return tuple(j.contrast.name for j in judged)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from analysis.judgement.assessment import Assessment
 from analysis.measure import Measure
@@ -102,10 +102,12 @@ def _tests(a: Assessment) -> Iterator[str]:
     """How effects and contrasts were tested: the same for both, each in a family of its own."""
     info, effects = a.results.info, a.factorial.effects
     if effects:
+        crossed = listed([factor.name for factor in info.factors])
+        kinds = {effect.kind for effect in effects}
         yield (
-            f"{count(len(a.factorial.cells), 'condition')} form a factorial of the neuron's parts: each of "
-            f"{count(len(effects), 'effect')} is one contrast per {info.unit}, the signed mean over its cells within "
-            f"every {info.unit} that has them all."
+            f"{count(len(a.factorial.cells), 'condition')} form a factorial of {crossed}: each of "
+            f"{count(len(effects), 'effect')} is one contrast per {info.unit}, a weighted sum over its cells within "
+            f"every {info.unit} that has them all{_of_kinds(kinds, info.unit)}."
         )
     if not effects and not a.planned:
         return
@@ -123,6 +125,16 @@ def _tests(a: Assessment) -> Iterator[str]:
     )
     if a.planned:
         yield "Beside the contrasts stand Welch's t test, Hedges' g and the probability of superiority."
+
+
+def _of_kinds(kinds: Collection[str], unit: str) -> str:
+    """What the effects of factors with more than two levels are."""
+    trend = "; of an ordered factor the linear trend over its levels" if "trend" in kinds else ""
+    levels = (
+        "; of levels without an order the largest of their differences, by a permutation test in which all differences "
+        f"of a {unit} change sign together"
+    )
+    return trend + (levels if "levels" in kinds else "")
 
 
 def _looks(info: StudyInfo, found: Looked) -> Iterator[str]:

@@ -67,7 +67,8 @@ def all_sheets(a: Assessment, cautions: list[ReportWarning]) -> list[sheets.Tabl
     found = [sheets.design_sheet(results), sheets.counts_sheet(results), sheets.conditions_sheet(a, cautions)]
     found += [sheets.components_sheet(a)] if a.components else []
     found += [sheets.looks_sheet(results.info, a.looked)] if a.looked else []
-    found += [sheets.factorial_sheet(a, cautions)] if a.factorial.effects else []
+    found += [sheets.factorial_sheet(a, cautions), sheets.levels_sheet(a, cautions)] if a.factorial.effects else []
+    found += [sheets.level_pairs_sheet(a, cautions)] if a.factorial.pairs else []
     found += [sheets.contrasts_sheet(a, cautions)] if a.planned else []
     found += [sheets.pairs_sheet(a, cautions)] if a.pairs else []
     found += sheets.published_sheets(a, cautions)

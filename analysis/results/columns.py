@@ -215,13 +215,28 @@ DERIVED: Mapping[str, tuple[Column, ...]] = MappingProxyType(
             Column("trained_parameters", "whole", "", "numbers that training adjusts"),
         ),
         "factorial": (
-            Column("effect", "text", "", "the part of the neuron, or parts joined by ×"),
+            Column("effect", "text", "", "the factor, or factors joined by ×"),
             Column(
-                "estimate", "number", "as recorded", "on minus off; for an interaction the difference of differences"
+                "kind",
+                "text",
+                "",
+                "difference; trend, with an ordered factor; levels, whether any of several without an order differ",
             ),
-            Column("at", "text", "", "the levels of the other parts that it is taken at; empty where at all"),
+            Column(
+                "estimate",
+                "number",
+                "as recorded",
+                "second level minus first; of a trend the change from the first level to the last; for an interaction "
+                "the difference of differences; of levels the largest of their differences",
+            ),
+            Column("at", "text", "", "the levels of the other factors that it is taken at; empty where at all"),
             Column("units", "whole", "", "seeds, or repeats of the search, that have all its cells"),
-            Column("low", "number", "as recorded", "lower end of the 95 % t interval of the mean over them"),
+            Column(
+                "low",
+                "number",
+                "as recorded",
+                "lower end of the 95 % t interval of their mean; of levels widened for the choice of the largest",
+            ),
             Column("high", "number", "as recorded", "upper end"),
             Column("eta2", "number", "0 to 1", "partial eta squared, a description: no test rests on it"),
             Column("p", "number", "", _P),
@@ -233,6 +248,19 @@ DERIVED: Mapping[str, tuple[Column, ...]] = MappingProxyType(
             Column("verdict", "text", "", "as in contrasts; of an interaction present instead of better or worse"),
             Column("verdict_note", "text", "", "what qualifies the verdict; of an interaction its sign"),
         ),
+        "levels": (
+            Column("factor", "text", "", "name of the factor"),
+            Column("level", "text", "", "name of the level"),
+            Column("value", "number", "", "its number; empty where the level is none"),
+            Column("at", "text", "", "the levels of the other factors that it is taken at; empty where at all"),
+            Column("units", "whole", "", "seeds, or repeats of the search, that have all its cells"),
+            Column("mean", "number", "as recorded", "of the primary measure, over the cells and then the units"),
+            Column("low", "number", "as recorded", "lower end of the 95 % t interval of the mean over units"),
+            Column("high", "number", "as recorded", "upper end"),
+            Column("band_low", "number", "as recorded", "lower end of the band of an ordered factor's curve"),
+            Column("band_high", "number", "as recorded", "upper end"),
+        ),
+        "level_pairs": (*_CONTRAST, *_ESTIMATE),
         "contrasts": (*_CONTRAST, *_ESTIMATE),
         "pairs": (*_CONTRAST, *_ESTIMATE),
         "silenced_networks": (

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from analysis.measure import Measure
 from glifr.conditions import CONDITIONS, HYPERPARAMETERS, Condition
 from glifr.records import (
     Declaration,
+    Factor,
     InputError,
     Primary,
     Problem,
     Stage,
     default_contrasts,
     default_smallest_effect,
+    design_in,
+    published_levels,
+    switches,
 )
 from glifr.records.declaration import ALPHA
 
@@ -63,10 +67,9 @@ class TaskInfo:
 class ConditionInfo:
     """One condition of a study, in the study's order. style: what it is, with its colour and marker.
 
-    levels: -1 or 1 on each factor that the study crosses; None for a condition outside the factorial.
     control: equal to another condition on purpose. start_from: the condition whose trained networks its own start from.
-    neuron: name and digest of its neuron model, '' where the study is
-    from before they were recorded.
+    neuron: name and digest of its neuron model, '' where the study is from before they were recorded. uncompiled: the
+    operation for which its step cannot be compiled, '' where it can.
     """
 
     name: str
@@ -75,13 +78,13 @@ class ConditionInfo:
     delay_steps: int | None
     features: Mapping[str, str]
     difference: str
-    levels: Mapping[str, int] | None
     planned: Mapping[Stage, int]
     space: Mapping[str, Mapping[str, Any]]
     style: Condition
     control: bool = False
     neuron: str = ""
     start_from: str | None = None
+    uncompiled: str = ""
 
 
 @dataclass(frozen=True)
@@ -89,8 +92,10 @@ class StudyInfo:
     """What was planned.
 
     spec: the resolved study file. declaration: how the conditions are judged; history: what study.json records of it
-    (hash, declared_at, final_results), oldest first, empty for a study from before declarations. alike: pairs of
+    (hash, declared_at, final_results), oldest first, empty for a study from before declarations. factors: what is
+    crossed, as declared, or of a study from before factors could be, as its conditions have it. alike: pairs of
     conditions that were numerically one network before the start.
+    learned: trials of another study, `learned_from`, that a search began with, by the search's name.
     """
 
     name: str
@@ -103,7 +108,16 @@ class StudyInfo:
     spec: Mapping[str, Any]
     declaration: Declaration
     history: tuple[Mapping[str, Any], ...]
+    factors: tuple[Factor, ...] = ()
     alike: tuple[tuple[str, str], ...] = ()
+    learned: Mapping[str, int] = field(default_factory=dict)
+    learned_from: str = ""
+
+    @property
+    def known_points(self) -> dict[str, int]:
+        """How many of a search's first trials were at points that the study gives, by condition."""
+        given = self.section("search").get("start_at") or ()
+        return {c.name: sum(isinstance(p, str) or any(d in c.space for d in p) for p in given) for c in self.conditions}
 
     @property
     def varied(self) -> str:
@@ -138,14 +152,20 @@ class StudyInfo:
         return int(self.section("search").get("repeats") or 1)
 
     @property
+    def networks_a_unit(self) -> int:
+        """Final networks of a condition in each unit of a study with looks: several only in a repeat of the search."""
+        return int(self.section("final", "seeds")["first"]) // self.repeats if self.repeats > 1 else 1
+
+    def repeats_of(self, condition: ConditionInfo) -> int:
+        """How often a condition's search is made: looks may have asked for more."""
+        if self.repeats == 1 or design_in(self.spec) is None:
+            return self.repeats
+        return condition.planned["final"] // self.networks_a_unit
+
+    @property
     def unit(self) -> str:
         """What is independent of all others: a repeat of the search, or in a study without repeats a seed."""
         return "repeat" if self.repeats > 1 else "seed"
-
-    @property
-    def levels(self) -> dict[str, Mapping[str, int]]:
-        """The levels of the conditions that are of the factorial."""
-        return {c.name: c.levels for c in self.conditions if c.levels is not None}
 
     @property
     def names(self) -> list[str]:
@@ -201,7 +221,10 @@ def read_study(body: dict[str, Any], place: str) -> StudyInfo:
             spec=body["spec"],
             declaration=_declaration(body),
             history=tuple(body.get("declarations", ())),
+            factors=_factors(body),
             alike=tuple((first, second) for first, second in body.get("alike", ())),
+            learned={name: len(trials) for name, trials in body.get("learned", {}).get("trials", {}).items()},
+            learned_from=_source(body.get("learned", {})),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(
@@ -213,6 +236,10 @@ def read_study(body: dict[str, Any], place: str) -> StudyInfo:
                 todo="make the report with the version of this project that made the results",
             )
         ) from None
+
+
+def _source(learned: Mapping[str, Any]) -> str:
+    return f"{learned['study']} ({learned['profile']})" if learned else ""
 
 
 def _order(body: dict[str, Any]) -> list[str]:
@@ -240,7 +267,6 @@ def _condition(body: dict[str, Any], name: str) -> ConditionInfo:
         delay_steps=own["delay_steps"],
         features=_sorted(own["features"], _FEATURES),
         difference=own["difference"],
-        levels=_levels(own, name),
         planned={
             "search": planned["search"],
             "confirm": planned["confirm"],
@@ -251,6 +277,7 @@ def _condition(body: dict[str, Any], name: str) -> ConditionInfo:
         style=_style(own, name),
         control=own.get("control", False),
         neuron=_neuron(own.get("neuron")),
+        uncompiled=(own.get("neuron") or {}).get("unknown", ""),
         start_from=own.get("start_from"),
     )
 
@@ -270,12 +297,16 @@ def _style(own: Mapping[str, Any], name: str) -> Condition:
     return CONDITIONS.get(name) or Condition(name, "GLIFR", color="#999999", marker="X")
 
 
-def _levels(own: Mapping[str, Any], name: str) -> dict[str, int] | None:
-    """As recorded; of a study from before they were, those of the published conditions."""
-    if "levels" not in own:
-        return CONDITIONS[name].levels if name in CONDITIONS else None
-    recorded = own["levels"]
-    return None if recorded is None else {str(factor): 1 if level > 0 else -1 for factor, level in recorded.items()}
+def _factors(body: dict[str, Any]) -> tuple[Factor, ...]:
+    """As declared; of a study from before they could be, as recorded by condition, or those of the published ones."""
+    if factors := body.get("declaration", {}).get("factors"):
+        return tuple(map(Factor.from_json, factors))
+    names = _order(body)
+    on = published_levels(name for name in names if "levels" not in body["conditions"][name])
+    for name in names:
+        recorded = body["conditions"][name].get("levels") or {}
+        on |= {name: {factor: level > 0 for factor, level in recorded.items()}} if recorded else {}
+    return switches({name: on[name] for name in names if name in on})
 
 
 def _task(body: dict[str, Any]) -> TaskInfo:

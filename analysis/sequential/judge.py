@@ -86,7 +86,7 @@ def judge_look(seen: LookValues, info: StudyInfo, number: int, looks: Sequence[L
             continue
         t = interval_of(one, nominal)
         numbers = Numbers(
-            t.low, t.high, info.smallest_effect, p[i], equivalence[i], floor, one.result.reason, one.interaction
+            t.low, t.high, info.smallest_effect, p[i], equivalence[i], floor, one.result.reason, one.asked
         )
         own = (totals.p[i], totals.equivalence[i], p[i], equivalence[i])
         found.append(_entry(one, number, t, own, verdict(numbers, members)))
@@ -100,7 +100,7 @@ def interval_of(one: Hypothesis, nominal: float) -> MeanInterval:
     usual = one.result.interval
     if math.isnan(usual.low):
         return usual
-    return t_interval(one.result.pairs.to_numpy(dtype=np.float64), 1 - nominal)
+    return t_interval(one.result.pairs.to_numpy(dtype=np.float64), 1 - nominal / one.choices)
 
 
 def _totals(family: Sequence[Hypothesis], earlier: Earlier, levels: Boundaries, look: int) -> _Totals:
@@ -189,7 +189,7 @@ def _asks(
 
 def conditions_of(info: StudyInfo) -> dict[tuple[str, str], tuple[str, ...]]:
     """The conditions that each contrast and effect of the family uses."""
-    return {one.key: one.result.contrast.conditions for one in planned_family(info)}
+    return {one.key: one.conditions for one in planned_family(info)}
 
 
 def _known(value: float) -> float | None:

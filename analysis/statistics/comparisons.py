@@ -47,6 +47,38 @@ def _p_of(d: np.ndarray) -> np.ndarray:
     return (_at_least(d, bound, _signs(n)) + 1) / (DRAWS + 1)
 
 
+def largest_sign_flip_p(differences: np.ndarray) -> float:
+    """p of the largest of several mean differences of the same pairs [k, n]; see `largest_sign_flip_ps`."""
+    return float(largest_sign_flip_ps(np.asarray(differences, dtype=np.float64)[None])[0])
+
+
+def largest_sign_flip_ps(differences: np.ndarray) -> np.ndarray:
+    """Of many samples of several differences of the same pairs [m, k, n]: p that any of the k has a mean but 0 [m].
+
+    The largest t of the k against its distribution where all differences of a pair change sign together: it needs no
+    sphericity, only that what a pair's differences are is as likely with all signs turned. Exact to n = 16, as
+    `sign_flip_p`; NaN below two pairs, or not finite.
+    """
+    d = np.asarray(differences, dtype=np.float64)
+    m, _, n = d.shape
+    p = np.full(m, np.nan)
+    for place in np.flatnonzero(np.isfinite(d).all(axis=(1, 2))) if n >= 2 else ():
+        p[place] = _p_of_largest(d[place])
+    return p
+
+
+def _p_of_largest(d: np.ndarray) -> float:
+    """p of differences [k, n]. t grows with the sum over the root of the sum of squares, which no sign changes."""
+    d = d[:, np.lexsort(d[::-1])]  # equal data in any order take equal draws
+    size = np.sqrt((d**2).sum(axis=1, keepdims=True))
+    scaled = np.divide(d, size, out=np.zeros_like(d), where=size > 0)
+    bound = np.abs(scaled.sum(axis=1)).max() - ROUNDING * np.abs(scaled).sum(axis=1).max()
+    exact = d.shape[1] <= EXACT_UP_TO
+    signs = _patterns(d.shape[1]) if exact else _signs(d.shape[1])
+    found = int((np.abs(signs.astype(np.float64) @ scaled.T).max(axis=1) >= bound).sum())
+    return found / len(signs) if exact else (found + 1) / (DRAWS + 1)
+
+
 @lru_cache(maxsize=2)
 def _patterns(n: int) -> np.ndarray:
     """All signs of n pairs with the last one kept [2^(n-1), n], each -1 or 1."""

@@ -6,7 +6,6 @@ import numpy as np
 from scipy import stats
 
 from analysis.statistics.intervals import ROUNDING
-from glifr.records import Contrast
 
 LEVEL = 0.05  # of a study: shared out over its conditions
 FAR = 10.0  # robust standard deviations from the median: a normal sample has no such value
@@ -47,13 +46,12 @@ def units_with_failures(values: np.ndarray) -> np.ndarray:
     return np.asarray(are_far(values, axis=-2).any(axis=-1).sum(axis=-1))
 
 
-def failures_decide(values: np.ndarray, contrast: Contrast) -> np.ndarray:
+def failures_decide(values: np.ndarray, lopsided: bool) -> np.ndarray:
     """True if a difference is one of how often networks fail, which its test cannot judge, in studies [...].
 
-    values: of the contrast's conditions [..., units, conditions]. So it is where one side is a mean over more
-    conditions than the other, and networks failed in more than TOLERATED units: the mean of eight conditions nearly
-    always has a failed network in it, that of one seldom, so that differences are skewed though all conditions are
-    alike. Between sides of one size they are symmetric then.
+    values: of its conditions [..., units, conditions]. lopsided: one side is a mean over more conditions than the
+    other, or weighs them otherwise. So it is then where networks failed in more than TOLERATED units: the mean of eight
+    conditions nearly always has a failed network in it, that of one seldom, so that differences are skewed though all
+    conditions are alike. Between sides of one kind they are symmetric.
     """
-    lopsided = len(contrast.of) != len(contrast.minus)
     return np.asarray(lopsided & (units_with_failures(values) > TOLERATED))

@@ -11,6 +11,7 @@ from typing import Literal
 
 from analysis.text import MINUS, count, significant
 
+Asked = Literal["difference", "interaction", "levels"]  # levels: whether any two of several differ
 Word = Literal["not testable", "equivalent", "better", "worse", "present", "inconclusive", ""]
 WORDS: tuple[Word, ...] = ("better", "worse", "present", "equivalent", "inconclusive", "not testable")
 
@@ -20,8 +21,8 @@ RULE = (
     "computed, or failed networks decide a contrast between a mean over more conditions and one over fewer; "
     "equivalent, where both one-sided tests at the margin are significant after Holm and the 95 % interval lies inside "
     "it (real but small, where the interval excludes 0 and p is significant after Holm too); better or worse, for an "
-    "interaction present, where p is significant after Holm and the interval excludes 0; inconclusive, the question is "
-    "open"
+    "interaction or several levels at once present, where p is significant after Holm and the interval excludes 0; "
+    "inconclusive, the question is open"
 )
 
 
@@ -59,7 +60,7 @@ class Numbers:
     """What is known of one comparison. low, high: its 95 % interval, as printed. margin: of equivalence.
 
     p, p_equivalence: after Holm; NaN where not computable. floor: the smallest p that its test can give before Holm, 0
-    for a test without one. reason: why something is not computable. interaction: of parts of the neuron.
+    for a test without one. reason: why something is not computable. asked: what kind of question it answers.
     """
 
     low: float
@@ -69,7 +70,7 @@ class Numbers:
     p_equivalence: float
     floor: float = 0.0
     reason: str = ""
-    interaction: bool = False
+    asked: Asked = "difference"
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ def verdict(found: Numbers, family: Family) -> Verdict:
         return _equivalent(sign, found.p <= family.alpha, family.tests)
     if found.p <= family.alpha:
         if sign:
-            return _difference(sign, found.interaction, family.higher_is_better)
+            return _difference(sign, found.asked, family.higher_is_better)
         return Verdict("inconclusive", f"no interval: {found.reason}" if math.isnan(found.low) else "interval holds 0")
     note = f"not after correction for {count(family.tests, 'test')}" if sign else ""
     return Verdict("inconclusive", note, sign)
@@ -110,7 +111,9 @@ def _equivalent(sign: int, significant_too: bool, tests: int) -> Verdict:
     return Verdict("equivalent", f"not 0, but not after correction for {count(tests, 'test')}" if sign else "")
 
 
-def _difference(sign: int, interaction: bool, higher_is_better: bool) -> Verdict:
-    if interaction:
+def _difference(sign: int, asked: Asked, higher_is_better: bool) -> Verdict:
+    if asked == "levels":
+        return Verdict("present", "levels differ", sign)
+    if asked == "interaction":
         return Verdict("present", "+" if sign > 0 else MINUS, sign)
     return Verdict("better" if (sign > 0) == higher_is_better else "worse", "", sign)

@@ -9,12 +9,6 @@ from analysis.statistics.factorial import Effect
 from analysis.statistics.power import MOST
 from analysis.statistics.verdicts import Verdict, Word
 
-_PLAIN = {
-    "after-spike currents": "After-spike currents",
-    "heterogeneous start": "A heterogeneous start of the neuron parameters",
-    "learned neurons": "Learning the neuron parameters",
-}
-
 
 def amount(value: float, measure: Measure) -> str:
     """'+1.63 points', of a difference as recorded."""
@@ -38,42 +32,55 @@ def between(low: float, high: float, measure: Measure) -> str:
     return text.interval(low * measure.scale, high * measure.scale, measure.decimals, sign=True)
 
 
-def factor_words(effect: Effect) -> str:
-    """What an effect is about, to begin a sentence with."""
-    names = [_PLAIN[factor] for factor in effect.factors]
-    return names[0] if effect.single else " with ".join([names[0], *(n[0].lower() + n[1:] for n in names[1:])])
+def effect_words(effect: Effect) -> str:
+    """What an effect is about, to begin a sentence with: 'Delay (2 instead of 0.5)'."""
+    factors = effect.term.factors
+    said = " with ".join(effect.factors)
+    if effect.single and effect.kind != "levels":
+        first, last = factors[0].levels[0].name, factors[0].levels[-1].name
+        said += f" (from {first} to {last})" if effect.kind == "trend" else f" ({last} instead of {first})"
+    return said[0].upper() + said[1:]
 
 
 def effect_sentence(effect: Effect, measure: Measure, smallest: float) -> str:
     """One sentence on one effect of the factorial."""
-    near = f"within ±{margin(smallest, measure)}"
-    plural = not effect.single or effect.factors[0] == "after-spike currents"
-    said = (_part_words if effect.single else _interaction_words)(effect.verdict, near, plural)
+    near, largest = f"within ±{margin(smallest, measure)}", ""
+    if effect.kind == "levels":
+        said, largest = _levels_words(effect.verdict, near), f" (the largest, {effect.largest})"
+    else:
+        said = (_part_words if effect.single else _interaction_words)(effect.verdict, near)
     at = f" ({effect.at})" if effect.at else ""
     seen = _evidence(effect.estimate, effect.low, effect.high, measure)
-    return f"{factor_words(effect)}{at} {said}: {seen}, {_tail(effect.judged)}."
+    return f"{effect_words(effect)}{at} {said}: {seen}{largest}, {_tail(effect.judged)}."
 
 
-def _part_words(v: Verdict, near: str, plural: bool) -> str:
-    is_, makes, changes, has = ("are", "make", "change", "have") if plural else ("is", "makes", "changes", "has")
+def _part_words(v: Verdict, near: str) -> str:
     words: dict[Word, str] = {
-        "better": f"{makes} the networks better",
-        "worse": f"{makes} the networks worse",
-        "equivalent": f"{has} a real but small effect ({near})"
-        if v.sign
-        else f"{changes} nothing that matters ({near})",
-        "inconclusive": f"{is_} left open",
+        "better": "made the networks better",
+        "worse": "made the networks worse",
+        "equivalent": f"had a real but small effect ({near})" if v.sign else f"changed nothing that matters ({near})",
+        "inconclusive": "remains open",
         "not testable": f"cannot be tested here ({v.note})",
     }
     return words[v.word]
 
 
-def _interaction_words(v: Verdict, near: str, plural: bool) -> str:
+def _interaction_words(v: Verdict, near: str) -> str:
     words: dict[Word, str] = {
         "present": f"interact: together they give {'more' if v.sign > 0 else 'less'} than they add up to",
         "equivalent": f"add up but for a real, small rest ({near})" if v.sign else f"add up ({near})",
         "inconclusive": "are left open as to whether they add up",
         "not testable": f"cannot be tested for an interaction here ({v.note})",
+    }
+    return words[v.word]
+
+
+def _levels_words(v: Verdict, near: str) -> str:
+    words: dict[Word, str] = {
+        "present": "made a difference",
+        "equivalent": f"changed nothing that matters between any two levels ({near})",
+        "inconclusive": "remains open",
+        "not testable": f"cannot be tested here ({v.note})",
     }
     return words[v.word]
 

@@ -1,9 +1,10 @@
 """The report's tables as rows of ready texts, a module a subject."""
 
 from analysis.tables.clusters import cluster_networks_sheet, clusters_sheet
-from analysis.tables.comparisons import contrasts_sheet, factorial_sheet, pairs_sheet
+from analysis.tables.comparisons import contrasts_sheet, pairs_sheet
 from analysis.tables.components import components_sheet
 from analysis.tables.design import counts_sheet, design_sheet
+from analysis.tables.factors import factorial_sheet, level_pairs_sheet, levels_sheet
 from analysis.tables.looks import looks_sheet
 from analysis.tables.performance import conditions_sheet
 from analysis.tables.power import power_sheet
@@ -26,6 +27,8 @@ __all__ = [
     "counts_sheet",
     "design_sheet",
     "factorial_sheet",
+    "level_pairs_sheet",
+    "levels_sheet",
     "looks_sheet",
     "pairs_sheet",
     "power_sheet",

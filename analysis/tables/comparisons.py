@@ -1,4 +1,4 @@
-"""Tables 2, 3 and 4: the factorial, the planned contrasts, and every pair of conditions."""
+"""The planned contrasts, and every pair of conditions."""
 
 from __future__ import annotations
 
@@ -7,72 +7,21 @@ from collections.abc import Iterable
 
 from analysis import text
 from analysis.judgement.assessment import Assessment
-from analysis.judgement.findings import contrast_row, effect_row
+from analysis.judgement.findings import contrast_row
 from analysis.judgement.warnings import ReportWarning, codes_for
 from analysis.measure import Measure
 from analysis.statistics import wording
 from analysis.statistics.contrasts import ContrastResult
-from analysis.statistics.factorial import Effect
 from analysis.tables.table import Cell, Head, Table, rule_words, verdict_cell
 
-
-def factorial_sheet(a: Assessment, found: list[ReportWarning]) -> Table:
-    """The effects; a row without diverged networks below each where some diverged."""
-    measure = a.results.info.measure
-    heads = (
-        Head("Effect", "left"),
-        Head("verdict", "left"),
-        Head(f"estimate{_unit(measure)}"),
-        *(Head(n) for n in ("95 % interval", "n", "p", "p, Holm", "equivalence p, Holm", "η²")),
-    )
-    rows: list[list[Cell]] = []
-    anchors: list[str] = []
-    marked: set[int] = set()
-    kept = a.factorial_kept.effects if a.factorial_kept else ()
-    for i, effect in enumerate(a.factorial.effects):
-        rows.append(_effect_cells(effect, measure, tuple(codes_for(found, "table-factorial", effect.name))))
-        anchors.append(effect_row(i))
-        if kept:
-            marked.add(len(rows))
-            rows.append(_small(_effect_cells(kept[i], measure, ())))
-            anchors.append("")
-    title, caption = "The neuron's three parts", _factorial_caption(a)
-    if kept:
-        caption += " Small rows: the same without diverged networks."
-    return Table("factorial", title, caption, heads, rows, frozenset(marked), tuple(anchors))
+PAIRED = (
+    "95 % t interval of their mean, not adjusted; p of the two-sided sign-flip permutation test; equivalence by two "
+    "one-sided t tests at"
+)
 
 
-def _effect_cells(effect: Effect, measure: Measure, codes: tuple[str, ...]) -> list[Cell]:
-    return [
-        Cell(effect.name, effect.at, codes=codes),
-        verdict_cell(effect.verdict),
-        Cell(text.number(effect.estimate * measure.scale, measure.decimals, sign=True)),
-        Cell(wording.between(effect.low, effect.high, measure), effect.judged.reason),
-        Cell(str(effect.units)),
-        *(Cell(text.p_value(p)) for p in (effect.p, effect.p_holm, effect.p_equivalence_holm)),
-        Cell(text.number(effect.eta2, 2)),
-    ]
-
-
-def _factorial_caption(a: Assessment) -> str:
-    f, info = a.factorial, a.results.info
-    caption = (
-        f"{text.count(len(f.cells), 'condition')} ({text.listed(f.cells)}) as cells of a factorial. For each effect "
-        f"one number per {info.unit} with all its cells: the mean with minus without the part, over the levels of the "
-        "others; for an interaction (×) the difference of such differences, positive where the parts give more "
-        "together than they add up to. n: how many such numbers. They are judged as a planned contrast is: "
-        f"{_test_words(a)}; Holm over the {_family(a, (e.judged for e in f.effects), 'effect')}. η²: "
-        f"partial, with the {info.unit} as a factor of its own; a description, no test rests on it."
-        f"{rule_words(info)}{info.conditional_sentence}"
-    )
-    if f.untested:
-        caption += f" Not testable with these conditions: {text.listed(f.untested)}."
-    if f.incomplete:
-        caption += f" Left out of an effect that needs a cell they lack: {info.unit}s {text.listed(f.incomplete)}."
-    return caption
-
-
-def _test_words(a: Assessment) -> str:
+def test_words(a: Assessment) -> str:
+    """How each comparison of a family is tested."""
     near = wording.margin(a.results.info.smallest_effect, a.results.info.measure)
     if a.looked is not None:
         return (
@@ -80,20 +29,18 @@ def _test_words(a: Assessment) -> str:
             "interval that holds at all looks together; p of that look's two-sided sign-flip permutation test; after "
             f"Holm, of all looks so far; equivalence by two one-sided t tests at ±{near}"
         )
-    return (
-        "95 % t interval of their mean, not adjusted; p of the two-sided sign-flip permutation test; equivalence by "
-        f"two one-sided t tests at ±{near}"
-    )
+    return f"{PAIRED} ±{near}"
 
 
-def _family(a: Assessment, judged: Iterable[ContrastResult], what: str) -> str:
+def family_words(a: Assessment, judged: Iterable[ContrastResult], what: str) -> str:
     """What Holm's correction runs over."""
     if a.looked is not None:
         return text.count(len(a.planned) + len(a.factorial.effects), "contrast or effect", "contrasts and effects")
-    return text.count(_tested(judged), what)
+    return text.count(tested(judged), what)
 
 
-def _tested(judged: Iterable[ContrastResult]) -> int:
+def tested(judged: Iterable[ContrastResult]) -> int:
+    """How many of a family could be tested."""
     return sum(not math.isnan(j.p) for j in judged)
 
 
@@ -105,16 +52,16 @@ def contrasts_sheet(a: Assessment, found: list[ReportWarning]) -> Table:
     marked: set[int] = set()
     for i, judged in enumerate(a.planned):
         codes = codes_for(found, "table-contrasts", judged.contrast.name)
-        rows.append(_contrast_cells(judged, info.measure, tuple(codes)))
+        rows.append(contrast_cells(judged, info.measure, tuple(codes)))
         anchors.append(contrast_row(i))
         kept = a.planned_kept[i] if a.planned_kept else None
         if kept is not None and _has_diverged(a, judged):
             marked.add(len(rows))
-            rows.append(_small(_contrast_cells(kept, info.measure, ())))
+            rows.append(small(contrast_cells(kept, info.measure, ())))
             anchors.append("")
     caption = (
         f"Differences of {info.measure.label} ({info.measure.direction}), one per {info.unit} that all conditions of "
-        f"the contrast have: {_test_words(a)}. Holm: over the {_family(a, a.planned, 'test')} here. "
+        f"the contrast have: {test_words(a)}. Holm: over the {family_words(a, a.planned, 'test')} here. "
         "Welch: t test as if unpaired, as a check. g: Hedges' g. P(A > B): chance that a "
         f"{'network' if info.unit == 'seed' else info.unit} of the first side is above one of the second."
         f"{rule_words(info)}{info.conditional_sentence}"
@@ -125,7 +72,7 @@ def contrasts_sheet(a: Assessment, found: list[ReportWarning]) -> Table:
         "contrasts",
         "Planned contrasts",
         caption,
-        _contrast_heads(info.measure),
+        contrast_heads(info.measure),
         rows,
         frozenset(marked),
         tuple(anchors),
@@ -139,17 +86,19 @@ def _has_diverged(a: Assessment, judged: ContrastResult) -> bool:
     return bool(lost.loc[judged.pairs.index, list(judged.contrast.conditions)].to_numpy().any())
 
 
-def _contrast_heads(measure: Measure) -> tuple[Head, ...]:
+def contrast_heads(measure: Measure) -> tuple[Head, ...]:
+    """The heads over `contrast_cells`."""
     names = ("95 % interval", "pairs", "p", "p, Holm", "p, Welch", "g", "P(A > B)", "equivalence p, Holm")
     return (
         Head("Contrast", "left"),
         Head("verdict", "left"),
-        Head(f"difference{_unit(measure)}"),
+        Head(f"difference{unit_of(measure)}"),
         *(Head(n) for n in names),
     )
 
 
-def _contrast_cells(judged: ContrastResult, measure: Measure, codes: tuple[str, ...]) -> list[Cell]:
+def contrast_cells(judged: ContrastResult, measure: Measure, codes: tuple[str, ...]) -> list[Cell]:
+    """The row of one contrast."""
     t = judged.interval
     unpaired = f"{len(judged.unpaired)} unpaired" if judged.unpaired else ""
     return [
@@ -174,7 +123,8 @@ def _sides(judged: ContrastResult) -> str:
     return f"{of} minus {minus}"
 
 
-def _small(cells: list[Cell]) -> list[Cell]:
+def small(cells: list[Cell]) -> list[Cell]:
+    """A row as small print: the same without diverged networks."""
     first = Cell("", "without diverged networks")
     return [first, *(Cell("", c.text) for c in cells[1:])]
 
@@ -186,16 +136,16 @@ def pairs_sheet(a: Assessment, found: list[ReportWarning]) -> Table:
     heads = (
         Head("Pair", "left"),
         Head("verdict", "left"),
-        Head(f"difference{_unit(measure)}"),
+        Head(f"difference{unit_of(measure)}"),
         *(Head(n) for n in ("95 % interval", "pairs", "p", "p, Holm", "p, Welch", "g")),
     )
     rows = []
     for judged in a.pairs:
         codes = tuple(codes_for(found, "table-pairs", judged.contrast.name))
-        rows.append(_contrast_cells(judged, measure, codes)[: len(heads)])
+        rows.append(contrast_cells(judged, measure, codes)[: len(heads)])
     caption = (
         "Exploratory: nobody planned these. Columns as for the planned contrasts; Holm over all "
-        f"{text.count(_tested(a.pairs), 'test')}."
+        f"{text.count(tested(a.pairs), 'test')}."
     )
     if a.looked is not None:
         caption += " Of all networks that there are, and not corrected for the looks."
@@ -205,5 +155,6 @@ def pairs_sheet(a: Assessment, found: list[ReportWarning]) -> Table:
     return Table("pairs", title, caption, heads, rows, folded=len(rows) > 12)
 
 
-def _unit(measure: Measure) -> str:
+def unit_of(measure: Measure) -> str:
+    """The unit of differences, for the head of a column."""
     return f" ({measure.difference_unit})" if measure.difference_unit else ""

@@ -12,6 +12,7 @@ from analysis.judgement.warnings import ReportWarning
 from analysis.results.columns import DERIVED, DTYPES
 from analysis.results.summaries import Tuning
 from analysis.statistics.contrasts import ContrastResult
+from analysis.statistics.factorial import LevelMean
 from analysis.statistics.groups import ClusteredNetwork
 from analysis.statistics.power import PairsNeeded
 from analysis.statistics.verdicts import Verdict
@@ -24,6 +25,8 @@ def derived_tables(a: Assessment, found: list[ReportWarning]) -> dict[str, pd.Da
     rows: dict[str, Iterable[Row]] = {
         "conditions": (_condition(a, i) for i in range(len(a.performances))),
         "factorial": (_picked("factorial", e, effect=e.name, **_verdict(e.verdict)) for e in a.factorial.effects),
+        "levels": (_level(m) for m in a.factorial.means),
+        "level_pairs": (_contrast("level_pairs", j) for j in a.factorial.pairs),
         "contrasts": (_contrast("contrasts", j) for j in a.planned),
         "pairs": (_contrast("pairs", j) for j in a.pairs),
         "silenced_networks": (_picked("silenced_networks", row) for row in a.silenced.itertuples()),
@@ -124,6 +127,11 @@ def _clusters(network: ClusteredNetwork) -> Row:
         structured=None if found.reason else found.structured,
         finding=None if found.reason else found.finding,
     )
+
+
+def _level(m: LevelMean) -> Row:
+    t, named = m.interval, {"factor": m.factor.name, "level": m.level.name, "value": m.level.value}
+    return _picked("levels", m, **named, units=t.n, mean=t.mean, low=t.low, high=t.high)
 
 
 def _contrast(table: str, j: ContrastResult) -> Row:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, Literal, Self
 
 from glifr.conditions import CONDITIONS, Condition
 from glifr.records.envelope import digest
+from glifr.records.factors import Factor, is_published
 
 Primary = Literal["accuracy", "loss"]
 ALPHA = 0.05
@@ -36,7 +37,8 @@ class Contrast:
 
 @dataclass(frozen=True)
 class Declaration:
-    """primary: what is compared, on test data. contrasts: the planned family.
+    """primary: what is compared, on test data. contrasts: the planned family. factors: what is crossed, their effects
+    another family.
 
     smallest_effect: the smallest difference that matters, in the recorded unit (a share of 1 for accuracy).
     alpha: the level of the tests; a family's after Holm's correction.
@@ -46,19 +48,38 @@ class Declaration:
     smallest_effect: float
     alpha: float
     contrasts: tuple[Contrast, ...]
+    factors: tuple[Factor, ...] = ()
 
     @property
     def hash(self) -> str:
-        """SHA-256 of the declaration."""
-        return digest(self.to_json())
+        """SHA-256 of the declaration; see `declaration_hash`."""
+        return declaration_hash(self.to_json())
 
     def to_json(self) -> dict[str, Any]:
-        contrasts = [{"name": c.name, "of": list(c.of), "minus": list(c.minus)} for c in self.contrasts]
-        return {**asdict(self), "contrasts": contrasts}
+        """What is recorded; factors only where there are some."""
+        factors = {"factors": [factor.to_json() for factor in self.factors]} if self.factors else {}
+        return {
+            "primary": self.primary,
+            "smallest_effect": self.smallest_effect,
+            "alpha": self.alpha,
+            "contrasts": [{"name": c.name, "of": list(c.of), "minus": list(c.minus)} for c in self.contrasts],
+            **factors,
+        }
 
     @classmethod
     def from_json(cls, body: dict[str, Any]) -> Self:
-        return cls(**{**body, "contrasts": tuple(Contrast.from_json(c) for c in body["contrasts"])})
+        contrasts = tuple(Contrast.from_json(c) for c in body["contrasts"])
+        factors = tuple(Factor.from_json(f) for f in body.get("factors", ()))
+        return cls(**{**body, "contrasts": contrasts, "factors": factors})
+
+
+def declaration_hash(body: dict[str, Any]) -> str:
+    """SHA-256 of a declaration as it is recorded.
+
+    The published factors are left out: studies were judged by them before they were declared, under this hash.
+    """
+    factors = [Factor.from_json(f) for f in body.get("factors", ())]
+    return digest({k: v for k, v in body.items() if k != "factors" or not is_published(factors)})
 
 
 def pair(of: str, minus: str) -> Contrast:

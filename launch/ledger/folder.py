@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from glifr.errors import InputError, Problem
-from glifr.records import Layout, digest, read_sealed, seal
+from glifr.records import Layout, declaration_hash, read_sealed, seal
 from glifr.records.atomic import write_whole
 from launch.ledger.durable import now
 from launch.outside.modules import OutsideCode, stage
@@ -128,7 +128,7 @@ def _declarations(layout: Layout, declared: dict[str, Any]) -> list[dict[str, An
         standing = {}
     # a folder from before declarations were recorded: its first one counts as made now
     history: list[dict[str, Any]] = standing.get("declarations", [])
-    if history and history[-1]["hash"] == digest(declared):
+    if history and history[-1]["hash"] == declaration_hash(declared):
         return history
     results = sum(1 for _ in layout.units.glob("final/*/*/result.json"))
-    return [*history, {"hash": digest(declared), "declared_at": now(), "final_results": results}]
+    return [*history, {"hash": declaration_hash(declared), "declared_at": now(), "final_results": results}]

@@ -1,11 +1,11 @@
-"""Describes how the conditions of a study differ: features, differences in words, cells of the factorial.
+"""Describes how the conditions of a study differ: features, and differences in words.
 
 All of it follows from values. A setting that all conditions share tells nothing apart and is left out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from launch.studyfile.sections import Section
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from launch.planning.plan import ConditionPlan
 
 Words = dict[str, str]
-Levels = dict[str, int] | None
 
 CONTROL = "none: a negative control"
 _OF_THE_NETWORK = {"dt": "time step", "output_weight": "readout", "R": "R", "I0": "I0", "v_reset": "v_reset"}
@@ -60,6 +59,7 @@ def _settings(plan: ConditionPlan) -> Words:
         found[words] = _said(getattr(condition, name))
     found["tau"] = "the time step" if condition.tau is None else f"{condition.tau:g} ms"
     found["sigma_v"] = _said(condition.sigma_v)
+    found |= {f"its {name}": _said(value) for name, value in condition.all_settings.items()}
     return found | {_TRAINING + key: _said(value) for key, value in _flat(plan.training)}
 
 
@@ -97,40 +97,3 @@ def difference(name: str, reference: str, words: Mapping[str, Words]) -> str:
 
 def _plain(key: str) -> str:
     return key.removeprefix(_TRAINING)
-
-
-def levels(plans: Mapping[str, ConditionPlan], reference: str) -> dict[str, Levels]:
-    """Each condition's levels on the parts of the neuron; None outside the study's factorial.
-
-    One factorial crosses conditions that differ in those parts alone: those that share all else with the reference,
-    or else with the most others. Of several with the same levels the reference is the cell, or else the first.
-    """
-    candidates = [name for name, own in plans.items() if _may_be_a_cell(own)]
-    group = _group([name for name in candidates], lambda name: _all_else(plans[name]), reference)
-    with_currents = [name for name in group if plans[name].condition.num_ascs > 0]
-    same_number = _group(with_currents, lambda name: plans[name].condition.num_ascs, reference)
-    cells: dict[tuple[int, ...], str] = {}
-    for name in sorted(group, key=lambda name: name != reference):
-        own = plans[name].condition.levels
-        if own is not None and (name not in with_currents or name in same_number):
-            cells.setdefault(tuple(own.values()), name)
-    return {name: own.condition.levels if name in cells.values() else None for name, own in plans.items()}
-
-
-def _may_be_a_cell(plan: ConditionPlan) -> bool:
-    return plan.condition.levels is not None and not plan.control and plan.checkpoint is None
-
-
-def _all_else(plan: ConditionPlan) -> object:
-    c = plan.condition
-    return plan.delay_steps, c.dt, c.output_weight, tuple(c.constants.items()), plan.training
-
-
-def _group(names: list[str], key: Callable[[str], object], reference: str) -> list[str]:
-    """Those that share their key with the reference; where it is not among them, those of the commonest key."""
-    keys = {name: key(name) for name in names}
-    if not keys:
-        return []
-    values = list(keys.values())
-    wanted = keys[reference] if reference in keys else max(values, key=values.count)
-    return [name for name in names if keys[name] == wanted]

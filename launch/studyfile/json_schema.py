@@ -37,7 +37,9 @@ def json_schema() -> dict[str, Any]:
     profiles = {"type": "object", "additionalProperties": {"$ref": f"{_REFERENCE}{_PART}Study"}}
     study["properties"]["profiles"] = {"anyOf": [profiles, {"type": "null"}], "description": "variants, by name"}
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "A study"}
-    return {**study, **head, "$defs": kinds | parts}
+    study["required"].remove("conditions")  # which a crossing makes, where there is one
+    one_of = {"anyOf": [{"required": ["conditions"]}, {"required": ["crossing"]}]}
+    return {**study, **one_of, **head, "$defs": kinds | parts}
 
 
 def as_text() -> str:

@@ -25,6 +25,7 @@ from glifr.outside import entry_points, is_reference
 from glifr.records import (
     Contrast,
     Declaration,
+    Factor,
     LookDesign,
     Primary,
     Stage,
@@ -38,8 +39,10 @@ from glifr.tasks.arrays import NPZ
 from launch.studyfile import values as v
 from launch.studyfile.conditions import ConditionSpec, completed
 from launch.studyfile.dimensions import OF_TRAINING, Dimension, Space, changes_of_trial, settings_in
+from launch.studyfile.factors import Crossing, Factors
+from launch.studyfile.factors.declared import declared_factors, hues
 from launch.studyfile.parts.cost import Budget, Notify
-from launch.studyfile.search.known import StartAt, published_point
+from launch.studyfile.search.known import LearnFrom, StartAt, published_point
 from launch.studyfile.search.pruners import PRUNERS, Pruner
 from launch.studyfile.search.samplers import LEARNING, SAMPLERS, Sampler, one_of_these
 from launch.studyfile.sections import Section
@@ -118,9 +121,10 @@ class Search(Section):
 
     repeats: independent searches of each condition, each with its own confirmation and its share of the final seeds.
     start_at: points that every condition tries first, as far as it has their dimensions; they are of its trials.
+    learn_from: a study of the same conditions, task and dimensions, whose trials teach the sampler.
     """
 
-    later = frozenset({"start_at"})
+    later = frozenset({"start_at", "learn_from"})
 
     trials: Annotated[int, Field(ge=1, le=100_000, description="a whole number from 1 to 100000")] | None = None
     epochs: v.Count | None = None
@@ -130,6 +134,7 @@ class Search(Section):
     pruner: Annotated[Pruner, Field(discriminator="name", description=one_of_these(PRUNERS))]
     repeats: v.Repeats = 1
     start_at: StartAt = ()
+    learn_from: LearnFrom | None = None
 
 
 class Confirm(Section):
@@ -228,9 +233,10 @@ class StudySpec(Section):
     """A whole study, after its profile and overrides. The order of `conditions` is that of every table and figure.
 
     vary: settings that give conditions unequal chances, which is then what is studied. code: from outside, by name.
+    factors: what conditions cross, by which their effects are judged. crossing: makes the conditions of them.
     """
 
-    later = frozenset({"vary", "code", "budget"})
+    later = frozenset({"vary", "code", "budget", "factors", "crossing"})
 
     name: v.StudyName
     description: v.Text = ""
@@ -243,6 +249,8 @@ class StudySpec(Section):
         AfterValidator(completed),
         Field(description="conditions, each a published name or a base, with values"),
     ]
+    factors: Factors | None = None
+    crossing: Crossing | None = None
     vary: v.Varied = ()
     code: v.Code = ()
     task: TaskSpec
@@ -274,7 +282,7 @@ class StudySpec(Section):
     @property
     def values(self) -> dict[str, Condition]:
         """What each condition is, and how it is drawn."""
-        return styled(own.value(name) for name, own in self.conditions.items())
+        return styled((own.value(name) for name, own in self.conditions.items()), hues(self))
 
     def condition(self, name: str) -> Condition:
         """What a condition is."""
@@ -360,7 +368,11 @@ class StudySpec(Section):
             if given.contrasts is None
             else tuple(Contrast(name, c.of, c.minus) for name, c in given.contrasts.items())
         )
-        return Declaration(primary, smallest, given.alpha, contrasts)
+        return Declaration(primary, smallest, given.alpha, contrasts, self.declared_factors())
+
+    def declared_factors(self) -> tuple[Factor, ...]:
+        """What the conditions cross; () where nothing is declared."""
+        return declared_factors(self)
 
     @property
     def repeats(self) -> int:
@@ -418,4 +430,5 @@ class StudySpec(Section):
         sampler = self.search.sampler if self.search else None
         if not isinstance(sampler, LEARNING):
             return True
-        return all(self.trials(name) <= sampler.startup_trials for name in self.conditions)
+        blind = self.search is not None and self.search.learn_from is None
+        return blind and all(self.trials(name) <= sampler.startup_trials for name in self.conditions)

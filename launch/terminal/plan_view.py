@@ -9,23 +9,28 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from glifr.records import Declaration
+from glifr.records import Declaration, Factor, LookDesign
 from launch.planning.alike_pairs import AlikePair, alike_words
-from launch.planning.estimate import Estimate
+from launch.planning.estimate import Estimate, cost
 from launch.planning.plan import ConditionPlan, StudyPlan
+from launch.planning.repeatable import what_it_begins_with, what_repeats
 from launch.terminal.progress import clock
+
+Effects = Callable[[Sequence[Factor], Sequence[str]], tuple[Sequence[str], Sequence[str]]]
 
 
 def plan_view(
     plan: StudyPlan,
     measured: Estimate,
     smallest_p: Callable[[int], float],
+    effects: Effects,
     where: str,
     alike: Sequence[AlikePair] = (),
 ) -> Group:
     """The plan as a table with its cost and what its number of seeds, or repeats of the search, can show.
 
-    smallest_p: pairs -> the least p of the report's test. where: the resources, in words. alike: conditions that are
+    smallest_p: pairs -> the least p of the report's test. effects: of factors and conditions -> those that can be
+    tested, and those that cannot. where: the resources, in words. alike: conditions that are
     numerically one network.
     """
     spec = plan.study.spec
@@ -38,7 +43,8 @@ def plan_view(
     ]
     if not spec.evidence:
         head.insert(0, "This profile shows that the system works; its numbers are no evidence.")
-    notes = [*_notes(plan, measured, smallest_p, where), *alike_words(alike, spec.search is not None)]
+    notes = [*_notes(plan, measured, smallest_p, where), *_factors(plan, smallest_p, effects)]
+    notes += [*alike_words(alike, spec.search is not None)]
     return Group(Text("\n".join(head) + "\n"), _conditions(plan, measured), Text("\n" + "\n".join(notes)))
 
 
@@ -81,7 +87,8 @@ def _units(plan: StudyPlan, own: ConditionPlan) -> list[str]:
 
 def _seeds(plan: StudyPlan) -> str:
     spec = plan.study.spec
-    stages = [f"final {len(spec.final_seeds())}, fresh and the same in every condition"]
+    first = max(plan.planned_in_repeat(name)["final"] for name in plan.conditions)
+    stages = [f"final {first}, fresh and the same in every condition"]
     if spec.confirm is not None:
         stages.insert(0, f"confirm {len(spec.confirm_seeds())}, fresh")
     if spec.search is not None:
@@ -90,17 +97,79 @@ def _seeds(plan: StudyPlan) -> str:
     return f"seeds{each}: {'; '.join(stages)}"
 
 
+def _units_compared(plan: StudyPlan) -> tuple[int, str]:
+    """How many independent pairs each comparison has, and what they are."""
+    spec = plan.study.spec
+    return (spec.repeats, "repeats") if spec.repeats > 1 else (len(spec.final_seeds()), "seeds")
+
+
+def _factors(plan: StudyPlan, smallest_p: Callable[[int], float], effects: Effects) -> list[str]:
+    """What is crossed, and which effects the conditions can test; nothing where no factor is declared."""
+    declared = plan.study.spec.declaration()
+    if not declared.factors:
+        return []
+    tested, untested = effects(declared.factors, list(plan.conditions))
+    cells = sum(own.levels is not None for own in plan.conditions.values())
+    crossed = " x ".join(_factor_words(factor) for factor in declared.factors)
+    found = [f"factors: {crossed}, {cells} conditions", f"effects that they can test: {', '.join(tested) or 'none'}"]
+    if untested:
+        found.append(f"effects that they cannot test, for want of conditions: {', '.join(untested)}")
+    n, pairs = _units_compared(plan)
+    if tested and plan.study.spec.looks is None and (p := smallest_p(n)) * len(tested) > declared.alpha:
+        least = min(1.0, len(tested) * p)
+        found.append(
+            f"smallest p of an effect with {n} paired {pairs}, adjusted for {len(tested)}: {least:.2g}: "
+            f"{declared.alpha:g} is out of reach, so none of them can be decided"
+        )
+    return found
+
+
+def _factor_words(factor: Factor) -> str:
+    """'delay (0.5, 1, 2; ordered)'."""
+    kind = f"; ordered{', on a logarithmic scale' if factor.scale == 'log' else ''}" if factor.ordered else ""
+    return f"{factor.name} ({', '.join(level.name for level in factor.levels)}{kind})"
+
+
 def _notes(plan: StudyPlan, measured: Estimate, smallest_p: Callable[[int], float], where: str) -> list[str]:
     spec, wall = plan.study.spec, measured.seconds
-    n, pairs = (spec.repeats, "repeats") if spec.repeats > 1 else (len(spec.final_seeds()), "seeds")
+    n, pairs = _units_compared(plan)
     slots = f"{measured.slots} trials at once on {where}"
+    reach = _looks(plan, measured, spec.looks, pairs) if spec.looks else []
+    until = " to the first look" if reach else ""
     return [
         _seeds(plan),
-        f"estimated time: {clock(wall.value)} with {slots} ({clock(wall.low)} to {clock(wall.high)}: the spread of the "
-        "timings" + (", and early stopping)" if _stops_early(plan) else ")"),
+        *_search(plan),
+        f"estimated time{until}: {clock(wall.value)} with {slots} ({clock(wall.low)} to "
+        f"{clock(wall.high)}: the spread of the timings" + (", and early stopping)" if _stops_early(plan) else ")"),
         f"estimated disk: {_size(measured.bytes)} when done",
-        _reach(f"{n} paired {pairs}", spec.declaration(), smallest_p(n)),
+        *(reach or [_reach(f"{n} paired {pairs}", spec.declaration(), smallest_p(n))]),
     ]
+
+
+def _search(plan: StudyPlan) -> list[str]:
+    """What the searches begin with, and what of them repeats."""
+    learned = plan.study.learned
+    told = what_it_begins_with(plan.study.spec)
+    if learned is not None:
+        counts = ", ".join(f"{name} {len(own)}" for name, own in learned.trials.items())
+        left = f" ({sum(learned.left_out.values())} outside the ranges left out)" if learned.left_out else ""
+        told.append(f"learned from {learned.study} ({learned.profile}): trials of {counts}{left}")
+    repeats = what_repeats(plan.study.spec)
+    return [f"search: {'; '.join([*told, *repeats])}"] if repeats else []
+
+
+def _looks(plan: StudyPlan, measured: Estimate, design: LookDesign, pairs: str) -> list[str]:
+    """What looks may come to: the table has what the first one needs."""
+    most = cost(plan.at_most, measured.timings, measured.slots)
+    sizes = ", ".join(map(str, design.sizes))
+    told = [
+        f"looks at {sizes} {pairs}: the table is of the first; what is decided gets no more",
+        f"at most, if nothing is decided before the last look: {plan.at_most.planned('final'):,} final networks, "
+        f"{clock(most.seconds.value)}, {_size(most.bytes)}",
+    ]
+    if plan.study.spec.repeats == 1 and plan.study.spec.search is not None:
+        told.append("looks add seeds, not searches: all of it is conditional on one search (search.repeats)")
+    return told
 
 
 def _stops_early(plan: StudyPlan) -> bool:

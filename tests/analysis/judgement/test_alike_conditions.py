@@ -16,8 +16,8 @@ from analysis import Results, assess, cautions, load
 from analysis import tables as sheets
 from analysis.judgement.alike import FEWEST, alike_pairs, averaging, no_finding, repeated, representatives
 from analysis.judgement.findings import findings
-from glifr.conditions import CONDITIONS, FACTORS
-from glifr.records import Contrast, InputError, Layout, pair, seal
+from glifr.conditions import CONDITIONS
+from glifr.records import Contrast, InputError, Layout, pair, published_factors, seal
 
 PLAIN = Synthetic(conditions=("RNN", "Hom", "HomA", "LHetA"), seeds=10, trials=0, silencing=False, epochs=2)
 PAIR = (("Hom", "HomA"),)
@@ -128,8 +128,10 @@ def test_alike_conditions_are_one_in_a_contrast() -> None:
 
 
 def test_an_effect_averages_over_a_pair_that_cancels_in_it() -> None:
-    of = {name: c.levels for name, c in CONDITIONS.items() if c.levels is not None}
-    currents, _, learned = ({name: levels[factor] for name, levels in of.items()} for factor in FACTORS)
+    currents, _, learned = (
+        {name: 1 if level.name == "on" else -1 for level in factor.levels for name in level.conditions}
+        for factor in published_factors(CONDITIONS)
+    )
     assert averaging(currents, PAIR) == PAIR
     assert averaging(learned, PAIR) == ()
     assert averaging(currents, (("Hom", "RNN"),)) == ()

@@ -26,7 +26,7 @@ from glifr.records import InputError, Layout
 SMALL = Synthetic(conditions=("RNN", "Hom", "LHetA"), seeds=6, trials=6, epochs=3, masks=2)
 FIGURES = [name for name in figures.FIGURES if name != "parameter_recovery"]  # which one task alone has
 # these need eight conditions, ten whole trials, and ten pairs
-NOT_OF_THREE = {"factorial_interaction", "importance", "power"}
+NOT_OF_THREE = {"factor_effects", "factor_curves", "factorial_interaction", "importance", "power"}
 TUNING = {"search_results", "search_slices", "best_so_far", "importance", "parallel_coordinates"}
 
 
@@ -70,7 +70,7 @@ def test_everything_promised_is_made(whole: Path, made: analysis.ReportPaths) ->
     assert sorted(made.figures) == sorted(
         f"figures/{n}.{k}" for n in FIGURES if n not in NOT_OF_THREE for k in ("svg", "png", "csv")
     )
-    assert len(made.tables) == 2 * (5 + 12) + 1
+    assert len(made.tables) == 2 * (5 + 14) + 1
     assert "latex/contrasts.tex" in made.latex
     assert "latex/methods.tex" in made.latex
     assert all((whole / p).stat().st_size > 0 for p in (*made.tables, *made.figures, *made.latex))

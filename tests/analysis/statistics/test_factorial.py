@@ -22,12 +22,13 @@ from analysis import assess, load
 from analysis.results.study import read_study
 from analysis.statistics.comparisons import holm
 from analysis.statistics.factorial import factorial
-from glifr.conditions import CONDITIONS, FACTORS
-from glifr.records import Layout, seal
+from glifr.conditions import CONDITIONS
+from glifr.records import Layout, published_factors, seal
 from launch.planning.plan import make_plan
 from launch.studyfile import load_study
 
 CELLS = ("Hom", "HomA", "LHet", "LHetA", "FHet", "FHetA", "RHet", "RHetA")
+FACTORS = ("after-spike currents", "heterogeneous start", "learned neurons")
 MAIN = {"after-spike currents": 0, "heterogeneous start": 1, "learned neurons": 2}
 BASE = {"smallest_effect": 0.005}
 CLOSE = {"rel": 1e-8, "abs": 1e-12}
@@ -161,7 +162,7 @@ def test_seven_cells_compare_only_what_differs_in_nothing_else() -> None:
 @pytest.mark.parametrize(
     ("names", "said"),
     [
-        (("RNN", "LSTM"), "no condition of the factorial has a network"),
+        (("RNN", "LSTM"), "the study declares no factors"),
         (("LHetA", "RHetA", "Hom"), "that takes four conditions"),
         (("Hom", "LHetA"), "that takes four conditions"),
     ],
@@ -171,7 +172,11 @@ def test_a_study_without_a_factorial_says_why(names: tuple[str, ...], said: str)
     found = factorial(wide, **BASE)
     assert found.effects == ()
     assert said in found.reason
-    assert "no condition" in factorial(wide * math.nan, **BASE).reason
+    assert factorial(wide * math.nan, **BASE).effects == ()
+
+
+def test_without_a_network_there_is_no_factorial() -> None:
+    assert factorial(cells(6) * math.nan, **BASE).reason == "no condition of the factorial has a network"
 
 
 def test_without_any_spread_an_effect_is_left_open_and_says_why() -> None:
@@ -201,8 +206,8 @@ def test_an_interaction_is_present_and_has_a_sign() -> None:
 STUDY = Synthetic(conditions=CELLS, seeds=10, trials=0, epochs=2, silencing=False, task="slope")
 
 
-def test_m4_a_second_condition_with_the_same_levels_leaves_the_factorial_alone(tmp_path: Path) -> None:
-    """Of a study with LHetA and LHetA3 the reference is the cell, and the other is outside."""
+def test_m4_a_second_condition_with_the_same_values_leaves_the_factorial_alone(tmp_path: Path) -> None:
+    """Of a study with LHetA and LHetA3 the one that the factors list is the cell, and the other is outside."""
     text = (ROOT / "studies" / "smnist_ablation.yaml").read_text()
     text = text.replace("  LHetA: {", "  LHetA3: {base: LHetA, num_ascs: 3}\n  LHetA: {")
     text = text.replace("../search_spaces", str(ROOT / "search_spaces"))
@@ -210,7 +215,10 @@ def test_m4_a_second_condition_with_the_same_levels_leaves_the_factorial_alone(t
     path.write_text(text)
     body = json.loads(json.dumps(make_plan(load_study(path), "").summary()))
     info = read_study(body, "study.json")
-    assert set(info.levels) == set(CELLS)
+    assert {name for factor in info.factors for name in factor.conditions} == set(CELLS)
+    assert [len(factor.levels) for factor in info.factors] == [2, 2, 2]
+    assert body["conditions"]["LHetA3"]["levels"] is None
+    assert body["conditions"]["FHet"]["levels"]["start"] == "heterogeneous"
     assert next(c for c in info.conditions if c.name == "LHetA3").style.num_ascs == 3
 
 
@@ -230,7 +238,7 @@ def test_the_levels_are_the_studys_own(tmp_path: Path) -> None:
     assert after.effects[0].estimate == pytest.approx(-before.effects[0].estimate)
     assert after.effects[1].estimate == pytest.approx(before.effects[1].estimate)
     _recorded(root, {n: None for n in CELLS})
-    assert assess(load(root)).factorial.reason == "no condition of the factorial has a network"
+    assert assess(load(root)).factorial.reason == "the study declares no factors"
 
 
 def test_two_conditions_with_the_same_levels_are_refused_and_named(tmp_path: Path) -> None:
@@ -241,7 +249,9 @@ def test_two_conditions_with_the_same_levels_are_refused_and_named(tmp_path: Pat
     assert "HomA and LHetA (after-spike currents on, heterogeneous start off, learned neurons on)" in found.reason
 
 
-def test_the_plan_records_what_the_analysis_reads() -> None:
-    for name in CELLS:
-        assert CONDITIONS[name].levels == dict(zip(FACTORS, signs(name), strict=True))
-    assert CONDITIONS["RNN"].levels is None
+def test_the_published_conditions_cross_three_parts() -> None:
+    for place, factor in enumerate(published_factors(CONDITIONS)):
+        assert factor.name == FACTORS[place]
+        assert {n: level.name for level in factor.levels for n in level.conditions} == {
+            n: "on" if signs(n)[place] > 0 else "off" for n in CELLS
+        }

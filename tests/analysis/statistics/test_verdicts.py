@@ -62,8 +62,8 @@ def case(low: float, high: float, p: float, q: float, **more: object) -> Numbers
         (case(NAN, NAN, 0.01, NAN, floor=0.001, reason="all differences are equal"),
          "inconclusive (no interval: all differences are equal)"),
         # an interaction is neither good nor bad
-        (case(0.002, 0.03, 0.04, 1.0, interaction=True), "present (+)"),
-        (case(-0.03, -0.002, 0.04, 1.0, interaction=True), "present (−)"),
+        (case(0.002, 0.03, 0.04, 1.0, asked="interaction"), "present (+)"),
+        (case(-0.03, -0.002, 0.04, 1.0, asked="interaction"), "present (−)"),
     ],
 )  # fmt: skip
 def test_the_rule(found: Numbers, wanted: str) -> None:
@@ -75,7 +75,7 @@ def test_lower_is_better_of_a_loss() -> None:
     loss = Family(7, 0.05, higher_is_better=False)
     assert verdict(case(0.002, 0.03, 0.04, 1.0), loss) == Verdict("worse", "", 1)
     assert verdict(case(-0.03, -0.002, 0.04, 1.0), loss) == Verdict("better", "", -1)
-    assert str(verdict(case(0.002, 0.03, 0.04, 1.0, interaction=True), loss)) == "present (+)"
+    assert str(verdict(case(0.002, 0.03, 0.04, 1.0, asked="interaction"), loss)) == "present (+)"
 
 
 def test_a_large_and_sure_difference_that_five_seeds_cannot_test_says_so() -> None:

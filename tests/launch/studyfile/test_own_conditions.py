@@ -142,7 +142,8 @@ def test_published_studies_tell_no_more_than_before() -> None:
         plan = make_plan(load_study(root / f"{name}.yaml"), "")
         known = {"network", "after-spike currents", "start", "neuron parameters"}
         assert all(own.features.keys() <= known for own in plan.conditions.values())
-        assert all(own.levels == own.condition.levels for own in plan.conditions.values())
+        crossed = [name for name, own in plan.conditions.items() if own.levels]
+        assert len(crossed) in (0, 8)
 
 
 def test_default_contrasts_follow_from_the_networks(tmp_path: Path) -> None:
