@@ -14,7 +14,7 @@ from launch.studyfile import load_study
 # what the report must say, beside being complete
 SAID = {
     "delay_sweep": ("delay 0.5 ms instead of 1 ms", "delay 2 ms instead of 1 ms"),
-    "until_decided": ("Looks: seeds until it is decided", "hidden size 4"),
+    "until_decided": ("Looks: seeds until it is decided", "neurons 4 instead of 32"),
     "partly_learned": ("neuron parameters thresh learned instead of fixed", "none: a negative control"),
 }
 
