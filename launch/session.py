@@ -18,10 +18,16 @@ from analysis import (
     smallest_p,
     summarise,
     testable_effects,
+    units_needed,
     write_report,
 )
+from glifr.definitions import definition_of
+from glifr.engine.backends import uncompiled_words
 from glifr.errors import InputError
 from glifr.records import Layout, Stage, scan
+from launch.budget.limits import BudgetedStop
+from launch.budget.plan_words import budget_words, refuse_too_small
+from launch.budget.rehearsal import Machine, elsewhere_words, rehearse, timed_here
 from launch.code import code_version
 from launch.continuing import interpreter, short, without_secrets
 from launch.executors.ray_connect import Cluster
@@ -33,7 +39,6 @@ from launch.ledger.reconcile import Choice, settle
 from launch.ledger.repair import damaged_study, set_damaged_aside
 from launch.ledger.spent import spent
 from launch.ledger.units import Ledger
-from launch.limits import BudgetedStop
 from launch.notice import Herald
 from launch.planning.alike_pairs import AlikePair, alike_words
 from launch.planning.estimate import estimate
@@ -41,9 +46,11 @@ from launch.planning.placement import Resources
 from launch.planning.plan import StudyPlan
 from launch.rounds import Rounds
 from launch.scheduling.scheme import under_its_scheme
+from launch.scheduling.spending import SearchBudget
 from launch.scheduling.study_scheduler import StudyScheduler
 from launch.scheduling.utilisation import Meter
 from launch.signals import StopSignals
+from launch.terminal.budget_view import equal_words
 from launch.terminal.end_summary import tell_end
 from launch.terminal.plan_view import plan_view
 from launch.terminal.progress import totals
@@ -112,6 +119,9 @@ def run_study(
         with lock, handover.of(tracking.login):
             plan = _look_back(console, plan, layout, lock, asked.stale, asked.only)
             ledger, to_run = Ledger(root), (asked.only, asked.last)
+            for note in _uncompiled(plan):
+                console.print(f"Note: {note}", markup=False)
+                ledger.event("warning", note)
             keep_code(layout, plan.study.code)
             alike = _alike_pairs(console, plan, layout, ledger)
             rounds = Rounds(plan, ledger, executor, console, stop, lock.check, alike, *to_run)
@@ -119,6 +129,7 @@ def run_study(
             sessions = Sessions(layout, _command(given), executor.differences, plan.study.hash, plan.study.code)
             Outage(layout).begin()
             meter = Meter(rounds.conductor, executor.slots)
+            executor.on_nodes = _nodes_told(meter, rounds, ledger, console)
             close = _closing(lock, sessions, meter, handover)
             stop.where, stop.at_leave = "left with jobs still ending; nothing is lost", herald.leaving(close)
             rounds.run(meter, BudgetedStop(stop, spec.budget, earlier, spec.resources.gpus, meter))
@@ -151,6 +162,18 @@ def _why_stopped(stop: StopSignals, conductor: StudyScheduler, asked: SessionOpt
     return conductor.halted
 
 
+def _nodes_told(meter: Meter, rounds: Rounds, ledger: Ledger, console: Console) -> Callable[[int, str], None]:
+    """What is done when a node has joined the cluster or left it."""
+
+    def told(slots: int, text: str) -> None:
+        meter.slots_are(slots)
+        rounds.slots_are(slots)
+        ledger.event("nodes", text)
+        console.print(f"Nodes {text}.", markup=False, soft_wrap=True)
+
+    return told
+
+
 def _leaving(stop: StopSignals) -> Callable[[str], None]:
     return lambda reason: stop.leave(reason, INCOMPLETE)
 
@@ -158,6 +181,14 @@ def _leaving(stop: StopSignals) -> Callable[[str], None]:
 def _give_up(lock: DriverLock, handover: LoginFile) -> None:
     handover.remove()
     lock.release()
+
+
+def _uncompiled(plan: StudyPlan) -> list[str]:
+    """Of each neuron model that cannot be compiled what that means, where the study does not say how it is computed."""
+    if plan.study.spec.training.backend != "auto":
+        return []
+    models = (definition_of(own.condition).neuron(own.condition) for own in plan.conditions.values())
+    return list(dict.fromkeys(uncompiled_words(m) for m in models if m is not None and m.unknown))
 
 
 def _closing(lock: DriverLock, sessions: Sessions, meter: Meter, handover: LoginFile) -> Callable[[int], None]:
@@ -179,16 +210,43 @@ def refuse_looks(plan: StudyPlan) -> None:
         refuse_undecidable(plan.summary())
 
 
-def show_plan(plan: StudyPlan, root: Path, cluster: Cluster, console: Console) -> int:
-    """Prints what would run and how long it would take, timed where it would run; returns the exit code."""
+def show_plan(
+    plan: StudyPlan, root: Path, cluster: Cluster, console: Console, machine: Machine | None, hours: float | None
+) -> int:
+    """Prints what would run and how long it would take, timed where it would run; returns the exit code.
+
+    machine: another that is asked about. hours: a limit, in place of the study's budget.
+    """
+    slots = None if machine is None else machine.trials_at_once(_resources(plan))
+    timed = plan if machine is None else timed_here(plan)
     mode = "disabled" if decide_mode(plan.study.spec.tracking.wandb.mode).mode == "disabled" else "offline"
     status = console.status("timing a short trial of each condition")
-    with status, RayExecutor(root, mode, _resources(plan), cluster, code=plan.study.code) as executor:
-        measured = estimate(plan, executor, calibrate, mode)
+    with status, RayExecutor(root, mode, _resources(timed), cluster, code=plan.study.code) as executor:
+        measured = estimate(timed, executor, calibrate, mode)
         pairs = alike_conditions(plan, lambda text: console.print(text, markup=False))
     where = f"the Ray cluster at {cluster.address}" if cluster.address else "this machine"
-    console.print(plan_view(plan, measured, smallest_p, testable_effects, where, pairs or ()))
+    more = [*equal_words(plan, {name: SearchBudget(plan, name).most for name in plan.conditions})]
+    if machine is not None and slots is not None:
+        with console.status("playing the study"):
+            played = rehearse(plan, measured.timings, slots)
+        more += elsewhere_words(machine, played, timed is not plan)
+    more += budget_words(plan, measured.timings, slots or measured.slots, hours, _units_needed(plan))
+    console.print(plan_view(timed, measured, smallest_p, testable_effects, where, pairs or (), more))
+    for note in _uncompiled(plan):
+        console.print(f"Note: {note}", markup=False)
     return COMPLETE
+
+
+def _units_needed(plan: StudyPlan) -> int:
+    """The fewest seeds with which a planned contrast can be significant; 1 where none is tested."""
+    declared = plan.study.spec.declaration()
+    tested = bool(declared.contrasts) and plan.study.spec.evidence
+    return units_needed(len(declared.contrasts), declared.alpha) if tested else 1
+
+
+def refuse_small_budget(plan: StudyPlan) -> None:
+    """Raises InputError for a budget of epochs that is below what can be tested; hours are known once it is timed."""
+    refuse_too_small(plan, _units_needed(plan))
 
 
 def _resources(plan: StudyPlan) -> Resources:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from analysis.measure import Measure
@@ -68,8 +68,8 @@ class ConditionInfo:
     """One condition of a study, in the study's order. style: what it is, with its colour and marker.
 
     control: equal to another condition on purpose. start_from: the condition whose trained networks its own start from.
-    neuron: name and digest of its neuron model, '' where the study is
-    from before they were recorded.
+    neuron: name and digest of its neuron model, '' where the study is from before they were recorded. uncompiled: the
+    operation for which its step cannot be compiled, '' where it can.
     """
 
     name: str
@@ -84,6 +84,7 @@ class ConditionInfo:
     control: bool = False
     neuron: str = ""
     start_from: str | None = None
+    uncompiled: str = ""
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,7 @@ class StudyInfo:
     (hash, declared_at, final_results), oldest first, empty for a study from before declarations. factors: what is
     crossed, as declared, or of a study from before factors could be, as its conditions have it. alike: pairs of
     conditions that were numerically one network before the start.
+    learned: trials of another study, `learned_from`, that a search began with, by the search's name.
     """
 
     name: str
@@ -108,6 +110,14 @@ class StudyInfo:
     history: tuple[Mapping[str, Any], ...]
     factors: tuple[Factor, ...] = ()
     alike: tuple[tuple[str, str], ...] = ()
+    learned: Mapping[str, int] = field(default_factory=dict)
+    learned_from: str = ""
+
+    @property
+    def known_points(self) -> dict[str, int]:
+        """How many of a search's first trials were at points that the study gives, by condition."""
+        given = self.section("search").get("start_at") or ()
+        return {c.name: sum(isinstance(p, str) or any(d in c.space for d in p) for p in given) for c in self.conditions}
 
     @property
     def varied(self) -> str:
@@ -213,6 +223,8 @@ def read_study(body: dict[str, Any], place: str) -> StudyInfo:
             history=tuple(body.get("declarations", ())),
             factors=_factors(body),
             alike=tuple((first, second) for first, second in body.get("alike", ())),
+            learned={name: len(trials) for name, trials in body.get("learned", {}).get("trials", {}).items()},
+            learned_from=_source(body.get("learned", {})),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(
@@ -224,6 +236,10 @@ def read_study(body: dict[str, Any], place: str) -> StudyInfo:
                 todo="make the report with the version of this project that made the results",
             )
         ) from None
+
+
+def _source(learned: Mapping[str, Any]) -> str:
+    return f"{learned['study']} ({learned['profile']})" if learned else ""
 
 
 def _order(body: dict[str, Any]) -> list[str]:
@@ -261,6 +277,7 @@ def _condition(body: dict[str, Any], name: str) -> ConditionInfo:
         style=_style(own, name),
         control=own.get("control", False),
         neuron=_neuron(own.get("neuron")),
+        uncompiled=(own.get("neuron") or {}).get("unknown", ""),
         start_from=own.get("start_from"),
     )
 

@@ -13,6 +13,7 @@ from glifr.records import Declaration, Factor, LookDesign
 from launch.planning.alike_pairs import AlikePair, alike_words
 from launch.planning.estimate import Estimate, cost
 from launch.planning.plan import ConditionPlan, StudyPlan
+from launch.planning.repeatable import what_it_begins_with, what_repeats
 from launch.terminal.progress import clock
 
 Effects = Callable[[Sequence[Factor], Sequence[str]], tuple[Sequence[str], Sequence[str]]]
@@ -25,12 +26,13 @@ def plan_view(
     effects: Effects,
     where: str,
     alike: Sequence[AlikePair] = (),
+    more: Sequence[str] = (),
 ) -> Group:
     """The plan as a table with its cost and what its number of seeds, or repeats of the search, can show.
 
     smallest_p: pairs -> the least p of the report's test. effects: of factors and conditions -> those that can be
     tested, and those that cannot. where: the resources, in words. alike: conditions that are
-    numerically one network.
+    numerically one network. more: lines of the budget, and of another machine.
     """
     spec = plan.study.spec
     passes = f" of {plan.task.passes} passes" if plan.task.passes > 1 else ""
@@ -42,7 +44,7 @@ def plan_view(
     ]
     if not spec.evidence:
         head.insert(0, "This profile shows that the system works; its numbers are no evidence.")
-    notes = [*_notes(plan, measured, smallest_p, where), *_factors(plan, smallest_p, effects)]
+    notes = [*_notes(plan, measured, smallest_p, where), *_factors(plan, smallest_p, effects), *more]
     notes += [*alike_words(alike, spec.search is not None)]
     return Group(Text("\n".join(head) + "\n"), _conditions(plan, measured), Text("\n" + "\n".join(notes)))
 
@@ -137,11 +139,24 @@ def _notes(plan: StudyPlan, measured: Estimate, smallest_p: Callable[[int], floa
     until = " to the first look" if reach else ""
     return [
         _seeds(plan),
+        *_search(plan),
         f"estimated time{until}: {clock(wall.value)} with {slots} ({clock(wall.low)} to "
         f"{clock(wall.high)}: the spread of the timings" + (", and early stopping)" if _stops_early(plan) else ")"),
         f"estimated disk: {_size(measured.bytes)} when done",
         *(reach or [_reach(f"{n} paired {pairs}", spec.declaration(), smallest_p(n))]),
     ]
+
+
+def _search(plan: StudyPlan) -> list[str]:
+    """What the searches begin with, and what of them repeats."""
+    learned = plan.study.learned
+    told = what_it_begins_with(plan.study.spec)
+    if learned is not None:
+        counts = ", ".join(f"{name} {len(own)}" for name, own in learned.trials.items())
+        left = f" ({sum(learned.left_out.values())} outside the ranges left out)" if learned.left_out else ""
+        told.append(f"learned from {learned.study} ({learned.profile}): trials of {counts}{left}")
+    repeats = what_repeats(plan.study.spec)
+    return [f"search: {'; '.join([*told, *repeats])}"] if repeats else []
 
 
 def _looks(plan: StudyPlan, measured: Estimate, design: LookDesign, pairs: str) -> list[str]:

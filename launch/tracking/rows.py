@@ -126,6 +126,7 @@ def config(tracked: TrackedStudy, computed: Computation, proposal: Proposal) -> 
         "start_from": proposal.start_from,
         "learned": condition.learned if isinstance(condition.learned, bool) else list(condition.learned),
         **condition.constants,
+        **_flat("settings", condition.all_settings),
         "hidden_size": proposal.hidden_size,
         "trained_parameters": proposal.trained_parameters,
         "delay_steps": proposal.delay_steps,

@@ -10,11 +10,11 @@ from small_study import ONE_BY_ONE, TINY, NeverStop, conduct, published, small_p
 
 from glifr.records import Layout, UnitId, seal
 from glifr.records.atomic import write_whole
+from launch.budget.limits import BudgetedStop
 from launch.executors.in_process import InProcessExecutor
 from launch.ledger.folder import write_study
 from launch.ledger.spent import Spent, spent
 from launch.ledger.units import Ledger
-from launch.limits import BudgetedStop
 from launch.planning.plan import StudyPlan
 from launch.scheduling.condition_run import RunOptions
 from launch.scheduling.spending import SearchBudget
