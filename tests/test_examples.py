@@ -25,7 +25,7 @@ SAID = {
     ),
     "gru": ("my_lab:gru", "Its layers", "what leaves its part `cell`"),
     "adaptive_threshold": ("adaptive threshold", "Its sigma_v", "neuron parameters thresh, decay_m learned"),
-    "until_decided": ("Looks: seeds until it is decided", "hidden size 4"),
+    "until_decided": ("Looks: seeds until it is decided", "neurons 4 instead of 32"),
     "partly_learned": ("neuron parameters thresh learned instead of fixed", "none: a negative control"),
 }
 

@@ -157,3 +157,16 @@ def test_where_the_search_is_repeated_the_repeats_are_what_is_compared(tmp_path:
     assert ("out of reach" in text) == (repeats == 5)
     assert f"{repeats} x 3 x 2" in text  # trials, seeds a trial
     assert f"seeds of each of the {repeats} independent searches" in text
+
+
+def test_the_plan_says_what_looks_may_come_to(tmp_path: Path) -> None:
+    text = shown(tmp_path, 20, "final.seeds={first: 12, step: 5, most: 24}", "evidence=true")
+    assert "looks at 12, 17, 22, 24 seeds: the table is of the first" in text
+    assert "estimated time to the first look: 1 h 00 min" in text
+    assert "at most, if nothing is decided before the last look: 72 final networks" in text
+    assert "all of it is conditional on one search" in text
+    assert "final 12, fresh and the same" in text
+    assert "out of reach" not in text
+    repeated = shown(tmp_path, 20, "final.seeds={first: 24, step: 2, most: 40}", "search.repeats=12", "evidence=true")
+    assert "looks at 12, 13, 14, 15, 16, 17, 18, 19, 20 repeats" in repeated
+    assert "conditional on one search" not in repeated
