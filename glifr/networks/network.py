@@ -152,7 +152,7 @@ class Network(BaseNetwork):
 
         state: where the sequences begin, as a call with `return_state` gave it; None for zeros. A sequence in parts,
         each from the state after the one before, gives what the whole gives, and its gradients unless the state was
-        detached: cut at multiples of D, to the bit with backend "cpu"; elsewhere to rounding.
+        detached: cut at multiples of D, to the bit with backend "cpu" (below 512 inputs); elsewhere to rounding.
         lengths: the steps of each sequence of a padded batch [B], from 0 to T. Outputs after a sequence's end are
         zeros, its state is that at its end, and padding has no effect.
 
