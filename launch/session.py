@@ -13,11 +13,11 @@ from rich.console import Console
 from analysis import (
     ReportPaths,
     as_text,
+    effects_to_test,
     load,
     refuse_undecidable,
     smallest_p,
     summarise,
-    testable_effects,
     write_report,
 )
 from glifr.errors import InputError
@@ -187,7 +187,7 @@ def show_plan(plan: StudyPlan, root: Path, cluster: Cluster, console: Console) -
         measured = estimate(plan, executor, calibrate, mode)
         pairs = alike_conditions(plan, lambda text: console.print(text, markup=False))
     where = f"the Ray cluster at {cluster.address}" if cluster.address else "this machine"
-    console.print(plan_view(plan, measured, smallest_p, testable_effects, where, pairs or ()))
+    console.print(plan_view(plan, measured, smallest_p, effects_to_test, where, pairs or ()))
     return COMPLETE
 
 

@@ -14,6 +14,7 @@ from launch.studyfile import load_study
 # what the report must say, beside being complete
 SAID = {
     "delay_sweep": ("delay 0.5 ms instead of 1 ms", "delay 2 ms instead of 1 ms"),
+    "factors": ("delay 0.5 ms instead of 1 ms", "Effects of the factors", "Curves over ordered factors"),
     "partly_learned": ("neuron parameters thresh learned instead of fixed", "none: a negative control"),
 }
 
