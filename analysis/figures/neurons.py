@@ -11,7 +11,7 @@ from analysis.figures.drawing.style import MUTED, WIDTH
 from analysis.judgement.assessment import Assessment
 from analysis.judgement.missing_data import CONTINUE
 from analysis.results.load import Results
-from analysis.results.neurons import PARAMETERS
+from analysis.results.neurons import in_order
 
 _NUMBERS = ["mean", "sd", "q05", "q25", "median", "q75", "q95"]
 
@@ -21,12 +21,12 @@ def parameter_distributions(a: Assessment) -> Drawing | MissingFigure:
     name, title = "parameter_distributions", "Neuron parameters before and after training"
     info, table = a.results.info, a.results.tables["parameters"]
     own = table[table["stage"] == "final"]
-    if not any(c.features.get("network") == "GLIFR" for c in info.conditions):
+    if not any(c.style.parameters for c in info.conditions):
         return MissingFigure(name, title, "No condition has GLIFR neurons.", "RNN and LSTM have no neuron parameters.")
     if len(a.neurons.table):
         return distributions(name, title, a.neurons, info.conditions)
     if not len(own):
-        return MissingFigure(name, title, "No final network of GLIFR neurons has finished.", CONTINUE)
+        return MissingFigure(name, title, "No final network with neuron parameters has finished.", CONTINUE)
     return _quantiles(name, title, own, a.results)
 
 
@@ -35,7 +35,7 @@ def _quantiles(name: str, title: str, own: pd.DataFrame, results: Results) -> Dr
     # a network's quantiles first, then their mean over networks and after-spike currents
     by_network = own.groupby(["condition", "seed", "parameter", "when"], sort=False)[_NUMBERS].mean()
     data = by_network.groupby(["condition", "parameter", "when"], sort=False).mean().reset_index()
-    names = [p for p in PARAMETERS if (data["parameter"] == p).any()]
+    names = in_order(data["parameter"])
     rows = [c for c in results.info.conditions if (data["condition"] == c.name).any()]
     figure = new_figure(WIDTH, 0.9 + 0.36 * len(rows))
     grid = figure.subplots(1, len(names), sharey=True, squeeze=False)[0]

@@ -13,6 +13,7 @@ from analysis.figures.drawing.style import INK, WIDTH
 from analysis.judgement.assessment import Assessment
 from analysis.judgement.missing_data import CONTINUE, nothing_from
 from analysis.results.load import Results
+from analysis.statistics.contrasts import ContrastResult
 from analysis.statistics.intervals import t_interval
 from analysis.statistics.wording import margin as margin_words
 from analysis.text import count, listed, span
@@ -79,23 +80,31 @@ def contrast_forest(a: Assessment) -> Drawing | MissingFigure:
             return MissingFigure(name, title, *nothing_from(a.results, "final"))
         return MissingFigure(name, title, "No seed has a finished network of every condition of a contrast.", CONTINUE)
     unit = f" ({measure.difference_unit})" if measure.difference_unit else ""
-    rows = tuple(Row(j.contrast.name, contrast_style(a, j.contrast)) for j in a.planned)
+    rows = tuple(Row(j.contrast.name, contrast_style(a, j.contrast), _ends(a, j)) for j in a.planned)
     margin = info.smallest_effect * measure.scale
     label = f"difference in {measure.label}{unit}"
     withheld = frozenset(j.contrast.name for j in a.planned if j.interval.sd > 0 and math.isnan(j.interval.low))
     figure, notes = draw_rows(Rows(rows, "", data, label, zero=True, margin=margin, range_only=withheld))
     if withheld:
-        notes = f" Range only, as failed networks leave no interval: {listed(sorted(withheld))}.{notes}"
+        why = "no look has been taken" if a.looked and not a.looked.looks else "failed networks leave no interval"
+        notes = f" Range only, as {why}: {listed(sorted(withheld))}.{notes}"
     sizes = data.groupby("condition")["seed"].size().tolist()
     side = "right" if measure.higher_is_better else "left"
+    interval = "95 % t interval of the mean" + (", which holds at all looks together" if a.looked else "")
     caption = (
         f"First side minus second, one dot per pair, which is a {info.unit} that all conditions of the contrast have "
         f"(n = {span(sizes)} per contrast); {side} of 0 the first side did better. Grey band: ± the smallest effect of "
-        f"interest ({margin_words(info.smallest_effect, measure)}). {interval_words(sizes, 'pairs')}"
+        f"interest ({margin_words(info.smallest_effect, measure)}). {interval_words(sizes, 'pairs', interval)}"
         f"{info.conditional_sentence}{notes}"
     )
     alternative = f"Paired differences of {count(len(a.planned), 'planned contrast')}"
     return Drawing(name, title, alternative, caption, figure, data)
+
+
+def _ends(a: Assessment, judged: ContrastResult) -> tuple[float, float] | None:
+    """The ends of the interval that looks have given, as shown."""
+    scale, t = a.results.info.measure.scale, judged.interval
+    return (scale * t.low, scale * t.high) if a.looked is not None else None
 
 
 def contrast_style(a: Assessment, contrast: Contrast) -> Condition:

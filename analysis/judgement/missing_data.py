@@ -33,9 +33,9 @@ def nothing_from(results: Results, stage: Stage) -> tuple[str, str]:
 
 
 def not_recorded(results: Results, *, glifr: bool = False) -> tuple[str, str]:
-    """Why nothing is on file of what trained networks are like, and what to do. glifr: of GLIFR neurons."""
+    """Why nothing is on file of what trained networks are like, and what to do. glifr: of neurons with parameters."""
     conditions = results.info.conditions
-    own = {c.name for c in conditions if not glifr or c.features.get("network") == "GLIFR"}
+    own = {c.name for c in conditions if not glifr or c.style.parameters}
     if not own:
         return "No condition has GLIFR neurons.", "RNN and LSTM have no neurons of this kind."
     if results.networks is None:

@@ -426,6 +426,18 @@ def _clusters(a: Assessment) -> Iterator[ReportWarning]:
 
 
 @_check
+def _uncompiled(a: Assessment) -> Iterator[ReportWarning]:
+    found = {c.name: c.uncompiled for c in a.results.info.conditions if c.uncompiled}
+    if found:
+        operations = listed(list(dict.fromkeys(found.values())))
+        text = (
+            f"{listed(list(found))}: the neuron's step uses {operations}, which cannot be compiled, so the portable "
+            "engine computed it. The numbers are as good; each took about 2 to 10 times as long as compiled."
+        )
+        yield ReportWarning("portable-engine", text, "provenance", tuple(found))
+
+
+@_check
 def _origin(a: Assessment) -> Iterator[ReportWarning]:
     mixed = mixtures(a.results)
     if mixed:

@@ -9,7 +9,7 @@ from analysis.results.load import Results
 from analysis.results.recipe import recipe_words
 from analysis.results.study import StudyInfo
 from analysis.text import count, listed
-from glifr.records import STAGES
+from glifr.records import STAGES, design_in
 
 QUICK = "Quick profile: this run shows that the system works; its numbers are no evidence."
 _STAGE_WORDS = {"search": "trial", "confirm": "confirm run", "final": "final network", "silencing": "silencing run"}
@@ -50,7 +50,7 @@ def _search_words(info: StudyInfo) -> list[str]:
     search, confirm = info.section("search"), info.section("confirm")
     if not info.planned("search"):
         return ["Hyperparameters were fixed in the study file; nothing was searched."]
-    budgets = sorted({c.planned["search"] // info.repeats for c in info.conditions})
+    budgets = sorted({c.planned["search"] // info.repeats_of(c) for c in info.conditions})
     budget = count(budgets[0], "trial") if len(budgets) == 1 else f"{budgets[0]} to {budgets[-1]} trials"
     seeds = how_many(search.get("seeds_per_trial"))
     each = f" of {count(seeds, 'seed')}" if seeds else ""
@@ -60,10 +60,13 @@ def _search_words(info: StudyInfo) -> list[str]:
     )
     pruned = info.section("search", "pruner").get("name") not in (None, "none")
     stopping = ", with early stopping within the condition" if pruned else ""
-    often = f" {info.repeats} times, independently, each time" if info.repeats > 1 else ""
+    repeats = sorted({info.repeats_of(c) for c in info.conditions})
+    times = " to ".join(map(str, dict.fromkeys((repeats[0], repeats[-1]))))
+    often = f" {times} times, independently, each time" if info.repeats > 1 else ""
     words = [f"Each condition searched its own settings{often} in {budget}{each}{short}{sampler}{stopping}."]
     if info.planned("confirm"):
-        top, fresh = info.conditions[0].planned["confirm"] // info.repeats, how_many(confirm.get("seeds"))
+        first, fresh = info.conditions[0], how_many(confirm.get("seeds"))
+        top = first.planned["confirm"] // info.repeats_of(first)
         on = f" on {count(fresh, 'further seed')}" if fresh else ""
         won = f"The best {top} were trained again{on}; the best mean won."
         words.append(won if top > 1 else f"The best was trained again{on}.")
@@ -71,10 +74,15 @@ def _search_words(info: StudyInfo) -> list[str]:
 
 
 def _final_words(info: StudyInfo) -> str:
-    n = max(c.planned["final"] for c in info.conditions) // info.repeats
+    planned = sorted({c.planned["final"] for c in info.conditions})
     winner = "the winner" if info.planned("search") else "each condition"
     winner = "each search's winner" if info.repeats > 1 else winner
-    return f"For the result {winner} was trained on {count(n, 'seed')}, the same for every condition; " + (
+    if design_in(info.spec) is None:
+        seeds = f"{count(planned[-1] // info.repeats, 'seed')}, the same for every condition"
+    else:
+        seeds = " to ".join(f"{n:,}" for n in dict.fromkeys((planned[0], planned[-1])))
+        seeds = f"{seeds} seeds, as many as looks asked for, those that conditions share being the same"
+    return f"For the result {winner} was trained on {seeds}; " + (
         "the test data were read only after a network's last epoch."
         if info.task.held_out
         else "its value is that on the training data after the last epoch, as the task holds nothing out."
@@ -86,7 +94,11 @@ def _silencing_words(info: StudyInfo) -> list[str]:
     if not info.planned("silencing") or not silencing:
         return []
     fractions = [f"{100 * f:g}" for f in silencing.get("fractions", [])]
-    return [f"Then {listed(fractions)} % of the neurons were silenced, {silencing.get('masks')} random choices each."]
+    acts_on = {c.name: c.style.outside.silenced for c in info.conditions if c.style.outside is not None}
+    return [
+        f"Then {listed(fractions)} % of the neurons were silenced, {silencing.get('masks')} random choices each.",
+        *(f"In {name} a silenced neuron is cut from {what}." for name, what in acts_on.items()),
+    ]
 
 
 def standing(results: Results) -> str:

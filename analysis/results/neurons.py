@@ -6,7 +6,7 @@ A network is the unit: curves and responses are summarised over its neurons firs
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +26,12 @@ from glifr.records import Examples, RecordError
 NETWORKS = 20  # a condition, in the order of their seeds: more would cost time and show nothing more
 PARAMETERS = ("thresh", "k_m", "k_j", "r_j", "a_j")
 RATES = ("k_m", "k_j")
+
+
+def in_order(found: Iterable[str]) -> list[str]:
+    """Neuron parameters: those of GLIFR first, then those of other neuron models as they come."""
+    names = list(dict.fromkeys(found))
+    return [p for p in PARAMETERS if p in names] + [name for name in names if name not in PARAMETERS]
 
 
 @dataclass(frozen=True)
@@ -130,10 +136,9 @@ class _Reading:
 def features(end: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
     """What neurons are clustered by, [H,p]: their parameters after training (`end`), rates as logarithms."""
     columns = []
-    for name in PARAMETERS:
-        if name in end:
-            rows = np.atleast_2d(end[name]).astype(np.float64)
-            columns.append(np.log(np.maximum(rows, 1e-300)) if name in RATES else rows)
+    for name in in_order(end):
+        rows = np.atleast_2d(end[name]).astype(np.float64)
+        columns.append(np.log(np.maximum(rows, 1e-300)) if name in RATES else rows)
     return np.concatenate(columns).T
 
 
@@ -146,9 +151,7 @@ def _clustered(found: NetworkSummary, sha256: str) -> Clustering:
 
 def _rows(condition: str, seed: int, found: NetworkSummary) -> pd.DataFrame:
     frames = []
-    for name in PARAMETERS:
-        if name not in found.end:
-            continue
+    for name in in_order(found.end):
         start, end = np.atleast_2d(found.start[name]), np.atleast_2d(found.end[name])
         index, neuron = np.indices(end.shape)
         columns: dict[str, Any] = {"neuron": neuron.ravel(), "parameter": name, "index": index.ravel()}

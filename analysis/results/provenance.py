@@ -86,7 +86,10 @@ def _packages(sessions: tuple[dict[str, Any], ...]) -> list[str]:
 
 
 def mixtures(results: Results) -> list[str]:
-    """What differs between the sessions, or between the final networks: code, packages, hardware."""
+    """What differs between the sessions, or between the final networks: code, packages, hardware.
+
+    Networks from outside have code and a kernel of their own, and are compared among themselves.
+    """
     by_session = (
         ("commit", "the commit"),
         ("code_version", "the code"),
@@ -103,5 +106,7 @@ def mixtures(results: Results) -> list[str]:
         ("backend", "the kernel"),
         ("processor", "the kind of processor"),
     )
-    found += [what for column, what in by_network if finals[column].nunique() > 1]
+    own = {c.name: c.style.architecture if c.style.outside else "" for c in results.info.conditions}
+    of_one_kind = [group for _, group in finals.groupby(finals["condition"].map(own), sort=False)]
+    found += [what for column, what in by_network if any(group[column].nunique() > 1 for group in of_one_kind)]
     return list(dict.fromkeys(found))

@@ -17,6 +17,7 @@ from glifr.records import (
     Stage,
     default_contrasts,
     default_smallest_effect,
+    design_in,
     published_levels,
     switches,
 )
@@ -67,8 +68,8 @@ class ConditionInfo:
     """One condition of a study, in the study's order. style: what it is, with its colour and marker.
 
     control: equal to another condition on purpose. start_from: the condition whose trained networks its own start from.
-    neuron: name and digest of its neuron model, '' where the study is
-    from before they were recorded.
+    neuron: name and digest of its neuron model, '' where the study is from before they were recorded. uncompiled: the
+    operation for which its step cannot be compiled, '' where it can.
     """
 
     name: str
@@ -83,6 +84,7 @@ class ConditionInfo:
     control: bool = False
     neuron: str = ""
     start_from: str | None = None
+    uncompiled: str = ""
 
 
 @dataclass(frozen=True)
@@ -139,6 +141,17 @@ class StudyInfo:
     def repeats(self) -> int:
         """How often each condition's search is made, independently of the others."""
         return int(self.section("search").get("repeats") or 1)
+
+    @property
+    def networks_a_unit(self) -> int:
+        """Final networks of a condition in each unit of a study with looks: several only in a repeat of the search."""
+        return int(self.section("final", "seeds")["first"]) // self.repeats if self.repeats > 1 else 1
+
+    def repeats_of(self, condition: ConditionInfo) -> int:
+        """How often a condition's search is made: looks may have asked for more."""
+        if self.repeats == 1 or design_in(self.spec) is None:
+            return self.repeats
+        return condition.planned["final"] // self.networks_a_unit
 
     @property
     def unit(self) -> str:
@@ -249,6 +262,7 @@ def _condition(body: dict[str, Any], name: str) -> ConditionInfo:
         style=_style(own, name),
         control=own.get("control", False),
         neuron=_neuron(own.get("neuron")),
+        uncompiled=(own.get("neuron") or {}).get("unknown", ""),
         start_from=own.get("start_from"),
     )
 

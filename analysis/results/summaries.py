@@ -133,8 +133,12 @@ class Tuning:
 
 def tunings(results: Results) -> list[Tuning]:
     """One `Tuning` a condition and repeat, in the study's order; also of a repeat that the study has no longer."""
-    repeats = range(max([results.info.repeats, *results.tables["trials"]["repeat"].dropna() + 1]))
-    return [_tuning(results, c, repeat) for c in results.info.conditions for repeat in repeats]
+    trials = results.tables["trials"]
+    found = []
+    for c in results.info.conditions:
+        on_record = trials.loc[trials["condition"] == c.name, "repeat"].dropna() + 1
+        found += [_tuning(results, c, repeat) for repeat in range(max([results.info.repeats_of(c), *on_record]))]
+    return found
 
 
 def by_condition(found: Iterable[Tuning]) -> dict[str, list[Tuning]]:
@@ -146,6 +150,7 @@ def by_condition(found: Iterable[Tuning]) -> dict[str, list[Tuning]]:
 
 
 def _tuning(results: Results, condition: ConditionInfo, repeat: int) -> Tuning:
+    repeats = results.info.repeats_of(condition)
     trials, seeds = (
         table[(table["condition"] == condition.name) & (table["repeat"] == repeat)]
         for table in (results.tables["trials"], results.tables["seeds"])
@@ -160,7 +165,7 @@ def _tuning(results: Results, condition: ConditionInfo, repeat: int) -> Tuning:
     return Tuning(
         condition=condition.name,
         repeat=repeat,
-        trials=condition.planned["search"] // results.info.repeats if repeat < results.info.repeats else 0,
+        trials=condition.planned["search"] // repeats if repeat < repeats else 0,
         complete=len(ended),
         pruned=int((search["status"] == "pruned").sum()),
         failed=int((search["status"] == "failed").sum()),

@@ -14,6 +14,7 @@ from analysis.results.study import StudyInfo
 from analysis.statistics.contrasts import ContrastResult, judge
 from analysis.statistics.factorial import factorial
 from analysis.statistics.verdicts import Asked
+from analysis.text import listed
 from glifr.records import InputError, LookDesign, Problem, UnitId, design_in
 
 
@@ -43,7 +44,7 @@ class Hypothesis:
 class LookValues:
     """Values of a look's units: a row a unit, a column a condition; NaN where a condition has fewer units.
 
-    failed: networks without a result, which count as chance.
+    failed: networks that failed, which count as chance.
     """
 
     values: pd.DataFrame
@@ -80,15 +81,10 @@ def design_of(info: StudyInfo) -> LookDesign:
     return design
 
 
-def networks_a_unit(info: StudyInfo) -> int:
-    """Final networks of one condition in one unit: several only in a repeat of the search."""
-    return int(info.section("final", "seeds")["first"]) // info.repeats if info.repeats > 1 else 1
-
-
 def look_values(results: Results, asked: Mapping[str, int], units: int) -> LookValues:
     """The values of the first `units` units, of each condition as many as it was asked for.
 
-    A network without a result counts with the value of chance, the worst that is declared.
+    A network that failed counts with the value of chance, the worst that is declared. InputError if one is missing.
     """
     info, rows = results.info, results.tables["seeds"]
     finals = rows[rows["stage"] == "final"].drop_duplicates(["condition", "seed"])
@@ -98,15 +94,24 @@ def look_values(results: Results, asked: Mapping[str, int], units: int) -> LookV
     wide = wide.reindex(index=repeat.index, columns=info.names)
     wide, unit = wide[unit < units], unit[unit < units]
     if unit.nunique() < units:
-        found, rule = f"{unit.nunique()} of {units}", "the results folder lacks units of the look"
-        raise InputError(Problem(rule, str(results.source), found, todo="give the study's command again"))
+        raise _lacks(results, f"{unit.nunique()} of {units} {info.unit}s")
     failed: list[str] = []
-    for name in info.names:
-        own = unit < asked[name]
+    for condition in info.conditions:
+        name, own = condition.name, unit < asked[condition.name]
         missing = wide.index[own & wide[name].isna()]
+        state = finals[finals["condition"] == name].set_index("seed")["status"].reindex(missing)
+        # one whose source network failed was never proposed
+        waiting = [int(s) for s in missing[~(state.eq("failed") | (state.isna() & (condition.start_from is not None)))]]
+        if waiting:
+            raise _lacks(results, f"no result of {name}, seeds {listed(waiting)}, which have not failed")
         failed += [str(UnitId("final", name, int(seed), int(repeat[seed]))) for seed in missing]
         wide.loc[missing, name] = info.measure.chance
         wide.loc[~own, name] = np.nan
     if info.repeats > 1:
         wide = wide.groupby(unit).mean().rename_axis(index=info.unit)
     return LookValues(wide, tuple(failed))
+
+
+def _lacks(results: Results, found: str) -> InputError:
+    rule = "the results folder lacks networks of the look"
+    return InputError(Problem(rule, str(results.source), found, todo="give the study's command again"))

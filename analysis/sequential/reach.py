@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from analysis.results.study import read_study
-from analysis.sequential.family import design_of, networks_a_unit, planned_family
+from analysis.sequential.family import design_of, planned_family
 from analysis.sequential.spending import boundaries
 from analysis.statistics.comparisons import EXACT_UP_TO, smallest_p
 from glifr.records import InputError, LookDesign, Problem
@@ -37,7 +37,7 @@ def refuse_undecidable(study: Mapping[str, Any]) -> None:
     )
     if enough is None:
         raise InputError(Problem(rule, _PLACE, design.first, todo="raise `most`, or declare fewer contrasts"))
-    first = enough * networks_a_unit(info)
+    first = enough * info.networks_a_unit
     where, todo = (_PLACE, f"write `first: {first}`")
     if info.repeats > 1:
         where, todo = "search.repeats", f"write `repeats: {enough}` and `first: {first}`"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from analysis.results.load import Results
 from analysis.results.study import StudyInfo
-from analysis.sequential.family import Hypothesis, LookValues, design_of, hypotheses, look_values, networks_a_unit
+from analysis.sequential.family import Hypothesis, LookValues, design_of, hypotheses, look_values
 from analysis.sequential.judge import data_hash
 from analysis.statistics.contrasts import ContrastResult
 from analysis.statistics.factorial import Factorial
@@ -143,6 +143,6 @@ class Price:
 
 def price(info: StudyInfo, found: Looked) -> Price:
     """What the study costs in final networks, with all that the looks so far have asked for."""
-    each = networks_a_unit(info)
+    each = info.networks_a_unit
     asked = sum(found.looks[-1].asks.values()) if found.looks else found.design.first * len(info.names)
     return Price(each * asked, each * found.design.most * len(info.names))

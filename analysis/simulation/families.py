@@ -80,7 +80,7 @@ def judgements(values: np.ndarray, contrasts: Sequence[Contrast]) -> Judgements:
     p_t = 2 * stats.t.sf(np.abs(mean) / error, n - 1)
     p = sign_flip_ps(d.reshape(studies * k, n)).reshape(studies, k)
     for found in (half, p, p_t):
-        found[_failures_decide(values, contrasts)] = np.nan
+        found[undecidable(values, contrasts)] = np.nan
     return Judgements(mean - half, mean + half, holm_rows(p), holm_rows(p_t))
 
 
@@ -90,7 +90,7 @@ def equivalents(values: np.ndarray, contrasts: Sequence[Contrast], margin: float
     n = d.shape[2]
     mean, error = d.mean(axis=2), d.std(axis=2, ddof=1) / np.sqrt(n)
     p = np.maximum(stats.t.sf((mean + margin) / error, n - 1), stats.t.cdf((mean - margin) / error, n - 1))
-    p[_failures_decide(values, contrasts)] = np.nan
+    p[undecidable(values, contrasts)] = np.nan
     half = float(stats.t.ppf((1 + LEVEL) / 2, n - 1)) * error
     return np.asarray((holm_rows(p) <= ALPHA) & (np.abs(mean) + half < margin))
 
@@ -104,7 +104,7 @@ def differences(values: np.ndarray, contrasts: Sequence[Contrast]) -> np.ndarray
     return np.asarray(np.einsum("sun,kn->sku", values, weights))
 
 
-def _failures_decide(values: np.ndarray, contrasts: Sequence[Contrast]) -> np.ndarray:
+def undecidable(values: np.ndarray, contrasts: Sequence[Contrast]) -> np.ndarray:
     """Which contrasts of which studies are not tested for it [studies, contrasts]."""
     own = ([NAMES.index(name) for name in contrast.conditions] for contrast in contrasts)
     lopsided = (Question(contrast).lopsided for contrast in contrasts)

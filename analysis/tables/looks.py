@@ -6,7 +6,6 @@ from collections import Counter
 
 from analysis import text
 from analysis.results.study import StudyInfo
-from analysis.sequential.family import networks_a_unit
 from analysis.sequential.futility import FUTILE
 from analysis.sequential.results import Looked, price
 from analysis.tables.table import Cell, Head, Table
@@ -46,7 +45,7 @@ def _row(look: Look, info: StudyInfo, looks: int) -> list[Cell]:
     names = {state: [e.name for e in now if state in (e.word, e.state) and e.state != "open"] for state in states}
     decided = "; ".join(f"{state}: {text.listed(own)}" for state, own in names.items() if own)
     on = [name for name, asked in look.asks.items() if asked > look.units]
-    trained = sum(min(asked, look.units) for asked in look.asks.values()) * networks_a_unit(info)
+    trained = sum(min(asked, look.units) for asked in look.asks.values()) * info.networks_a_unit
     failed = f"{len(look.failed)} without a result, as chance" if look.failed else ""
     return [
         Cell(f"{look.number} of {looks}"),

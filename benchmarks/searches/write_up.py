@@ -5,59 +5,43 @@ python -m benchmarks.searches.write_up
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Mapping
 from pathlib import Path
-
-from scipy.stats import binomtest
 
 from analysis.simulation.nulls import NULLS
 from analysis.simulation.rates import UNITS
 from benchmarks.searches.cases import CASES, Case
 from benchmarks.searches.designs import DESIGNS, SEARCH_EPOCHS
+from benchmarks.searches.look_tables import look_costs, look_errors
+from benchmarks.searches.rate_tables import Rates, read_rates, read_rows, share, table
 
 DOCS = Path(__file__).parents[2] / "docs"
 BEGIN, END = "<!-- simulated: begin -->\n", "<!-- simulated: end -->\n"
-Rates = Mapping[tuple[str, ...], tuple[int, int]]
+LOOKS_BEGIN, LOOKS_END = "<!-- looks: begin -->\n", "<!-- looks: end -->\n"
 
 
 def written(text: str, folder: Path) -> str:
-    """`text` with the section between the marks made from the CSV files in `folder`."""
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    nulls = _read(folder / "nulls.csv", "null", "units", "what")
-    searches = _read(folder / "searches.csv", "repeats", "proposals", "null", "what", "test")
+    """`text` with the sections between the marks made from the CSV files in `folder`."""
+    nulls = read_rates(folder / "nulls.csv", "null", "units", "what")
+    searches = read_rates(folder / "searches.csv", "repeats", "proposals", "null", "what", "test")
     parts = [_nulls(nulls), _factors(nulls), _others(nulls), _clusters(nulls), _designs(folder), _searches(searches)]
     parts += [_control(folder)] if (folder / "negative_control.csv").exists() else []
+    text = _between(text, BEGIN, END, parts)
+    if not (folder / "looks.csv").exists():
+        return text
+    rates, costs = read_rates(folder / "looks.csv", "null", "what"), read_rows(folder / "looks_cost.csv")
+    return _between(text, LOOKS_BEGIN, LOOKS_END, [look_errors(rates), *look_costs(costs)])
+
+
+def _between(text: str, begin: str, end: str, parts: list[str]) -> str:
+    before, _, rest = text.partition(begin)
+    _, _, after = rest.partition(end)
     body = "\n\n".join(parts)
-    return f"{before}{BEGIN}\n{body}\n\n{END}{after}"
-
-
-def _read(path: Path, *key: str) -> Rates:
-    return {tuple(row[k] for k in key): (int(row["count"]), int(row["total"])) for row in _rows(path)}
-
-
-def _rows(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as stream:
-        return list(csv.DictReader(stream))
-
-
-def share(found: tuple[int, int]) -> str:
-    """In percent, with its exact 95 % limits."""
-    count, total = found
-    limits = binomtest(count, total).proportion_ci(0.95, method="exact")
-    digits = 1 if total >= 1000 else 0
-    return f"{100 * count / total:.1f} ({100 * limits.low:.{digits}f}–{100 * limits.high:.{digits}f})"
-
-
-def table(head: list[str], rows: list[list[str]]) -> str:
-    """A table in Markdown."""
-    return "\n".join("| " + " | ".join(line) + " |" for line in [head, ["---"] * len(head), *rows])
+    return f"{before}{begin}\n{body}\n\n{end}{after}"
 
 
 def _control(folder: Path) -> str:
     """What real studies of one network against itself came to."""
-    rows = _rows(folder / "negative_control.csv")
+    rows = read_rows(folder / "negative_control.csv")
     lines = []
     for label, kind in dict.fromkeys((row["label"], row["kind"]) for row in rows):
         own = [row for row in rows if (row["label"], row["kind"]) == (label, kind)]
@@ -141,7 +125,7 @@ def _clusters(rates: Rates) -> str:
 
 
 def _designs(folder: Path) -> str:
-    found = {(row["repeats"], row["proposals"], row["null"]): row for row in _rows(folder / "searches_found.csv")}
+    found = {(row["repeats"], row["proposals"], row["null"]): row for row in read_rows(folder / "searches_found.csv")}
     head = ["r", "trials × seeds", "confirmed × seeds", "final seeds", "epochs in all"]
     head += ["accuracy missed by the settings found, points", "its spread over conditions", "spread of networks"]
     rows = []

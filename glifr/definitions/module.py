@@ -27,6 +27,7 @@ from glifr.networks.replicas import forward_replicas
 _ABLE = ("auto", "torch", "reference")  # all the same here: the module's own forward and autograd
 _SIZES = 3  # the first arguments of what builds a module: I, H, O
 _SEEDS = 2**62
+_NO_CALL = (0, 0, 0)
 
 
 class ModuleNetwork(BaseNetwork):
@@ -37,7 +38,7 @@ class ModuleNetwork(BaseNetwork):
         self.module, self.dt = module, options.dt
         self.has_hidden = bool(hidden)
         self._mask: Tensor | None = None  # of the call in progress, [B or 1,T or 1,H]
-        self._shape = (0, 0, 0)  # B, T, H of it
+        self._shape = _NO_CALL  # B, T, H of it
         self._step = 0
         self._kept: list[Tensor] | None = None
         if hidden:
@@ -82,7 +83,7 @@ class ModuleNetwork(BaseNetwork):
             with seeded(self._seed(inputs.device), inputs.device):
                 outputs = self.module(inputs)
         finally:
-            self._mask = None
+            self._mask, self._shape = None, _NO_CALL
         checks.shape("outputs of the network", outputs, (*inputs.shape[:2], self.out_size))
         return outputs  # type: ignore[no-any-return]
 
@@ -97,6 +98,8 @@ class ModuleNetwork(BaseNetwork):
     def _leaves(self, part: nn.Module, given: Any, output: Any) -> Any:
         """Masks the hidden tensor [B,T,H], or [B,H] of one step after the other, as it leaves its part."""
         del part, given
+        if self._shape == _NO_CALL:  # someone calls the part by itself
+            return output
         hidden = output[0] if isinstance(output, tuple) else output
         batch, steps, neurons = self._shape
         if not isinstance(hidden, Tensor) or hidden.shape not in ((batch, steps, neurons), (batch, neurons)):

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
+from glifr.engine.cuda.codegen import kernels_of
 from glifr.engine.definition import NeuronModel
 from glifr.engine.graph import Node, needed
+from glifr.engine.layout import layout_of
 from glifr.engine.plan import plan
+from glifr.errors import InputError, Problem, nearest
 from glifr.neurons import glifr, lstm, tanh
+from glifr.outside import is_reference, load_object
 
 
 def _section(title: str, named: Sequence[tuple[str, Node]]) -> list[str]:
@@ -35,14 +41,46 @@ def show(model: NeuronModel, masked: bool = False) -> str:
     return "\n".join(lines)
 
 
+def model_named(name: str, ascs: int = 2) -> NeuronModel:
+    """A neuron model of the project by its name, or one's own: `module:object`, or `file.py:object`.
+
+    Raises InputError where there is none.
+    """
+    own: dict[str, Callable[[], NeuronModel]] = {"glifr": lambda: glifr(ascs), "tanh": tanh, "lstm": lstm}
+    if name in own:
+        return own[name]()
+    file, _, path = name.rpartition(":")
+    if file.endswith(".py"):
+        sys.path.insert(0, str(Path(file).absolute().parent))
+        name = f"{Path(file).stem}:{path}"
+    if not is_reference(name):
+        allowed = f"{', '.join(own)}; or module:object or file.py:object of your own"
+        raise InputError(Problem("there is no such neuron model", "NEURON", name, allowed, nearest(name, list(own))))
+    try:
+        return load_object(name, NeuronModel)
+    except ModuleNotFoundError as error:
+        rule, todo = (
+            f"the code of the neuron model cannot be imported ({error})",
+            "give its file: my_neuron.py:adaptive",
+        )
+        raise InputError(Problem(rule, "NEURON", name, todo=todo)) from None
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m glifr.engine", description=__doc__)
     command = parser.add_subparsers(dest="command", required=True).add_parser("show", help="prints a neuron model")
-    command.add_argument("neuron", choices=("glifr", "tanh", "lstm"))
+    command.add_argument("neuron", help="glifr, tanh, lstm; or module:object or file.py:object of your own")
     command.add_argument("--ascs", type=int, default=2, choices=range(17), metavar="J", help="after-spike currents")
+    command.add_argument("--code", action="store_true", help="also the generated Triton kernels")
     given = parser.parse_args(arguments)
-    model = glifr(given.ascs) if given.neuron == "glifr" else tanh() if given.neuron == "tanh" else lstm()
-    print(show(model))
+    try:
+        model = model_named(given.neuron, given.ascs)
+        print(show(model))
+        if given.code:
+            print(kernels_of(layout_of(model, masked=False, learned=True, stored=True)))
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 2
     return 0
 
 

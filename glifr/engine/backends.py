@@ -134,13 +134,17 @@ def _automatic(kind: str, dtype: torch.dtype, model: NeuronModel | None) -> str:
     if fastest is None or dtype != torch.float32 or not available(fastest):
         return "torch"
     if model is not None and model.unknown:
-        note_once(
-            f"portable {model.name} {model.unknown}",
-            f"the neuron model {model.name!r} uses {model.unknown}, which cannot be compiled: it runs on the portable "
-            f"engine, {PRICE}",
-        )
+        note_once(f"portable {model.name} {model.unknown}", uncompiled_words(model))
         return "torch"
     return fastest
+
+
+def uncompiled_words(model: NeuronModel) -> str:
+    """What it means that a model's step cannot be compiled, with the price."""
+    return (
+        f"the neuron model {model.name!r} uses {model.unknown}, which cannot be compiled: it runs on the portable "
+        f"engine, {PRICE}"
+    )
 
 
 def _usual_devices(name: str) -> tuple[str, ...]:

@@ -131,7 +131,7 @@ class NeuronModel:
             rule = "the first state of a neuron model is what it sends: one number"
             raise InputError(Problem(rule, "states", self.states[0].name, "a state without a count"))
         for kind, entries in (("State", self.states), ("Parameters", self.parameters), ("Constants", self.constants)):
-            object.__setattr__(self, kind, _tuple_of(f"{self.name}_{kind}", kind, [e.name for e in entries]))
+            object.__setattr__(self, kind, _tuple_of(kind, [e.name for e in entries]))
         _check_elementwise(self)
         try:
             traced = {masked: trace(self, masked) for masked in (False, True)}
@@ -168,9 +168,9 @@ class NeuronModel:
         return graphs.digest([*steps, *reads])
 
 
-def _tuple_of(name: str, kind: str, names: list[str]) -> Any:
+def _tuple_of(kind: str, names: list[str]) -> Any:
     try:
-        return namedtuple(name, names)
+        return namedtuple(kind, names)
     except ValueError as error:
         raise InputError(
             Problem(f"these are no names of a neuron model: {error}", kind.lower(), names, "identifiers")

@@ -37,7 +37,7 @@ from glifr.records.factors import (
     switches,
 )
 from glifr.records.layout import FAILURE_FILE, ForeignPathError, Layout
-from glifr.records.looks import Look, LookDesign, LookEntry, declared_in, design_in
+from glifr.records.looks import Look, LookDesign, LookEntry, LookState, declared_in, design_in
 from glifr.records.reading import RecordError, UnreadableError
 from glifr.records.scan import StudyRecords, UnitRecords, read_looks, scan
 from glifr.records.schema import (
@@ -78,6 +78,7 @@ __all__ = [
     "Look",
     "LookDesign",
     "LookEntry",
+    "LookState",
     "NetworkFile",
     "ParameterSummary",
     "Primary",

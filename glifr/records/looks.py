@@ -13,7 +13,7 @@ from typing import Any, Literal, Self
 
 from glifr.records.envelope import digest
 
-State = Literal["decided", "futile", "open", "undecided"]
+LookState = Literal["decided", "futile", "open", "undecided"]
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class LookEntry:
     word: str
     note: str
     sign: int
-    state: State
+    state: LookState
     chance: float | None
 
     @property

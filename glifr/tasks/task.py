@@ -168,6 +168,26 @@ class TaskDefinition:
         return sizes.get("test", sizes["train"]) // self.problems
 
 
+def task_record(task: TaskDefinition, source: str) -> dict[str, Any]:
+    """What study.json tells of a task, but for how the study trains on it; see `recorded_task`."""
+    return {
+        "name": task.name,
+        "title": task.title,
+        "primary": task.primary,
+        "classes": task.classes,
+        "chance_loss": task.chance_loss,
+        "chance_accuracy": task.chance_accuracy,
+        "source": source,
+        "splits": task.sizes(source),
+        "time_step_ms": task.time_step_ms,
+        "steps": task.steps,
+        "passes": task.passes,
+        "inputs": task.inputs,
+        "outputs": task.outputs,
+        "problems": task.problems,
+    }
+
+
 def recorded_task(body: Mapping[str, Any]) -> TaskDefinition:
     """The task of a `study.json`'s section `task`; of earlier versions without its numbers of inputs and outputs."""
     classes = body["classes"]

@@ -22,10 +22,10 @@ from typing import Any
 
 import glifr
 from glifr.errors import InputError, Problem, nearest
-from glifr.outside import is_reference, referenced, top_module
+from glifr.outside import Group, is_reference, referenced, top_module
 from glifr.tasks import ARRAYS, TASKS
 from launch.outside.modules import Module, OutsideCode, find_module, installed_module, module_name, stage
-from launch.outside.probe import Request
+from launch.outside.probe import CONDITION, Networks, Request
 
 LIMIT = 20.0  # s for importing, building and a training step; loading data may take longer
 _START = 120.0  # s until the process has imported what the project itself needs
@@ -71,9 +71,9 @@ def look(data: dict[str, Any], base: Path) -> Prepared:
             continue
         with _at(("code", index), wrong):
             modules[name] = find_module(entry, base, entries)
-    for path, name in _references(data):
+    for path, name, groups in _references(data):
         with _at(path, wrong):
-            reference = referenced(name, "tasks")
+            reference = next((r for group in groups if (r := referenced(name, group)) is not None), None)
             if reference is None:
                 continue
             top = top_module(reference)
@@ -119,23 +119,40 @@ def _forget() -> None:
         del sys.modules[name]
 
 
-def _references(data: dict[str, Any]) -> Iterator[tuple[KeyPath, str]]:
-    """Where a study may name an object from outside, and what it names there."""
-    task = data.get("task")
+def _references(data: dict[str, Any]) -> Iterator[tuple[KeyPath, str, tuple[Group, ...]]]:
+    """Where a study may name an object from outside, what it names there, and the entry points that may be meant."""
+    task, conditions = data.get("task"), data.get("conditions")
     name = task.get("name") if isinstance(task, dict) else None
     if isinstance(name, str) and name not in (*TASKS, ARRAYS):
-        yield ("task", "name"), name
+        yield ("task", "name"), name, ("tasks",)
+    for condition, own in conditions.items() if isinstance(conditions, dict) else ():
+        network = own.get("network") if isinstance(own, dict) else None
+        network = network.get("name") if isinstance(network, dict) else network
+        if isinstance(network, str):
+            yield ("conditions", condition, "network"), network, ("networks", "neurons")
 
 
 def _request(code: OutsideCode, data: dict[str, Any]) -> Request:
     task = None
-    if any(path == ("task", "name") for path, _ in _references(data)):
+    if any(path == ("task", "name") for path, *_ in _references(data)):
         given = {key: data["task"].get(key) for key in ("name", "source", "data_root", "train_on")}
         texts = {key: value if isinstance(value, str) else None for key, value in given.items()}
         task = {**texts, "train_on": texts["train_on"] or "train"}
         if referenced(str(texts["name"]), "tasks") is None:
             task = None  # told when the study is checked
-    return Request(None if code.staged is None else str(code.staged), [m.name for m in code.modules], task)
+    return Request(_staged(code), [m.name for m in code.modules], task)
+
+
+def try_networks(networks: Networks, code: OutsideCode) -> OutsideProblem | None:
+    """What is wrong with networks from outside, built and trained for a step in another process; None where nothing is.
+
+    The study has passed its checks, and `prepare` has found that its code can be imported.
+    """
+    return try_out(Request(_staged(code), [], None, networks), code, LIMIT)
+
+
+def _staged(code: OutsideCode) -> str | None:
+    return None if code.staged is None else str(code.staged)
 
 
 @contextlib.contextmanager
@@ -212,11 +229,16 @@ def _read(process: subprocess.Popen[str], lines: queue.Queue[str | None]) -> Non
 def _told(failed: _Failed, code: OutsideCode, said: str) -> OutsideProblem:
     """The failure in the user's words: paths are those of the user's own files, not of their copies."""
     names = [m.name for m in code.modules]
-    path = _PLACES.get(failed.of) or ("code", names.index(failed.of) if failed.of in names else 0)
+    kind, _, condition = failed.of.partition(" ")
+    path: KeyPath = _PLACES.get(failed.of) or ("code", names.index(failed.of) if failed.of in names else 0)
+    if kind == CONDITION:
+        path = ("conditions", condition, "network")
     own = failed.problem
     if own is None:
         detail = "\n".join(said.splitlines()[-8:])
         todo = "let it do less when it is imported; what is slow belongs into `load`"
+        if kind == CONDITION:
+            todo = "make it faster: a study takes many such steps"
         return OutsideProblem(path, Problem(f"{failed.doing} {failed.why}", "", todo=todo, detail=_shown(detail, code)))
     if "rule" in own:
         rule = f"{own['rule']} (found by {failed.doing}: {own['at']})"

@@ -12,18 +12,36 @@ import traceback
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, TypedDict
 
 Tell = Callable[[dict[str, Any]], None]
 
 
+CONDITION = "condition"  # what a condition's network is told as, before its name
+
+
+class Networks(TypedDict):
+    """Networks from outside. task: as study.json tells of it, with its readout. conditions: see `Wanted`.
+
+    budget: the condition, as JSON, and the size whose number of trained parameters the others are matched to.
+    """
+
+    task: dict[str, Any]
+    budget: tuple[dict[str, Any], int]
+    conditions: list[dict[str, Any]]
+
+
 @dataclass(frozen=True)
 class Request:
-    """staged: where one's own modules lie. modules: what is imported. task: its name and settings; None to leave it."""
+    """staged: where one's own modules lie. modules: what is imported. task: its name and settings; None to leave it.
+
+    networks: see `Networks`; None to leave them.
+    """
 
     staged: str | None
     modules: list[str]
     task: dict[str, Any] | None
+    networks: Networks | None = None
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -54,6 +72,10 @@ def _look(request: Request, tell: Tell) -> None:
     from launch.outside.trial_step import refuse_unsound
     from launch.outside.verify import check_data, check_definition
 
+    if request.networks is not None:
+        from launch.outside.networks import try_each
+
+        try_each(request.networks, tell)
     for module in request.modules:
         tell({"doing": f"importing {module}", "limited": True, "of": module})
         __import__(module)

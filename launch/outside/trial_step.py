@@ -10,7 +10,7 @@ from glifr.errors import InputError, Problem
 from glifr.tasks import Split, TaskData, TaskDefinition
 from glifr.training.train import Training
 
-_SAMPLES = 8
+SAMPLES = 8
 
 
 def refuse_unsound(task: TaskDefinition, data: TaskData) -> None:
@@ -23,10 +23,12 @@ def refuse_unsound(task: TaskDefinition, data: TaskData) -> None:
         raise InputError(Problem(rule, task.name, allowed="a finite loss", todo="look at the task's data and loss"))
 
 
-def one_step(task: TaskDefinition, data: TaskData, configuration: Configuration) -> float | None:
+def one_step(
+    task: TaskDefinition, data: TaskData, configuration: Configuration, backend: str = "reference"
+) -> float | None:
     """The loss of one training step on a few samples; None where it, or the network after it, is not finite."""
     part = data.train.part(0)
-    few = Split(part.stored[:_SAMPLES], part.targets[:_SAMPLES], part.decode)
-    settings = TrainingSettings(epochs=1, batch_size=_SAMPLES, backend="reference")
+    few = Split(part.stored[:SAMPLES], part.targets[:SAMPLES], part.decode)
+    settings = TrainingSettings(epochs=1, batch_size=SAMPLES, backend=backend)
     (record,) = Training(replace(task, passes=1), TaskData(few, few), configuration, settings, [0]).run_epoch()
     return None if record.diverged else record.train_loss

@@ -59,6 +59,7 @@ def _settings(plan: ConditionPlan) -> Words:
         found[words] = _said(getattr(condition, name))
     found["tau"] = "the time step" if condition.tau is None else f"{condition.tau:g} ms"
     found["sigma_v"] = _said(condition.sigma_v)
+    found |= {f"its {name}": _said(value) for name, value in condition.all_settings.items()}
     return found | {_TRAINING + key: _said(value) for key, value in _flat(plan.training)}
 
 

@@ -85,16 +85,22 @@ def estimate(plan: StudyPlan, runner: Runner, time_condition: TimeCondition, tra
     items = [(plan, name, tracking_mode) for _ in range(repeats) for name in names]
     found = runner.map(time_condition, items)
     timings = {name: [t for item, t in zip(items, found, strict=True) if item[1] == name] for name in names}
+    return cost(plan, timings, runner.slots)
+
+
+def cost(plan: StudyPlan, timings: Mapping[str, Sequence[Timing]], slots: int) -> Estimate:
+    """What the plan takes by these timings of its conditions."""
+    names = list(plan.conditions)
 
     def seconds(choose: Callable[[list[float]], float], searched: float = 1.0) -> dict[str, dict[Stage, float]]:
         return {n: _condition_seconds(plan, n, _pick(timings[n], choose), searched) for n in names}
 
     middle, fast, slow = seconds(statistics.median), seconds(min, _stopped(plan)), seconds(max)
     return Estimate(
-        slots=runner.slots,
+        slots=slots,
         timings=timings,
         slot_seconds={name: sum(stages.values()) for name, stages in middle.items()},
-        seconds=Span(*(_wall_seconds(plan, found, runner.slots) for found in (middle, fast, slow))),
+        seconds=Span(*(_wall_seconds(plan, found, slots) for found in (middle, fast, slow))),
         bytes=sum(_bytes(plan, name, timings[name]) for name in names),
     )
 

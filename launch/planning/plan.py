@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from glifr.conditions import CONSTANTS, Condition, Delay
 from glifr.definitions import hidden_size_for_budget, trained_parameters
@@ -14,6 +15,7 @@ from glifr.errors import InputError, Problem, nearest
 from glifr.outside import referenced
 from glifr.records import STAGES, Stage, Value, digest, levels_of
 from glifr.tasks import TaskDefinition
+from glifr.tasks.task import task_record
 from launch.planning.differences import difference, features
 from launch.planning.recipe_identity import recipe_identity
 from launch.studyfile import Dimension, Study, StudySpec, Training
@@ -21,6 +23,13 @@ from launch.studyfile import Dimension, Study, StudySpec, Training
 SCHEME = 2  # how proposals are drawn (`search`); recorded in study.json
 _LATER = (*CONSTANTS, "dt", "output_weight")  # of a condition, in an identity only where they are given
 SCHEME_BY_CONDITION = 1  # that of folders without one: by Optuna, seeded by (study seed, condition, k)
+
+
+class Sizes(NamedTuple):
+    """Neurons of a network, and the numbers that it trains."""
+
+    hidden_size: int
+    trained_parameters: int
 
 
 @dataclass(frozen=True)
@@ -178,6 +187,8 @@ class StudyPlan:
         own = {name: value for name in _LATER if (value := getattr(plan.condition, name)) is not None}
         if own:
             content["network"] = own
+        if plan.condition.settings:
+            content["settings"] = dict(plan.condition.settings)
         neuron = self.neuron_digest(condition, hyperparameters)
         if neuron:
             content["neuron"] = neuron
@@ -188,8 +199,9 @@ class StudyPlan:
 
     def code_version(self, condition: str, own: str) -> str:
         """Hash of the code that decides a condition's results: `own`, the project's, and what it uses from outside."""
-        task = referenced(self.study.spec.task.name, "tasks")
-        return self.study.code.version(own, [] if task is None else [task])
+        task, network = self.study.spec.task.name, self.conditions[condition].condition.architecture
+        named = [referenced(task, "tasks"), referenced(network, "networks"), referenced(network, "neurons")]
+        return self.study.code.version(own, [reference for reference in named if reference is not None])
 
     def _source_identity(self, source: str | None, seeds: tuple[int, ...]) -> str | None:
         """The identity of the final unit whose network a unit's `learned` start, or that of its network, draws from."""
@@ -211,22 +223,9 @@ class StudyPlan:
             "conditions": {name: self._condition_summary(c) for name, c in self.conditions.items()},
             "planned": {name: dict(c.planned) for name, c in self.conditions.items()},
             "task": {
-                "name": task.name,
-                "title": task.title,
-                "primary": task.primary,
-                "classes": task.classes,
-                "chance_loss": task.chance_loss,
-                "chance_accuracy": task.chance_accuracy,
-                "source": spec.task.source,
+                **task_record(task, spec.task.source),
                 "fingerprint": self.fingerprint,
-                "splits": task.sizes(spec.task.source),
                 "train_on": spec.task.train_on,
-                "time_step_ms": task.time_step_ms,
-                "steps": task.steps,
-                "passes": task.passes,
-                "inputs": task.inputs,
-                "outputs": task.outputs,
-                "problems": task.problems,
             },
             "code": {m.name: {"version": m.version, "digest": m.digest} for m in self.study.code.modules},
             "spaces": {name: {d: x.to_record() for d, x in c.space.items()} for name, c in self.conditions.items()},
@@ -263,13 +262,16 @@ def refuse_unknown(spec: StudySpec, names: Collection[str] | None) -> None:
             raise InputError(Problem(rule, "--only", given, todo=f"{todo}: what it has done costs nothing"))
 
 
-def make_plan(study: Study, fingerprint: str) -> StudyPlan:
-    """Resolves sizes and counts. The hidden size `matched` is the largest that keeps within the parameter budget."""
+def make_plan(study: Study, fingerprint: str, recorded: Mapping[str, Sizes] = MappingProxyType({})) -> StudyPlan:
+    """Resolves sizes and counts. The hidden size `matched` is the largest that keeps within the parameter budget.
+
+    recorded: sizes on record, by condition, which are not computed again: no code from outside is imported for them.
+    """
     spec = study.spec
     task = spec.task.definition.without_data()
     conditions = {
         name: ConditionPlan(
-            **_network_of(spec, task, name),
+            **_network_of(spec, task, name, recorded.get(name)),
             space=spec.space_for(name),
             fixed=wanted.fixed or {},
             planned=_planned(spec, name, spec.repeats, spec.looks.first if spec.looks and spec.repeats == 1 else None),
@@ -283,21 +285,26 @@ def make_plan(study: Study, fingerprint: str) -> StudyPlan:
     return StudyPlan(study, task, fingerprint, _told_apart(conditions, spec))
 
 
-def _network_of(spec: StudySpec, task: TaskDefinition, name: str) -> dict[str, Any]:
+def _network_of(spec: StudySpec, task: TaskDefinition, name: str, recorded: Sizes | None = None) -> dict[str, Any]:
     """The fields of a condition's plan that follow from its values: what is built, its size, how it is trained."""
+    condition = spec.condition(name)
+    sizes = _sizes_of(spec, task, name) if recorded is None else recorded
+    return {
+        "condition": condition,
+        **sizes._asdict(),
+        "delay_steps": spec.delay_steps(name),
+        "delay": spec.conditions[name].delay,
+        "training": spec.training_of(name),
+    }
+
+
+def _sizes_of(spec: StudySpec, task: TaskDefinition, name: str) -> Sizes:
     condition, wanted = spec.condition(name), spec.conditions[name].hidden_size
     shape = (task.inputs, task.outputs)
     budget = trained_parameters(spec.budget_network, *shape, spec.parameter_budget.hidden_size)
     hidden = hidden_size_for_budget(condition, *shape, budget) if wanted == "matched" else wanted
     readout = not task.neurons_are_outputs if condition.output_weight is None else condition.output_weight
-    return {
-        "condition": condition,
-        "hidden_size": hidden,
-        "trained_parameters": trained_parameters(condition, *shape, hidden, readout),
-        "delay_steps": spec.delay_steps(name),
-        "delay": spec.conditions[name].delay,
-        "training": spec.training_of(name),
-    }
+    return Sizes(hidden, trained_parameters(condition, *shape, hidden, readout))
 
 
 def _told_apart(plans: Mapping[str, ConditionPlan], spec: StudySpec) -> dict[str, ConditionPlan]:

@@ -16,6 +16,7 @@ from launch.studyfile.conditions import ConditionSpec, base_faults
 from launch.studyfile.factors.checks import FACTOR_CHECKS
 from launch.studyfile.models import StudySpec, TaskSpec
 from launch.studyfile.parts.cost_rules import COST_CHECKS
+from launch.studyfile.parts.networks import NETWORK_CHECKS
 from launch.studyfile.parts.recipe_rules import RECIPE_CHECKS
 from launch.studyfile.search.checks import RULE_CHECKS
 from launch.studyfile.search_checks import SEARCH_CHECKS, Registered, reads_into
@@ -32,7 +33,8 @@ def cross_faults(sections: dict[str, Any]) -> list[Fault]:
     bases = list(base_faults(sections.get("conditions", {})))
     good = {name: value for name, value in sections.items() if not (bases and name == "conditions")}
     spec = StudySpec.model_construct(**good)
-    every = (*_CHECKS, *SEARCH_CHECKS, *RECIPE_CHECKS, *RULE_CHECKS, *COST_CHECKS, *FACTOR_CHECKS)
+    own = (*NETWORK_CHECKS, *RECIPE_CHECKS, *RULE_CHECKS, *COST_CHECKS, *FACTOR_CHECKS)
+    every = (*_CHECKS, *SEARCH_CHECKS, *own)
     return bases + [fault for needed, check in every if needed <= good.keys() for fault in check(spec)]
 
 
@@ -84,14 +86,22 @@ def _settings(spec: StudySpec) -> Iterator[Fault]:
         for key in own.given:
             if key in _ALL_SETTINGS and key not in known and key != "delay":
                 rule = f"{_a(value)} network has no {key}"
-                yield Fault(("conditions", name, key), rule, own.given[key], "its " + ", ".join(known), "remove it")
+                yield Fault(
+                    ("conditions", name, key), rule, own.given[key], "its " + ", ".join(known), _of_settings(value, key)
+                )
         named = own.learned if isinstance(own.learned, tuple) and "learned" in known else ()
-        if lacking := [p for p in named if p not in value.parameters]:
+        if lacking := [p for p in named if p in value.kind.of_a_current and p not in value.parameters]:
             rule = f"{name} has no {' and no '.join(lacking)} to learn: it has no after-spike currents"
             yield Fault(("conditions", name, "learned"), rule, list(named), ", ".join(value.parameters))
         if own.start in ("homogeneous", "heterogeneous") and value.start is None:
             rule = f"{_a(value)} network has no neuron parameters that could start {own.start}"
             yield Fault(("conditions", name, "start"), rule, own.start, "prior or learned", "remove it")
+
+
+def _of_settings(condition: Condition, key: str) -> str:
+    """What to do about a key that a network has not."""
+    own = key in dict(condition.kind.settings)
+    return f"write `settings: {{{key}: ...}}`" if own else "remove it"
 
 
 @_reads("conditions")

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, replace
-from typing import Any
+from typing import Any, Self
 
-from glifr.conditions import CONDITIONS, Condition
-from glifr.errors import nearest
+from glifr.conditions import CONDITIONS, NOT_READ, Condition, NetworkKind, Setting, Start
+from glifr.definitions.build import load_network
+from glifr.errors import InputError, Problem, nearest
 from launch.studyfile import values as v
 from launch.studyfile.sections import Changes
 from launch.studyfile.training import TrainingChanges
-from launch.studyfile.tree import Fault
+from launch.studyfile.tree import Fault, Mark, Tree
 
 _OF_A_CONDITION = frozenset(f.name for f in fields(Condition))
+_MADE_OTHERWISE = {"start", "settings", "outside"}
 _NOT_INHERITED = ("base", "control")
 
 
@@ -27,11 +29,12 @@ class ConditionSpec(Changes):
     a network that a study kept, its path from the study's folder; every seed begins with all of it.
     learned: which neuron parameters are trained. dt, tau: ms. output_weight: whether there is a readout.
     training: what differs from the study's training. control: equal to another condition on purpose.
+    network: from outside, instead of a base. settings: its own, those not at their default.
     """
 
     later = frozenset(
         {"base", "learned_from", "num_ascs", "learned", "dt", "tau", "sigma_v", "R", "I0", "v_reset", "output_weight"}
-        | {"training", "control"}
+        | {"training", "control", "network", "settings"}
     )
 
     otherwise = "the base's"
@@ -53,6 +56,28 @@ class ConditionSpec(Changes):
     output_weight: v.Flag | None = None
     training: TrainingChanges | None = None
     control: v.Flag = False
+    network: v.NetworkOf | None = None
+    settings: dict[v.SettingName, v.OwnSetting] | None = None
+
+    @property
+    def outside(self) -> NetworkKind | None:
+        """What is known of its network from outside; None for the project's own, and while the code is not read."""
+        if not isinstance(self.network, dict):
+            return None
+        return NetworkKind.from_json({key: value for key, value in self.network.items() if key != "name"})
+
+    @property
+    def network_name(self) -> str | None:
+        """The name of its network from outside."""
+        return self.network["name"] if isinstance(self.network, dict) else self.network
+
+    def over(self, other: Self) -> Self:
+        """The changes of `other` and then these; settings one by one."""
+        found = super().over(other)
+        if self.settings is None or other.settings is None:
+            return found
+        given = {**found.given, "settings": {**other.settings, **self.settings}}
+        return type(self).model_construct(_fields_set=set(given), **given)
 
     @property
     def checkpoint(self) -> dict[str, str] | None:
@@ -61,12 +86,29 @@ class ConditionSpec(Changes):
 
     def value(self, name: str) -> Condition:
         """What the condition is; of one that has been `completed`."""
-        root = CONDITIONS[self.base or name]
-        changes = {k: value for k, value in self.given.items() if k in _OF_A_CONDITION and k != "start"}
+        root = CONDITIONS[self.base or name] if self.network_name is None else self._from_outside(self.network_name)
+        changes = {k: value for k, value in self.given.items() if k in _OF_A_CONDITION - _MADE_OTHERWISE}
         changes = {k: value for k, value in changes.items() if value is not None}
         if root.start is not None and self.start != "prior" and self.checkpoint is None:
             changes["start"] = "homogeneous" if self.start == "homogeneous" else "heterogeneous"
         return replace(root, name=name, **changes)
+
+    def _from_outside(self, network: str) -> Condition:
+        """A condition of a network from outside, its neurons learned from a homogeneous start."""
+        kind = self.outside or NOT_READ
+        usual = dict(kind.settings)
+        own = {name: float(x) if _is_float(usual.get(name)) and v.is_whole(x) else x for name, x in self._own.items()}
+        changed = tuple(sorted((name, x) for name, x in own.items() if name not in usual or usual[name] != x))
+        start: Start | None = "homogeneous" if kind.parameters else None
+        return Condition(network, network, 0, start, bool(kind.parameters), settings=changed, outside=self.outside)
+
+    @property
+    def _own(self) -> dict[str, Setting]:
+        return self.settings or {}
+
+
+def _is_float(value: Any) -> bool:
+    return isinstance(value, float)
 
 
 def completed(conditions: Mapping[str, ConditionSpec]) -> dict[str, ConditionSpec]:
@@ -79,16 +121,22 @@ def completed(conditions: Mapping[str, ConditionSpec]) -> dict[str, ConditionSpe
 def _completed(conditions: Mapping[str, ConditionSpec], name: str) -> ConditionSpec:
     own = conditions[name]
     base = own.base or name
-    if base in conditions and base != name:
+    root: str | None = base
+    inherited: dict[str, Any]
+    if own.network is not None:
+        root, usual = None, "none" if own.outside is None else own.outside.delay
+        inherited = {"delay": usual, "hidden_size": "matched", "fixed": None, "start": "prior"}
+    elif base in conditions and base != name:
         parent = _completed(conditions, base)
-        root = parent.base or base
-        inherited: dict[str, Any] = {k: value for k, value in parent.given.items() if k not in _NOT_INHERITED}
+        root = None if parent.network is not None else parent.base or base
+        inherited = {k: value for k, value in parent.given.items() if k not in _NOT_INHERITED}
     else:
-        root = base
-        inherited = {"delay": CONDITIONS[root].usual_delay, "hidden_size": "matched", "fixed": None, "start": "prior"}
+        inherited = {"delay": CONDITIONS[base].usual_delay, "hidden_size": "matched", "fixed": None, "start": "prior"}
     start = ConditionSpec.model_construct(_fields_set=set(inherited), **inherited)
     whole = own.over(start)
-    values = {k: value for k, value in whole.given.items() if k != "base"} | ({"base": root} if root != name else {})
+    values = {k: value for k, value in whole.given.items() if k != "base"} | (
+        {"base": root} if root not in (name, None) else {}
+    )
     return ConditionSpec.model_construct(_fields_set=set(values), **values)
 
 
@@ -98,9 +146,15 @@ def base_faults(conditions: Mapping[str, ConditionSpec]) -> Iterator[Fault]:
     for name, own in conditions.items():
         path = ("conditions", name)
         published = ", ".join(CONDITIONS)
-        if own.base is None and name not in CONDITIONS:
+        if own.network is not None and (own.base is not None or name in CONDITIONS):
+            other = f"the base {own.base}" if own.base is not None else "the published network of this name"
+            rule, todo = f"{name} has a network from outside and {other}", "keep one; a published name is its own base"
+            yield Fault((*path, "network"), rule, own.network_name, "one of the two", todo)
+        elif own.network is not None:
+            continue
+        elif own.base is None and name not in CONDITIONS:
             rule = f"there is no condition {name!r} among the published ones, and this one has no base"
-            todo = nearest(name, list(CONDITIONS)) or "name what it is made from: `base: LHetA`, beside its values"
+            todo = nearest(name, list(CONDITIONS)) or _NO_BASE
             yield Fault(path, rule, own.given, f"one of {published}; or any name with a `base`", todo)
         elif own.base is not None and own.base not in known:
             rule, others = f"there is no condition {own.base!r} that could be a base", [n for n in known if n != name]
@@ -113,6 +167,9 @@ def base_faults(conditions: Mapping[str, ConditionSpec]) -> Iterator[Fault]:
             yield Fault((*path, "base"), rule, own.base, "a base that does not lead back here")
 
 
+_NO_BASE = "name what it is made from: `base: LHetA`, beside its values; or `network: my_lab:gru` of your own code"
+
+
 def _in_a_circle(conditions: Mapping[str, ConditionSpec], name: str) -> bool:
     seen, at = {name}, conditions[name].base
     while at is not None and at in conditions and not (at in CONDITIONS and conditions[at].base in (None, at)):
@@ -121,3 +178,30 @@ def _in_a_circle(conditions: Mapping[str, ConditionSpec], name: str) -> bool:
         seen.add(at)
         at = conditions[at].base
     return False
+
+
+def networks_in(data: Any) -> dict[str, str]:
+    """The network from outside that each condition names, of a study as it was read, unchecked."""
+    given = data.get("conditions") if isinstance(data, dict) else None
+    found = {}
+    for name, own in given.items() if isinstance(given, dict) else ():
+        network = own.get("network") if isinstance(own, dict) else None
+        network = network.get("name") if isinstance(network, dict) else network
+        if isinstance(network, str) and v.is_outside_network(network):
+            found[name] = network
+    return found
+
+
+def with_networks(tree: Tree) -> tuple[Tree, list[Problem]]:
+    """`tree` with what is known of each network from outside, whose code is imported; and what is wrong with them."""
+    problems = []
+    for name, network in networks_in(tree.data).items():
+        path = ("conditions", name, "network")
+        try:
+            known = {"name": network, **load_network(network).kind.to_json()}
+        except InputError as error:
+            problems += [replace(problem, place=tree.place(path)) for problem in error.problems]
+            continue
+        mark = tree.marks.get(path, Mark("", ()))
+        tree = tree.replaced(path, Tree(known, {(): mark}))
+    return tree, problems

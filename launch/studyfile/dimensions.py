@@ -147,11 +147,17 @@ class Dimension(Section):
         return {"low": low, "high": high, "log": self.log, **whole}
 
 
+def is_own(name: str) -> bool:
+    """True if this is one of a network's own settings, as `settings.layers`."""
+    section, _, setting = name.partition(".")
+    return section == "settings" and setting.isidentifier()
+
+
 def _check_name(name: str) -> str:
-    return v.one_of("hyperparameter", SEARCHABLE)(name)
+    return name if is_own(name) else v.one_of("hyperparameter", SEARCHABLE)(name)
 
 
-Searchable = Annotated[str, AfterValidator(_check_name), v.Keys(SEARCHABLE)]
+Searchable = Annotated[str, AfterValidator(_check_name), v.Keys(SEARCHABLE, is_own)]
 Space = Annotated[dict[Searchable, Dimension], Field(description="dimensions with their ranges or choices")]
 
 

@@ -12,9 +12,11 @@ from glifr.errors import InputError, Problem, nearest
 from glifr.outside import load_object, referenced
 from glifr.records import digest
 from glifr.tasks import TASKS, TaskDefinition
-from launch.outside.check import look, prepare
+from glifr.tasks.task import task_record
+from launch.outside.check import look, prepare, try_networks
 from launch.outside.modules import NO_CODE, OutsideCode
-from launch.studyfile.conditions import ConditionSpec
+from launch.outside.probe import Networks
+from launch.studyfile.conditions import ConditionSpec, networks_in
 from launch.studyfile.models import StudySpec
 from launch.studyfile.parts.cost import KINDS
 from launch.studyfile.renamed import from_record, recorded
@@ -87,6 +89,7 @@ def load_study(
     reading.problems += [replace(wrong.problem, place=tree.place(wrong.path)) for wrong in prepared.wrong]
     if code == "tried" and not prepared.wrong:
         tree, reading.imports = with_source(tree), True
+        reading.tried = frozenset(networks_in(tree.data).values())
     spec = reading.checked(tree)
     set_paths = [p for p, mark in tree.marks.items() if mark.file == "--set"]
     for name, variant in variants.items():
@@ -94,6 +97,10 @@ def load_study(
             reading.checked(variant, ignore=set_paths)
     if spec is None or reading.problems:
         raise InputError(*{str(problem): problem for problem in reading.problems}.values())
+    if code == "tried" and (networks := _to_try(spec)) is not None:
+        failed = try_networks(networks, prepared.code)
+        if failed is not None:
+            raise InputError(replace(failed.problem, place=tree.place(failed.path)))
     spec = _with_checksums(spec, tree, path)
     resolved = recorded(spec.model_dump(mode="json"))
     return Study(spec, resolved, chosen, study_hash(resolved), path, prepared.code)
@@ -106,6 +113,26 @@ def with_source(tree: Tree) -> Tree:
     if not isinstance(name, str) or name in TASKS or (reference := referenced(name, "tasks")) is None:
         return tree
     return tree.replaced(("task", "source"), Tree(load_object(reference, TaskDefinition).sources[0]))
+
+
+def _to_try(spec: StudySpec) -> Networks | None:
+    """What another process tries of the networks from outside; None where there are none."""
+    own = {name: value for name, value in spec.values.items() if value.outside is not None}
+    if not own:
+        return None
+    task = spec.task.definition
+    body = task_record(task, spec.task.source) | {"fingerprint": "", "readout": task.readout}
+    conditions = [
+        {
+            "condition": value.to_json(),
+            "hidden_size": None if (size := spec.conditions[name].hidden_size) == "matched" else size,
+            "delay_steps": spec.delay_steps(name),
+            "silenced": spec.silencing is not None or spec.training_of(name).dropout > 0,
+        }
+        for name, value in own.items()
+    ]
+    budget = (spec.budget_network.to_json(), spec.parameter_budget.hidden_size)
+    return Networks(task=body, budget=budget, conditions=conditions)
 
 
 def _with_checksums(spec: StudySpec, tree: Tree, path: Path) -> StudySpec:
@@ -153,7 +180,7 @@ def _hashed(value: Any, path: KeyPath) -> Any:
 
 def _left_out(path: KeyPath, value: Any) -> bool:
     its_place = path[0] == "conditions" and path[2:] == ("start", "from")  # of a file: its sum is what counts
+    code = path[0] == "conditions" and path[2:3] == ("network",) and path[3:] not in ((), ("name",))  # known from it
     limits_only = path == ("budget",) and value.get("equal", "trials") == "trials"
-    return (
-        its_place or limits_only or path in _NOT_HASHED or path[-1] == "description" or (path, value) in _NOT_HASHED_AT
-    )
+    apart = its_place or code or limits_only
+    return apart or path in _NOT_HASHED or path[-1] == "description" or (path, value) in _NOT_HASHED_AT

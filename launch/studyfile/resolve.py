@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from glifr.errors import InputError, Problem, nearest
 from glifr.tasks import ARRAYS, TASKS
 from launch.studyfile.checks import cross_faults, own_arrays
+from launch.studyfile.conditions import networks_in, with_networks
 from launch.studyfile.dimensions import SEARCHABLE
 from launch.studyfile.factors.crossing import as_written, crossed
 from launch.studyfile.messages import faults_of
@@ -22,7 +23,7 @@ from launch.studyfile.renamed import renamed, renamed_override
 from launch.studyfile.schema import first_unknown, keys_at, where_else
 from launch.studyfile.search.named import spelled_out, without_left_behind
 from launch.studyfile.tree import Fault, InvalidValue, KeyPath, Mark, Tree
-from launch.studyfile.values import FAMILIES, ProfileName
+from launch.studyfile.values import FAMILIES, ProfileName, is_outside_network
 from launch.studyfile.yaml_reader import read_yaml
 
 MAX_BYTES = 1_000_000  # of a study or space file: a long study has some 10,000
@@ -37,6 +38,7 @@ class StudyReading:
         self.path = path
         self.problems: list[Problem] = []
         self.imports = False  # whether the code of tasks from outside may be imported
+        self.tried: frozenset[str] = frozenset()  # networks from outside whose code may be
         self._files: dict[Path, Tree | None] = {}
 
     def study(self) -> Tree:
@@ -82,7 +84,7 @@ class StudyReading:
         search = tree.data.get("search")
         spaces = search.get("spaces") if isinstance(search, dict) else None
         for family, given in spaces.items() if isinstance(spaces, dict) else ():
-            if isinstance(given, str) and family in FAMILIES:
+            if isinstance(given, str) and (family in FAMILIES or is_outside_network(str(family))):
                 path = ("search", "spaces", family)
                 tree = tree.replaced(path, self._space(tree, path, given))
         return tree
@@ -118,6 +120,11 @@ class StudyReading:
         tree, of_crossing, known = crossed(tree)
         faults += of_crossing
         spec = None
+        networks = set(networks_in(tree.data).values())
+        if networks <= self.tried:
+            tree, wrong = with_networks(tree)
+            self.problems += wrong
+            networks = networks if wrong else set()
         try:
             spec = StudySpec.model_validate(tree.data, context=sections)
         except ValidationError as error:
@@ -129,7 +136,7 @@ class StudyReading:
             faults += own_arrays(task) if self.imports else ()
             if task.name not in TASKS and (faults or not self.imports):
                 del sections["task"]  # what depends on it is left unchecked
-        if not known:
+        if not known or networks:
             sections.pop("conditions", None)  # as what depends on them
         faults += cross_faults(sections)
         self._add(tree, *(f for f in faults if not any(f.path[: len(path)] == path for path in ignore)))
@@ -212,6 +219,10 @@ def _key_path(key: str) -> KeyPath:
     """The keys of `path.to.key`; a search dimension's name may have dots itself."""
     parts = [part.strip() for part in key.split(".")]
     if parts[:2] == ["search", "spaces"]:
+        whole = next((i for i, part in enumerate(parts) if ":" in part), 2)  # a module's name may have dots
+        parts[2 : whole + 1] = [".".join(parts[2 : whole + 1])]
+        if parts[3:4] == ["settings"]:
+            parts[3:5] = [".".join(parts[3:5])]
         for name in (name for name in SEARCHABLE if "." in name):
             words = name.split(".")
             if parts[3 : 3 + len(words)] == words:

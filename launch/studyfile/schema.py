@@ -55,7 +55,8 @@ def first_unknown(path: KeyPath) -> int | None:
 def _may_stand(path: KeyPath, key: str | int) -> bool:
     """True if the mapping at `path` has the key; where names are chosen, any may be one."""
     known = keys_at(path)
-    return known is not None and (key in known or (get_origin(_plain(_kind_at(path))) is dict and not known))
+    kind = _plain(_kind_at(path))
+    return known is not None and (key in known or (get_origin(kind) is dict and _takes(kind, key)))
 
 
 def sections(kind: type[BaseModel] = StudySpec, path: KeyPath = ()) -> Iterator[tuple[KeyPath, type[BaseModel]]]:
@@ -118,7 +119,7 @@ def _kind_at(path: KeyPath) -> Any:
         elif members := members_of(plain):
             has = (member.model_fields[key] for member in members.values() if key in member.model_fields)
             kind = members.get(str(key)) or next(has, None)
-        elif get_origin(plain) is dict and (not _names(plain) or key in _names(plain)):
+        elif get_origin(plain) is dict and _takes(plain, key):
             kind = get_args(plain)[1]
         else:
             return None
@@ -166,5 +167,14 @@ def _is_model(kind: Any) -> bool:
 
 def _names(mapping: Any) -> tuple[str, ...]:
     """The names that a mapping type takes as keys; () where any."""
+    return _keys(mapping).known
+
+
+def _takes(mapping: Any, key: str | int) -> bool:
+    """True if a mapping type may have the key."""
+    return _keys(mapping).take(str(key))
+
+
+def _keys(mapping: Any) -> Keys:
     notes = get_args(get_args(mapping)[0])[1:]
-    return next((note.known for note in notes if isinstance(note, Keys)), ())
+    return next((note for note in notes if isinstance(note, Keys)), Keys())

@@ -135,7 +135,8 @@ def _spaces(spec: StudySpec) -> Iterator[Fault]:
         path, users = ("search", "spaces", family), [name for name, own in of.items() if own == family]
         if family not in spaces:
             rule = f"no search space for {', '.join(users)}"
-            todo = f"add `{family}: ../search_spaces/{family}.yaml` to search.spaces"
+            own = f'"{family}": {{learning_rate: {{low: 1e-4, high: 1e-2, scale: log}}}}'
+            todo = f"add `{own if ':' in family else f'{family}: ../search_spaces/{family}.yaml'}` to search.spaces"
             yield Fault(path, rule, NOTHING, "a space file, or the space itself", todo)
         elif not spaces[family]:
             rule = f"the search space of {', '.join(users)} is empty"

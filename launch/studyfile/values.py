@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, NoReturn
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from glifr.conditions import CONDITIONS, HYPERPARAMETERS, OF_A_CURRENT, OF_A_NEURON
+from glifr.conditions import CONDITIONS, HYPERPARAMETERS, OF_A_CURRENT, OF_A_NEURON, NetworkKind
 from glifr.errors import InputError, nearest
 from glifr.outside import Group, entry_points, is_reference
 from glifr.tasks import ARRAYS, TASKS
@@ -49,9 +49,17 @@ def refuse(rule: str, allowed: str = "", todo: str = "") -> NoReturn:
 
 @dataclass(frozen=True)
 class Keys:
-    """Marks the key type of a mapping with the names it takes; `known` is empty where the user makes them up."""
+    """Marks the key type of a mapping with the names it takes; `known` is empty where the user makes them up.
+
+    others: of names from outside, that it takes too.
+    """
 
     known: tuple[str, ...] = ()
+    others: Callable[[str], bool] | None = None
+
+    def take(self, name: str) -> bool:
+        """True if the mapping may have this key."""
+        return not self.known or name in self.known or (self.others is not None and self.others(name))
 
 
 def one_of(what: str, known: tuple[str, ...]) -> Callable[[str], str]:
@@ -84,6 +92,39 @@ def _one_of_or_outside(what: str, known: tuple[str, ...], group: Group) -> Calla
     return check
 
 
+def is_outside_network(name: str) -> bool:
+    """True if this is a `module:object`, or the name that an installed package gives a network or a neuron model."""
+    return is_reference(name) or name in entry_points("networks") or name in entry_points("neurons")
+
+
+NETWORK_RULE = "module:object of your own code, as my_lab:gru: a neuron model, a torch module's class, or a network"
+
+
+def _network(value: Any) -> Any:
+    """A name; once its code has been read, the name and what is known of the network."""
+    name = value.get("name") if isinstance(value, dict) else value
+    if not isinstance(name, str):
+        refuse("this must name a network", NETWORK_RULE)
+    try:
+        known = [*entry_points("networks"), *entry_points("neurons")]
+        if isinstance(value, dict):
+            NetworkKind.from_json({key: part for key, part in value.items() if key != "name"})
+    except InputError as error:
+        refuse(error.problems[0].rule, todo=error.problems[0].todo)
+    except (TypeError, ValueError):
+        refuse("this must name a network", NETWORK_RULE)
+    if not is_outside_network(name):
+        own = f"the project's own are bases, as `base: {name}`" if name in CONDITIONS else nearest(name, known)
+        refuse(f"there is no network {name!r} from outside", NETWORK_RULE, own)
+    return value
+
+
+def _own_setting(value: Any) -> Any:
+    if not isinstance(value, bool | int | float | str):
+        refuse("this is not a value of a setting", "a number, a text, true or false")
+    return value
+
+
 def _condition_names(value: Any) -> Any:
     names = [value] if isinstance(value, str) else value
     if not isinstance(names, list | tuple) or not names or not all(isinstance(name, str) for name in names):
@@ -100,6 +141,10 @@ def _code(value: Any) -> Any:
     if not isinstance(value, list | tuple) or not all(isinstance(entry, str) and entry for entry in value):
         refuse("this must be a list of names", CODE_RULE)
     return tuple(value)
+
+
+def _family(name: str) -> str:
+    return name if is_outside_network(name) else one_of("family of networks", FAMILIES)(name)
 
 
 def _check_name(name: str) -> str:
@@ -199,14 +244,13 @@ def _word_or_count(word: str, what: str, most: int) -> Callable[[Any], int | str
 
 
 def _learned(value: Any) -> Any:
-    rule = "true, false, or a list of different parameters, from " + ", ".join(PARAMETERS)
+    rule = "true, false, or a list of different parameters, as " + ", ".join(PARAMETERS)
     if isinstance(value, bool):
         return value
     if not isinstance(value, list | tuple):
         refuse("this must say what is learned: all, nothing, or which parameters", rule)
-    for name in value:
-        if name not in PARAMETERS:
-            refuse(f"a neuron has no parameter {name!r}", rule, nearest(str(name), list(PARAMETERS)))
+    if not all(isinstance(name, str) for name in value):
+        refuse("this must be a list of names", rule)
     if len(set(value)) < len(value):
         refuse("a parameter is given twice", rule, "give each once")
     return tuple(value)
@@ -304,7 +348,7 @@ Delay = Annotated[float | Literal["one_step", "none"], BeforeValidator(_delay), 
 Learned = Annotated[
     bool | tuple[str, ...],
     BeforeValidator(_learned),
-    Field(description="true, false, or a list from " + ", ".join(PARAMETERS)),
+    Field(description="true, false, or a list of parameters: " + ", ".join(PARAMETERS) + "; or a neuron model's own"),
 ]
 Choices = Annotated[
     tuple[Any, ...],  # of their own types: 3 stays a whole number
@@ -357,5 +401,18 @@ Code = Annotated[tuple[str, ...], BeforeValidator(_code), Field(description=CODE
 Hyperparameter = Annotated[
     str, AfterValidator(one_of("hyperparameter", tuple(HYPERPARAMETERS))), Keys(tuple(HYPERPARAMETERS))
 ]
-Family = Annotated[str, AfterValidator(one_of("family of networks", FAMILIES)), Keys(FAMILIES)]
+Family = Annotated[str, AfterValidator(_family), Keys(FAMILIES, is_outside_network), WithJsonSchema({"type": "string"})]
+NetworkOf = Annotated[
+    str | dict[str, Any],
+    BeforeValidator(_network),
+    Field(description=NETWORK_RULE),
+    WithJsonSchema({"type": "string", "description": NETWORK_RULE}),
+]
+OwnSetting = Annotated[
+    Any,
+    BeforeValidator(_own_setting),
+    Field(description="a number, a text, true or false"),
+    WithJsonSchema({"type": ["number", "string", "boolean"], "description": "a number, a text, true or false"}),
+]
+SettingName = Annotated[str, Keys()]
 ProfileName = Annotated[str, AfterValidator(_check_profile_name), Keys()]

@@ -9,9 +9,9 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from glifr.records import Declaration, Factor
+from glifr.records import Declaration, Factor, LookDesign
 from launch.planning.alike_pairs import AlikePair, alike_words
-from launch.planning.estimate import Estimate
+from launch.planning.estimate import Estimate, cost
 from launch.planning.plan import ConditionPlan, StudyPlan
 from launch.terminal.progress import clock
 
@@ -86,7 +86,8 @@ def _units(plan: StudyPlan, own: ConditionPlan) -> list[str]:
 
 def _seeds(plan: StudyPlan) -> str:
     spec = plan.study.spec
-    stages = [f"final {len(spec.final_seeds())}, fresh and the same in every condition"]
+    first = max(plan.planned_in_repeat(name)["final"] for name in plan.conditions)
+    stages = [f"final {first}, fresh and the same in every condition"]
     if spec.confirm is not None:
         stages.insert(0, f"confirm {len(spec.confirm_seeds())}, fresh")
     if spec.search is not None:
@@ -113,7 +114,7 @@ def _factors(plan: StudyPlan, smallest_p: Callable[[int], float], effects: Effec
     if untested:
         found.append(f"effects that they cannot test, for want of conditions: {', '.join(untested)}")
     n, pairs = _units_compared(plan)
-    if tested and (p := smallest_p(n)) * len(tested) > declared.alpha:
+    if tested and plan.study.spec.looks is None and (p := smallest_p(n)) * len(tested) > declared.alpha:
         least = min(1.0, len(tested) * p)
         found.append(
             f"smallest p of an effect with {n} paired {pairs}, adjusted for {len(tested)}: {least:.2g}: "
@@ -132,13 +133,29 @@ def _notes(plan: StudyPlan, measured: Estimate, smallest_p: Callable[[int], floa
     spec, wall = plan.study.spec, measured.seconds
     n, pairs = _units_compared(plan)
     slots = f"{measured.slots} trials at once on {where}"
+    reach = _looks(plan, measured, spec.looks, pairs) if spec.looks else []
+    until = " to the first look" if reach else ""
     return [
         _seeds(plan),
-        f"estimated time: {clock(wall.value)} with {slots} ({clock(wall.low)} to {clock(wall.high)}: the spread of the "
-        "timings" + (", and early stopping)" if _stops_early(plan) else ")"),
+        f"estimated time{until}: {clock(wall.value)} with {slots} ({clock(wall.low)} to "
+        f"{clock(wall.high)}: the spread of the timings" + (", and early stopping)" if _stops_early(plan) else ")"),
         f"estimated disk: {_size(measured.bytes)} when done",
-        _reach(f"{n} paired {pairs}", spec.declaration(), smallest_p(n)),
+        *(reach or [_reach(f"{n} paired {pairs}", spec.declaration(), smallest_p(n))]),
     ]
+
+
+def _looks(plan: StudyPlan, measured: Estimate, design: LookDesign, pairs: str) -> list[str]:
+    """What looks may come to: the table has what the first one needs."""
+    most = cost(plan.at_most, measured.timings, measured.slots)
+    sizes = ", ".join(map(str, design.sizes))
+    told = [
+        f"looks at {sizes} {pairs}: the table is of the first; what is decided gets no more",
+        f"at most, if nothing is decided before the last look: {plan.at_most.planned('final'):,} final networks, "
+        f"{clock(most.seconds.value)}, {_size(most.bytes)}",
+    ]
+    if plan.study.spec.repeats == 1 and plan.study.spec.search is not None:
+        told.append("looks add seeds, not searches: all of it is conditional on one search (search.repeats)")
+    return told
 
 
 def _stops_early(plan: StudyPlan) -> bool:

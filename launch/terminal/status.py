@@ -6,10 +6,11 @@ The table is the one of the live view; here it is made from the ledger alone.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.text import Text
@@ -23,8 +24,9 @@ from launch.continuing import failures_command
 from launch.jobs import Snapshot, StageCount
 from launch.ledger.lock import has_driver
 from launch.ledger.units import Ledger
-from launch.planning.plan import StudyPlan, make_plan
+from launch.planning.plan import Sizes, StudyPlan, make_plan
 from launch.studyfile import Study
+from launch.studyfile.conditions import ConditionSpec
 from launch.terminal.failed_attempts import show_failures
 from launch.terminal.progress import TimeLeft, clock, minute, table, totals
 
@@ -59,7 +61,8 @@ def show_status(study: Study, root: Path, console: Console, given: Sequence[str]
     records = scan(root)
     if study.spec.task.name not in TASKS:
         study.spec.task.take_recorded(recorded_task(records.study["task"]))
-    plan = make_plan(study, fingerprint="")
+    study, sizes = _with_recorded_networks(study, records.study)
+    plan = make_plan(study, "", sizes)
     plan = plan.asking(records.looks[-1].asks) if records.looks else plan
     found = standing(plan, records)
     console.print(table(found.snapshot))
@@ -71,6 +74,23 @@ def show_status(study: Study, root: Path, console: Console, given: Sequence[str]
         console.print(f"{count} failed attempts; each with its traceback: {failures_command(given)}", soft_wrap=True)
     counts = [stages[s] for stages in found.snapshot.counts.values() for s in ("final", "silencing")]
     return COMPLETE if all(count.complete >= count.planned for count in counts) else INCOMPLETE
+
+
+def _with_recorded_networks(study: Study, body: Mapping[str, Any]) -> tuple[Study, dict[str, Sizes]]:
+    """The study with what is on record of its networks from outside, and the sizes of all networks, if it has any.
+
+    A condition that is not on record yet has no size.
+    """
+    conditions, recorded = dict(study.spec.conditions), body["conditions"]
+    unread = [name for name, own in conditions.items() if own.network is not None]
+    for name in unread:
+        known = body["spec"]["conditions"].get(name, {}).get("network")
+        if known is not None and known["name"] == conditions[name].network_name:
+            given = {**conditions[name].given, "network": known}
+            conditions[name] = ConditionSpec.model_construct(_fields_set=set(given), **given)
+    sizes = {n: Sizes(own["hidden_size"], own["trained_parameters"]) for n, own in recorded.items()}
+    read = replace(study, spec=study.spec.model_copy(update={"conditions": conditions}))
+    return read, dict.fromkeys(conditions, Sizes(0, 0)) | sizes if unread else {}
 
 
 def standing(plan: StudyPlan, records: StudyRecords, now: datetime | None = None) -> StudyStatus:

@@ -9,7 +9,7 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from glifr.records import (
     EpochRecord,
     Layout,
+    Look,
+    LookState,
     ParameterSummary,
     Proposal,
     RecordError,
@@ -124,6 +126,7 @@ def config(tracked: TrackedStudy, computed: Computation, proposal: Proposal) -> 
         "start_from": proposal.start_from,
         "learned": condition.learned if isinstance(condition.learned, bool) else list(condition.learned),
         **condition.constants,
+        **_flat("settings", condition.all_settings),
         "hidden_size": proposal.hidden_size,
         "trained_parameters": proposal.trained_parameters,
         "delay_steps": proposal.delay_steps,
@@ -196,6 +199,19 @@ def silencing_rows(primary: str, units: Iterable[UnitRecords]) -> list[dict[str,
     return [
         {"silenced_share": share, **{f"silencing/{name}": statistics.fmean(v) for name, v in networks[share].items()}}
         for share in sorted(networks)
+    ]
+
+
+def look_rows(looks: Iterable[Look]) -> list[dict[str, Any]]:
+    """A row a look: its units, how much of the family stands how after it, and the units asked for by then."""
+    return [
+        {
+            "look": look.number,
+            "looks/units": look.units,
+            "looks/units_asked": sum(look.asks.values()),
+            **{f"looks/{state}": sum(e.state == state for e in look.entries) for state in get_args(LookState)},
+        }
+        for look in looks
     ]
 
 

@@ -189,6 +189,9 @@ def log_report(records: StudyRecords, mode: str, finish_seconds: float = FINISH_
         run.define_metric("silencing/*", step_metric="silenced_share")
         for row in rows.silencing_rows(records.study["task"]["primary"], records.units):
             run.log(row)
+        run.define_metric("looks/*", step_metric="look")
+        for row in rows.look_rows(records.looks):
+            run.log(row)
         for kind, paths in (("report", report), ("tables", tables)):
             artifact = wandb.Artifact(f"{spec.name}-{study_hash[:8]}-{kind}", type=kind)
             for path in paths:

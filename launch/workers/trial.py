@@ -176,7 +176,8 @@ def _train(
             while training.notes:
                 ledger.event("warning", f"{proposals[0].unit}: {training.notes.pop(0)}")
             for note in take_notes():
-                ledger.event("warning", note)
+                if all(event.get("message") != note for event in ledger.events()):  # another process has told it
+                    ledger.event("warning", note)
             if not training.finished:
                 yield Step(_scores(context.task, proposals, records, in_turn))
         outcomes = _outcomes(context, training, proposals[0], {lease.unit: lease for lease in leases}, runs)

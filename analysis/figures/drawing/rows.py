@@ -24,10 +24,14 @@ _GOLDEN = 0.618034  # gives every dot a height of its own, the same at every ren
 
 @dataclass(frozen=True)
 class Row:
-    """A row: the name that `data` knows it by, and how it is drawn."""
+    """A row: the name that `data` knows it by, and how it is drawn.
+
+    ends: of its interval, where that is another than the 95 % t interval of its values.
+    """
 
     name: str
     style: Condition
+    ends: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -148,13 +152,14 @@ def draw_interval(axes: Axes, condition: Row, values: np.ndarray, y: float, *, r
     if range_only or t.n < SHOWN_FROM or np.isnan(t.low):
         axes.plot([values.min(), values.max()], [y, y], color=MUTED, lw=0.9, solid_capstyle="butt", zorder=2)
         return
-    axes.plot([t.low, t.high], [y, y], color=condition.style.color, lw=2.6, solid_capstyle="butt", zorder=2)
+    low, high = condition.ends or (t.low, t.high)
+    axes.plot([low, high], [y, y], color=condition.style.color, lw=2.6, solid_capstyle="butt", zorder=2)
     axes.plot([t.mean], [y], marker="|", ms=8, mew=1.6, color=INK, zorder=4)
 
 
-def interval_words(sizes: list[int], unit: str) -> str:
+def interval_words(sizes: list[int], unit: str, interval: str = "95 % t interval of the mean") -> str:
     """What a caption says of the bars, for groups of `sizes` networks or pairs (`unit`)."""
-    bar = "Bar: 95 % t interval of the mean; tick: mean."
+    bar = f"Bar: {interval}; tick: mean."
     if min(sizes, default=0) >= SHOWN_FROM:
         return bar
     few = f"Below {SHOWN_FROM} {unit} the line is their range and no interval is drawn; the table gives it."

@@ -166,6 +166,11 @@ def _a_control(results: Results) -> Results:
     return _info(results, conditions=tuple(replace(c, control=c.name == "RNN") for c in results.info.conditions))
 
 
+def _uncompiled(results: Results) -> Results:
+    own = tuple(replace(c, uncompiled="aten.erf" if c.name == "RNN" else "") for c in results.info.conditions)
+    return _info(results, conditions=own)
+
+
 EARLY = {"hash": "a" * 64, "declared_at": "2024-03-01T12:00:00+00:00", "final_results": 0}
 FIRES: dict[str, tuple[Change, str, str]] = {
     "quick-profile": (lambda r: _info(r, evidence=False), "design", ""),
@@ -205,6 +210,7 @@ FIRES: dict[str, tuple[Change, str, str]] = {
     "clusters-not-beyond-null": (_on_a_continuum, "table-clusters", "LHetA"),
     "clusters-not-stable": (_on_a_ring, "table-clusters", "LHetA"),
     "mixed-origin": (_sessions({}, {"packages": {"torch": "3.0"}}), "provenance", ""),
+    "portable-engine": (_uncompiled, "provenance", "RNN"),
     "mixed-nodes": (_sessions({"nodes_differ": ["torch"]}), "provenance", ""),
     "alike": (_as_one_network, "table-conditions", "RNN"),
     "uncommitted-changes": (_sessions({"dirty": True}), "provenance", ""),

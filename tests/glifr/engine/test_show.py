@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from glifr.engine.__main__ import main
@@ -29,7 +31,23 @@ def test_a_neuron_is_shown(
     assert "synaptic 0[0]: %" in out.split("\nderivative")[1]
 
 
-def test_an_unknown_neuron_is_refused() -> None:
-    with pytest.raises(SystemExit) as refused:
-        main(["show", "nothing"])
-    assert refused.value.code == 2
+def test_an_own_neuron_is_shown_with_its_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "own_neuron.py").write_text("from glifr.neurons import tanh\n\nmine = tanh()\n")
+    assert main(["show", f"{tmp_path}/own_neuron.py:mine", "--code"]) == 0
+    out = capsys.readouterr().out
+    assert f"digest {PUBLISHED['tanh']}" in out
+    assert "def forward_kernel" in out
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("tan", "did you mean 'tanh'?"),
+        ("nowhere:neuron", "cannot be imported"),
+        ("glifr.neurons:tahn", "did you mean 'tanh'?"),
+        ("glifr.neurons:tanh", "this is not what stands here: a NeuronModel"),
+    ],
+)
+def test_an_unknown_neuron_is_refused(name: str, expected: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", name]) == 2
+    assert expected in capsys.readouterr().err
