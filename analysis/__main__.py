@@ -13,7 +13,6 @@ from pathlib import Path
 
 from analysis.files import claim
 from analysis.load import load
-from analysis.pack.archive import MOST_BYTES
 from analysis.pack.contents import NETWORKS
 from analysis.pack.make import pack
 from analysis.report.compare import compare, write_comparison
@@ -21,6 +20,7 @@ from analysis.report.make import PARTS, Part, write_report
 from analysis.report.terminal_table import as_text, summarise
 from analysis.results.load import Results
 from glifr.records import InputError, Problem
+from glifr.records.archive import MOST_BYTES
 
 _FORMATS: tuple[Part, ...] = ("html", "latex", "csv")
 _PACK = "pack"

@@ -20,7 +20,7 @@ from mkdocs.structure.pages import Page
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from launch.studyfile.schema import allowed_at, sections
+from launch.studyfile.schema import allowed_at, sections, untagged
 from launch.studyfile.sections import Changes
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -86,7 +86,9 @@ def _section(path: tuple[Any, ...], kind: type[BaseModel]) -> str:
 
 
 def _shown(path: tuple[Any, ...]) -> str:
-    """The path as a heading; a name that the user chooses stands in angle brackets."""
+    """The path as a heading; a name that the user chooses stands in angle brackets, one of several types behind."""
+    if (plain := untagged(path)) != path:
+        return f"{_shown(plain)}: {path[-1]}"
     chosen = {"conditions": "condition", "spaces": "family", "contrasts": "name"}
     names = [chosen.get(str(path[i - 1])) if i else None for i in range(len(path))]
     if len(path) > 2 and path[-3:-2] == ("spaces",):

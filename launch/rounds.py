@@ -67,6 +67,10 @@ class Rounds:
             self._begin(grown(self.plan, (look,)))
             meter.follow(self.conductor)
 
+    def slots_are(self, slots: int) -> None:
+        """Hears that so many jobs may run at once from now on."""
+        self._time_left.slots = slots
+
     @property
     def complete(self) -> bool:
         """True if every condition that runs now has all its networks, and no look is left to take."""

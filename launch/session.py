@@ -124,6 +124,7 @@ def run_study(
             sessions = Sessions(layout, _command(given), executor.differences, plan.study.hash, plan.study.code)
             Outage(layout).begin()
             meter = Meter(rounds.conductor, executor.slots)
+            executor.on_nodes = _nodes_told(meter, rounds, ledger, console)
             close = _closing(lock, sessions, meter, handover)
             stop.where, stop.at_leave = "left with jobs still ending; nothing is lost", herald.leaving(close)
             rounds.run(meter, BudgetedStop(stop, spec.budget, earlier, spec.resources.gpus, meter))
@@ -154,6 +155,18 @@ def _why_stopped(stop: StopSignals, conductor: StudyScheduler, asked: SessionOpt
     if conductor.halted is None and asked.last is not None and not conductor.complete:
         return f"Stopped after the stage {asked.last}, as asked"
     return conductor.halted
+
+
+def _nodes_told(meter: Meter, rounds: Rounds, ledger: Ledger, console: Console) -> Callable[[int, str], None]:
+    """What is done when a node has joined the cluster or left it."""
+
+    def told(slots: int, text: str) -> None:
+        meter.slots_are(slots)
+        rounds.slots_are(slots)
+        ledger.event("nodes", text)
+        console.print(f"Nodes {text}.", markup=False, soft_wrap=True)
+
+    return told
 
 
 def _leaving(stop: StopSignals) -> Callable[[str], None]:

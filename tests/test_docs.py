@@ -117,3 +117,15 @@ def test_contributing_has_no_long_table_cells() -> None:
     for page in ("CONTRIBUTING.md", "docs/tour.md"):
         rows = [line for line in (ROOT / page).read_text().splitlines() if line.startswith("|")]
         assert max(len(cell.split()) for row in rows for cell in row.split("|")) <= 25, page
+
+
+def test_every_message_that_troubleshooting_explains_is_one_of_ours() -> None:
+    page = (ROOT / "docs" / "troubleshooting.md").read_text()
+    rows = [line.split("|")[1] for line in page.splitlines() if line.startswith("| ") and not line.startswith("| ---")]
+    quoted = [text for row in rows for text in re.findall(r"`([^`]+)`", row)]
+    source = "\n".join(
+        path.read_text() for room in ("launch", "analysis", "glifr") for path in (ROOT / room).rglob("*.py")
+    )
+    parts = [part for text in quoted for part in text.split(" ... ")]
+    assert len(parts) > 20
+    assert [part for part in parts if part not in source] == []

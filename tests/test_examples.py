@@ -19,6 +19,11 @@ from launch.studyfile.yaml_reader import read_yaml
 SAID = {
     "delay_sweep": ("delay 0.5 ms instead of 1 ms", "delay 2 ms instead of 1 ms"),
     "factors": ("delay 0.5 ms instead of 1 ms", "Effects of the factors", "Curves over ordered factors"),
+    "grid": ("in 8 trials of 1 seed and 1 epoch (a grid)", "adamw"),
+    "stopped_early": (
+        "in 6 trials of 3 seeds and 1 epoch (CMA-ES), with early stopping within the condition",
+        "Its first trials were at 1 known point.",
+    ),
     "gru": ("my_lab:gru", "its layers 2 instead of 1", "what leaves its part `cell`"),
     "adaptive_threshold": ("adaptive threshold", "its sigma_v", "neuron parameters thresh, decay_m learned"),
     "until_decided": ("Looks: seeds until it is decided", "hidden size 4"),

@@ -24,6 +24,8 @@ def unequal_budgets(results: Results, tuned: list[Tuning]) -> list[str]:
         ("trials that ended", _by_search(tuned, lambda t: t.ended)),
         ("confirm runs", _by_search(tuned, lambda t: len(t.confirmed))),
         ("planned final seeds", finals),
+        ("trials of another study that the search learned from", _learned(results, tuned)),
+        ("known points that the search began with", results.info.known_points),
     ):
         if len(set(numbers.values())) > 1:
             found.append(f"{what}: {_grouped(numbers)}")
@@ -37,6 +39,11 @@ def unequal_budgets(results: Results, tuned: list[Tuning]) -> list[str]:
             if len(set(seen.values())) > 1:
                 found.append(f"{what} ({stage}): {_grouped(seen)}")
     return found
+
+
+def _learned(results: Results, tuned: list[Tuning]) -> dict[str, int]:
+    """They are of a condition's budget too: what another study has spent on it."""
+    return _by_search(tuned, lambda t: results.info.learned.get(t.name, 0))
 
 
 def _by_search(tuned: list[Tuning], number: Callable[[Tuning], int]) -> dict[str, int]:

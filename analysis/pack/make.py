@@ -8,13 +8,13 @@ from pathlib import Path
 
 from analysis.files import write_whole
 from analysis.pack import arrays, contents
-from analysis.pack.archive import MOST_BYTES, compressed, members_of
 from analysis.results.load import Results, load_folder
 from analysis.results.networks import KeptNetwork, Networks, NetworkSummary
 from analysis.results.neurons import observe
 from analysis.statistics.cluster_cache import ClusterCache
 from analysis.text import without_paths
 from glifr.records import InputError, Problem, RecordError
+from glifr.records.archive import MOST_BYTES, compressed, members_of
 
 _FOLDER = "a folder with a study.json, as results/<study>/<profile>/"
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from analysis.pack import arrays, contents
-from analysis.pack.archive import MOST_BYTES, ArchiveError, members_of
 from analysis.results.networks import KeptNetwork, Networks, NetworkSummary
 from analysis.statistics.cluster_cache import ClusterCache, read_clusters
 from glifr.records import InputError, Problem, RecordError
+from glifr.records.archive import MOST_BYTES, ArchiveError, members_of
 
 _FORM = "a pack as `python -m analysis pack RESULTS -o FILE` writes it, or a results folder"
 _AGAIN = "get the file anew, or make it anew from the results folder"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from analysis.results.load import Results
@@ -12,6 +12,14 @@ from analysis.text import count, listed
 from glifr.records import STAGES, design_in
 
 QUICK = "Quick profile: this run shows that the system works; its numbers are no evidence."
+_SAMPLERS = {
+    "tpe": " (TPE)",
+    "random": " (random search)",
+    "gp": " (a Gaussian process)",
+    "cmaes": " (CMA-ES)",
+    "qmc": " (quasi-random search)",
+    "grid": " (a grid)",
+}
 _STAGE_WORDS = {"search": "trial", "confirm": "confirm run", "final": "final network", "silencing": "silencing run"}
 
 
@@ -55,15 +63,14 @@ def _search_words(info: StudyInfo) -> list[str]:
     seeds = how_many(search.get("seeds_per_trial"))
     each = f" of {count(seeds, 'seed')}" if seeds else ""
     short = f" and {count(search['epochs'], 'epoch')}" if search.get("epochs") else ""
-    sampler = {"tpe": " (TPE)", "random": " (random search)"}.get(
-        str(info.section("search", "sampler").get("name")), ""
-    )
+    sampler = _SAMPLERS.get(str(info.section("search", "sampler").get("name")), "")
     pruned = info.section("search", "pruner").get("name") not in (None, "none")
     stopping = ", with early stopping within the condition" if pruned else ""
     repeats = sorted({info.repeats_of(c) for c in info.conditions})
     times = " to ".join(map(str, dict.fromkeys((repeats[0], repeats[-1]))))
     often = f" {times} times, independently, each time" if info.repeats > 1 else ""
     words = [f"Each condition searched its own settings{often} in {budget}{each}{short}{sampler}{stopping}."]
+    words += _beginning_words(info)
     if info.planned("confirm"):
         first, fresh = info.conditions[0], how_many(confirm.get("seeds"))
         top = first.planned["confirm"] // info.repeats_of(first)
@@ -71,6 +78,22 @@ def _search_words(info: StudyInfo) -> list[str]:
         won = f"The best {top} were trained again{on}; the best mean won."
         words.append(won if top > 1 else f"The best was trained again{on}.")
     return words
+
+
+def _beginning_words(info: StudyInfo) -> list[str]:
+    """What searches began with, beside their own trials."""
+    words = []
+    if any(info.known_points.values()):
+        words.append(f"Its first trials were at {_span(info.known_points.values(), 'known point')}.")
+    if info.learned:
+        taught = _span(info.learned.values(), "trial")
+        words.append(f"Its sampler had learned from {taught} of {info.learned_from}, which come to its budget.")
+    return words
+
+
+def _span(counts: Collection[int], what: str) -> str:
+    least, most = min(counts), max(counts)
+    return count(most, what) if least == most else f"{least} to {count(most, what)}"
 
 
 def _final_words(info: StudyInfo) -> str:

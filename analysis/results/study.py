@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from analysis.measure import Measure
@@ -95,6 +95,7 @@ class StudyInfo:
     (hash, declared_at, final_results), oldest first, empty for a study from before declarations. factors: what is
     crossed, as declared, or of a study from before factors could be, as its conditions have it. alike: pairs of
     conditions that were numerically one network before the start.
+    learned: trials of another study, `learned_from`, that a search began with, by the search's name.
     """
 
     name: str
@@ -109,6 +110,14 @@ class StudyInfo:
     history: tuple[Mapping[str, Any], ...]
     factors: tuple[Factor, ...] = ()
     alike: tuple[tuple[str, str], ...] = ()
+    learned: Mapping[str, int] = field(default_factory=dict)
+    learned_from: str = ""
+
+    @property
+    def known_points(self) -> dict[str, int]:
+        """How many of a search's first trials were at points that the study gives, by condition."""
+        given = self.section("search").get("start_at") or ()
+        return {c.name: sum(isinstance(p, str) or any(d in c.space for d in p) for p in given) for c in self.conditions}
 
     @property
     def varied(self) -> str:
@@ -214,6 +223,8 @@ def read_study(body: dict[str, Any], place: str) -> StudyInfo:
             history=tuple(body.get("declarations", ())),
             factors=_factors(body),
             alike=tuple((first, second) for first, second in body.get("alike", ())),
+            learned={name: len(trials) for name, trials in body.get("learned", {}).get("trials", {}).items()},
+            learned_from=_source(body.get("learned", {})),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(
@@ -225,6 +236,10 @@ def read_study(body: dict[str, Any], place: str) -> StudyInfo:
                 todo="make the report with the version of this project that made the results",
             )
         ) from None
+
+
+def _source(learned: Mapping[str, Any]) -> str:
+    return f"{learned['study']} ({learned['profile']})" if learned else ""
 
 
 def _order(body: dict[str, Any]) -> list[str]:

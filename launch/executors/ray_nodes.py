@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import ray
@@ -49,7 +49,7 @@ def wait_for_nodes(count: int) -> None:
         time.sleep(0.5)
 
 
-def check_nodes(root: Path, mixed: bool) -> list[str]:
+def check_nodes(root: Path, mixed: bool, only: Collection[str] | None = None) -> list[str]:
     """Raises InputError unless every node reads and writes `root` as one folder, and imports this very code.
 
     A task on each node reads a file written here and writes one that must be seen here. The folder above which
@@ -58,13 +58,15 @@ def check_nodes(root: Path, mixed: bool) -> list[str]:
     Args:
         root: the results folder.
         mixed: whether nodes may have other versions of Python, torch, numpy and numba than this one.
+        only: ids of the nodes to ask; None for all.
 
     Returns:
         What differs between nodes, as 'torch 2.14.0 and 2.15.0'.
     """
     standing = next(path for path in (root, *root.parents) if path.is_dir())
     folder = standing / f".probe-{secrets.token_hex(4)}"
-    word, nodes = secrets.token_hex(8), alive()
+    word = secrets.token_hex(8)
+    nodes = {node: what for node, what in alive().items() if only is None or node in only}
     folder.mkdir()
     try:
         (folder / ASKED).write_text(word)

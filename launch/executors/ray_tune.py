@@ -28,6 +28,7 @@ from ray.tune.search import Searcher
 from glifr.records import Layout, UnitId
 from launch.executors.ray_connect import Cluster, connect, disconnect
 from launch.executors.ray_data import SharedData, bytes_of
+from launch.executors.ray_joining import Membership
 from launch.executors.ray_nodes import alive, check_nodes, wait_for_nodes
 from launch.executors.ray_watch import ClusterWatch
 from launch.failures import Failure, failure_of_lost
@@ -49,10 +50,12 @@ class RayExecutor:
     cluster: where; an address alone may be given. work: what a worker does with a job. data: given to the workers
     through Ray's object store; None where each reads the files. environment: of the workers; Ray logs it. on_lost:
     called, from a thread, with a sentence, if the cluster dies under the driver. differences: in what its nodes differ,
-    once connected. code: from outside, for the workers.
+    once connected. code: from outside, for the workers. on_nodes: called, from a thread, with the slots and a sentence
+    when a node has joined the cluster or left it.
     """
 
     differences: Sequence[str] = ()
+    on_nodes: Callable[[int, str], None] | None = None
 
     def __init__(  # noqa: PLR0913 - what a worker is given
         self,
@@ -110,7 +113,25 @@ class RayExecutor:
 
     def run(self, decider: Scheduler, stop: StopRequest) -> None:
         """Runs until the decider has finished or a stop is requested. A worker's death ends its job alone."""
-        scratch, live = _own_scratch(Layout(self._root).scratch), _Live(decider, stop)
+        with contextlib.ExitStack() as stack:
+            self._run(decider, stop, self._slots_of(decider, stack))
+
+    def _slots_of(self, decider: Scheduler, stack: contextlib.ExitStack) -> Callable[[], int]:
+        """How many jobs may run at once, now; on a cluster as its nodes come and go."""
+        if self._cluster.address is None:
+            fixed = self.slots
+            return lambda: fixed
+
+        def hear(count: int, told: str) -> None:
+            if self.on_nodes is not None:
+                self.on_nodes(count, told)
+
+        followed = Membership(self._resources, self._root, self._cluster.mixed, hear, decider.halt)
+        stack.enter_context(followed)
+        return lambda: followed.slots
+
+    def _run(self, decider: Scheduler, stop: StopRequest, slots_now: Callable[[], int]) -> None:
+        scratch, live = _own_scratch(Layout(self._root).scratch), _Live(decider, stop, slots_now)
         shared = None if self._data is None else SharedData(self._data)
         tuner = tune.Tuner(
             tune.with_resources(
@@ -121,7 +142,6 @@ class RayExecutor:
                 search_alg=_Searcher(live),
                 scheduler=_Scheduler(live),
                 num_samples=_MOST_JOBS,
-                max_concurrent_trials=self.slots,
                 reuse_actors=True,
                 trial_name_creator=_trial_name,
                 trial_dirname_creator=_trial_name,
@@ -167,8 +187,8 @@ def _share(resources: Resources, config: dict[str, Any]) -> tune.PlacementGroupF
 class _Live:
     """Holds what lives in this driver alone. Tune pickles and copies its searcher; this stays behind, or the same."""
 
-    def __init__(self, decider: Scheduler, stop: StopRequest) -> None:
-        self.decider, self.stop = decider, stop
+    def __init__(self, decider: Scheduler, stop: StopRequest, slots_now: Callable[[], int]) -> None:
+        self.decider, self.stop, self.slots_now = decider, stop, slots_now
         self.last_words: dict[str, str] = {}  # what Ray said of a trial whose worker was lost
 
     def __deepcopy__(self, memo: object) -> _Live:
@@ -239,6 +259,8 @@ class _Searcher(Searcher):
     def suggest(self, trial_id: str) -> Any:
         if self._live.decider.finished or self._live.stop.requested:  # Tune asks for ever where nothing runs
             return Searcher.FINISHED
+        if len(self._keys) >= self._live.slots_now():
+            return None
         job = self._live.decider.next_job()
         if job is None:
             return None

@@ -26,6 +26,7 @@ _FREE = (
     "final",
     "reference",
     "resources",
+    "search.learn_from.from",
     "search.repeats",
     "search.trials",
     "tracking",
@@ -33,7 +34,8 @@ _FREE = (
     "training.cuda_graphs",
     "training.seeds_per_batch",
 )
-_STEERS_THE_SEARCH = tuple(f"search.{key}" for key in ("spaces", "sampler", "pruner", "start_at"))
+_RULES_OF_SEARCH = ("search.sampler", "search.pruner", "search.start_at", "search.learn_from")
+_STEERS_THE_SEARCH = ("search.spaces", *_RULES_OF_SEARCH)
 
 
 @dataclass(frozen=True)
@@ -205,7 +207,8 @@ def _differences(ledger: Ledger, plan: StudyPlan) -> list[Problem]:
         return []
     old, new = dict(_flat(before["spec"])), dict(_flat(plan.study.resolved))
     both = [f"conditions.{name}." for name in before["spec"]["conditions"] if name in plan.conditions]
-    keys = [key for key in old | new if (key in old and key in new) or key.startswith(tuple(both))]
+    whole = tuple(both) + _RULES_OF_SEARCH  # where also a key that one of them lacks is a difference
+    keys = [key for key in old | new if (key in old and key in new) or key.startswith(whole)]
     return [
         Problem(
             "differs from the study whose results are here",

@@ -231,6 +231,7 @@ class StudyPlan:
             "spaces": {name: {d: x.to_record() for d, x in c.space.items()} for name, c in self.conditions.items()},
             "declaration": spec.declaration().to_json(),
             "spec": self.study.resolved,
+            **({"learned": self.study.learned.to_json()} if self.study.learned else {}),
         }
 
     def _condition_summary(self, plan: ConditionPlan) -> dict[str, Any]:

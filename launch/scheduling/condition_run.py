@@ -376,7 +376,7 @@ class ConditionRun:
     # -- from the ledger ---------------------------------------------------------------------------------------------
 
     def _rebuild_search(self) -> ConditionSearch | None:
-        rules = rules_of(self.plan, self.name)
+        rules = rules_of(self.plan, self.name, self.repeat)
         if rules is None:
             return None
         search = ConditionSearch(self.name, self.own.space, rules, self.repeat)

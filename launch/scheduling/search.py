@@ -21,10 +21,11 @@ from typing import Literal
 import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
-from glifr.records import Value
+from glifr.records import Value, search_name
 from launch.planning.plan import SCHEME, SCHEME_BY_CONDITION, StudyPlan
 from launch.scheduling import search_pruners, search_samplers
 from launch.studyfile import Dimension, Pruner, Sampler
+from launch.studyfile.search.learned import LearnedTrial
 from launch.studyfile.search.samplers import LEARNING, GridSampler, QmcSampler
 
 Outcome = Literal["complete", "pruned", "failed"]
@@ -46,16 +47,8 @@ class PastTrial:
 
 
 @dataclass(frozen=True)
-class LearnedTrial:
-    """A trial of another study that ran to its end."""
-
-    hyperparameters: Mapping[str, Value]
-    value: float
-
-
-@dataclass(frozen=True)
 class SearchRules:
-    """What decides the proposals of a condition's searches, beside results.
+    """What decides the proposals of a search, beside results.
 
     scheme: how they are drawn, the results folder's own. epochs: of a whole trial. dimensions: of all conditions.
     first: known points, one for each of the first trials, as far as the condition has their dimensions.
@@ -72,8 +65,8 @@ class SearchRules:
     learned: tuple[LearnedTrial, ...] = ()
 
 
-def rules_of(plan: StudyPlan, condition: str) -> SearchRules | None:
-    """The rules of a condition's searches; None without search."""
+def rules_of(plan: StudyPlan, condition: str, repeat: int = 0) -> SearchRules | None:
+    """The rules of one of a condition's searches; None without search."""
     spec = plan.study.spec
     if spec.search is None:
         return None
@@ -86,6 +79,7 @@ def rules_of(plan: StudyPlan, condition: str) -> SearchRules | None:
         spec.epochs("search", condition),
         tuple(dimensions),
         spec.first_points(condition),
+        plan.study.learned.trials[search_name(condition, repeat)] if plan.study.learned else (),
     )
 
 

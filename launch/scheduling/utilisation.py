@@ -15,12 +15,13 @@ from launch.jobs import Job, Scheduler, Step
 class Utilisation:
     """Of one session. A slot is what one trial takes: its CPUs and its share of a GPU.
 
-    seconds: wall time from the first job handed out to the last that ended. occupied: slot-seconds that a job held a
-    slot. computing: slot-seconds inside the jobs themselves; the rest of `occupied` is the launcher's own cost.
+    slots: on average, where nodes joined or left. seconds: wall time from the first job handed out to the last that
+    ended. occupied: slot-seconds that a job held a slot. computing: slot-seconds inside the jobs; what else is
+    `occupied` is the launcher's own cost.
     cpu_seconds: processor time that the jobs used. jobs: how many ended.
     """
 
-    slots: int
+    slots: float
     seconds: float
     occupied: float
     computing: float
@@ -40,10 +41,10 @@ class Utilisation:
 
     def __str__(self) -> str:
         if not self.jobs:
-            return f"{self.slots} slots, no job"
+            return f"{self.slots:g} slots, no job"
         what = "slot" if self.slots == 1 else "slots"
         return (
-            f"{self.slots} {what} for {self.seconds:.0f} s: {self.share_occupied:.0%} occupied, "
+            f"{self.slots:.3g} {what} for {self.seconds:.0f} s: {self.share_occupied:.0%} occupied, "
             f"{self.share_computing:.0%} computing; {self.cpu_seconds / self.seconds:.1f} CPU cores busy on average"
         )
 
@@ -56,6 +57,10 @@ class Meter:
         self._open: dict[str, float] = {}
         self._first = self._last = self._occupied = self._computing = self._cpu = 0.0
         self._jobs = 0
+        self._capacity, self._since = (
+            0.0,
+            float("-inf"),
+        )  # slot-seconds before the slots last changed, and when that was
         self._lock = threading.Lock()
 
     @property
@@ -86,6 +91,20 @@ class Meter:
     def halt(self, reason: str) -> None:
         self._decider.halt(reason)
 
+    def slots_are(self, slots: int) -> None:
+        """Hears that so many slots are there from now on."""
+        with self._lock:
+            now = self._clock()
+            if self._jobs or self._open:
+                self._capacity += self._slots * (now - max(self._first, self._since))
+            self._slots, self._since = slots, now
+
+    def _mean_slots(self, last: float) -> float:
+        begun = max(self._first, self._since)
+        if begun == self._first or last <= self._first:
+            return self._slots
+        return (self._capacity + self._slots * max(0.0, last - begun)) / (last - self._first)
+
     def follow(self, decider: Scheduler) -> None:
         """Counts on with another `Scheduler`, once the first has finished."""
         self._decider = decider
@@ -102,4 +121,6 @@ class Meter:
             now = self._clock()
             last = now if self._open else self._last
             occupied = self._occupied + sum(now - since for since in self._open.values())
-            return Utilisation(self._slots, last - self._first, occupied, self._computing, self._cpu, self._jobs)
+            return Utilisation(
+                self._mean_slots(last), last - self._first, occupied, self._computing, self._cpu, self._jobs
+            )

@@ -21,6 +21,7 @@ from launch.studyfile.models import StudySpec
 from launch.studyfile.parts.cost import KINDS
 from launch.studyfile.renamed import from_record, recorded
 from launch.studyfile.resolve import StudyReading
+from launch.studyfile.search.learned import Learned, learned
 from launch.studyfile.tree import Fault, KeyPath, Tree
 
 FULL = "full"
@@ -49,6 +50,7 @@ class Study:
 
     resolved: the whole study after profile and overrides, with spaces inlined and defaults filled in, JSON-able;
     `read_resolved` takes it back. profile: 'full' if none. hash: `study_hash(resolved)`. code: from outside.
+    learned: trials of another study, by which its searches begin.
     """
 
     spec: StudySpec
@@ -57,6 +59,7 @@ class Study:
     hash: str
     path: Path
     code: OutsideCode = NO_CODE
+    learned: Learned | None = None
 
 
 def load_study(
@@ -101,9 +104,9 @@ def load_study(
         failed = try_networks(networks, prepared.code)
         if failed is not None:
             raise InputError(replace(failed.problem, place=tree.place(failed.path)))
-    spec = _with_checksums(spec, tree, path)
+    spec, learnt = _with_learned(_with_checksums(spec, tree, path), tree, path)
     resolved = recorded(spec.model_dump(mode="json"))
-    return Study(spec, resolved, chosen, study_hash(resolved), path, prepared.code)
+    return Study(spec, resolved, chosen, study_hash(resolved), path, prepared.code, learnt)
 
 
 def with_source(tree: Tree) -> Tree:
@@ -156,6 +159,17 @@ def _with_checksums(spec: StudySpec, tree: Tree, path: Path) -> StudySpec:
     return spec.model_copy(update={"conditions": conditions})
 
 
+def _with_learned(spec: StudySpec, tree: Tree, path: Path) -> tuple[StudySpec, Learned | None]:
+    """The study with the sum of the trials that it learns from, and these; InputError where it cannot."""
+    if spec.search is None or spec.search.learn_from is None:
+        return spec, None
+    found = learned(spec, path.parent / spec.search.learn_from["from"])
+    if not isinstance(found, Learned):
+        raise InputError(*(tree.problem(fault) for fault in found))
+    source = {"from": spec.search.learn_from["from"], "sha256": found.sha256}
+    return spec.model_copy(update={"search": spec.search.model_copy(update={"learn_from": source})}), found
+
+
 def read_resolved(resolved: dict[str, Any]) -> StudySpec:
     """The study of a `Study.resolved`, as kept in a results folder; ValueError if it is not one."""
     return StudySpec.model_validate(from_record(resolved))
@@ -179,7 +193,8 @@ def _hashed(value: Any, path: KeyPath) -> Any:
 
 
 def _left_out(path: KeyPath, value: Any) -> bool:
-    its_place = path[0] == "conditions" and path[2:] == ("start", "from")  # of a file: its sum is what counts
+    # of a file: its sum is what counts
+    its_place = (path[0] == "conditions" and path[2:] == ("start", "from")) or path == ("search", "learn_from", "from")
     code = path[0] == "conditions" and path[2:3] == ("network",) and path[3:] not in ((), ("name",))  # known from it
     limits_only = path == ("budget",) and value.get("equal", "trials") == "trials"
     apart = its_place or code or limits_only

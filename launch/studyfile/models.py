@@ -42,7 +42,7 @@ from launch.studyfile.dimensions import OF_TRAINING, Dimension, Space, changes_o
 from launch.studyfile.factors import Crossing, Factors
 from launch.studyfile.factors.declared import declared_factors, hues
 from launch.studyfile.parts.cost import Budget, Notify
-from launch.studyfile.search.known import StartAt, published_point
+from launch.studyfile.search.known import LearnFrom, StartAt, published_point
 from launch.studyfile.search.pruners import PRUNERS, Pruner
 from launch.studyfile.search.samplers import LEARNING, SAMPLERS, Sampler, one_of_these
 from launch.studyfile.sections import Section
@@ -121,9 +121,10 @@ class Search(Section):
 
     repeats: independent searches of each condition, each with its own confirmation and its share of the final seeds.
     start_at: points that every condition tries first, as far as it has their dimensions; they are of its trials.
+    learn_from: a study of the same conditions, task and dimensions, whose trials teach the sampler.
     """
 
-    later = frozenset({"start_at"})
+    later = frozenset({"start_at", "learn_from"})
 
     trials: Annotated[int, Field(ge=1, le=100_000, description="a whole number from 1 to 100000")] | None = None
     epochs: v.Count | None = None
@@ -133,6 +134,7 @@ class Search(Section):
     pruner: Annotated[Pruner, Field(discriminator="name", description=one_of_these(PRUNERS))]
     repeats: v.Repeats = 1
     start_at: StartAt = ()
+    learn_from: LearnFrom | None = None
 
 
 class Confirm(Section):
@@ -428,4 +430,5 @@ class StudySpec(Section):
         sampler = self.search.sampler if self.search else None
         if not isinstance(sampler, LEARNING):
             return True
-        return all(self.trials(name) <= sampler.startup_trials for name in self.conditions)
+        blind = self.search is not None and self.search.learn_from is None
+        return blind and all(self.trials(name) <= sampler.startup_trials for name in self.conditions)

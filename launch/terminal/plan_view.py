@@ -13,6 +13,7 @@ from glifr.records import Declaration, Factor, LookDesign
 from launch.planning.alike_pairs import AlikePair, alike_words
 from launch.planning.estimate import Estimate, cost
 from launch.planning.plan import ConditionPlan, StudyPlan
+from launch.planning.repeatable import what_it_begins_with, what_repeats
 from launch.terminal.progress import clock
 
 Effects = Callable[[Sequence[Factor], Sequence[str]], tuple[Sequence[str], Sequence[str]]]
@@ -137,11 +138,24 @@ def _notes(plan: StudyPlan, measured: Estimate, smallest_p: Callable[[int], floa
     until = " to the first look" if reach else ""
     return [
         _seeds(plan),
+        *_search(plan),
         f"estimated time{until}: {clock(wall.value)} with {slots} ({clock(wall.low)} to "
         f"{clock(wall.high)}: the spread of the timings" + (", and early stopping)" if _stops_early(plan) else ")"),
         f"estimated disk: {_size(measured.bytes)} when done",
         *(reach or [_reach(f"{n} paired {pairs}", spec.declaration(), smallest_p(n))]),
     ]
+
+
+def _search(plan: StudyPlan) -> list[str]:
+    """What the searches begin with, and what of them repeats."""
+    learned = plan.study.learned
+    told = what_it_begins_with(plan.study.spec)
+    if learned is not None:
+        counts = ", ".join(f"{name} {len(own)}" for name, own in learned.trials.items())
+        left = f" ({sum(learned.left_out.values())} outside the ranges left out)" if learned.left_out else ""
+        told.append(f"learned from {learned.study} ({learned.profile}): trials of {counts}{left}")
+    repeats = what_repeats(plan.study.spec)
+    return [f"search: {'; '.join([*told, *repeats])}"] if repeats else []
 
 
 def _looks(plan: StudyPlan, measured: Estimate, design: LookDesign, pairs: str) -> list[str]:

@@ -36,7 +36,7 @@ class TimeLeft:
     """
 
     def __init__(self, plan: StudyPlan, slots: int, live: bool = True) -> None:
-        self._plan, self._slots, self._live = plan, max(1, slots), live
+        self._plan, self.slots, self._live = plan, max(1, slots), live
         self._paces: dict[tuple[str, bool], deque[float]] = defaultdict(lambda: deque(maxlen=_LATEST))
         self._steps, self._seconds = 0, 0.0
         self._lock = threading.Lock()
@@ -45,7 +45,7 @@ class TimeLeft:
         """Hears of units' worth of work done in so many seconds."""
         with self._lock:
             self._steps += 1
-            if units > 0 and (self._steps > self._slots or not self._live):
+            if units > 0 and (self._steps > self.slots or not self._live):
                 self._seconds += seconds
                 pace = seconds / (units * self._plan.work(stage, condition))
                 self._paces[condition, stage == "silencing"].append(pace)
@@ -54,7 +54,7 @@ class TimeLeft:
         """Wall seconds left; None while too little was heard to say."""
         with self._lock:
             paces = {key: statistics.median(found) for key, found in self._paces.items()}
-            enough = self._steps > _ENOUGH_STEPS * self._slots or self._seconds > _ENOUGH_SECONDS * self._slots
+            enough = self._steps > _ENOUGH_STEPS * self.slots or self._seconds > _ENOUGH_SECONDS * self.slots
         if not paces or (self._live and not enough):
             return None
         left = sum(
@@ -65,7 +65,7 @@ class TimeLeft:
             for stage, count in stages.items()
             if count.planned > count.ended + count.out_of_reach
         )
-        return left / self._slots
+        return left / self.slots
 
 
 def _pace(paces: Mapping[tuple[str, bool], float], condition: str, silencing: bool) -> float:

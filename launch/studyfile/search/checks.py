@@ -10,7 +10,7 @@ from glifr.records import Value
 from launch.studyfile.dimensions import Dimension
 from launch.studyfile.models import Search, StudySpec
 from launch.studyfile.search.known import LEARNING_RATES, PUBLISHED
-from launch.studyfile.search.samplers import CmaesSampler
+from launch.studyfile.search.samplers import LEARNING, CmaesSampler
 from launch.studyfile.search_checks import Registered, reads_into
 from launch.studyfile.tree import NOTHING, Fault, KeyPath
 
@@ -151,6 +151,17 @@ def _begins_with(spec: StudySpec) -> Iterator[Fault]:
     if spec.search.start_at and sampler.name == "grid":
         rule = "a grid tries its own points alone"
         yield Fault(("search", "start_at"), rule, list(spec.search.start_at), "nothing", "remove it")
+    if spec.search.learn_from is not None:
+        given, path = spec.search.learn_from["from"], ("search", "learn_from")
+        if not isinstance(sampler, LEARNING):
+            rule = f"the sampler {sampler.name} learns from no trial"
+            yield Fault(path, rule, given, "with tpe, gp or cmaes", "remove it, or choose one of these samplers")
+        if spec.search.pruner.per_seed:
+            rule = f"{spec.search.pruner.name} compares trials on the same seeds, and those of another study had others"
+            yield Fault(path, rule, given, "with another pruner", "remove it, or choose another pruner")
+        if isinstance(sampler, CmaesSampler) and sampler.separable:
+            rule = "a separable CMA-ES cannot begin from other trials"
+            yield Fault(path, rule, given, "with separable: false", "remove it, or `separable`")
 
 
 @_reads("conditions", "task", "search")

@@ -19,6 +19,7 @@ LEARNING_RATES: Mapping[str, float] = MappingProxyType(
     {"line_mnist": 1e-3, "pixel_mnist": 1e-4, "sine": 1e-4, "neuromorphic_mnist": 1e-3}
 )
 START_RULE = "published, or a list of points, as [{learning_rate: 1.0e-3}]; published may stand in the list"
+LEARN_RULE = "a results folder or a pack, from the study's folder"
 
 
 def _start_at(value: Any) -> Any:
@@ -39,11 +40,27 @@ def _is_value(value: Any) -> bool:
     return v.is_number(value) or isinstance(value, str | bool)
 
 
+def _learn_from(value: Any) -> Any:
+    if isinstance(value, str) and value:
+        return {"from": value}
+    if not isinstance(value, dict) or not {"from"} <= value.keys() <= {"from", "sha256"}:
+        v.refuse("this must be the results of another study", LEARN_RULE)
+    if not all(isinstance(text, str) for text in value.values()):
+        v.refuse("this must be the results of another study", LEARN_RULE)
+    return dict(value)
+
+
 StartAt = Annotated[
     tuple[Any, ...],
     BeforeValidator(_start_at),
     Field(description=START_RULE),
     WithJsonSchema({"anyOf": [{"const": PUBLISHED}, {"type": "array", "items": {"type": ["object", "string"]}}]}),
+]
+LearnFrom = Annotated[
+    dict[str, str],
+    BeforeValidator(_learn_from),
+    Field(description=LEARN_RULE),
+    WithJsonSchema({"type": "string", "description": LEARN_RULE}),
 ]
 
 

@@ -116,7 +116,7 @@ class CmaesSampler(Named):
 
     name: Annotated[Literal["cmaes"], Field(description="cmaes")]
     startup_trials: v.CountFromZero = 1
-    population: Annotated[int, Field(ge=2, le=v.MAX_COUNT, description="a whole number from 2")] | None = None
+    population: Annotated[int, Field(ge=4, le=v.MAX_COUNT, description="a whole number from 4")] | None = None
     separable: v.Flag = False
     margin: v.Flag = False
     adapt_rate: v.Flag = False

@@ -20,12 +20,12 @@ import glifr
 from analysis import assess, figures, load, make_report
 from analysis.__main__ import main
 from analysis.figures import MissingFigure
-from analysis.pack import archive, contents
-from analysis.pack.archive import compressed, members_of
+from analysis.pack import contents
 from analysis.pack.make import pack
 from analysis.pack.opened import read_pack
 from analysis.statistics.clusters import Clustering
-from glifr.records import InputError, Layout, UnitId, read_sealed, seal
+from glifr.records import InputError, Layout, UnitId, archive, read_sealed, seal
+from glifr.records.archive import compressed, members_of
 
 STUDY = Synthetic(
     conditions=("RNN", "Hom", "LHetA"),

@@ -11,8 +11,8 @@ from matplotlib.image import imread
 from paths import ROOT
 
 from analysis import Results, figures, load, make_report
-from analysis.pack.archive import MOST_BYTES
 from analysis.statistics.recovery import recovered, recoveries
+from glifr.records.archive import MOST_BYTES
 
 STORED = ROOT / "docs" / "results"
 PAGE = (STORED / "README.md").read_text(encoding="utf-8")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from analysis.figures.drawing.drawing import Drawing
 from analysis.figures.search import search_results
 from analysis.figures.tuning import best_so_far, parallel_coordinates, search_slices
 from analysis.judgement.fairness import seeds_of_two_repeats, shared_seeds, unequal_budgets
+from analysis.report.sentences import design
 from analysis.report.terminal_table import summarise
 from analysis.results.columns import DERIVED, DTYPES, TABLES, column_dictionary
 from analysis.results.provenance import provenance
@@ -125,6 +127,22 @@ def test_repeats_have_equal_budgets_and_seeds_of_their_own(tmp_path: Path) -> No
     assert budget == "trials that ended: 6 for RNN, Hom, Hom@2 and LHetA, 5 for Hom@1"
     assert seeds_of_two_repeats(unfair) == [1, 100_001]
     assert shared_seeds(unfair) == [1]  # of a final network of another repeat
+
+
+def test_what_searches_begin_with_is_of_their_budget(tmp_path: Path) -> None:
+    """Known points, and trials of another study, of which one condition had more."""
+    fair = load(write_study(tmp_path / "study", SMALL.with_(pruned_share=0.0, failed_share=0.0)))
+    search = {**fair.info.section("search"), "start_at": ["published", {"after_spike_spread": 2.0}]}
+    learned = {"RNN": 12, "Hom": 12, "LHetA": 7}
+    info = replace(fair.info, spec={**fair.info.spec, "search": search}, learned=learned, learned_from="pilot (full)")
+    unfair = replace(fair, info=info)
+    assert unequal_budgets(unfair, tunings(unfair)) == [
+        "trials of another study that the search learned from: 12 for RNN and Hom, 7 for LHetA",
+        "known points that the search began with: 1 for RNN and Hom, 2 for LHetA",
+    ]
+    said = design(info)
+    assert "Its first trials were at 1 to 2 known points." in said
+    assert "Its sampler had learned from 7 to 12 trials of pilot (full), which come to its budget." in said
 
 
 def test_figures_of_the_search_draw_every_repeat(tmp_path: Path) -> None:

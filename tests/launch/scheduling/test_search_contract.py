@@ -5,9 +5,12 @@ from __future__ import annotations
 import pytest
 from search_play import PRUNERS, SAMPLERS, SPACE, TRIALS, Play, rules
 
+from launch.studyfile import Sampler
 from launch.studyfile.search.pruners import PRUNERS as KINDS_OF_PRUNER
 from launch.studyfile.search.samplers import SAMPLERS as KINDS_OF_SAMPLER
-from launch.studyfile.search.samplers import name_of
+from launch.studyfile.search.samplers import CmaesSampler, name_of
+
+OF_ALL = CmaesSampler(name="cmaes", startup_trials=3, population=4, pruned_trials=True)
 
 
 def test_every_kind_is_held() -> None:
@@ -33,7 +36,7 @@ def test_a_search_that_is_killed_after_every_event_stops_the_same(name: str) -> 
 
 
 @pytest.mark.parametrize("pruner", ["median", "successive_halving", "hyperband"])
-@pytest.mark.parametrize("sampler", ["tpe", "cmaes"])
-def test_models_learn_the_same_beside_a_pruner(sampler: str, pruner: str) -> None:
-    together = rules(SAMPLERS[sampler], PRUNERS[pruner])
+@pytest.mark.parametrize("sampler", [SAMPLERS["tpe"], SAMPLERS["cmaes"], OF_ALL], ids=["tpe", "cmaes", "cmaes of all"])
+def test_models_learn_the_same_beside_a_pruner(sampler: Sampler, pruner: str) -> None:
+    together = rules(sampler, PRUNERS[pruner])
     assert Play(together, killed=True, trials=24).run() == Play(together, trials=24).run()

@@ -366,7 +366,7 @@ def test_file_that_cannot_be_read_is_refused(tmp_path: Path, name: str) -> None:
 
 OVERRIDES = {
     "trainng.epochs=3": ["no setting 'trainng'", "--set trainng.epochs", "did you mean 'training.epochs'?"],
-    "epochs=3": ["no setting 'epochs'", "did you mean 'training.epochs' or 'search.epochs'?"],
+    "epochs=3": ["no setting 'epochs'", "did you mean 'training.epochs' or 'search.epochs'"],
     "final.seeds.0=3": ["no setting '0'", "--set final.seeds.0", "did you mean 'final.seeds'?"],
     "conditions.LHetB.delay=1": ["no condition 'LHetB'", "--set conditions.LHetB", "did you mean 'LHet'?"],
     "training.epochs": ["the override has no =", "--set training.epochs", "write --set training.epochs=VALUE"],
