@@ -11,7 +11,7 @@ from analysis.report.make import PARTS, Part, ReportPaths, make_report, write_re
 from analysis.report.terminal_table import as_text, summarise, summary_table
 from analysis.results.load import Results
 from analysis.sequential.reach import refuse_undecidable
-from analysis.statistics.comparisons import smallest_p
+from analysis.statistics.comparisons import smallest_p, units_needed
 from analysis.statistics.contrasts import ContrastResult, all_pairs, judge
 from analysis.statistics.factorial import Effect, Factorial, effects_to_test, factorial
 from analysis.statistics.intervals import iqm_interval, t_interval
@@ -43,5 +43,6 @@ __all__ = [
     "summarise",
     "summary_table",
     "t_interval",
+    "units_needed",
     "write_report",
 ]

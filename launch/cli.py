@@ -22,6 +22,7 @@ from launch.signals import StopSignals
 
 COMPLETE, REFUSED = 0, 2
 MOST_HOURS = 100_000
+MOST_SLOTS = 100_000
 _WIDTH_OF_A_FILE = 160
 
 
@@ -94,6 +95,10 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument(
         "--report", action="store_true", help="make the report of what there is, also where a limit stops the study"
     )
+    options.add_argument(
+        "--slots", type=_number, metavar="N", help="with --plan: how long on a machine that takes N trials at once"
+    )
+    options.add_argument("--gpus", type=_number, metavar="N", help="with --plan: how long on a machine with N GPUs")
     what = options.add_mutually_exclusive_group()
     what.add_argument("--plan", action="store_true", help="print what would run and how long, then exit")
     what.add_argument("--check", action="store_true", help="say whether the study is right, then exit")
@@ -114,6 +119,12 @@ def _hours(text: str) -> float:
     if not 0 < hours <= MOST_HOURS:
         raise argparse.ArgumentTypeError(f"{text!r} is no time limit: give hours, above 0 and at most {MOST_HOURS}")
     return hours
+
+
+def _number(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= MOST_SLOTS:
+        raise argparse.ArgumentTypeError(f"{text!r} is no such number: give one from 1 to {MOST_SLOTS}")
+    return int(text)
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -167,15 +178,30 @@ def _refuse_full_disk(error: OSError, results: Path) -> int:
     return REFUSED
 
 
-def _run(options: argparse.Namespace, given: Sequence[str], stop: StopSignals) -> int:
-    # Imported late: a mistake in the study file is told before seconds go into importing Ray.
-    from launch.studyfile import load_study
-
+def _refuse_options(options: argparse.Namespace) -> None:
+    """Raises InputError for an option that says nothing without another."""
     if options.failures and not options.status:
         todo = "add --status, which starts nothing, or leave --failures out"
         raise InputError(
             Problem("--failures is a part of --status", "--failures", allowed="--status --failures", todo=todo)
         )
+    elsewhere = _elsewhere(options)
+    if elsewhere and not options.plan:
+        rule, place = "only a plan can be asked about a machine that is not there", f"--{elsewhere[0]}"
+        todo = "add --plan, or leave it out: a study runs on as many slots as fit"
+        raise InputError(Problem(rule, place, getattr(options, elsewhere[0]), "--plan", todo))
+
+
+def _elsewhere(options: argparse.Namespace) -> list[str]:
+    """The options that ask about a machine that is not there."""
+    return [option for option in ("slots", "gpus") if getattr(options, option) is not None]
+
+
+def _run(options: argparse.Namespace, given: Sequence[str], stop: StopSignals) -> int:
+    # Imported late: a mistake in the study file is told before seconds go into importing Ray.
+    from launch.studyfile import load_study
+
+    _refuse_options(options)
     seen: Literal["tried", "looked at"] = "looked at" if options.status else "tried"
     study = load_study(study_file(options.study), profile=options.profile, overrides=options.overrides, code=seen)
     from launch.ledger.folder import results_folder, results_path
@@ -191,7 +217,8 @@ def _run(options: argparse.Namespace, given: Sequence[str], stop: StopSignals) -
         root = results_path(study, options.results)
         return show_status(study, root, shown, given, failures=options.failures)
     refuse_unknown(study.spec, options.only)
-    refuse_impossible(study.spec, options.address)
+    if not (elsewhere := _elsewhere(options)):
+        refuse_impossible(study.spec, options.address)
     from launch.tracking.login import refuse_without_login
 
     refuse_without_login(study.spec.tracking.wandb.mode)
@@ -203,6 +230,10 @@ def _run(options: argparse.Namespace, given: Sequence[str], stop: StopSignals) -
         from launch.session import refuse_looks
 
         refuse_looks(make_plan(study, fingerprint=""))
+    if study.spec.budget is not None:
+        from launch.session import refuse_small_budget
+
+        refuse_small_budget(make_plan(study, fingerprint=""))
     if options.check:
         shown.print(f"{study.spec.name} ({study.profile}) is right: {', '.join(study.spec.conditions)}")
         return COMPLETE
@@ -212,13 +243,15 @@ def _run(options: argparse.Namespace, given: Sequence[str], stop: StopSignals) -
     refuse_too_large(plan, options.address)
     root = results_folder(study, options.results)
     refuse_changed(plan, root)
+    from launch.budget.rehearsal import Machine
     from launch.executors.ray_connect import Cluster
     from launch.notice import Herald
     from launch.session import SessionOptions, run_study, show_plan
 
     cluster = Cluster(options.address, options.insecure_cluster, options.wait_for_nodes, options.allow_mixed_nodes)
     if options.plan:
-        return show_plan(chosen, root, cluster, shown)
+        machine = Machine(options.slots, options.gpus) if elsewhere else None
+        return show_plan(chosen, root, cluster, shown, machine, options.max_hours)
     if options.max_hours is not None:
         stop.limit(options.max_hours)
     asked = SessionOptions(options.stale, options.stop_after, options.only, options.report)

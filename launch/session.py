@@ -18,12 +18,16 @@ from analysis import (
     refuse_undecidable,
     smallest_p,
     summarise,
+    units_needed,
     write_report,
 )
 from glifr.definitions import definition_of
 from glifr.engine.backends import uncompiled_words
 from glifr.errors import InputError
 from glifr.records import Layout, Stage, scan
+from launch.budget.limits import BudgetedStop
+from launch.budget.plan_words import budget_words, refuse_too_small
+from launch.budget.rehearsal import Machine, elsewhere_words, rehearse, timed_here
 from launch.code import code_version
 from launch.continuing import interpreter, short, without_secrets
 from launch.executors.ray_connect import Cluster
@@ -35,7 +39,6 @@ from launch.ledger.reconcile import Choice, settle
 from launch.ledger.repair import damaged_study, set_damaged_aside
 from launch.ledger.spent import spent
 from launch.ledger.units import Ledger
-from launch.limits import BudgetedStop
 from launch.notice import Herald
 from launch.planning.alike_pairs import AlikePair, alike_words
 from launch.planning.estimate import estimate
@@ -43,9 +46,11 @@ from launch.planning.placement import Resources
 from launch.planning.plan import StudyPlan
 from launch.rounds import Rounds
 from launch.scheduling.scheme import under_its_scheme
+from launch.scheduling.spending import SearchBudget
 from launch.scheduling.study_scheduler import StudyScheduler
 from launch.scheduling.utilisation import Meter
 from launch.signals import StopSignals
+from launch.terminal.budget_view import equal_words
 from launch.terminal.end_summary import tell_end
 from launch.terminal.plan_view import plan_view
 from launch.terminal.progress import totals
@@ -205,18 +210,43 @@ def refuse_looks(plan: StudyPlan) -> None:
         refuse_undecidable(plan.summary())
 
 
-def show_plan(plan: StudyPlan, root: Path, cluster: Cluster, console: Console) -> int:
-    """Prints what would run and how long it would take, timed where it would run; returns the exit code."""
+def show_plan(
+    plan: StudyPlan, root: Path, cluster: Cluster, console: Console, machine: Machine | None, hours: float | None
+) -> int:
+    """Prints what would run and how long it would take, timed where it would run; returns the exit code.
+
+    machine: another that is asked about. hours: a limit, in place of the study's budget.
+    """
+    slots = None if machine is None else machine.trials_at_once(_resources(plan))
+    timed = plan if machine is None else timed_here(plan)
     mode = "disabled" if decide_mode(plan.study.spec.tracking.wandb.mode).mode == "disabled" else "offline"
     status = console.status("timing a short trial of each condition")
-    with status, RayExecutor(root, mode, _resources(plan), cluster, code=plan.study.code) as executor:
-        measured = estimate(plan, executor, calibrate, mode)
+    with status, RayExecutor(root, mode, _resources(timed), cluster, code=plan.study.code) as executor:
+        measured = estimate(timed, executor, calibrate, mode)
         pairs = alike_conditions(plan, lambda text: console.print(text, markup=False))
     where = f"the Ray cluster at {cluster.address}" if cluster.address else "this machine"
-    console.print(plan_view(plan, measured, smallest_p, effects_to_test, where, pairs or ()))
+    more = [*equal_words(plan, {name: SearchBudget(plan, name).most for name in plan.conditions})]
+    if machine is not None and slots is not None:
+        with console.status("playing the study"):
+            played = rehearse(plan, measured.timings, slots)
+        more += elsewhere_words(machine, played, timed is not plan)
+    more += budget_words(plan, measured.timings, slots or measured.slots, hours, _units_needed(plan))
+    console.print(plan_view(timed, measured, smallest_p, effects_to_test, where, pairs or (), more))
     for note in _uncompiled(plan):
         console.print(f"Note: {note}", markup=False)
     return COMPLETE
+
+
+def _units_needed(plan: StudyPlan) -> int:
+    """The fewest seeds with which a planned contrast can be significant; 1 where none is tested."""
+    declared = plan.study.spec.declaration()
+    tested = bool(declared.contrasts) and plan.study.spec.evidence
+    return units_needed(len(declared.contrasts), declared.alpha) if tested else 1
+
+
+def refuse_small_budget(plan: StudyPlan) -> None:
+    """Raises InputError for a budget of epochs that is below what can be tested; hours are known once it is timed."""
+    refuse_too_small(plan, _units_needed(plan))
 
 
 def _resources(plan: StudyPlan) -> Resources:

@@ -55,6 +55,7 @@ MAY_IMPORT = {
         "workers": "studyfile planning ledger tracking",
         "executors": "outside planning ledger tracking workers",
         "terminal": "studyfile planning ledger",
+        "budget": "studyfile planning ledger scheduling executors terminal",
     },
     "analysis": {
         "statistics": "",

@@ -24,9 +24,9 @@ SAID = {
         "in 6 trials of 3 seeds and 1 epoch (CMA-ES), with early stopping within the condition",
         "Its first trials were at 1 known point.",
     ),
-    "gru": ("my_lab:gru", "its layers 2 instead of 1", "what leaves its part `cell`"),
-    "adaptive_threshold": ("adaptive threshold", "its sigma_v", "neuron parameters thresh, decay_m learned"),
-    "until_decided": ("Looks: seeds until it is decided", "hidden size 4"),
+    "gru": ("my_lab:gru", "Its layers", "what leaves its part `cell`"),
+    "adaptive_threshold": ("adaptive threshold", "Its sigma_v", "neuron parameters thresh, decay_m learned"),
+    "until_decided": ("Looks: seeds until it is decided", "neurons 4 instead of 32"),
     "partly_learned": ("neuron parameters thresh learned instead of fixed", "none: a negative control"),
 }
 

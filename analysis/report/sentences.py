@@ -60,6 +60,8 @@ def _search_words(info: StudyInfo) -> list[str]:
         return ["Hyperparameters were fixed in the study file; nothing was searched."]
     budgets = sorted({c.planned["search"] // info.repeats_of(c) for c in info.conditions})
     budget = count(budgets[0], "trial") if len(budgets) == 1 else f"{budgets[0]} to {budgets[-1]} trials"
+    equal = info.section("budget").get("equal", "trials")
+    budget = {"epochs": f"the epochs of {budget}", "time": f"equal time, at most {budget}"}.get(equal, budget)
     seeds = how_many(search.get("seeds_per_trial"))
     each = f" of {count(seeds, 'seed')}" if seeds else ""
     short = f" and {count(search['epochs'], 'epoch')}" if search.get("epochs") else ""
@@ -70,6 +72,8 @@ def _search_words(info: StudyInfo) -> list[str]:
     times = " to ".join(map(str, dict.fromkeys((repeats[0], repeats[-1]))))
     often = f" {times} times, independently, each time" if info.repeats > 1 else ""
     words = [f"Each condition searched its own settings{often} in {budget}{each}{short}{sampler}{stopping}."]
+    if equal == "time":
+        words.append("How many trials that was depended on the machine, so the search does not repeat.")
     words += _beginning_words(info)
     if info.planned("confirm"):
         first, fresh = info.conditions[0], how_many(confirm.get("seeds"))

@@ -211,6 +211,10 @@ def _counts(info: StudyInfo, units: list[UnitRecords]) -> pd.DataFrame:
             by_state = {state: states[condition.name, stage, state] for state in _STATES}
             diverged = lost[condition.name, stage]
             planned = condition.planned[stage]
+            if stage == "search" and info.section("budget").get("equal", "trials") != "trials":
+                # not a number of trials is planned there but epochs or time, and they are spent once one is confirmed
+                begun, over = sum(by_state.values()), any(states[condition.name, "confirm", s] for s in _STATES)
+                planned = begun if over else max(planned, begun)
             waiting = max(0, planned - sum(by_state.values()))
             rows.append(
                 {"condition": condition.name, "stage": stage, "planned": planned, **by_state}

@@ -13,7 +13,7 @@ from scipy import stats
 from analysis.simulation.nulls import NAMES
 from analysis.statistics.comparisons import holm, sign_flip_ps
 from analysis.statistics.contrasts import Question
-from analysis.statistics.factorial import factorial
+from analysis.statistics.factorial import Effect, factorial
 from analysis.statistics.intervals import LEVEL
 from analysis.statistics.skewness import failures_decide
 from glifr.records import Contrast, default_contrasts
@@ -64,10 +64,21 @@ class Judgements:
 
 
 @cache
+def _crossed() -> tuple[Effect, ...]:
+    """The seven effects of the factorial."""
+    some = pd.DataFrame(np.random.default_rng(0).normal(size=(3, len(NAMES))), columns=list(NAMES))
+    return factorial(some, smallest_effect=1.0).effects
+
+
 def effects() -> tuple[Contrast, ...]:
     """The contrasts that are the seven effects of the factorial."""
-    some = pd.DataFrame(np.random.default_rng(0).normal(size=(3, len(NAMES))), columns=list(NAMES))
-    return tuple(effect.judged.contrast for effect in factorial(some, smallest_effect=1.0).effects)
+    return tuple(effect.judged.contrast for effect in _crossed())
+
+
+def times(contrast: Contrast) -> float:
+    """By what the difference of its sides is multiplied: an interaction is a difference of differences."""
+    found = {effect.judged.contrast: 2.0 ** (len(effect.factors) - 1) for effect in _crossed()}
+    return found.get(contrast, 1.0)
 
 
 def judgements(values: np.ndarray, contrasts: Sequence[Contrast]) -> Judgements:

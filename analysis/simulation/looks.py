@@ -10,7 +10,7 @@ from scipy import stats
 
 from analysis.sequential.futility import FUTILE, chance_of_verdict, last_look
 from analysis.sequential.spending import Boundaries, Spending, boundaries, pocock
-from analysis.simulation.families import ALPHA, differences, undecidable
+from analysis.simulation.families import ALPHA, differences, times, undecidable
 from analysis.simulation.nulls import NAMES
 from analysis.statistics.comparisons import sign_flip_ps
 from glifr.records import Contrast, LookDesign
@@ -63,7 +63,8 @@ class _Studies:
 
 def play(values: np.ndarray, contrasts: Sequence[Contrast], rules: Rules) -> Ended:
     """values: [studies, most units, conditions], as many as there may be."""
-    d, using = differences(values, contrasts), np.array([[name in c.conditions for name in NAMES] for c in contrasts])
+    d = differences(values, contrasts) * np.array([times(c) for c in contrasts])[:, None]
+    using = np.array([[name in c.conditions for name in NAMES] for c in contrasts])
     shape = d.shape[:2]
     found = _Studies(np.ones((2, *shape)), np.zeros(shape, int), np.zeros(shape), np.zeros((len(d), len(NAMES)), int))
     for look, n in enumerate(rules.design.sizes):

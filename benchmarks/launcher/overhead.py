@@ -16,9 +16,9 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from benchmarks.launcher.nothing import do_nothing
 from benchmarks.launcher.rows import add_row
 from benchmarks.launcher.simulation import NeverStops, plan_of
+from launch.executors.nothing import do_nothing
 from launch.executors.ray_tune import RayExecutor
 from launch.failures import Failure
 from launch.jobs import Job, Scheduler, Step

@@ -15,9 +15,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.launcher.nothing import do_nothing
 from benchmarks.launcher.rows import add_row
 from glifr.tasks import TASKS
+from launch.executors.nothing import do_nothing
 from launch.executors.simulated import Clock, SimulatedExecutor
 from launch.jobs import Job
 from launch.ledger.folder import write_study

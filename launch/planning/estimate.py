@@ -13,8 +13,8 @@ from glifr.training.train import EVALUATION_BATCH
 from launch.planning.plan import StudyPlan
 
 _REPEATS = 2  # of each condition at least: their spread is the uncertainty
-_HANDOVER_SECONDS = 0.15  # from a job's end to the next one's start on the same worker (docs/cluster.md)
-_SESSION_SECONDS = 20.0  # starting Ray and its workers; tables, figures and report of a small study
+HANDOVER_SECONDS = 0.15  # from a job's end to the next one's start on the same worker (docs/cluster.md)
+SESSION_SECONDS = 20.0  # starting Ray and its workers; tables, figures and report of a small study
 _RECORD_BYTES = 250  # an epoch of a seed
 _NUMBER_BYTES = 4  # of a trained parameter
 
@@ -105,6 +105,13 @@ def cost(plan: StudyPlan, timings: Mapping[str, Sequence[Timing]], slots: int) -
     )
 
 
+def step_seconds(plan: StudyPlan, timings: Mapping[str, Sequence[Timing]], condition: str, stage: Stage) -> float:
+    """Seconds of a slot for one epoch of a unit, or for the silencing of one network."""
+    timing = _pick(timings[condition], statistics.median)
+    steps = 1 if stage == "silencing" else plan.study.spec.epochs(stage, condition)
+    return (_unit_seconds(plan, condition, stage, timing) - HANDOVER_SECONDS) / steps
+
+
 def _pick(timings: Sequence[Timing], choose: Callable[[list[float]], float]) -> Timing:
     step, evaluation, epoch, job = (
         choose([getattr(t, part) for t in timings]) for part in ("step", "evaluation", "epoch", "job")
@@ -134,11 +141,11 @@ def _unit_seconds(plan: StudyPlan, condition: str, stage: Stage, t: Timing) -> f
     spec, task = plan.study.spec, plan.task
     test = math.ceil(task.samples_tested_on(spec.task.source) / EVALUATION_BATCH) * t.evaluation
     if stage == "silencing":
-        return _HANDOVER_SECONDS + plan.silencing_passes * test
+        return HANDOVER_SECONDS + plan.silencing_passes * test
     held_out = task.samples_validated_on(spec.task.settings())
     epoch = plan.steps_an_epoch(condition) * t.step + math.ceil(held_out / EVALUATION_BATCH) * t.evaluation + t.epoch
     epochs = plan.seeds_a_unit(stage) * spec.epochs(stage, condition)
-    return _HANDOVER_SECONDS + t.job + epochs * epoch + (test if stage == "final" else 0.0)
+    return HANDOVER_SECONDS + t.job + epochs * epoch + (test if stage == "final" else 0.0)
 
 
 def _stopped(plan: StudyPlan) -> float:
@@ -163,7 +170,7 @@ def _wall_seconds(plan: StudyPlan, seconds: Mapping[str, Mapping[Stage, float]],
         for planned, of_repeat in [(plan.conditions[name].planned, plan.planned_in_repeat(name))]
     }
     longest = max(chains[name] + chains.get(own.start_from or "", 0.0) for name, own in plan.conditions.items())
-    return _SESSION_SECONDS + max(total / slots, longest)
+    return SESSION_SECONDS + max(total / slots, longest)
 
 
 def _bytes(plan: StudyPlan, name: str, timings: Sequence[Timing]) -> int:

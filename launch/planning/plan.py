@@ -107,6 +107,13 @@ class StudyPlan:
             asked[name] = replace(own, planned=_planned(spec, name, repeats, seeds), repeats=repeats)
         return replace(self, conditions=asked)
 
+    def sized(self, trials: int | None, finals: int) -> StudyPlan:
+        """The plan with other numbers of trials (None: as they are) and of final seeds."""
+        spec = self.study.spec.sized(trials, finals)
+        planned = {name: _planned(spec, name, own.repeats, None) for name, own in self.conditions.items()}
+        conditions = {name: replace(own, planned=planned[name]) for name, own in self.conditions.items()}
+        return replace(self, study=replace(self.study, spec=spec), conditions=conditions)
+
     @property
     def at_most(self) -> StudyPlan:
         """The plan with all units that looks may ask for; itself without looks."""

@@ -348,6 +348,14 @@ class StudySpec(Section):
         tried = changes_of_trial(settings).over(self.conditions[condition])
         return self.model_copy(update={"conditions": {**self.conditions, condition: tried}})
 
+    def sized(self, trials: int | None, finals: int) -> Self:
+        """The study with other numbers of trials (None: as they are) and of final seeds, of a list its first."""
+        seeds = self.final.seeds[:finals] if isinstance(self.final.seeds, tuple) else finals
+        changed: dict[str, Any] = {"final": self.final.model_copy(update={"seeds": seeds})}
+        if trials is not None and self.search is not None:
+            changed["search"] = self.search.model_copy(update={"trials": trials})
+        return self.model_copy(update=changed)
+
     def epochs(self, stage: Stage, condition: str | None = None) -> int:
         """Epochs of one training in `stage`: a search may train for fewer. condition: None for the study's own."""
         short = self.search.epochs if stage == "search" and self.search else None

@@ -26,12 +26,13 @@ def plan_view(
     effects: Effects,
     where: str,
     alike: Sequence[AlikePair] = (),
+    more: Sequence[str] = (),
 ) -> Group:
     """The plan as a table with its cost and what its number of seeds, or repeats of the search, can show.
 
     smallest_p: pairs -> the least p of the report's test. effects: of factors and conditions -> those that can be
     tested, and those that cannot. where: the resources, in words. alike: conditions that are
-    numerically one network.
+    numerically one network. more: lines of the budget, and of another machine.
     """
     spec = plan.study.spec
     passes = f" of {plan.task.passes} passes" if plan.task.passes > 1 else ""
@@ -43,7 +44,7 @@ def plan_view(
     ]
     if not spec.evidence:
         head.insert(0, "This profile shows that the system works; its numbers are no evidence.")
-    notes = [*_notes(plan, measured, smallest_p, where), *_factors(plan, smallest_p, effects)]
+    notes = [*_notes(plan, measured, smallest_p, where), *_factors(plan, smallest_p, effects), *more]
     notes += [*alike_words(alike, spec.search is not None)]
     return Group(Text("\n".join(head) + "\n"), _conditions(plan, measured), Text("\n" + "\n".join(notes)))
 

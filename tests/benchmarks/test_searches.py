@@ -12,7 +12,6 @@ from small_study import NeverStop
 
 from analysis.load import load
 from analysis.simulation import __main__ as simulation
-from benchmarks.launcher.nothing import pretend
 from benchmarks.searches import __main__ as searches
 from benchmarks.searches import cases, write_up
 from benchmarks.searches.cases import Case, kept, run, surfaces
@@ -23,6 +22,7 @@ from benchmarks.searches.rates import found_of, rates_of, units
 from benchmarks.searches.surface import LEAST_ERROR, Surface, luck_of
 from glifr.conditions import CONDITIONS
 from glifr.records import Proposal
+from launch.executors.nothing import pretend
 from launch.executors.simulated import Clock, SimulatedExecutor
 from launch.ledger.folder import write_study
 from launch.ledger.units import Ledger

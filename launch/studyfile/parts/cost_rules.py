@@ -38,6 +38,9 @@ def _equal(spec: StudySpec) -> Iterator[Fault]:
     if budget.equal != "trials" and spec.search is None:
         rule, todo = "only searches have an equal budget, and this study has none", "remove it"
         yield Fault(path, rule, budget.equal, "trials", todo)
+    elif budget.equal != "trials" and spec.search is not None and spec.search.sampler.name == "grid":
+        rule = "a grid has a number of trials of its own: all of it is tried"
+        yield Fault(path, rule, budget.equal, "trials", "remove it, or choose another sampler")
     elif budget.equal == "time" and spec.model_copy(update={"budget": None}).reproducible:
         rule = "this study proposes the same trials whenever it is run, and a search by time would end that"
         allowed = "trials or epochs; time with a sampler that learns, or with early stopping"

@@ -24,6 +24,7 @@ from analysis.sequential.results import looked, price
 from analysis.statistics.comparisons import sign_flip_p
 from analysis.tables import looks_sheet
 from glifr.records import InputError, Layout, Look, LookDesign, LookEntry, RecordError, read_looks, read_sealed, seal
+from launch.tracking.rows import look_rows
 
 LOOKS = (12, 4, 20)
 # one condition far from the reference, one near it, one equal but for chance
@@ -180,6 +181,17 @@ def test_a_pack_has_the_looks(root: Path, tmp_path: Path) -> None:
     look = take(root)
     pack(root, tmp_path / "study.tar.xz")
     assert load(tmp_path / "study.tar.xz").looks == (look,)
+
+
+def test_wandb_gets_a_row_a_look(root: Path) -> None:
+    look = take(root)
+    (row,) = look_rows([look])
+    states = [e.state for e in look.entries]
+    assert (row["look"], row["looks/units"], row["looks/units_asked"]) == (1, 12, sum(look.asks.values()))
+    assert {s: row[f"looks/{s}"] for s in set(states)} == {s: states.count(s) for s in set(states)}
+    assert sum(value for key, value in row.items() if key.split("/")[-1] in ("decided", "futile", "open")) == len(
+        states
+    )
 
 
 def test_a_damaged_look_is_no_look(root: Path) -> None:

