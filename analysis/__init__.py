@@ -13,7 +13,7 @@ from analysis.results.load import Results
 from analysis.sequential.reach import refuse_undecidable
 from analysis.statistics.comparisons import smallest_p, units_needed
 from analysis.statistics.contrasts import ContrastResult, all_pairs, judge
-from analysis.statistics.factorial import Effect, Factorial, factorial, testable_effects
+from analysis.statistics.factorial import Effect, Factorial, effects_to_test, factorial
 from analysis.statistics.intervals import iqm_interval, t_interval
 from glifr.records import Contrast, pair
 
@@ -31,6 +31,7 @@ __all__ = [
     "as_text",
     "assess",
     "cautions",
+    "effects_to_test",
     "factorial",
     "iqm_interval",
     "judge",
@@ -42,7 +43,6 @@ __all__ = [
     "summarise",
     "summary_table",
     "t_interval",
-    "testable_effects",
     "units_needed",
     "write_report",
 ]

@@ -13,11 +13,11 @@ from rich.console import Console
 from analysis import (
     ReportPaths,
     as_text,
+    effects_to_test,
     load,
     refuse_undecidable,
     smallest_p,
     summarise,
-    testable_effects,
     units_needed,
     write_report,
 )
@@ -231,7 +231,7 @@ def show_plan(
             played = rehearse(plan, measured.timings, slots)
         more += elsewhere_words(machine, played, timed is not plan)
     more += budget_words(plan, measured.timings, slots or measured.slots, hours, _units_needed(plan))
-    console.print(plan_view(timed, measured, smallest_p, testable_effects, where, pairs or (), more))
+    console.print(plan_view(timed, measured, smallest_p, effects_to_test, where, pairs or (), more))
     for note in _uncompiled(plan):
         console.print(f"Note: {note}", markup=False)
     return COMPLETE

@@ -18,6 +18,7 @@ from launch.studyfile.yaml_reader import read_yaml
 # what the report must say, beside being complete
 SAID = {
     "delay_sweep": ("delay 0.5 ms instead of 1 ms", "delay 2 ms instead of 1 ms"),
+    "factors": ("delay 0.5 ms instead of 1 ms", "Effects of the factors", "Curves over ordered factors"),
     "grid": ("in 8 trials of 1 seed and 1 epoch (a grid)", "adamw"),
     "stopped_early": (
         "in 6 trials of 3 seeds and 1 epoch (CMA-ES), with early stopping within the condition",

@@ -100,7 +100,8 @@ class Tuning:
     hyperparameters of the final networks (of the best trial while none is chosen; of the study file without
     search). settled: whether they are those of the final networks. confirmed: mean scores on fresh tuning seeds,
     best first. final_score: mean score of the final networks. optimism: how much the choice was flattered by its
-    score. edges: hyperparameters whose chosen value lies within 5 % of the lower or upper end of its range.
+    score. epochs: of one seed, trained by search and confirmation. edges: hyperparameters whose chosen value lies
+    within 5 % of the lower or upper end of its range.
     """
 
     condition: str
@@ -118,6 +119,7 @@ class Tuning:
     final_score: float
     optimism: Optimism
     seconds: float
+    epochs: int
     edges: Mapping[str, str]
 
     @property
@@ -178,6 +180,7 @@ def _tuning(results: Results, condition: ConditionInfo, repeat: int) -> Tuning:
         final_score=float(final["score"].mean()),
         optimism=optimism(results, condition.name, repeat),
         seconds=float(trials["seconds"].sum()),
+        epochs=int(seeds[seeds["stage"].isin(["search", "confirm"])]["epochs"].sum()),
         edges=_edges(chosen, condition.space),
     )
 

@@ -8,18 +8,27 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from analysis.simulation import clusters
+from analysis.simulation import clusters, factors
 from analysis.simulation.nulls import NULLS, SEED
-from analysis.simulation.rates import UNITS, Rate, null_rates, other_rates
+from analysis.simulation.rate import Rate
+from analysis.simulation.rates import UNITS, null_rates, other_rates
+from analysis.statistics.comparisons import EXACT_UP_TO
 
 
 def rates(studies: int) -> Iterator[Rate]:
-    """All of them; the clusters' are counted over far fewer networks."""
+    """All of them; those of factors over fewer studies, as their tests draw more, the clusters' over few networks."""
     for null in NULLS:
         for units in UNITS:
             yield from null_rates(null, units, studies)
+            yield from factors.rates(null, units, _of_factors(studies, units))
     yield from other_rates(studies)
+    for units in UNITS:
+        yield from factors.power_rates(units, _of_factors(studies, units))
     yield from clusters.rates(max(8, studies // 100), SEED)
+
+
+def _of_factors(studies: int, units: int) -> int:
+    return max(1, studies // (2 if units <= EXACT_UP_TO else 8))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.simulation.rates import Rate
+from analysis.simulation.rate import Rate
 from analysis.statistics.clusters import ALPHA, cluster
 
 Array = NDArray[np.float64]

@@ -92,7 +92,7 @@ def judgements(values: np.ndarray, contrasts: Sequence[Contrast]) -> Judgements:
     p = sign_flip_ps(d.reshape(studies * k, n)).reshape(studies, k)
     for found in (half, p, p_t):
         found[undecidable(values, contrasts)] = np.nan
-    return Judgements(mean - half, mean + half, _holm(p), _holm(p_t))
+    return Judgements(mean - half, mean + half, holm_rows(p), holm_rows(p_t))
 
 
 def equivalents(values: np.ndarray, contrasts: Sequence[Contrast], margin: float) -> np.ndarray:
@@ -103,7 +103,7 @@ def equivalents(values: np.ndarray, contrasts: Sequence[Contrast], margin: float
     p = np.maximum(stats.t.sf((mean + margin) / error, n - 1), stats.t.cdf((mean - margin) / error, n - 1))
     p[undecidable(values, contrasts)] = np.nan
     half = float(stats.t.ppf((1 + LEVEL) / 2, n - 1)) * error
-    return np.asarray((_holm(p) <= ALPHA) & (np.abs(mean) + half < margin))
+    return np.asarray((holm_rows(p) <= ALPHA) & (np.abs(mean) + half < margin))
 
 
 def differences(values: np.ndarray, contrasts: Sequence[Contrast]) -> np.ndarray:
@@ -122,5 +122,6 @@ def undecidable(values: np.ndarray, contrasts: Sequence[Contrast]) -> np.ndarray
     return np.stack([failures_decide(values[..., i], odd) for i, odd in zip(own, lopsided, strict=True)], axis=1)
 
 
-def _holm(p: np.ndarray) -> np.ndarray:
+def holm_rows(p: np.ndarray) -> np.ndarray:
+    """Holm's adjustment of each row of p [studies, tests]."""
     return np.asarray(np.apply_along_axis(holm, 1, p))

@@ -19,7 +19,7 @@ from analysis.sequential.spending import Spending, pocock
 from analysis.simulation.families import PLANNED, SELDOM, effects
 from analysis.simulation.looks import DIFFERENT, EQUIVALENT, Rules, play
 from analysis.simulation.nulls import NAMES, NULLS, SEED, Null
-from analysis.simulation.rates import Rate
+from analysis.simulation.rate import Rate
 from glifr.records import Contrast, LookDesign
 
 DESIGN = LookDesign(12, 4, 40)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
 
 from analysis.simulation.families import PLANNED, effects, equivalents, judgements
 from analysis.simulation.nulls import NAMES, NULLS, SEED, Null
-from analysis.statistics.intervals import LEVEL, iqm_interval, t_interval
+from analysis.simulation.rate import Rate
+from analysis.statistics.intervals import iqm_interval, t_interval
 from analysis.statistics.skewness import are_skewed
 from glifr.conditions import CONDITIONS
 from glifr.records import Contrast
@@ -20,27 +20,6 @@ MARGIN = 2.0  # of equivalence, in standard deviations of a network
 EFFECT = 1.1  # a main effect, in standard deviations of a network: what 10 units find in 80 % of studies
 _ONE = NAMES.index("LHetA")  # the condition whose own intervals are looked at
 _TRUTH = 50_000  # studies of 20 units, from which the true interquartile mean is taken
-
-
-@dataclass(frozen=True)
-class Rate:
-    """A share of studies, `count` of `total`, with its exact 95 % interval. what: short, for a file."""
-
-    null: str
-    units: int
-    what: str
-    count: int
-    total: int
-
-    @property
-    def share(self) -> float:
-        return self.count / self.total
-
-    @property
-    def limits(self) -> tuple[float, float]:
-        """Clopper and Pearson's."""
-        interval = stats.binomtest(self.count, self.total).proportion_ci(LEVEL, method="exact")
-        return float(interval.low), float(interval.high)
 
 
 def null_rates(null: Null, units: int, studies: int, seed: int = SEED) -> Iterator[Rate]:

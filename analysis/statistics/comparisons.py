@@ -73,10 +73,15 @@ def _p_of_largest(d: np.ndarray) -> float:
     size = np.sqrt((d**2).sum(axis=1, keepdims=True))
     scaled = np.divide(d, size, out=np.zeros_like(d), where=size > 0)
     bound = np.abs(scaled.sum(axis=1)).max() - ROUNDING * np.abs(scaled).sum(axis=1).max()
-    exact = d.shape[1] <= EXACT_UP_TO
-    signs = _patterns(d.shape[1]) if exact else _signs(d.shape[1])
-    found = int((np.abs(signs.astype(np.float64) @ scaled.T).max(axis=1) >= bound).sum())
-    return found / len(signs) if exact else (found + 1) / (DRAWS + 1)
+    signs = _columns(d.shape[1])
+    found = int((np.abs(scaled @ signs).max(axis=0) >= bound).sum())
+    return found / signs.shape[1] if d.shape[1] <= EXACT_UP_TO else (found + 1) / (DRAWS + 1)
+
+
+@lru_cache(maxsize=2)
+def _columns(n: int) -> np.ndarray:
+    """The signs of n pairs as numbers, a column a draw."""
+    return np.ascontiguousarray((_patterns(n) if n <= EXACT_UP_TO else _signs(n)).T, dtype=np.float64)
 
 
 @lru_cache(maxsize=2)

@@ -27,7 +27,7 @@ from glifr.records import Value
 _PLACE = "table-settings"
 _BUDGET = (
     Head("Condition", "left"),
-    *(Head(name, group="Trials") for name in ("planned", "done", "pruned", "failed", "diverged", "time")),
+    *(Head(name, group="Trials") for name in ("planned", "done", "pruned", "failed", "diverged", "epochs", "time")),
     *(Head(name, group="Score, lower is better") for name in ("search", "confirmed", "final", "final − chosen")),
 )
 _OVER = "One row per condition and all its searches"
@@ -94,7 +94,8 @@ def _budgets_over(results: Results, tuned: Sequence[Tuning]) -> Table:
 def _budget_caption(confirmed: str) -> str:
     return (
         "Every trial counts for the budget, also a failed or pruned one. Diverged: trials with at least one diverged "
-        "seed. Time: of search and confirmation. Score: mean validation loss after the last epoch (training loss where "
+        "seed. Epochs of one seed and time: of search and confirmation. "
+        "Score: mean validation loss after the last epoch (training loss where "
         "nothing is held out). Search: value of the chosen configuration in the search; confirmed: "
         f"{confirmed}; final: mean over the final networks. Final − chosen says how much the choice was flattered by "
         "the score that it was made by: mean score of the final networks minus that score, in the stage and after the "
@@ -103,8 +104,8 @@ def _budget_caption(confirmed: str) -> str:
 
 
 def _counts(own: Sequence[Tuning]) -> list[Cell]:
-    """Trials planned, done, pruned, failed and diverged, and time, of some searches together."""
-    numbers = [(t.trials, t.complete + t.pruned, t.pruned, t.failed, t.diverged) for t in own]
+    """Trials planned, done, pruned, failed and diverged, and what they cost, of some searches together."""
+    numbers = [(t.trials, t.complete + t.pruned, t.pruned, t.failed, t.diverged, t.epochs) for t in own]
     return [
         *(Cell(f"{sum(n):,}") for n in zip(*numbers, strict=True)),
         Cell(text.duration(sum(t.seconds for t in own))),

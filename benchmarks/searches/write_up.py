@@ -23,7 +23,7 @@ def written(text: str, folder: Path) -> str:
     """`text` with the sections between the marks made from the CSV files in `folder`."""
     nulls = read_rates(folder / "nulls.csv", "null", "units", "what")
     searches = read_rates(folder / "searches.csv", "repeats", "proposals", "null", "what", "test")
-    parts = [_nulls(nulls), _others(nulls), _clusters(nulls), _designs(folder), _searches(searches)]
+    parts = [_nulls(nulls), _factors(nulls), _others(nulls), _clusters(nulls), _designs(folder), _searches(searches)]
     parts += [_control(folder)] if (folder / "negative_control.csv").exists() else []
     text = _between(text, BEGIN, END, parts)
     if not (folder / "looks.csv").exists():
@@ -80,6 +80,27 @@ def _nulls(rates: Rates) -> str:
             )
     total = next(iter(rates.values()))[1]
     return f"Percent of {total:,} studies (exact 95 % limits):\n\n{table(head, rows)}"
+
+
+def _factors(rates: Rates) -> str:
+    """Factors with more than two levels."""
+    whats = ("fwer levels", "levels alone", "levels by F", "fwer trend")
+    head = ["four levels x two, no effect, but", "n", "studies", "an error among 3 effects, levels without an order"]
+    head += ["their test alone, at 5 %", "by F, as if spherical", "an error among 3 effects, trend over 1, 2, 4 and 8"]
+    rows = []
+    for null in NULLS:
+        for n in map(str, UNITS):
+            own = [rates[null.name, n, what] for what in whats]
+            rows.append([null.words, n, f"{own[0][1]:,}", *map(share, own)])
+    finds = [[what, n, share(rates["independent", n, f"finds {key}"])] for what, key in _FOUND.items() for n in _SIZES]
+    return f"{table(head, rows)}\n\n{table(['four levels x two, independent networks', 'n', 'percent'], finds)}"
+
+
+_SIZES = tuple(map(str, UNITS))
+_FOUND = {
+    "one of four levels lies 1.1 standard deviations of a network apart: found, after Holm": "levels",
+    "a trend over 1, 2, 4 and 8 by as much in equal steps: found, after Holm": "trend",
+}
 
 
 def _others(rates: Rates) -> str:

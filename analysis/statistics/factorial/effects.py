@@ -20,7 +20,7 @@ from analysis.statistics.factorial.design import Design, Term, read_design
 from analysis.statistics.factorial.levels import LevelMean, level_means, level_pairs, several
 from analysis.statistics.verdicts import Asked, Verdict
 from analysis.text import listed
-from glifr.records import Factor, published_factors
+from glifr.records import Factor, is_published, published_factors
 
 Kind = Literal["difference", "trend", "levels"]
 _NAN = float("nan")
@@ -181,7 +181,7 @@ def factorial(
     )
 
 
-def testable_effects(factors: Sequence[Factor], names: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def effects_to_test(factors: Sequence[Factor], names: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The effects that conditions of these names can test, with their kinds; and those that they cannot."""
     design = read_design(factors, names)
     if isinstance(design, str) or _nothing_crossed(design):
@@ -198,8 +198,8 @@ def kind_of(term: Term) -> Kind:
 
 
 def _nothing_crossed(design: Design) -> str:
-    """Why a design of several factors has no effects; '' where it has: a single factor needs no other."""
-    if any(term.interaction for term in design.terms) or (len(design.declared) == 1 and design.terms):
+    """Why a design has no effects; '' where it has. What was never declared must be crossed to be taken for factors."""
+    if any(term.interaction for term in design.terms) or (design.terms and not is_published(design.factors)):
         return ""
     return f"no two factors are crossed by {listed(design.conditions)}: that takes four conditions"
 

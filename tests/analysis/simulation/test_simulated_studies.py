@@ -14,7 +14,8 @@ from scipy import stats
 from analysis.simulation import __main__ as command
 from analysis.simulation.families import PLANNED, effects, equivalents, judgements
 from analysis.simulation.nulls import NAMES, NULLS, Null
-from analysis.simulation.rates import MARGIN, Rate, null_rates, other_rates
+from analysis.simulation.rate import Rate
+from analysis.simulation.rates import MARGIN, null_rates, other_rates
 from analysis.statistics.contrasts import ContrastResult, judge
 from analysis.statistics.factorial import factorial
 from analysis.statistics.intervals import t_interval
@@ -184,6 +185,9 @@ def test_the_command_prints_and_writes_every_rate(
     lines = capsys.readouterr().out.splitlines()
     with (tmp_path / "nulls.csv").open() as stream:
         rows = list(csv.DictReader(stream))
-    assert len(lines) == len(rows) == 2 * 2 * 12 + 2 + 2 * 3
-    assert {row["total"] for row in rows if row["what"] != "groups tested"} == {"20"}
+    assert len(lines) == len(rows) == 2 * 2 * (12 + 4) + 2 + 2 * 3 + 2 * 2
+    of_factors = [row for row in rows if "levels" in row["what"] or "trend" in row["what"]]
+    assert {row["total"] for row in of_factors} == {"10", "2"}
+    others = [row for row in rows if row not in of_factors]
+    assert {row["total"] for row in others if row["what"] != "groups tested"} == {"20"}
     assert lines[0].startswith("independent, n = 10, fwer planned: 0.")

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 from small_study import STUDY, NeverStop, new_conductor, small_plan
 
-from analysis import smallest_p, testable_effects
+from analysis import effects_to_test, smallest_p
 from launch.executors.in_process import InProcessExecutor
 from launch.planning import estimate as estimates
 from launch.planning.estimate import Estimate, Span, Timing, estimate
@@ -120,7 +120,7 @@ def shown(folder: Path, seeds: int, *overrides: str) -> str:
         4, {name: [TIMING] for name in plan.conditions}, dict.fromkeys(plan.conditions, 60.0), SPAN, 23_000_000
     )
     console = Console(file=io.StringIO(), width=200)
-    console.print(plan_view(plan, measured, smallest_p, testable_effects, "this machine"))
+    console.print(plan_view(plan, measured, smallest_p, effects_to_test, "this machine"))
     return console.file.getvalue()  # type: ignore[attr-defined,no-any-return]
 
 

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 from small_study import conduct, small_plan
 
-from analysis import load, smallest_p, testable_effects
+from analysis import effects_to_test, load, smallest_p
 from glifr.records import Layout, read_sealed
 from launch.ledger.folder import recorded_alike, write_study
 from launch.planning.alike_pairs import AlikePair
@@ -142,7 +142,7 @@ def test_the_plan_names_them(tmp_path: Path, text: str, words: str) -> None:
     )
     console = Console(file=io.StringIO(), width=300)
     pair = AlikePair(HOM, ("after-spike currents",))
-    console.print(plan_view(plan, measured, smallest_p, testable_effects, "this machine", [pair]))
+    console.print(plan_view(plan, measured, smallest_p, effects_to_test, "this machine", [pair]))
     shown = console.file.getvalue()  # type: ignore[attr-defined]
     assert "Hom and HomA are numerically one network here" in shown
     assert words in shown
