@@ -42,6 +42,7 @@ from launch.workers.gpu_share import cap_gpu_memory
 from launch.workers.trial import run_watched_job
 
 _MOST_JOBS = 10_000_000  # Tune wants a total; the searcher says when it is over
+_MOST_AT_ONCE = 100_000  # without a limit Tune lets one trial alone wait for its worker; the searcher has the real one
 
 
 class RayExecutor:
@@ -142,6 +143,7 @@ class RayExecutor:
                 search_alg=_Searcher(live),
                 scheduler=_Scheduler(live),
                 num_samples=_MOST_JOBS,
+                max_concurrent_trials=_MOST_AT_ONCE,
                 reuse_actors=True,
                 trial_name_creator=_trial_name,
                 trial_dirname_creator=_trial_name,

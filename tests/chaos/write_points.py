@@ -18,13 +18,13 @@ from typing import Any, Self
 
 from rich.console import Console
 
-from analysis import load
+from analysis import ReportPaths, load
 from analysis.results.tidy_tables import write_tables
 from glifr.records import Layout
 from launch import cli, session
 from launch.executors.in_process import InProcessExecutor
 from launch.planning.plan import StudyPlan
-from launch.tracking.login import Mode
+from launch.tracking.login import Decision
 from launch.workers.data import FromFiles
 
 _OPERATIONS = ("link", "replace", "rename", "fsync", "unlink", "mkdir")
@@ -121,11 +121,11 @@ def _be_the_command(given: list[str], log: Path, tally: Path, watched: Watched) 
         os._exit(code)
 
 
-def _tables_alone(console: Console, root: Path, mode: Mode) -> bool:
+def _tables_alone(console: Console, root: Path, tracking: Decision) -> ReportPaths:
     """In place of the report: its figures take longer than the study."""
     results = load(root)
     write_tables(Layout(root), results.tables)
-    return True
+    return ReportPaths(root / "report.html", (), (), (), results.complete, "")
 
 
 def warm(plan: StudyPlan) -> None:

@@ -32,27 +32,28 @@ def nodes(token: None) -> Iterator[RayNodes]:
     one.shutdown()
 
 
-class UntilTwoAtOnce:
-    """Hands out jobs until two have run at once, then until what runs has ended."""
+class UntilTold:
+    """Hands out jobs until the file `end` is there, or the study has halted."""
 
     def __init__(self, root: Path) -> None:
-        self.root, self.count, self.running, self.most = root, 0, set[str](), 0
+        self.root, self.count, self.running = root, 0, set[str]()
         self.halted = ""
         self.lost: list[Failure] = []
 
     @property
+    def over(self) -> bool:
+        return bool(self.halted) or (self.root / "end").exists()
+
+    @property
     def finished(self) -> bool:
-        return (self.most >= 2 or bool(self.halted)) and not self.running
+        return self.over and not self.running
 
     def next_job(self) -> Job | None:
-        if self.most >= 2 or self.halted:
+        if self.over:
             return None
         unit = UnitId("search", "RNN", self.count)
         self.count += 1
         self.running.add(str(unit))
-        self.most = max(self.most, len(self.running))
-        if self.most >= 2:
-            (self.root / "end").touch()
         return Job(str(unit), (unit,))
 
     def step(self, key: str, step: Step) -> bool:
@@ -72,7 +73,7 @@ def until_told(
     root: Path, units: Sequence[UnitId], tracking_mode: str, data: DataSource | None = None
 ) -> Generator[Step, None, None]:
     """A job that runs until the file `end` is there."""
-    (root / "begun").touch()
+    (root / f"begun-{units[0].number}").touch()
     deadline = time.monotonic() + HANG
     while not (root / "end").exists() and time.monotonic() < deadline:
         time.sleep(0.1)
@@ -80,16 +81,20 @@ def until_told(
 
 
 class JoinsOnceBegun:
-    """A request to stop that never comes; when it is looked at and a job has begun, it adds a node, once."""
+    """A request to stop that never comes. When it is looked at: adds a node once a job runs, ends all once two do."""
 
     def __init__(self, nodes: RayNodes, root: Path) -> None:
         self._nodes, self._root, self._joined = nodes, root, False
+        self._deadline = time.monotonic() + HANG
 
     @property
     def requested(self) -> bool:
-        if not self._joined and (self._root / "begun").exists():
+        begun = len(list(self._root.glob("begun-*")))
+        if begun and not self._joined:
             self._joined = True
             self._nodes.add_node(num_cpus=1)
+        if begun > 1 or time.monotonic() > self._deadline:
+            (self._root / "end").touch()
         return False
 
 
@@ -97,12 +102,13 @@ class JoinsOnceBegun:
 def test_a_node_that_joins_adds_a_slot(nodes: RayNodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # nodes have the shipped code, not the tests
     monkeypatch.setattr(ray_joining, "_POLL_SECONDS", 0.5)
-    jobs, told = UntilTwoAtOnce(tmp_path), list[tuple[int, str]]()
+    jobs, told = UntilTold(tmp_path), list[tuple[int, str]]()
     with RayExecutor(tmp_path, "disabled", ONE, Cluster(nodes.address), work=until_told) as executor:
         assert executor.slots == 1
         executor.on_nodes = lambda slots, text: told.append((slots, text))
         executor.run(jobs, JoinsOnceBegun(nodes, tmp_path))
-    assert (jobs.most, jobs.halted, jobs.lost) == (2, "", [])
+    assert (jobs.halted, jobs.lost) == ("", [])
+    assert {path.name for path in tmp_path.glob("begun-*")} == {"begun-0", "begun-1"}
     ((slots, text),) = told
     assert slots == 2
     assert text.startswith("joined: ")
@@ -118,11 +124,11 @@ def test_a_node_that_joins_with_other_versions_ends_the_session(
     other = tmp_path / "other" / "torch-2.14.0.dist-info"
     other.mkdir(parents=True)
     (other / "METADATA").write_text("Metadata-Version: 2.1\nName: torch\nVersion: 2.14.0\n")
-    jobs = UntilTwoAtOnce(tmp_path)
+    jobs = UntilTold(tmp_path)
     with RayExecutor(tmp_path, "disabled", ONE, Cluster(nodes.address), work=until_told) as executor:
         monkeypatch.setenv("PYTHONPATH", str(other.parent))
         executor.run(jobs, JoinsOnceBegun(nodes, tmp_path))
-    assert jobs.most == 1
+    assert jobs.count == 1
     assert "torch 2.14.0" in jobs.halted
 
 
@@ -161,7 +167,7 @@ def test_utilisation_is_of_the_slots_that_were_there() -> None:
     assert used.share_occupied == pytest.approx(0.5)
 
 
-class OneJob(UntilTwoAtOnce):
+class OneJob(UntilTold):
     """Hands out one job, without a folder."""
 
     def __init__(self) -> None:
