@@ -41,7 +41,7 @@ MAY_IMPORT = {
         "networks": "engine neurons",
         "definitions": "engine neurons networks",
         "tasks": "records networks",
-        "characterise": "records networks tasks",
+        "characterise": "records engine networks tasks",
         "training": "records engine networks definitions tasks characterise",
         "records.storage": "records networks definitions tasks",
     },
