@@ -182,3 +182,9 @@ def test_only_benchmarks_of_the_launcher_and_of_searches_import_it() -> None:
 
 def test_only_the_end_of_a_session_calls_the_report() -> None:
     assert {path for path in importers("analysis") if path.startswith("launch/")} == {"launch/session.py"}
+
+
+def test_no_two_files_of_tests_have_one_name() -> None:
+    """pytest imports them by their names alone, and would run one of the two."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted(name for name in set(names) if names.count(name) > 1) == []
