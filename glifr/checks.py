@@ -57,7 +57,7 @@ def placement(device: Any, dtype: Any) -> None:
         raise InputError(Problem("numbers of a network are of a floating-point type", "dtype", dtype, allowed))
 
 
-def shape(name: str, tensor: Any, expected: tuple[int | str, ...]) -> None:
+def shape(name: str, tensor: Any, expected: tuple[int | str, ...], todo: str = "") -> None:
     """InputError unless `tensor` has the `expected` shape, where a string stands for any size >= 1."""
     found = tuple(tensor.shape) if isinstance(tensor, Tensor) else None
     if found is not None and len(found) == len(expected):
@@ -65,7 +65,7 @@ def shape(name: str, tensor: Any, expected: tuple[int | str, ...]) -> None:
         if all(n >= 1 if isinstance(e, str) else n == e for n, e in pairs):
             return
     wanted = f"a tensor of shape [{', '.join(str(e) for e in expected)}]"
-    raise InputError(Problem(f"{name} has the wrong shape", name, tensor if found is None else found, wanted))
+    raise InputError(Problem(f"{name} has the wrong shape", name, tensor if found is None else found, wanted, todo))
 
 
 def alike(name: str, tensor: Tensor, like: Tensor) -> None:

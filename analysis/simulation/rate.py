@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from scipy import stats
-
-from analysis.statistics.intervals import LEVEL
+from analysis.statistics.intervals import share_limits
 
 
 @dataclass(frozen=True)
@@ -26,5 +24,4 @@ class Rate:
     @property
     def limits(self) -> tuple[float, float]:
         """Clopper and Pearson's."""
-        interval = stats.binomtest(self.count, self.total).proportion_ci(LEVEL, method="exact")
-        return float(interval.low), float(interval.high)
+        return share_limits(self.count, self.total)

@@ -22,6 +22,12 @@ def constant(values: np.ndarray) -> bool:
     return bool(np.ptp(values) <= ROUNDING * np.abs(values).max())
 
 
+def share_limits(count: int, total: int, level: float = LEVEL) -> tuple[float, float]:
+    """The exact interval of a share, `count` of `total` independent cases (Clopper and Pearson)."""
+    interval = stats.binomtest(count, total).proportion_ci(level, method="exact")
+    return float(interval.low), float(interval.high)
+
+
 @dataclass(frozen=True)
 class MeanInterval:
     """Mean, standard deviation and t interval of n independent networks; NaN where not computable, with the reason."""

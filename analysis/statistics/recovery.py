@@ -12,9 +12,8 @@ from itertools import permutations
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import binomtest
 
-from analysis.statistics.intervals import LEVEL
+from analysis.statistics.intervals import share_limits
 
 WITHIN = 0.05
 PARAMETERS = ("thresh", "k_m", "k_j", "r_j", "a_j")
@@ -67,12 +66,8 @@ def recovered(values: pd.DataFrame) -> list[ParameterRecovery]:
     for (condition, parameter), own in values.groupby(["condition", "parameter"], sort=False):
         errors = own.groupby("seed")["error"]
         n, k = errors.ngroups, int((errors.max() <= WITHIN).sum())
-        share = binomtest(k, n).proportion_ci(LEVEL, method="exact")
-        rows.append(
-            ParameterRecovery(
-                str(condition), str(parameter), n, k, share.low, share.high, float(errors.mean().median())
-            )
-        )
+        low, high = share_limits(k, n)
+        rows.append(ParameterRecovery(str(condition), str(parameter), n, k, low, high, float(errors.mean().median())))
     return rows
 
 

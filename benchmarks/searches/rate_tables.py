@@ -6,7 +6,7 @@ import csv
 from collections.abc import Mapping
 from pathlib import Path
 
-from scipy.stats import binomtest
+from analysis.statistics.intervals import share_limits
 
 Rates = Mapping[tuple[str, ...], tuple[int, int]]
 
@@ -23,9 +23,9 @@ def read_rows(path: Path) -> list[dict[str, str]]:
 def share(found: tuple[int, int]) -> str:
     """In percent, with its exact 95 % limits."""
     count, total = found
-    limits = binomtest(count, total).proportion_ci(0.95, method="exact")
+    low, high = share_limits(count, total)
     digits = 1 if total >= 1000 else 0
-    return f"{100 * count / total:.1f} ({100 * limits.low:.{digits}f}–{100 * limits.high:.{digits}f})"
+    return f"{100 * count / total:.1f} ({100 * low:.{digits}f}–{100 * high:.{digits}f})"
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:

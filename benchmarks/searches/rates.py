@@ -6,11 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
 from analysis.simulation.families import PLANNED, Judgements, effects, judgements
 from analysis.simulation.nulls import NAMES
-from analysis.statistics.intervals import LEVEL
+from analysis.statistics.intervals import share_limits
 from benchmarks.searches.cases import Case
 from benchmarks.searches.play import StudyOutcome
 from glifr.conditions import CONDITIONS
@@ -36,8 +35,7 @@ class SearchRate:
     @property
     def limits(self) -> tuple[float, float]:
         """Clopper and Pearson's, 95 %."""
-        interval = stats.binomtest(self.count, self.total).proportion_ci(LEVEL, method="exact")
-        return float(interval.low), float(interval.high)
+        return share_limits(self.count, self.total)
 
 
 @dataclass(frozen=True)

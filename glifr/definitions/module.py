@@ -84,7 +84,8 @@ class ModuleNetwork(BaseNetwork):
                 outputs = self.module(inputs)
         finally:
             self._mask, self._shape = None, _NO_CALL
-        checks.shape("outputs of the network", outputs, (*inputs.shape[:2], self.out_size))
+        todo = "return one tensor: for each sample and step as many numbers as the module was given for `outputs`"
+        checks.shape("the module's output", outputs, (*inputs.shape[:2], self.out_size), todo)
         return outputs  # type: ignore[no-any-return]
 
     def _seed(self, device: torch.device) -> int:

@@ -241,7 +241,8 @@ def _told(failed: _Failed, code: OutsideCode, said: str) -> OutsideProblem:
             todo = "make it faster: a study takes many such steps"
         return OutsideProblem(path, Problem(f"{failed.doing} {failed.why}", "", todo=todo, detail=_shown(detail, code)))
     if "rule" in own:
-        rule = f"{own['rule']} (found by {failed.doing}: {own['at']})"
+        at = "" if own["at"] in own["rule"] else f": {own['at']}"
+        rule = f"{own['rule']} (found by {failed.doing}{at})"
         if own["value"] is None:
             return OutsideProblem(path, Problem(rule, "", allowed=own["allowed"], todo=own["todo"]))
         return OutsideProblem(path, Problem(rule, "", _Said(own["value"]), own["allowed"], own["todo"]))

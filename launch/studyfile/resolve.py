@@ -37,6 +37,7 @@ class StudyReading:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.problems: list[Problem] = []
+        self._unset: list[KeyPath] = []  # conditions that lack what a refused override was to give them
         self.imports = False  # whether the code of tasks from outside may be imported
         self.tried: frozenset[str] = frozenset()  # networks from outside whose code may be
         self._files: dict[Path, Tree | None] = {}
@@ -106,6 +107,7 @@ class StudyReading:
                 self.problems.append(
                     Problem(f"there is no setting {path[wrong]!r} here", place, value, allowed, where_else(path))
                 )
+                self._unset += [new_path[:2]] if new_path[0] == "conditions" else []
             else:
                 leaf = self._value(path, value, place)
                 if leaf.data is None and path[:1] == ("conditions",) and len(path) == 2:
@@ -139,7 +141,8 @@ class StudyReading:
         if not known or networks:
             sections.pop("conditions", None)  # as what depends on them
         faults += cross_faults(sections)
-        self._add(tree, *(f for f in faults if not any(f.path[: len(path)] == path for path in ignore)))
+        ignored = (*ignore, *self._unset)
+        self._add(tree, *(f for f in faults if not any(f.path[: len(path)] == path for path in ignored)))
         return spec
 
     def _refuse_absent(self, tree: Tree, name: str, place: str) -> None:

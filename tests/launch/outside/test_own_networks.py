@@ -73,7 +73,11 @@ WRONG_CODE = {
     ),
     "has the wrong output size": (
         ("nn.Linear(hidden_size, out_size)", "nn.Linear(hidden_size, out_size + 1)"),
-        ["outputs of the network has the wrong shape", "running the network of gru"],
+        ["the module's output has the wrong shape", "running the network of gru", "return one tensor"],
+    ),
+    "gives more than its output": (
+        ("return self.readout(sent", "return sent, self.readout(sent"),
+        ["the module's output has the wrong shape", "return one tensor"],
     ),
     "gives NaN": (
         ("return self.readout(sent", "return float('nan') * self.readout(sent"),

@@ -392,6 +392,14 @@ def test_bad_override_is_refused(tmp_path: Path, override: str) -> None:
     assert message.count("  where:") == 1, message
 
 
+def test_a_refused_override_is_all_that_is_said_of_its_condition(tmp_path: Path) -> None:
+    """Without the setting that was refused the condition would equal its base."""
+    overrides = ["conditions.slow.base=LHetA", "conditions.slow.delai=2"]
+    message = refusal(write_study(tmp_path), overrides=overrides)
+    assert "no setting 'delai'" in message
+    assert message.count("  where:") == 1, message
+
+
 def test_unknown_profile_is_refused_with_the_nearest(tmp_path: Path) -> None:
     message = refusal(write_study(tmp_path), profile="quik")
     for words in ("no such profile", "--profile", "'quik'", "allowed: quick", "did you mean 'quick'?"):
