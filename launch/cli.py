@@ -245,7 +245,7 @@ def _run(options: argparse.Namespace, given: Sequence[str], stop: StopSignals) -
     refuse_changed(plan, root)
     from launch.budget.rehearsal import Machine
     from launch.executors.ray_connect import Cluster
-    from launch.notice import Herald
+    from launch.notice import Notifier
     from launch.session import SessionOptions, run_study, show_plan
 
     cluster = Cluster(options.address, options.insecure_cluster, options.wait_for_nodes, options.allow_mixed_nodes)
@@ -255,5 +255,5 @@ def _run(options: argparse.Namespace, given: Sequence[str], stop: StopSignals) -
     if options.max_hours is not None:
         stop.limit(options.max_hours)
     asked = SessionOptions(options.stale, options.stop_after, options.only, options.report)
-    with Herald(study.spec, study.profile, shown.print) as herald:
-        return run_study(plan, root, cluster, shown, given, stop, herald, asked)
+    with Notifier(study.spec, study.profile, shown.print) as notifier:
+        return run_study(plan, root, cluster, shown, given, stop, notifier, asked)

@@ -21,7 +21,7 @@ from typing import Literal, Self
 
 from glifr.errors import InputError
 from launch.studyfile import StudySpec
-from launch.studyfile.parts.cost import Notify
+from launch.studyfile.cost import Notify
 
 Ending = Literal["complete", "incomplete", "stopped", "failed"]
 
@@ -43,7 +43,7 @@ class Notice:
         return f"{self.study} ({self.profile}), {self.ending}: {self.answer}{where}"
 
 
-class Herald:
+class Notifier:
     """Entered around a session: whatever way that ends, the notice is given once.
 
     say: prints why it could not be given. answer, report: what is told of a session that has a report, or of a stop.

@@ -39,7 +39,7 @@ from launch.ledger.reconcile import Choice, settle
 from launch.ledger.repair import damaged_study, set_damaged_aside
 from launch.ledger.spent import spent
 from launch.ledger.units import Ledger
-from launch.notice import Herald
+from launch.notice import Notifier
 from launch.planning.alike_pairs import AlikePair, alike_words
 from launch.planning.estimate import estimate
 from launch.planning.placement import Resources
@@ -85,10 +85,10 @@ def run_study(
     console: Console,
     given: Sequence[str],
     stop: StopSignals,
-    herald: Herald,
+    notifier: Notifier,
     asked: SessionOptions = SessionOptions(),
 ) -> int:
-    """Runs, or continues, the study in `root`; returns the exit code. herald: hears how the session ends.
+    """Runs, or continues, the study in `root`; returns the exit code. notifier: hears how the session ends.
 
     Where conditions are chosen, the code says whether these are complete.
     """
@@ -115,7 +115,7 @@ def run_study(
     )
     with executor:
         layout = create(root)
-        stop.at_leave = herald.leaving(lambda code: _give_up(lock, handover))
+        stop.at_leave = notifier.leaving(lambda code: _give_up(lock, handover))
         with lock, handover.of(tracking.login):
             plan = _look_back(console, plan, layout, lock, asked.stale, asked.only)
             ledger, to_run = Ledger(root), (asked.only, asked.last)
@@ -131,7 +131,7 @@ def run_study(
             meter = Meter(rounds.conductor, executor.slots)
             executor.on_nodes = _nodes_told(meter, rounds, ledger, console)
             close = _closing(lock, sessions, meter, handover)
-            stop.where, stop.at_leave = "left with jobs still ending; nothing is lost", herald.leaving(close)
+            stop.where, stop.at_leave = "left with jobs still ending; nothing is lost", notifier.leaving(close)
             rounds.run(meter, BudgetedStop(stop, spec.budget, earlier, spec.resources.gpus, meter))
             conductor = rounds.conductor
             code = stop.exit_code if stop.requested else COMPLETE if rounds.complete else INCOMPLETE
@@ -146,10 +146,10 @@ def run_study(
     wanted = stopped is None or (asked.report and stop.received is None)
     report = _report(console, root, tracking) if wanted else None
     _tell_outage(console, root)
-    herald.ending = "stopped" if stopped else "complete" if code == COMPLETE else "incomplete"
-    herald.answer = "{:,} of {:,} units done; nothing is lost".format(*totals(snapshot))
+    notifier.ending = "stopped" if stopped else "complete" if code == COMPLETE else "incomplete"
+    notifier.answer = "{:,} of {:,} units done; nothing is lost".format(*totals(snapshot))
     if report is not None:
-        herald.answer, herald.report = report.answer, short(report.report)
+        notifier.answer, notifier.report = report.answer, short(report.report)
     return code if stopped is not None or report is not None else INCOMPLETE
 
 

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from launch.ledger.spent import Spent
 from launch.scheduling.utilisation import Utilisation
-from launch.studyfile.parts.cost import Budget
+from launch.studyfile.cost import Budget
 
 
 class _Stop(Protocol):

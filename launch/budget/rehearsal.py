@@ -26,7 +26,7 @@ from launch.planning.seed_batches import SeedBatches
 from launch.scheduling.condition_run import RunOptions
 from launch.scheduling.study_scheduler import StudyScheduler
 from launch.scheduling.utilisation import Meter
-from launch.studyfile.parts.cost import Budget
+from launch.studyfile.cost import Budget
 from launch.studyfile.search.pruners import NonePruner
 from launch.terminal.progress import clock
 

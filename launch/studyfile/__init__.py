@@ -1,8 +1,8 @@
 """Study files: YAML -> strict, frozen, checked types. YAML and pydantic are used in this room alone.
 
 `tree` is data that knows where it was written, `yaml_reader` reads YAML, `values`, `models` and the sections in files
-beside them are the types, `schema` is what they allow, `messages`, `checks` and `search_checks` say what is wrong,
-`parts` has sections and rules by subject, `resolve` and `load` are the whole way from a file to a `Study`.
+beside them are the types, `schema` is what they allow, `messages`, `checks` and the room `rules` say what is wrong,
+`resolve` and `load` are the whole way from a file to a `Study`.
 """
 
 from launch.studyfile.dimensions import Dimension, hyperparameters_in

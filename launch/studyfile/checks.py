@@ -13,13 +13,14 @@ from glifr.conditions import CONDITIONS, HYPERPARAMETERS, KINDS, Condition
 from glifr.errors import InputError, nearest
 from glifr.tasks import ARRAYS, TASKS
 from launch.studyfile.conditions import ConditionSpec, base_faults
-from launch.studyfile.factors.checks import FACTOR_CHECKS
 from launch.studyfile.models import StudySpec, TaskSpec
-from launch.studyfile.parts.cost_rules import COST_CHECKS
-from launch.studyfile.parts.networks import NETWORK_CHECKS
-from launch.studyfile.parts.recipe_rules import RECIPE_CHECKS
-from launch.studyfile.search.checks import RULE_CHECKS
-from launch.studyfile.search_checks import SEARCH_CHECKS, Registered, reads_into
+from launch.studyfile.rules.cost import COST_CHECKS
+from launch.studyfile.rules.factors import FACTOR_CHECKS
+from launch.studyfile.rules.networks import NETWORK_CHECKS
+from launch.studyfile.rules.recipe import RECIPE_CHECKS
+from launch.studyfile.rules.registry import Registered, reads_into
+from launch.studyfile.rules.samplers import RULE_CHECKS
+from launch.studyfile.rules.search import SEARCH_CHECKS
 from launch.studyfile.tree import NOTHING, Fault
 from launch.studyfile.values import CHANCES
 

@@ -17,8 +17,8 @@ from launch.outside.check import look, prepare, try_networks
 from launch.outside.modules import NO_CODE, OutsideCode
 from launch.outside.probe import Networks
 from launch.studyfile.conditions import ConditionSpec, networks_in
+from launch.studyfile.cost import KINDS
 from launch.studyfile.models import StudySpec
-from launch.studyfile.parts.cost import KINDS
 from launch.studyfile.renamed import from_record, recorded
 from launch.studyfile.resolve import StudyReading
 from launch.studyfile.search.learned import Learned, learned

@@ -38,10 +38,10 @@ from glifr.tasks import ARRAYS, TASKS, ArraySettings, TaskDefinition, TaskSettin
 from glifr.tasks.arrays import NPZ
 from launch.studyfile import values as v
 from launch.studyfile.conditions import ConditionSpec, completed
+from launch.studyfile.cost import Budget, Notify
 from launch.studyfile.dimensions import OF_TRAINING, Dimension, Space, changes_of_trial, settings_in
 from launch.studyfile.factors import Crossing, Factors
 from launch.studyfile.factors.declared import declared_factors, hues
-from launch.studyfile.parts.cost import Budget, Notify
 from launch.studyfile.search.known import LearnFrom, StartAt, published_point
 from launch.studyfile.search.pruners import PRUNERS, Pruner
 from launch.studyfile.search.samplers import LEARNING, SAMPLERS, Sampler, one_of_these

@@ -16,8 +16,8 @@ from study_texts import GOOD, load, refusal, write_study
 
 from glifr.errors import InputError, Problem
 from launch.continuing import continue_command, failures_command, without_secrets
-from launch.notice import Herald, Notice, tell
-from launch.studyfile.parts.cost import Notify
+from launch.notice import Notice, Notifier, tell
+from launch.studyfile.cost import Notify
 
 NOTICE = Notice("sine", "quick", "complete", "On sines, nothing differs.", "results/sine/quick/report.html")
 WORDS = "sine (quick), complete: On sines, nothing differs. Report: results/sine/quick/report.html"
@@ -134,15 +134,15 @@ def test_nobody_is_told_where_nobody_asked() -> None:
 
 
 @pytest.fixture
-def herald(server: Server, tmp_path: Path) -> Herald:
+def notifier(server: Server, tmp_path: Path) -> Notifier:
     study = load(tmp_path, f"{GOOD}notify: {{url: '{server.url}'}}\n")
-    return Herald(study.spec, study.profile)
+    return Notifier(study.spec, study.profile)
 
 
-def test_a_session_that_ends_is_told_once(herald: Herald, server: Server) -> None:
-    with herald:
-        herald.ending, herald.answer, herald.report = "complete", "All is equal.", "report.html"
-    herald.tell()
+def test_a_session_that_ends_is_told_once(notifier: Notifier, server: Server) -> None:
+    with notifier:
+        notifier.ending, notifier.answer, notifier.report = "complete", "All is equal.", "report.html"
+    notifier.tell()
     assert [p["text"] for p in server.posted] == ["good (full), complete: All is equal. Report: report.html"]
 
 
@@ -157,16 +157,16 @@ def test_a_session_that_ends_is_told_once(herald: Herald, server: Server) -> Non
     ],
     ids=["a bug", "a refusal"],
 )
-def test_a_failure_is_told_and_goes_on(herald: Herald, server: Server, error: Exception, told: str) -> None:
-    with pytest.raises(type(error)), herald:
+def test_a_failure_is_told_and_goes_on(notifier: Notifier, server: Server, error: Exception, told: str) -> None:
+    with pytest.raises(type(error)), notifier:
         raise error
     assert told in server.posted[0]["text"]
     assert "secret" not in str(server.posted)
 
 
-def test_a_session_that_is_left_at_once_is_told(herald: Herald, server: Server) -> None:
+def test_a_session_that_is_left_at_once_is_told(notifier: Notifier, server: Server) -> None:
     closed: list[int] = []
-    herald.leaving(closed.append)(143)
+    notifier.leaving(closed.append)(143)
     assert closed == [143]
     assert server.posted[0]["ending"] == "stopped"
 
@@ -174,7 +174,7 @@ def test_a_session_that_is_left_at_once_is_told(herald: Herald, server: Server) 
 def test_a_notice_that_cannot_be_given_is_said(server: Server, tmp_path: Path) -> None:
     study = load(tmp_path, f"{GOOD}notify: {{url: '{server.url}/broken'}}\n")
     said: list[str] = []
-    with Herald(study.spec, study.profile, said.append):
+    with Notifier(study.spec, study.profile, said.append):
         pass
     assert said == ["The notice was not given: the answer was HTTP 500."]
 

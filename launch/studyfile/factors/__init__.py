@@ -1,4 +1,4 @@
-"""Factors of a study: what may be declared, the conditions that a crossing makes of them, and the rules of both."""
+"""Factors of a study: what may be declared, and the conditions that a crossing makes of them."""
 
 from launch.studyfile.factors.models import Crossing, FactorName, Factors, FactorSpec, LevelOf
 

@@ -23,7 +23,7 @@ from launch.scheduling.spending import SearchBudget
 from launch.scheduling.study_scheduler import StudyScheduler
 from launch.scheduling.unit_states import State
 from launch.scheduling.utilisation import Utilisation
-from launch.studyfile.parts.cost import Budget
+from launch.studyfile.cost import Budget
 from launch.terminal.end_summary import missing
 
 # TINY: two conditions, each 2 trials of 3 epochs, 1 confirm of 3, 2 finals of 3: 15 epochs a condition, 30 in all

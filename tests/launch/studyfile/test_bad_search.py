@@ -155,7 +155,7 @@ def test_it_is_refused_with_rule_place_and_remedy(tmp_path: Path, name: str) -> 
 
 
 def test_a_package_that_is_not_installed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("launch.studyfile.search.checks.find_spec", lambda name: None)
+    monkeypatch.setattr("launch.studyfile.rules.samplers.find_spec", lambda name: None)
     message = refusal(write_study(tmp_path, spoilt((TPE, "sampler: cmaes"))))
     assert "the sampler cmaes needs the package cmaes, which is not installed" in message
     assert "python -m pip install cmaes" in message

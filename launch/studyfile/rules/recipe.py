@@ -11,7 +11,7 @@ from typing import Any
 from glifr.records import Stage
 from launch.studyfile.dimensions import Dimension
 from launch.studyfile.models import StudySpec
-from launch.studyfile.search_checks import Registered, reads_into
+from launch.studyfile.rules.registry import Registered, reads_into
 from launch.studyfile.sections import Section
 from launch.studyfile.training import Training
 from launch.studyfile.tree import Fault, KeyPath

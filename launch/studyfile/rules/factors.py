@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from glifr.errors import nearest
 from glifr.records import Factor, cells_of
 from launch.studyfile.models import StudySpec
-from launch.studyfile.search_checks import Registered, reads_into
+from launch.studyfile.rules.registry import Registered, reads_into
 from launch.studyfile.tree import NOTHING, Fault
 from launch.studyfile.values import listed_words
 

@@ -5,32 +5,16 @@ As in `checks`, each names the sections it reads.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 from glifr.conditions import HYPERPARAMETERS
 from glifr.records import Value
 from launch.studyfile.dimensions import Dimension, cannot_be
 from launch.studyfile.models import SeedLooks, StudySpec
+from launch.studyfile.rules.registry import Registered, reads_into
 from launch.studyfile.schema import allowed_at
 from launch.studyfile.tree import NOTHING, Fault
 from launch.studyfile.values import MAX_LOOKS, MAX_REPEATS, SEEDS_OF_A_REPEAT, SEEDS_RULE, is_number, listed
-
-Check = Callable[[StudySpec], Iterator[Fault]]
-Registered = list[tuple[frozenset[str], Check]]  # with the sections that each reads
-
-
-def reads_into(checks: Registered) -> Callable[..., Callable[[Check], Check]]:
-    """A decorator that registers a check in `checks`, given the sections that it reads."""
-
-    def reads(*sections: str) -> Callable[[Check], Check]:
-        def register(check: Check) -> Check:
-            checks.append((frozenset(sections), check))
-            return check
-
-        return register
-
-    return reads
-
 
 SEARCH_CHECKS: Registered = []
 _reads = reads_into(SEARCH_CHECKS)

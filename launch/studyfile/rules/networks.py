@@ -9,7 +9,7 @@ from glifr.conditions import Condition, Setting
 from glifr.errors import nearest
 from launch.studyfile.dimensions import is_own
 from launch.studyfile.models import StudySpec
-from launch.studyfile.search_checks import Registered, reads_into
+from launch.studyfile.rules.registry import Registered, reads_into
 from launch.studyfile.tree import Fault, KeyPath
 from launch.studyfile.values import is_number, is_whole
 

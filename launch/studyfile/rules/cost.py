@@ -5,9 +5,9 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 
+from launch.studyfile.cost import KINDS
 from launch.studyfile.models import StudySpec
-from launch.studyfile.parts.cost import KINDS
-from launch.studyfile.search_checks import Registered, reads_into
+from launch.studyfile.rules.registry import Registered, reads_into
 from launch.studyfile.tree import NOTHING, Fault
 
 COST_CHECKS: Registered = []

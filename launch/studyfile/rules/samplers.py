@@ -9,9 +9,9 @@ from glifr.errors import nearest
 from glifr.records import Value
 from launch.studyfile.dimensions import Dimension
 from launch.studyfile.models import Search, StudySpec
+from launch.studyfile.rules.registry import Registered, reads_into
 from launch.studyfile.search.known import LEARNING_RATES, PUBLISHED
 from launch.studyfile.search.samplers import LEARNING, CmaesSampler
-from launch.studyfile.search_checks import Registered, reads_into
 from launch.studyfile.tree import NOTHING, Fault, KeyPath
 
 RULE_CHECKS: Registered = []

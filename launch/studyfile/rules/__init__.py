@@ -1,0 +1,1 @@
+"""The rules of single parts of a study file, by part. `checks` runs them, each where the sections it reads are good."""
