@@ -136,6 +136,17 @@ def _missing(a: Assessment) -> Iterator[ReportWarning]:
 
 
 @_check
+def _extra(a: Assessment) -> Iterator[ReportWarning]:
+    rows = a.results.counts[a.results.counts["stage"] != "silencing"].to_dict("records")  # silenced as often as trained
+    ended = {(r["condition"], r["stage"]): r["complete"] + r["pruned"] + r["failed"] - r["planned"] for r in rows}
+    extra = {key: more for key, more in ended.items() if more > 0}
+    if extra:
+        named = listed([f"{condition} {more} ({stage})" for (condition, stage), more in extra.items()])
+        text = f"More units have ended than the study now plans, and all are used: {named}."
+        yield ReportWarning("beyond-plan", text, "table-conditions", tuple({condition: None for condition, _ in extra}))
+
+
+@_check
 def _few(a: Assessment) -> Iterator[ReportWarning]:
     few = {r.condition: r.interval.n for r in a.performances if r.interval.n < FEW}
     if few:

@@ -170,7 +170,7 @@ def assemble(records: StudyRecords, source: Path, layout: Layout, networks: Netw
         counts=counts,
         sessions=tuple(records.sessions),
         finished_at=max(finished, default=""),
-        problems=(*_problems(records), *_notes(info, records, tables, counts), *([] if networks else [WITHOUT])),
+        problems=(*_problems(records), *_notes(info, records, tables), *([] if networks else [WITHOUT])),
         networks=networks,
         kept=() if networks is None else _kept(info, known),
         looks=records.looks,
@@ -223,7 +223,7 @@ def _counts(info: StudyInfo, units: list[UnitRecords]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _notes(info: StudyInfo, records: StudyRecords, tables: dict[str, pd.DataFrame], counts: pd.DataFrame) -> list[str]:
+def _notes(info: StudyInfo, records: StudyRecords, tables: dict[str, pd.DataFrame]) -> list[str]:
     """What a reader must know of the numbers beyond unreadable files."""
     notes = []
     names = [str(u.unit) for u in records.units]
@@ -236,13 +236,6 @@ def _notes(info: StudyInfo, records: StudyRecords, tables: dict[str, pd.DataFram
     others = sorted({u.unit.condition for u in records.units} - set(info.names))
     if others:
         notes.append(f"results of conditions that the study no longer names are left out: {listed(others)}")
-    for row in counts.to_dict("records"):
-        found = sum(row[state] for state in _STATES)
-        if found > row["planned"]:
-            notes.append(
-                f"{row['stage']}/{row['condition']}: the folder has {found} units, the study plans {row['planned']}; "
-                "all of them are used"
-            )
     seeds, column = tables["seeds"], info.measure.column
     finals = seeds[(seeds["stage"] == "final") & (seeds["status"] == "complete")]
     for name, rows in finals[finals[column].isna()].groupby("condition", sort=False):

@@ -180,6 +180,9 @@ FIRES: dict[str, tuple[Change, str, str]] = {
     "declaration-changed": (
         lambda r: _info(r, history=(EARLY, {**EARLY, "hash": "b" * 64, "final_results": 7})), "declaration", ""),
     "missing-seeds": (_finals(_value("RNN", slice(1), status="failed")), "table-conditions", "RNN"),
+    "beyond-plan": (
+        lambda r: replace(r, counts=r.counts.assign(planned=r.counts["planned"] - (r.counts["condition"] == "RNN"))),
+        "table-conditions", "RNN"),
     "few-seeds": (_finals(_value("RNN", slice(8), status="failed")), "table-conditions", "RNN"),
     "nested-replicates": (_doubled, "table-conditions", "RNN"),
     "diverged": (_finals(_value("RNN", slice(1), diverged=True, test_accuracy=0.1)), "table-conditions", "RNN"),

@@ -13,7 +13,7 @@ import pytest
 from paths import ROOT
 from records_factory import Synthetic, study_body, write_study
 
-from analysis import load
+from analysis import assess, cautions, load
 from analysis.figures.drawing.drawing import Drawing
 from analysis.figures.search import search_results
 from analysis.figures.tuning import best_so_far, parallel_coordinates, search_slices
@@ -252,10 +252,13 @@ def test_results_of_conditions_that_left_the_study_are_left_out_and_said(tmp_pat
     assert any("Hom" in p for p in results.problems)
 
 
-def test_more_networks_than_planned_are_said(tmp_path: Path) -> None:
+def test_more_networks_than_planned_are_said_and_are_no_damage(tmp_path: Path) -> None:
     root = write_study(tmp_path / "s", SMALL)
     Layout(root).study.write_bytes(seal(study_body(SMALL.with_(seeds=2))))
-    assert any("final/RNN: the folder has 3 units, the study plans 2" in p for p in load(root).problems)
+    results = load(root)
+    assert results.problems == ()
+    (warning,) = [c for c in cautions(assess(results)) if c.code == "beyond-plan"]
+    assert "RNN 1 (final)" in warning.text
 
 
 def test_final_networks_without_the_measure_are_left_out_and_said(tmp_path: Path) -> None:
