@@ -34,9 +34,16 @@ def top_module(reference: str) -> str:
 
 @cache
 def entry_points(group: Group) -> Mapping[str, str]:
-    """The names that installed packages give objects of a group, each with its `module:object`.
+    """Lists the names that installed packages give objects of a group.
 
-    Raises InputError for a name that two packages give.
+    Args:
+        group: The group of entry points.
+
+    Returns:
+        Each name with its `module:object`.
+
+    Raises:
+        InputError: Two packages give the same name.
     """
     found: dict[str, str] = {}
     for point in metadata.entry_points(group=f"glifr.{group}"):
@@ -53,9 +60,17 @@ def referenced(name: str, group: Group) -> str | None:
 
 
 def load_object(reference: str, kind: type[Kind]) -> Kind:
-    """Imports the object of a `module:object`. Raises InputError if there is none, or it is of another kind.
+    """Imports an object by its name. What its module raises on import is raised as it is.
 
-    What the module raises when it is imported is raised as it is.
+    Args:
+        reference: `module:object`.
+        kind: The type that the object must have.
+
+    Returns:
+        The object.
+
+    Raises:
+        InputError: There is no such object, or it is of another type.
     """
     module_name, _, path = reference.partition(":")
     found: object = importlib.import_module(module_name)
