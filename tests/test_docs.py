@@ -131,3 +131,16 @@ def test_every_message_that_troubleshooting_explains_is_one_of_ours() -> None:
     parts = [part for text in quoted for part in text.split(" ... ")]
     assert len(parts) > 20
     assert [part for part in parts if part not in source] == []
+
+
+def test_ci_runs_every_target_of_tests_and_between_them_every_test() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    called = re.findall(r"^\s*make (\S+)$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
+    targets = re.findall(r"^(test[\w-]*): dev$", makefile, re.MULTILINE)
+    assert called == [*targets, "check", "resolve"]
+    assert "\ntest: dev\n\t$(TESTS) -m 'not program'\n" in makefile
+    assert "\ntest-programs: dev\n\t$(TESTS) -m program\n" in makefile
+    assert re.findall(r"--ignore=(\S+)", makefile) == re.findall(r"-m pytest (tests/\S+)\n", makefile)[:1]
+    for page in ("README.md", "CONTRIBUTING.md", "Makefile"):
+        text = (ROOT / page).read_text()
+        assert [name for name in targets if f"make {name}" not in text] == [], page
