@@ -12,7 +12,7 @@ import re
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
@@ -33,6 +33,7 @@ class Module:
     """One name under `code`. home: the folder that it is imported from; None for an installed package.
 
     files: path below `home`, or below the package, -> SHA-256. uses: the other names under `code` that its text has.
+    place: the key of the study that names it.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Module:
     version: str
     files: Mapping[str, str]
     uses: frozenset[str] = frozenset()
+    place: tuple[str | int, ...] = ()
 
     @cached_property
     def digest(self) -> str:
@@ -107,12 +109,13 @@ def module_name(entry: str) -> str:
     return Path(entry).name.removesuffix(".py")
 
 
-def installed_module(name: str) -> Module:
-    """The package of an entry point. Raises InputError if it is not there."""
+def installed_module(name: str, package: str) -> Module:
+    """The module of an entry point. Raises InputError if it is not there. package: that gives it, and its version."""
     spec = _spec(name)
     if spec is None:
-        raise _refused("an installed package names code that is not there", name, todo="install it again")
-    return _installed(name, spec)
+        rule = f"the installed package {package} names code that is not there: {name}"
+        raise _refused(rule, name, todo="install it again")
+    return replace(_installed(name, spec), version=package)
 
 
 def stage(modules: Iterable[Module], folder: Path) -> None:
