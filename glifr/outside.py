@@ -44,14 +44,29 @@ def _given(group: Group) -> Mapping[str, Mapping[str, str]]:
 
 
 def entry_points(group: Group) -> tuple[str, ...]:
-    """The names that installed packages give objects of a group."""
+    """Lists the names that installed packages give objects of a group.
+
+    Args:
+        group: The group of entry points.
+
+    Returns:
+        The names.
+    """
     return tuple(_given(group))
 
 
 def referenced(name: str, *groups: Group) -> str | None:
-    """The `module:object` behind a name; None where it is neither one nor an entry point of these groups.
+    """Finds the `module:object` behind a name.
 
-    Raises InputError for a name that is given to two objects, or to none.
+    Args:
+        name: A `module:object`, or the name of an entry point.
+        groups: The groups of entry points that may be meant.
+
+    Returns:
+        The `module:object`; None where the name is neither.
+
+    Raises:
+        InputError: The name is given to two objects, or to none.
     """
     if is_reference(name):
         return name
@@ -69,14 +84,30 @@ def referenced(name: str, *groups: Group) -> str | None:
 
 
 def package_of(name: str, *groups: Group) -> str | None:
-    """The package that gives an entry point, and its version; None for what is none."""
+    """Names the package that gives an entry point.
+
+    Args:
+        name: The name of an entry point.
+        groups: The groups that may be meant.
+
+    Returns:
+        The package and its version; None for what is no entry point.
+    """
     return next((p for group in groups for p in _given(group).get(name, {}).values()), None)
 
 
 def load_object(reference: str, kind: type[Kind]) -> Kind:
-    """Imports the object of a `module:object`. Raises InputError if there is none, or it is of another kind.
+    """Imports an object by its name. What its module raises on import is raised as it is.
 
-    What the module raises when it is imported is raised as it is.
+    Args:
+        reference: `module:object`.
+        kind: The type that the object must have.
+
+    Returns:
+        The object.
+
+    Raises:
+        InputError: There is no such object, or it is of another type.
     """
     module_name, _, path = reference.partition(":")
     found: object = importlib.import_module(module_name)

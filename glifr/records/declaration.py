@@ -19,7 +19,13 @@ SMALLEST_SHARE_OF_CHANCE = 0.01  # for a loss: of the loss of chance
 
 @dataclass(frozen=True)
 class Contrast:
-    """Within each seed: the mean over the conditions `of` minus the mean over the conditions `minus`."""
+    """The mean over some conditions minus the mean over others, within each seed.
+
+    Attributes:
+        name: Its name.
+        of: The conditions that count positively.
+        minus: Those that count negatively.
+    """
 
     name: str
     of: tuple[str, ...]
@@ -37,11 +43,14 @@ class Contrast:
 
 @dataclass(frozen=True)
 class Declaration:
-    """primary: what is compared, on test data. contrasts: the planned family. factors: what is crossed, their effects
-    another family.
+    """What a study declares before it runs.
 
-    smallest_effect: the smallest difference that matters, in the recorded unit (a share of 1 for accuracy).
-    alpha: the level of the tests; a family's after Holm's correction.
+    Attributes:
+        primary: What is compared, on test data.
+        smallest_effect: The smallest difference that matters, in the recorded unit (a share of 1 for accuracy).
+        alpha: Level of the tests; of a family's after Holm's correction.
+        contrasts: The planned family.
+        factors: What is crossed; their effects are another family.
     """
 
     primary: Primary
@@ -74,9 +83,15 @@ class Declaration:
 
 
 def declaration_hash(body: dict[str, Any]) -> str:
-    """SHA-256 of a declaration as it is recorded.
+    """Hashes a declaration as it is recorded.
 
     The published factors are left out: studies were judged by them before they were declared, under this hash.
+
+    Args:
+        body: The recorded declaration.
+
+    Returns:
+        SHA-256, hexadecimal.
     """
     factors = [Factor.from_json(f) for f in body.get("factors", ())]
     return digest({k: v for k, v in body.items() if k != "factors" or not is_published(factors)})
@@ -90,12 +105,20 @@ def pair(of: str, minus: str) -> Contrast:
 def default_contrasts(
     names: Sequence[str], reference: str, conditions: Mapping[str, Condition] = CONDITIONS
 ) -> tuple[Contrast, ...]:
-    """Each condition minus the reference; then the networks that the study takes apart, each as a whole against every
-    other network; then these.
+    """Makes the contrasts of a study that declares none.
 
-    conditions: what each name is. The networks taken apart are those that stand in several conditions and have neuron
-    parameters, or the reference. Others are compared by the reference alone where one of two has it, and by each of
-    their conditions where they have neuron parameters.
+    They are each condition minus the reference; then the networks that the study takes apart, each as a whole against
+    every other network; then these against each other. The networks taken apart are those that stand in several
+    conditions and have neuron parameters, or the reference. Others are compared by the reference alone where one of two
+    has it, and by each of their conditions where they have neuron parameters.
+
+    Args:
+        names: The conditions of the study.
+        reference: The condition that others are compared with.
+        conditions: What each name is.
+
+    Returns:
+        The contrasts.
     """
     found = [pair(name, reference) for name in names if name != reference and reference in names]
     kinds = _by_network(names, conditions)

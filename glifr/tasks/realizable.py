@@ -71,10 +71,18 @@ def _chance(of: Target) -> float:
 
 
 def recovery_task(name: str, of: Target) -> TaskDefinition:
-    """The task of finding the parameters of known neurons, of any model.
+    """Makes the task of finding the parameters of known neurons, of any model.
 
-    of: problem -> a network of one neuron of time step 0.05 ms, with one input and no readout, in float64, the same at
-    each call. A seed has the problem numbered seed mod 20. Raises InputError for another network.
+    Args:
+        name: The task's name.
+        of: Problem number from 0 to 19 -> a network of one neuron of time step 0.05 ms, with one input and no readout,
+            in float64, the same at each call. A seed has the problem numbered seed mod 20.
+
+    Returns:
+        The task. The report compares what networks have found with what was true.
+
+    Raises:
+        InputError: The network is another.
     """
     first = of(0)
     found = (first.in_size, first.hidden_size, first.has_readout, first.dt, next(first.parameters()).dtype)

@@ -160,8 +160,9 @@ def _stopped(plan: StudyPlan) -> float:
 
 
 def _wall_seconds(plan: StudyPlan, seconds: Mapping[str, Mapping[Stage, float]], slots: int) -> float:
-    """All the work over all the slots, but no less than the longest chain of stages: a repeat's own, one after another,
-    after those of the condition that it starts from.
+    """Estimates the wall time: all the work over all the slots, but no less than the longest chain of stages.
+
+    A chain is that of a repeat, one stage after another, after those of the condition that it starts from.
     """
     total = sum(sum(stages.values()) for stages in seconds.values())
     chains = {

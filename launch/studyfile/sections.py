@@ -27,9 +27,10 @@ _Base = TypeVar("_Base", bound=Section)
 
 
 class Changes(Section):
-    """Values that take the place of another section's; what is not given stays as it is there.
+    """Values that replace another section's; what is not given stays as it is there.
 
-    otherwise: where a value comes from that is not given, in words.
+    Attributes:
+        otherwise: Where a value that is not given comes from, in words.
     """
 
     model_config = ConfigDict(validate_default=False)

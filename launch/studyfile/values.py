@@ -49,9 +49,11 @@ def refuse(rule: str, allowed: str = "", todo: str = "") -> NoReturn:
 
 @dataclass(frozen=True)
 class Keys:
-    """Marks the key type of a mapping with the names it takes; `known` is empty where the user makes them up.
+    """Marks the key type of a mapping with the names it takes.
 
-    others: of names from outside, that it takes too.
+    Attributes:
+        known: The names, empty where the user makes them up.
+        others: Tells names from outside that it takes too.
     """
 
     known: tuple[str, ...] = ()
@@ -63,6 +65,8 @@ class Keys:
 
 
 def one_of(what: str, known: tuple[str, ...]) -> Callable[[str], str]:
+    """Makes a check that a name is known."""
+
     def check(name: str) -> str:
         if name not in known:
             refuse(f"there is no {what} {name!r}", "one of " + ", ".join(known), nearest(name, list(known)))
@@ -180,10 +184,12 @@ def _check_project(name: str) -> str:
 
 
 def is_whole(value: Any) -> bool:
+    """True for a whole number, which a truth is not."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 
 def is_number(value: Any) -> bool:
+    """True for a number, which a truth is not."""
     return isinstance(value, float) or is_whole(value)
 
 

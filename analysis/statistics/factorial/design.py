@@ -69,10 +69,13 @@ class Term:
 
 @dataclass(frozen=True)
 class Design:
-    """declared: all factors, one of which the conditions have a single level with that alone. cells: the condition at
-    each combination of levels of the others.
+    """The cells of a factorial, and what can be asked of them.
 
-    terms: what can be asked. untested: the names of what cannot, for want of conditions.
+    Attributes:
+        declared: All factors, including those of which the conditions have a single level.
+        cells: The condition at each combination of levels of the other factors.
+        terms: What can be asked.
+        untested: The names of what cannot, for want of conditions.
     """
 
     declared: tuple[Factor, ...]
