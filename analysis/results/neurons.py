@@ -21,10 +21,11 @@ from analysis.statistics.cluster_cache import ClusterCache
 from analysis.statistics.clusters import Clustering, cluster
 from analysis.statistics.groups import ClusteredNetwork
 from analysis.text import without_paths
+from glifr.conditions import OF_A_CURRENT, OF_A_NEURON
 from glifr.records import Examples, RecordError
 
 NETWORKS = 20  # a condition, in the order of their seeds: more would cost time and show nothing more
-PARAMETERS = ("thresh", "k_m", "k_j", "r_j", "a_j")
+PARAMETERS = (*OF_A_NEURON, *OF_A_CURRENT)  # of GLIFR
 RATES = ("k_m", "k_j")
 
 

@@ -16,7 +16,7 @@ from glifr.definitions.published import DEFINITIONS
 from glifr.engine.definition import NeuronModel
 from glifr.errors import InputError, Problem, nearest
 from glifr.networks.base import BaseNetwork
-from glifr.outside import load_object, referenced
+from glifr.outside import NETWORKS, load_object, referenced
 
 
 def definition_of(condition: Condition) -> NetworkDefinition:
@@ -38,7 +38,7 @@ def load_network(name: str) -> NetworkDefinition:
     Raises:
         InputError: There is none.
     """
-    reference = referenced(name, "networks") or referenced(name, "neurons")
+    reference = referenced(name, *NETWORKS)
     if reference is None:
         known = list(DEFINITIONS)
         raise InputError(

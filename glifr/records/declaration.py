@@ -107,9 +107,10 @@ def default_contrasts(
 ) -> tuple[Contrast, ...]:
     """Makes the contrasts of a study that declares none.
 
-    They are each condition minus the reference; then the GLIFR conditions together against each other network, and
-    these against each other. A network is compared as a whole with those of the same kind taken together; two kinds of
-    which one has the reference are compared by that alone.
+    They are each condition minus the reference; then the networks that the study takes apart, each as a whole against
+    every other network; then these against each other. The networks taken apart are those that stand in several
+    conditions and have neuron parameters, or the reference. Others are compared by the reference alone where one of two
+    has it, and by each of their conditions where they have neuron parameters.
 
     Args:
         names: The conditions of the study.
@@ -121,16 +122,22 @@ def default_contrasts(
     """
     found = [pair(name, reference) for name in names if name != reference and reference in names]
     kinds = _by_network(names, conditions)
-    glifr = kinds.pop("GLIFR", ())
-    for network, own in kinds.items():
-        if len(glifr) > 1:
-            found.append(Contrast(f"GLIFR \N{MINUS SIGN} {network}", glifr, own))
-    found += [
-        Contrast(f"{later} \N{MINUS SIGN} {first}", kinds[later], kinds[first])
-        for first, later in combinations(kinds, 2)
-        if reference not in (*kinds[first], *kinds[later])
-    ]
+    apart = [network for network, own in kinds.items() if _taken_apart(own, reference, conditions)]
+    order = [*apart, *(n for n, own in kinds.items() if n not in apart and not conditions[own[0]].kind.parameters)]
+    for first, second in combinations(order, 2):
+        if first in apart:
+            found.append(_whole(kinds, first, second))
+        elif reference not in (*kinds[first], *kinds[second]):
+            found.append(_whole(kinds, second, first))
     return tuple({contrast.name: contrast for contrast in reversed(found)}.values())[::-1]
+
+
+def _taken_apart(own: tuple[str, ...], reference: str, conditions: Mapping[str, Condition]) -> bool:
+    return len(own) > 1 and (reference in own or bool(conditions[own[0]].kind.parameters))
+
+
+def _whole(kinds: Mapping[str, tuple[str, ...]], of: str, minus: str) -> Contrast:
+    return Contrast(f"{of} \N{MINUS SIGN} {minus}", kinds[of], kinds[minus])
 
 
 def _by_network(names: Sequence[str], conditions: Mapping[str, Condition]) -> dict[str, tuple[str, ...]]:

@@ -12,7 +12,7 @@ import re
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
@@ -36,6 +36,7 @@ class Module:
         home: The folder that it is imported from; None for an installed package.
         files: From the path below `home`, or below the package, to the SHA-256.
         uses: The other names under `code` that its text contains.
+        place: The key of the study that names it.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Module:
     version: str
     files: Mapping[str, str]
     uses: frozenset[str] = frozenset()
+    place: tuple[str | int, ...] = ()
 
     @cached_property
     def digest(self) -> str:
@@ -114,12 +116,13 @@ def module_name(entry: str) -> str:
     return Path(entry).name.removesuffix(".py")
 
 
-def installed_module(name: str) -> Module:
-    """The package of an entry point. Raises InputError if it is not there."""
+def installed_module(name: str, package: str) -> Module:
+    """The module of an entry point. Raises InputError if it is not there. package: that gives it, and its version."""
     spec = _spec(name)
     if spec is None:
-        raise _refused("an installed package names code that is not there", name, todo="install it again")
-    return _installed(name, spec)
+        rule = f"the installed package {package} names code that is not there: {name}"
+        raise _refused(rule, name, todo="install it again")
+    return replace(_installed(name, spec), version=package)
 
 
 def stage(modules: Iterable[Module], folder: Path) -> None:

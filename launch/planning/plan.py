@@ -12,7 +12,7 @@ from glifr.conditions import CONSTANTS, Condition, Delay
 from glifr.definitions import hidden_size_for_budget, trained_parameters
 from glifr.definitions.build import changed_digest, neuron_facts
 from glifr.errors import InputError, Problem, nearest
-from glifr.outside import referenced
+from glifr.outside import NETWORKS, referenced
 from glifr.records import STAGES, Stage, Value, digest, levels_of
 from glifr.tasks import TaskDefinition
 from glifr.tasks.task import task_record
@@ -216,7 +216,7 @@ class StudyPlan:
     def code_version(self, condition: str, own: str) -> str:
         """Hash of the code that decides a condition's results: `own`, the project's, and what it uses from outside."""
         task, network = self.study.spec.task.name, self.conditions[condition].condition.architecture
-        named = [referenced(task, "tasks"), referenced(network, "networks"), referenced(network, "neurons")]
+        named = [referenced(task, "tasks"), referenced(network, *NETWORKS)]
         return self.study.code.version(own, [reference for reference in named if reference is not None])
 
     def _source_identity(self, source: str | None, seeds: tuple[int, ...]) -> str | None:
