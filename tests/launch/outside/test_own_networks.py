@@ -73,11 +73,11 @@ WRONG_CODE = {
     ),
     "has the wrong output size": (
         ("nn.Linear(hidden_size, out_size)", "nn.Linear(hidden_size, out_size + 1)"),
-        ["the module's output has the wrong shape", "running the network of gru", "return one tensor"],
+        ["the shape of the module's output does not fit", "running the network of gru", "return one tensor"],
     ),
     "gives more than its output": (
         ("return self.readout(sent", "return sent, self.readout(sent"),
-        ["the module's output has the wrong shape", "return one tensor"],
+        ["the shape of the module's output does not fit", "return one tensor"],
     ),
     "gives NaN": (
         ("return self.readout(sent", "return float('nan') * self.readout(sent"),
