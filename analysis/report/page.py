@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from importlib.resources import files
 from typing import Any
-
-from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from analysis import tables as sheets
 from analysis.figures import Drawing, MissingFigure
@@ -22,6 +19,7 @@ from analysis.judgement.warnings import ReportWarning
 from analysis.published import words
 from analysis.report import sentences as prose
 from analysis.report.methods import methods
+from analysis.report.rendering import environment, packaged
 from analysis.results.provenance import SESSION_HEADS, provenance
 
 
@@ -42,23 +40,6 @@ def render(assessment: Assessment, cautions: list[ReportWarning], figures: Mappi
     content = {**_head(assessment, cautions), **_body(assessment, cautions), "figures": figures}
     content["figure_numbers"] = _figure_numbers(figures)
     return environment().get_template("report.html.j2").render(css=packaged("report.css"), **content)
-
-
-def environment() -> Environment:
-    """Templates of this room: everything from the records is escaped."""
-    return Environment(
-        loader=FunctionLoader(packaged),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-
-
-def packaged(name: str) -> str:
-    """A file of this room."""
-    return files("analysis.report").joinpath("templates", name).read_text(encoding="utf-8")
 
 
 def all_sheets(a: Assessment, cautions: list[ReportWarning]) -> list[sheets.Table]:
@@ -95,7 +76,6 @@ def _head(a: Assessment, cautions: list[ReportWarning]) -> dict[str, Any]:
     info = a.results.info
     return {
         "info": info,
-        "quick": prose.QUICK,
         "complete": a.results.complete,
         "answer": answer(a),
         "lights": lights(a, cautions),
