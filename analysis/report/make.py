@@ -11,7 +11,7 @@ from analysis import figures
 from analysis.files import claim, write_whole
 from analysis.judgement.assessment import Assessment, assess
 from analysis.judgement.headline import answer
-from analysis.judgement.warnings import cautions
+from analysis.judgement.warnings import report_warnings
 from analysis.load import load
 from analysis.report.latex import write_latex
 from analysis.report.manifest import write_manifest
@@ -69,7 +69,7 @@ def write_report(results: Results, parts: Collection[Part] = PARTS) -> ReportPat
     layout = results.layout
     claim(layout.root, results.source)
     assessed = assess(results)
-    found = cautions(assessed)
+    found = report_warnings(assessed)
     tables: list[str] = []
     if "csv" in parts:
         tables = write_tables(layout, {**results.tables, **derived_tables(assessed, found)})

@@ -24,7 +24,7 @@ from ray.cluster_utils import Cluster as RayNodes
 from small_study import NOT_COMPILED, ONE_CONDITION, ONE_UNIT, NeverStop, conduct, new_conductor, published, small_plan
 
 import glifr
-from analysis import assess, cautions, load
+from analysis import assess, load, report_warnings
 from glifr.errors import InputError
 from glifr.records import Layout, UnitId, UnitResult, read_sealed, scan
 from launch.code import code_version, installed
@@ -143,7 +143,7 @@ def test_nodes_with_other_versions_are_refused_by_name_or_warned_of(mixed_nodes:
     assert conductor.complete
     leases = [read_sealed(path) for path in root.glob("units/*/*/*/attempts/*/lease.json")]
     assert {lease["installed"]["torch"] for lease in leases} == {here, "2.14.0"}
-    (warning,) = [c for c in cautions(assess(load(root))) if c.code == "mixed-nodes"]
+    (warning,) = [c for c in report_warnings(assess(load(root))) if c.code == "mixed-nodes"]
     assert f"torch 2.14.0 and {here}" in warning.text
 
 

@@ -314,9 +314,9 @@ def test_a_study_runs_is_stale_after_an_edit_and_is_looked_at_without_its_code(t
 
 def _warnings(root: Path) -> list:  # type: ignore[type-arg]
     from analysis.judgement.assessment import assess
-    from analysis.judgement.warnings import cautions
+    from analysis.judgement.warnings import report_warnings
 
-    return cautions(assess(load(root)))
+    return report_warnings(assess(load(root)))
 
 
 @pytest.mark.program
