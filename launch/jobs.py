@@ -33,7 +33,8 @@ class Step:
     """What a worker reports after each epoch.
 
     scores: unit -> (epoch, mean score over its seeds). done: the job has ended; failure: why, if without results.
-    seconds, cpu_seconds: wall and processor time since the step before, as the executor measured it.
+    seconds, cpu_seconds: wall and processor time since the step before, as the executor measured it. peak_bytes: the
+    most memory that the worker has taken so far; 0 where it was not measured.
     """
 
     scores: dict[str, tuple[int, float]]
@@ -41,6 +42,7 @@ class Step:
     failure: Failure | None = None
     seconds: float = 0.0
     cpu_seconds: float = 0.0
+    peak_bytes: int = 0
 
 
 class DataSource(Protocol):

@@ -231,6 +231,7 @@ class UnitResult:
     seeds_in_batch: seeds that were in fact trained as one computation in the publishing attempt.
     processors: the kinds of processor of its attempts, in order and without repeats; more than one if it was tried
     again elsewhere. () in folders of earlier versions.
+    peak_bytes: the most memory that the publishing attempt's worker had taken by then; 0 if that is not on record.
     """
 
     unit: UnitId
@@ -248,6 +249,7 @@ class UnitResult:
     threads: int
     seeds_in_batch: int
     processors: tuple[str, ...] = ()
+    peak_bytes: int = 0
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "unit": str(self.unit)}

@@ -201,7 +201,7 @@ class Analysis(Section):
 class Resources(Section):
     """Of one trial. max_concurrent: trials at the same time, null for as many as fit. retries: of a failed unit.
 
-    memory: in GB, which a node must have free of other trials; null where memory is no concern.
+    memory: in GB, which a node must have free of other trials; null to go by what workers are measured to take.
     timeout_minutes: an epoch that takes longer has hung, and its worker is ended; null for never.
     """
 
