@@ -46,10 +46,14 @@ class ExampleNetwork:
 
 @dataclass(frozen=True)
 class Neurons:
-    """All that was found. table: see `neurons` in docs/results-folder.md. settings: what single neurons were given.
+    """Everything that was found about neurons.
 
-    networks: how many were read, by condition; left_out: how many more there are than `NETWORKS` allows.
-    problems: files that could not be used.
+    Attributes:
+        table: See `neurons` in docs/results-folder.md.
+        settings: The inputs that single neurons were given.
+        networks: How many were read, by condition.
+        left_out: How many more there are than `NETWORKS` allows.
+        problems: Files that could not be used.
     """
 
     table: pd.DataFrame

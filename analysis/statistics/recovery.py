@@ -24,9 +24,13 @@ _KEY = ["condition", "seed", "parameter", "index"]
 class ParameterRecovery:
     """One parameter in the networks of one condition.
 
-    networks: with a known target. recovered: those with all its values (one a part) within WITHIN of the target, as
-    a share of the target's size; low, high: exact 95 % interval of their share. error: median relative error over
-    networks, each its mean over parts; infinite where most diverged.
+    Attributes:
+        networks: Networks with a known target.
+        recovered: Those with all its values (one per part) within WITHIN of the target, as a share of the target's
+            size.
+        low: Lower end of the exact 95 % interval of their share.
+        high: Upper end.
+        error: Median relative error over networks, each its mean over parts; infinite where most diverged.
     """
 
     condition: str
@@ -39,11 +43,14 @@ class ParameterRecovery:
 
 
 def recoveries(parameters: pd.DataFrame) -> pd.DataFrame:
-    """condition, seed, parameter, index, target, found, error for each value of each final network.
+    """Compares each parameter of each final network with its target.
 
-    parameters: the tidy table. Empty where no target is known.
+    Args:
+        parameters: The tidy table.
 
-    found and error are missing and infinite where the network diverged.
+    Returns:
+        Columns condition, seed, parameter, index, target, found, error. Empty where no target is known; found is
+        missing and error infinite where the network diverged.
     """
     final = parameters["stage"] == "final"
     own = parameters[final & parameters["when"].isin(["end", "target"])]

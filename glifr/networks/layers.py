@@ -258,6 +258,8 @@ class RNNC(_WeightsLayer):
     """
 
     stored = ("weight_ih", "weight_lat", "bias")
+    weight_ih: nn.Parameter
+    weight_lat: nn.Parameter
     bias: nn.Parameter
 
     @property
@@ -317,6 +319,8 @@ class LSTMC(_WeightsLayer):
     """
 
     stored = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    weight_ih: nn.Parameter
+    weight_hh: nn.Parameter
     bias_ih: nn.Parameter
     bias_hh: nn.Parameter
 

@@ -30,10 +30,13 @@ _COMPILED = (".py", ".so", ".pyd")
 
 @dataclass(frozen=True)
 class Module:
-    """One name under `code`. home: the folder that it is imported from; None for an installed package.
+    """One name under `code`.
 
-    files: path below `home`, or below the package, -> SHA-256. uses: the other names under `code` that its text has.
-    place: the key of the study that names it.
+    Attributes:
+        home: The folder that it is imported from; None for an installed package.
+        files: From the path below `home`, or below the package, to the SHA-256.
+        uses: The other names under `code` that its text contains.
+        place: The key of the study that names it.
     """
 
     name: str
@@ -51,7 +54,11 @@ class Module:
 
 @dataclass(frozen=True)
 class OutsideCode:
-    """All that a study names under `code`. staged: where one's own lies as a copy, to be imported from."""
+    """All code that a study names under `code`.
+
+    Attributes:
+        staged: Where copies of the user's own modules lie, to be imported from.
+    """
 
     modules: tuple[Module, ...] = ()
     staged: Path | None = None

@@ -22,9 +22,11 @@ CONDITION = "condition"  # what a condition's network is told as, before its nam
 
 
 class Networks(TypedDict):
-    """Networks from outside. task: as study.json tells of it, with its readout. conditions: see `Wanted`.
+    """Networks from outside that are to be tried.
 
-    budget: the condition, as JSON, and the size whose number of trained parameters the others are matched to.
+    Attributes:
+        task: As study.json describes it, with its readout.
+        budget: The condition, as JSON, and the size to whose number of trained parameters the others are matched.
     """
 
     task: dict[str, Any]
@@ -34,9 +36,13 @@ class Networks(TypedDict):
 
 @dataclass(frozen=True)
 class Request:
-    """staged: where one's own modules lie. modules: what is imported. task: its name and settings; None to leave it.
+    """What another process is asked to try.
 
-    networks: see `Networks`; where they are given, only they are tried, the rest being known to be sound.
+    Attributes:
+        staged: Where the user's own modules lie.
+        modules: What is imported.
+        task: The task's name and settings; None to skip it.
+        networks: Where given, only they are tried, the rest being known to be sound.
     """
 
     staged: str | None

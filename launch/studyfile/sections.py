@@ -9,7 +9,11 @@ from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, creat
 
 
 class Section(BaseModel):
-    """later: keys that came after studies were run. At their default they are not dumped: hashes stay as they were."""
+    """A mapping of a study file.
+
+    Attributes:
+        later: Keys that came after studies were run. At their default they are not dumped: hashes stay as they were.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=True, allow_inf_nan=False)
     later: ClassVar[frozenset[str]] = frozenset()

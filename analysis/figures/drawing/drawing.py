@@ -23,7 +23,12 @@ _LARGEST_SVG = 260_000  # bytes
 
 @dataclass(frozen=True)
 class Drawing:
-    """A drawn figure. name: of its files. alternative: what it shows, for those who cannot see it."""
+    """A drawn figure.
+
+    Attributes:
+        name: Name of its files.
+        alternative: What it shows, for those who cannot see it.
+    """
 
     name: str
     title: str
@@ -77,9 +82,14 @@ def _laid_out(figure: Figure) -> Figure:
 
 
 def write_figure(layout: Layout, drawn: Drawing | MissingFigure) -> tuple[list[str], str]:
-    """Writes SVG, PNG and CSV; returns their paths relative to the results folder, and the figure as a data URI.
+    """Writes a figure as SVG, PNG and CSV. For a missing figure the files of an earlier report are removed.
 
-    For an empty figure the files of an earlier report are removed, and the URI is ''.
+    Args:
+        layout: Paths of the results folder.
+        drawn: The figure.
+
+    Returns:
+        The paths of the files, relative to the results folder, and the figure as a data URI; '' for a missing figure.
     """
     paths = {kind: layout.figures / f"{drawn.name}.{kind}" for kind in KINDS}
     if isinstance(drawn, MissingFigure):

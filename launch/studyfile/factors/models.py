@@ -34,8 +34,10 @@ LEVELS_RULE = (
 class LevelOf:
     """One level of a factor as declared.
 
-    part: what it adds to the name of a condition that a crossing makes. values: that such a condition has, or by which
-    conditions of the study are told to have it; None where it lists them: `conditions`.
+    Attributes:
+        part: What it adds to the name of a condition that a crossing makes.
+        values: Values that such a condition has, or by which conditions of the study are assigned to it; None where it
+            lists them in `conditions`.
     """
 
     name: str

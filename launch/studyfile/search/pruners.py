@@ -17,7 +17,12 @@ _FromTwo = Annotated[int, Field(ge=2, le=v.MAX_COUNT, description="a whole numbe
 
 
 class Stopping(Named):
-    """stops: whether it may stop a trial at all. per_seed: whether a step is a seed instead of an epoch."""
+    """How a pruner stops trials.
+
+    Attributes:
+        stops: Whether it may stop a trial at all.
+        per_seed: Whether a step is a seed instead of an epoch.
+    """
 
     stops: ClassVar[bool] = True
     per_seed: ClassVar[bool] = False

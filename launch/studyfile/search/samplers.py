@@ -20,9 +20,10 @@ from launch.studyfile.sections import Section
 
 
 class Named(Section):
-    """A section that one of several types describes, told apart by `name`.
+    """A section that one of several types describes, distinguished by `name`.
 
-    needs: packages that Optuna takes for it.
+    Attributes:
+        needs: Packages that Optuna needs for it.
     """
 
     needs: ClassVar[tuple[str, ...]] = ()
