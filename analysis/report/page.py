@@ -65,6 +65,8 @@ def all_sheets(a: Assessment, cautions: list[ReportWarning]) -> list[sheets.Tabl
     """Every table that the study's content allows, in the order of the report."""
     results, searched = a.results, a.results.info.planned("search") > 0
     found = [sheets.design_sheet(results), sheets.counts_sheet(results), sheets.conditions_sheet(a, cautions)]
+    measures = sheets.measures_sheet(results)
+    found += [measures] if measures else []
     found += [sheets.components_sheet(a)] if a.components else []
     found += [sheets.looks_sheet(results.info, a.looked)] if a.looked else []
     found += [sheets.factorial_sheet(a, cautions), sheets.levels_sheet(a, cautions)] if a.factorial.effects else []

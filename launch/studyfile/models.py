@@ -226,7 +226,7 @@ class Analysis(Section):
         contrasts: The planned family, by name.
     """
 
-    primary: Annotated[Primary, Field(description="accuracy or loss")] | None = None
+    primary: Annotated[Primary, Field(description="accuracy, loss, or a metric of the task's own")] | None = None
     smallest_effect: v.Positive | None = None
     alpha: v.Alpha = ALPHA
     contrasts: (
@@ -420,7 +420,8 @@ class StudySpec(Section):
         """How the conditions will be judged, with the defaults filled in."""
         given, task = self.analysis, self.task.definition
         primary = given.primary or task.primary
-        smallest = given.smallest_effect or default_smallest_effect(primary, task.chance_loss)
+        usual = task.smallest_effect(primary) or default_smallest_effect(primary, task.chance_loss)
+        smallest = given.smallest_effect or usual
         contrasts = (
             default_contrasts(list(self.conditions), self.reference, self.values)
             if given.contrasts is None

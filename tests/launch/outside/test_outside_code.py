@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from outside_code import SLOPE, STUDY, changed, write_study
+from outside_code import METRIC, SLOPE, STUDY, changed, write_study
 from paths import ROOT
 from small_study import NeverStop, new_conductor
 
@@ -53,6 +53,18 @@ WRONG_CODE = {
     "has an object of another kind": (("TASK, _", "_, TASK"), ["this is not what stands here: a TaskDefinition"]),
     "ends the process": (("import torch\n", "import os\nos._exit(3)\n"), ["slope ends the process (exit code 3)"]),
     "calls exit": (("import torch\n", "import torch\nraise SystemExit(0)\n"), ["importing slope raises SystemExit"]),
+    "has a metric of no such name": (
+        ("dt=1.0)\n", "dt=1.0)\n" + METRIC.replace('"brier"', '"Brier score"')),
+        ["a metric has no such name", "'Brier score'", "not loss or accuracy", "task.name"],
+    ),
+    "has a metric that is no share": (
+        ("dt=1.0)\n", "dt=1.0)\n" + METRIC.replace('better="lower"', 'better="higher"').replace("** 2", "** 2 + 1")),
+        ["a metric has values that it cannot have", "at most 1 where higher is better"],
+    ),
+    "is judged by what it has not": (
+        ("dt=1.0)\n", "dt=1.0)\n" + METRIC.replace('primary="brier"', 'primary="bier"')),
+        ["the task has no such primary", "one of accuracy, loss, brier"],
+    ),
     "has a loss of the whole batch": (
         ("dt=1.0)\n", "dt=1.0)\nfrom dataclasses import replace\n" + OWN_LOSS.replace(".mean(1)", ".mean()")),
         ["own_loss has the wrong shape", "task.name"],
