@@ -1,5 +1,7 @@
-"""`python -m analysis RESULTS`: makes tables, figures, LaTeX and report.html again, or compares two studies.
-`python -m analysis pack RESULTS -o FILE`: puts all that these need into one small file, which can stand for RESULTS.
+"""`python -m analysis`: makes tables, figures, LaTeX and report.html of a study again.
+
+    python -m analysis RESULTS               the same files, from the records alone; or compares two studies
+    python -m analysis pack RESULTS -o FILE  puts all that these need into one small file, which can stand for RESULTS
 
 Exit codes: 0 the study is complete, 1 the report is of an incomplete study, 2 refused.
 """

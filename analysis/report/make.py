@@ -28,9 +28,15 @@ PARTS: tuple[Part, ...] = ("html", "latex", "csv", "figures")  # what is made if
 
 @dataclass(frozen=True)
 class ReportPaths:
-    """What was made. tables, figures, latex: relative to `report`'s folder. complete: whether the study is.
+    """What was made.
 
-    report: where the page is, or would be. answer: its first sentence.
+    Attributes:
+        tables: Paths relative to the report's folder.
+        figures: Paths, likewise.
+        latex: Paths, likewise.
+        complete: Whether the study is complete.
+        report: Where the page is, or would be.
+        answer: Its first sentence.
     """
 
     report: Path
@@ -42,9 +48,18 @@ class ReportPaths:
 
 
 def make_report(root: Path, parts: Collection[Part] = PARTS, out: Path | None = None) -> ReportPaths:
-    """Of the results folder or pack `root`; equal records give equal bytes. out: where to, see `load`.
+    """Makes tables, figures, LaTeX and page of a study; equal records give equal bytes.
 
-    Raises InputError if `root` is neither, is of another version, or `out` cannot be written.
+    Args:
+        root: The results folder or pack.
+        parts: Which of these.
+        out: Where to, see `load`.
+
+    Returns:
+        What was made.
+
+    Raises:
+        InputError: `root` is neither, is of another version, or `out` cannot be written.
     """
     return write_report(load(root, out), parts)
 

@@ -23,10 +23,11 @@ from analysis.statistics.cluster_cache import ClusterCache
 from analysis.statistics.clusters import Array, Clustering, cluster
 from analysis.statistics.groups import ClusteredNetwork
 from analysis.text import without_paths
+from glifr.conditions import OF_A_CURRENT, OF_A_NEURON
 from glifr.records import Examples, RecordError
 
 NETWORKS = 20  # a condition, in the order of their seeds: more would cost time and show nothing more
-PARAMETERS = ("thresh", "k_m", "k_j", "r_j", "a_j")
+PARAMETERS = (*OF_A_NEURON, *OF_A_CURRENT)  # of GLIFR
 RATES = ("k_m", "k_j")
 
 
@@ -47,10 +48,14 @@ class ExampleNetwork:
 
 @dataclass(frozen=True)
 class Neurons:
-    """All that was found. table: see `neurons` in docs/results-folder.md. settings: what single neurons were given.
+    """Everything that was found about neurons.
 
-    networks: how many were read, by condition; left_out: how many more there are than `NETWORKS` allows.
-    problems: files that could not be used.
+    Attributes:
+        table: See `neurons` in docs/results-folder.md.
+        settings: The inputs that single neurons were given.
+        networks: How many were read, by condition.
+        left_out: How many more there are than `NETWORKS` allows.
+        problems: Files that could not be used.
     """
 
     table: pd.DataFrame

@@ -65,11 +65,14 @@ class TaskInfo:
 
 @dataclass(frozen=True)
 class ConditionInfo:
-    """One condition of a study, in the study's order. style: what it is, with its colour and marker.
+    """One condition of a study.
 
-    control: equal to another condition on purpose. start_from: the condition whose trained networks its own start from.
-    neuron: name and digest of its neuron model, '' where the study is from before they were recorded. uncompiled: the
-    operation for which its step cannot be compiled, '' where it can.
+    Attributes:
+        style: What it is, with its colour and marker.
+        control: Whether it is equal to another condition on purpose.
+        start_from: The condition whose trained networks its own start from.
+        neuron: Name and digest of its neuron model, '' where the study is from before they were recorded.
+        uncompiled: The operation for which its step cannot be compiled, '' where it can.
     """
 
     name: str
@@ -91,11 +94,14 @@ class ConditionInfo:
 class StudyInfo:
     """What was planned.
 
-    spec: the resolved study file. declaration: how the conditions are judged; history: what study.json records of it
-    (hash, declared_at, final_results), oldest first, empty for a study from before declarations. factors: what is
-    crossed, as declared, or of a study from before factors could be, as its conditions have it. alike: pairs of
-    conditions that were numerically one network before the start.
-    learned: trials of another study, `learned_from`, that a search began with, by the search's name.
+    Attributes:
+        spec: The resolved study file.
+        declaration: How the conditions are judged.
+        history: What study.json records of it (hash, declared_at, final_results), oldest first; empty for a study from
+            before declarations.
+        factors: What is crossed, as declared; for a study from before factors, as its conditions have it.
+        alike: Pairs of conditions that were numerically one network before the start.
+        learned: Trials of another study, `learned_from`, that a search began with, by the search's name.
     """
 
     name: str

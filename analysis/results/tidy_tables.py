@@ -29,9 +29,15 @@ def status(unit: UnitRecords) -> str:
 def make_tables(
     units: Iterable[UnitRecords], order: list[str], spaces: Iterable[Mapping[str, Mapping[str, Any]]] = ()
 ) -> dict[str, pd.DataFrame]:
-    """The tables of docs/results-folder.md, rows in the order of stages, conditions (`order`), repeats and numbers.
+    """Makes the tables of docs/results-folder.md, rows in the order of stages, conditions, repeats and numbers.
 
-    spaces: what conditions search.
+    Args:
+        units: The units.
+        order: The conditions, in order.
+        spaces: What conditions search.
+
+    Returns:
+        The tables by name.
     """
     ranked = sorted(units, key=lambda u: (order.index(u.unit.condition), u.unit.repeat, u.unit.number))
     by_stage = [u for stage in ("search", "confirm", "final", "silencing") for u in ranked if u.unit.stage == stage]

@@ -41,11 +41,17 @@ METHOD = f"ward, log CH over its null's mean, {DRAWS} draws, {RESAMPLES} resampl
 class Clustering:
     """The groups of one network's neurons, against none.
 
-    k: the number of groups at which the index stands highest above its null. excess: how many times it stands above the
-    null's geometric mean there. p: share of draws, the data among them, whose own highest excess is no smaller.
-    stability: mean adjusted Rand index of the groups of resampled neurons with those of all. index, null_mean,
-    null_low, null_high: the index at each of `COUNTS`, and its null's geometric mean and middle 95 %. parameters: how
-    many of them vary. reason: why there is nothing of this, else ''.
+    Attributes:
+        k: The number of groups at which the index is highest above its null.
+        excess: The ratio of the index to the null's geometric mean there.
+        p: Share of draws, including the data, whose own highest excess is no smaller.
+        stability: Mean adjusted Rand index of the groups of resampled neurons with those of all.
+        index: The index at each of `COUNTS`.
+        null_mean: Its null's geometric mean, likewise.
+        null_low: Lower end of the null's middle 95 %.
+        null_high: Upper end.
+        parameters: How many parameters vary.
+        reason: Why nothing could be computed, '' if it could.
     """
 
     neurons: int
@@ -107,9 +113,16 @@ def cluster(values: Array, generator: np.random.Generator) -> Clustering:
 
 
 def copula_draws(values: Array, draws: int, generator: np.random.Generator) -> Array:
-    """Data [draws,n,p] with the distribution of each column of `values` [n,p] and their correlations, else normal.
+    """Draws data with the distribution of each column of some values and their correlations, but otherwise normal.
 
-    Correlations are those of the columns' normal scores; between the values of a column draws are interpolated.
+    Args:
+        values: The values [n,p]. Correlations are those of the columns' normal scores; between the values of a column
+            draws are interpolated.
+        draws: How many.
+        generator: What they are drawn from.
+
+    Returns:
+        The data [draws,n,p].
     """
     n, p = values.shape
     places = (np.arange(n) + 0.5) / n

@@ -17,9 +17,15 @@ SAMPLES, NEURONS, TIMES = 6, 8, 200
 
 @torch.no_grad()
 def examples(network: BaseNetwork, task: TaskDefinition, split: Split) -> Examples:
-    """SAMPLES samples of `split`, NEURONS neurons and at most TIMES steps, all evenly spaced.
+    """Records SAMPLES samples, NEURONS neurons and at most TIMES steps of a network, all evenly spaced.
 
-    The network is left in evaluation mode.
+    Args:
+        network: The network, which is left in evaluation mode.
+        task: Its task.
+        split: Where the samples are taken from.
+
+    Returns:
+        The recordings.
     """
     network.eval()
     samples = evenly(len(split), SAMPLES).to(split.targets.device)  # digits may be stored by class

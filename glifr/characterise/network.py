@@ -19,10 +19,16 @@ from glifr.tasks import Split, TaskDefinition
 def characterise(
     network: BaseNetwork, start: Mapping[str, Tensor], task: TaskDefinition, split: Split
 ) -> Characteristics | None:
-    """What `network` is like after training; None if a number of it is not finite.
+    """Describes a network after training. Draws nothing at random and changes no parameter.
 
-    start: its `neuron_parameters()` before training. split: the samples that examples are taken from. Draws nothing at
-    random and changes no parameter.
+    Args:
+        network: The trained network.
+        start: Its `neuron_parameters()` before training.
+        task: Its task.
+        split: The samples that examples are taken from.
+
+    Returns:
+        The description; None if a number in it is not finite.
     """
     if not all(torch.isfinite(p).all() for p in network.parameters()):
         return None

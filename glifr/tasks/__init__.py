@@ -10,7 +10,7 @@ from glifr.tasks.arrays import arrays_task
 from glifr.tasks.line_mnist import LINE_MNIST
 from glifr.tasks.neuromorphic_mnist import NEUROMORPHIC_MNIST
 from glifr.tasks.pixel_mnist import PIXEL_MNIST
-from glifr.tasks.realizable import REALIZABLE
+from glifr.tasks.realizable import REALIZABLE, recovery_task
 from glifr.tasks.sine import SINE
 from glifr.tasks.task import ArraySettings, Split, TaskData, TaskDefinition, TaskSettings, TrainOn
 from glifr.tasks.tensors import task_of_tensors
@@ -44,6 +44,7 @@ __all__ = [
     "TaskDefinition",
     "TaskSettings",
     "TrainOn",
+    "recovery_task",
     "task_of",
     "task_of_tensors",
 ]

@@ -22,7 +22,14 @@ SplitName = Literal["train", "validation", "test"]
 
 @dataclass(frozen=True)
 class ArraySettings:
-    """What a study says of its own arrays. path: of the file. loss, readout: as `TaskDefinition`; dt: time_step_ms."""
+    """What a study says of its own arrays.
+
+    Attributes:
+        path: The file.
+        loss: As in `TaskDefinition`.
+        readout: As in `TaskDefinition`.
+        time_step_ms: dt of the network [ms].
+    """
 
     path: Path
     loss: Literal["cross_entropy", "mse"]
@@ -32,10 +39,16 @@ class ArraySettings:
 
 @dataclass(frozen=True)
 class TaskSettings:
-    """What a study says of its task. data_root: where the files are, None for the usual places.
+    """What a study says of its task.
 
-    frequencies [1/ms], noise: for tasks that have them among their `options`; None and 0 are the task's own. arrays:
-    for the task of that name.
+    Attributes:
+        name: The task.
+        source: Where its data come from.
+        data_root: Where the files are, None for the usual places.
+        train_on: Whether the validation split is trained on too.
+        frequencies: Frequencies [1/ms], for tasks that have them among their `options`; None for the task's own.
+        noise: Standard deviation of noise on the inputs, likewise.
+        arrays: For the task of that name.
     """
 
     name: str
@@ -51,9 +64,11 @@ class TaskSettings:
 class Split:
     """Samples held in memory as stored; `batch` gives them as the network takes them.
 
-    stored: [N, ...] as `decode` expects, kept small (bytes, where the source has bytes) and whole on the device.
-    targets: [N] class indices, or [N,T,O] for regression. decode: stored rows [B, ...] -> float32 inputs [B,T,I], each
-    row by itself; on the rows' device. problems: equal consecutive parts of which a seed sees one (`part`).
+    Attributes:
+        stored: [N, ...] as `decode` expects, kept small (bytes, where the source has bytes) and whole on the device.
+        targets: Class indices [N], or values [N,T,O] for regression.
+        decode: From stored rows [B, ...] to float32 inputs [B,T,I], each row by itself, on the rows' device.
+        problems: Number of equal consecutive parts, of which a seed sees one (`part`).
     """
 
     stored: Tensor
@@ -65,7 +80,14 @@ class Split:
         return len(self.targets)
 
     def batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Inputs [...,T,I] float32 and targets of the samples `index` [...] (int64), as [B] or [R,B]."""
+        """Gives samples as the network takes them.
+
+        Args:
+            index: Which samples [B] or [R,B], int64.
+
+        Returns:
+            Inputs [...,T,I], float32, and targets.
+        """
         flat = index.flatten()
         inputs, targets = self.decode(self.stored.index_select(0, flat)), self.targets.index_select(0, flat)
         if index.ndim == 1:
@@ -90,7 +112,10 @@ class Split:
 class TaskData:
     """What tuning may see. The test split is not here: only `TaskDefinition.load_test` gives it.
 
-    validation is None where everything is trained on (`train_on: train+validation`) or the task has no splits.
+    Attributes:
+        train: The training split.
+        validation: The validation split; None where everything is trained on (`train_on: train+validation`) or the task
+            has no splits.
     """
 
     train: Split
@@ -101,15 +126,29 @@ class TaskData:
 class TaskDefinition:
     """A task as data.
 
-    time_step_ms: dt of the network, in ms. steps: T. sources: where the data can come from, the first is the default.
-    load: settings -> what tuning may see; load_test: settings -> the test split, or the training split of a task that
-    holds nothing out. sizes: source -> samples in each split that there is. fingerprint: settings -> SHA-256 of the
-    data, part of each unit's identity.
-    chance_loss, chance_accuracy: of a network that knows only how often each target occurs. passes: over the training
-    samples in an epoch; more than one where a pass is too short to be recorded by itself.
-    options: which settings beyond the source the task has, as `frequencies`; adapted: what they make of the task.
-    problems: how many there are, of which a seed has one. target: seed -> the network whose outputs are its targets.
-    neurons_are_outputs: networks have no readout, as many neurons as outputs.
+    Attributes:
+        name: Its name in a study.
+        title: Its name in words.
+        inputs: Inputs I.
+        outputs: Outputs O.
+        steps: Steps T.
+        time_step_ms: dt of the network [ms].
+        loss: "cross_entropy" or "mean_squared_error".
+        readout: Whether every step is read, or the last one.
+        primary: What is compared on test data.
+        chance_loss: Loss of a network that knows only how often each target occurs.
+        chance_accuracy: Its accuracy; None for regression.
+        sources: Where the data can come from; the first is the default.
+        sizes: From the source to the samples in each split that exists.
+        load: From the settings to what tuning may see.
+        load_test: From the settings to the test split, or the training split of a task that holds nothing out.
+        fingerprint: From the settings to the SHA-256 of the data, which is part of each unit's identity.
+        passes: Passes over the training samples per epoch; more than one where a pass is too short to be recorded.
+        options: Settings that the task has in addition to the source, such as `frequencies`.
+        adapted: From the task and its settings to the task as they change it.
+        problems: Number of problems, of which a seed has one.
+        target: From the seed to the network whose outputs are its targets.
+        neurons_are_outputs: Whether networks have no readout, and as many neurons as outputs.
     """
 
     name: str

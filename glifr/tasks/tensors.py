@@ -25,12 +25,25 @@ def task_of_tensors(
     dt: float,
     readout: Readout | None = None,
 ) -> tuple[TaskDefinition, TaskData]:
-    """A task and its data for `Training`, from pairs of inputs and targets; the test split is in the task alone.
+    """Makes a task and its data for `Training` from tensors; the test split is in the task alone.
 
-    Inputs: float32 [N,T,I]. Targets: classes [N], int64 from 0, read after the last step (cross entropy); or values at
-    every step [N,T,O], with readout last after the last one [N,O], float32 (mean squared error). dt: time step of the
-    networks [ms]. The loss of chance is that of the training samples' class frequencies, or of their best constant
-    output. Raises InputError for tensors that do not fit together.
+    The loss of chance is that of the training samples' class frequencies, or of their best constant output.
+
+    Args:
+        name: The task's name.
+        train: Inputs, float32 [N,T,I]; and targets, either classes from 0, int64 [N], read after the last step (cross
+            entropy); or float32 values, at every step [N,T,O], or with readout "last" after the last one [N,O] (mean
+            squared error).
+        validation: The same for validation.
+        test: The same for the test.
+        dt: Time step of the networks [ms].
+        readout: "all" or "last"; by default what the targets need.
+
+    Returns:
+        The task, and what tuning may see.
+
+    Raises:
+        InputError: The tensors do not fit together.
     """
     given: dict[SplitName, Pair | None] = {"train": train, "validation": validation, "test": test}
     splits = {part: Split(*pair, decode=_as_stored) for part, pair in given.items() if pair is not None}
@@ -109,9 +122,13 @@ def _fingerprint(splits: dict[SplitName, Split]) -> str:
 
 
 def refuse_shared_samples(inputs: Mapping[str, Tensor]) -> None:
-    """Raises InputError for a sequence that stands in two splits: what is tested must not have been trained on.
+    """Refuses a sequence that occurs in two splits: what is tested must not have been trained on.
 
-    inputs: split -> its sequences as stored [N,...].
+    Args:
+        inputs: From the split to its sequences as stored [N,...].
+
+    Raises:
+        InputError: There is such a sequence.
     """
     seen: dict[bytes, tuple[str, int]] = {}
     for name, stored in inputs.items():

@@ -38,9 +38,18 @@ def sample_losses(task: TaskDefinition, outputs: Tensor, targets: Tensor) -> Ten
 
 
 def replica_losses(task: TaskDefinition, outputs: Tensor, targets: Tensor, reduce: Reduction) -> Tensor:
-    """Losses of R replicas [R], from outputs and targets [R,B,...]. reduce: over samples.
+    """Computes the losses of R replicas.
 
-    On the CPU replica by replica, for a replica's bits are its own; elsewhere in one computation.
+    On the CPU this is done replica by replica, so that a replica's bits are its own; elsewhere in one computation.
+
+    Args:
+        task: The task.
+        outputs: [R,B,...].
+        targets: [R,B,...].
+        reduce: How losses are reduced over samples.
+
+    Returns:
+        The losses [R].
     """
     way = one_by_one if outputs.device.type == "cpu" else together
     return way(task, outputs, targets, reduce)
@@ -59,9 +68,11 @@ def together(task: TaskDefinition, outputs: Tensor, targets: Tensor, reduce: Red
 
 
 class Tally:
-    """Sums of R replicas over batches. It lives on the device: reading it there makes the host wait, so once is enough.
+    """Sums of R replicas over batches, kept on the device: reading them makes the host wait, so it is done once.
 
-    losses: [R] float64. hits: [R] int64, samples classified rightly (classification only).
+    Attributes:
+        losses: [R], float64.
+        hits: Samples classified correctly [R], int64 (classification only).
     """
 
     def __init__(self, task: TaskDefinition, replicas: int, device: torch.device) -> None:
@@ -98,7 +109,17 @@ def _double_sum(losses: Tensor, dim: int) -> Tensor:
 def evaluate(
     networks: Sequence[BaseNetwork], task: TaskDefinition, split: Split, neuron_masks: Tensor | None = None
 ) -> list[Performance]:
-    """Performance of each of R networks on the whole split. neuron_masks: [R,H], 0 silences a neuron."""
+    """Evaluates each of R networks on a whole split.
+
+    Args:
+        networks: The networks.
+        task: Their task.
+        split: The samples.
+        neuron_masks: [R,H], where 0 silences a neuron.
+
+    Returns:
+        The performance of each network.
+    """
     for network in networks:
         network.eval()
     device = split.targets.device

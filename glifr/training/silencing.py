@@ -25,9 +25,16 @@ _ARRAYS = 6  # of [B,T,H] that a forward pass holds at its peak for each mask: i
 
 
 def neuron_masks(hidden_size: int, seed: int, fraction: float, masks: int) -> Tensor:
-    """[M,H] of ones, with round(fraction x H) zeros a row at random; one row where all rows would be equal.
+    """Draws random sets of neurons; the draw depends on seed, fraction and mask number alone.
 
-    The draw depends on seed, fraction and mask number alone.
+    Args:
+        hidden_size: Neurons H.
+        seed: The network's seed.
+        fraction: The fraction that is silenced.
+        masks: How many sets M.
+
+    Returns:
+        Ones, with round(fraction x H) zeros per row [M,H]; one row where all rows would be equal.
     """
     silenced = round(fraction * hidden_size)
     rows = 1 if silenced in (0, hidden_size) else masks

@@ -100,9 +100,13 @@ class PreparedSteps(EagerSteps):
 
 
 class RecordedSteps:
-    """A `StepRunner` that records a step of `batch_size` samples and replays it; others, of another size, run eagerly.
+    """A `StepRunner` that records a step and replays it.
 
-    note: hears why nothing could be recorded; all steps then run eagerly.
+    Args:
+        eager: Runs steps of another size, and all of them if nothing can be recorded.
+        batch_size: Samples of a recorded step.
+        recorder: What records.
+        note: Called with the reason why nothing could be recorded.
     """
 
     def __init__(self, eager: EagerSteps, batch_size: int, recorder: Recorder, note: Callable[[str], None]) -> None:

@@ -50,7 +50,11 @@ def run_id(study_hash: str, unit: UnitId, token: str) -> str:
 
 @dataclass(frozen=True)
 class TrackedStudy:
-    """A study, as far as all its runs are told of it. code: from outside, module -> hash."""
+    """What every run is told of its study.
+
+    Attributes:
+        code: Hashes of the modules from outside.
+    """
 
     spec: StudySpec
     profile: str
@@ -82,7 +86,11 @@ class TrackedStudy:
 
 @dataclass(frozen=True)
 class Computation:
-    """What computed an attempt; None where that is not on record. commit: of the session's code."""
+    """What computed an attempt; None where that is not on record.
+
+    Attributes:
+        commit: Commit of the session's code.
+    """
 
     backend: str | None = None
     device: str | None = None

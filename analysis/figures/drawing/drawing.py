@@ -18,7 +18,12 @@ _DPI = 160
 
 @dataclass(frozen=True)
 class Drawing:
-    """A drawn figure. name: of its files. alternative: what it shows, for those who cannot see it."""
+    """A drawn figure.
+
+    Attributes:
+        name: Name of its files.
+        alternative: What it shows, for those who cannot see it.
+    """
 
     name: str
     title: str

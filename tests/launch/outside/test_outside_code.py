@@ -33,7 +33,7 @@ def _no_ray(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     def started(**options: object) -> None:
         raise AssertionError("Ray was started")
 
-    if "ray" not in request.keywords:
+    if "program" not in request.keywords:
         monkeypatch.setattr("ray.init", started)
 
 
@@ -197,7 +197,7 @@ def test_status_and_report_never_import_it(tmp_path: Path) -> None:
     assert f"slope {module.digest[:12]}" in (root / "report.html").read_text()
 
 
-@pytest.mark.ray
+@pytest.mark.program
 def test_the_command_ships_and_records_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = write_study(tmp_path)
     assert cli.main([str(path), "--plan", "--results", str(tmp_path / "results")]) == 0

@@ -132,7 +132,7 @@ def test_a_wrong_section_is_refused(folder: Path, old: str, new: str, expected: 
     assert expected in str(refusal.value)
 
 
-@pytest.mark.ray
+@pytest.mark.program
 def test_the_example_runs_and_its_status_needs_no_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     given = [str(folder / "study.yaml"), "--results", str(folder / "results")]
     assert cli.main(given) == 0
