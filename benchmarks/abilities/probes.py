@@ -181,7 +181,7 @@ PROBES: Mapping[str, Callable[[Layer], str]] = MappingProxyType(
         "forward hooks on the layer fire": hooks,
         "`torch.compile`, inductor: the same numbers": compiled,
         "`torch.export`, saved and loaded": exported,
-        "the same with `strict=True`, where Dynamo reads the layer's Python": partial(exported, strict=True),
+        "`torch.export` with `strict=True`": partial(exported, strict=True),
         "gradients of each sample by `torch.func`": each_sample,
         "gradients of gradients": twice,
         "CPU autocast to bfloat16": autocast,

@@ -1,8 +1,8 @@
 """A network inside `torch.compile`: its kernels are compiled already, so what is around it is compiled alone.
 
-`torch.export` with strict=True reads a network's Python as `torch.compile` does, and cannot leave anything out. It stops
-with the reason below: checking and tracing a neuron model is Python that Dynamo cannot read. With strict=False, torch's
-default, the same operations are recorded.
+`torch.export` with strict=True reads a network's Python as `torch.compile` does, and can leave nothing out. It stops
+with the reason below: a neuron model is checked and traced in Python that Dynamo cannot read. With strict=False,
+torch's default, the same operations are recorded.
 
 Imported only while torch compiles: it loads the compiler.
 """
