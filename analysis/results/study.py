@@ -43,6 +43,7 @@ class TaskInfo:
     time_step_ms: float
     steps: int
     passes: int
+    lengths: tuple[int, int] | None
 
     def measure(self, primary: Primary) -> Measure:
         """A measure on test data; of a task that holds nothing out, on what was trained on."""
@@ -328,6 +329,7 @@ def _task(body: dict[str, Any]) -> TaskInfo:
         time_step_ms=body["time_step_ms"],
         steps=body["steps"],
         passes=body.get("passes", 1),
+        lengths=tuple(body["lengths"]) if "lengths" in body else None,
     )
 
 

@@ -14,10 +14,12 @@ import torch
 from torch import Tensor
 
 from glifr.networks.base import BaseNetwork
+from glifr.networks.lengths import is_padding
 
 TrainOn = Literal["train", "train+validation"]
 Readout = Literal["last", "all"]
 SplitName = Literal["train", "validation", "test"]
+OwnLoss = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 
 
 @dataclass(frozen=True)
@@ -69,12 +71,15 @@ class Split:
         targets: Class indices [N], or values [N,T,O] for regression.
         decode: From stored rows [B, ...] to float32 inputs [B,T,I], each row by itself, on the rows' device.
         problems: Number of equal consecutive parts, of which a seed sees one (`part`).
+        lengths: Steps of each sequence [N] from 1 to T, int64; None where all have T. What stands after a sequence's
+            end is padding: it is given as zeros, and neither loss nor readout hears it.
     """
 
     stored: Tensor
     targets: Tensor
     decode: Callable[[Tensor], Tensor] = field(repr=False)
     problems: int = 1
+    lengths: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -90,12 +95,24 @@ class Split:
         """
         flat = index.flatten()
         inputs, targets = self.decode(self.stored.index_select(0, flat)), self.targets.index_select(0, flat)
+        lengths = self.lengths_of(flat)
+        inputs = inputs if lengths is None else without_padding(inputs, lengths)
         if index.ndim == 1:
             return inputs, targets
         return inputs.view(*index.shape, *inputs.shape[1:]), targets.view(*index.shape, *targets.shape[1:])
 
     def to(self, device: torch.device) -> Split:
-        return replace(self, stored=self.stored.to(device), targets=self.targets.to(device))
+        lengths = None if self.lengths is None else self.lengths.to(device)
+        return replace(self, stored=self.stored.to(device), targets=self.targets.to(device), lengths=lengths)
+
+    def lengths_of(self, index: Tensor) -> Tensor | None:
+        """The steps of samples [B] or [R,B]; None where all have the same."""
+        return None if self.lengths is None else self.lengths[index]
+
+    def take(self, rows: slice) -> Split:
+        """Some samples, as of one problem."""
+        lengths = None if self.lengths is None else self.lengths[rows]
+        return Split(self.stored[rows], self.targets[rows], self.decode, lengths=lengths)
 
     def rows(self, seed: int) -> slice:
         """Which samples a seed sees: all, or of several problems one."""
@@ -104,8 +121,13 @@ class Split:
 
     def part(self, seed: int) -> Split:
         """The samples that a seed sees."""
-        rows = self.rows(seed)
-        return Split(self.stored[rows], self.targets[rows], self.decode)
+        return self.take(self.rows(seed))
+
+
+def without_padding(values: Tensor, lengths: Tensor) -> Tensor:
+    """`values` [N,T,...] with zeros after the end of each sequence, whatever stands there. lengths: [N]."""
+    padding = is_padding(lengths, values.shape[1], values.device)
+    return values.masked_fill(padding.view(*values.shape[:2], *[1] * (values.ndim - 2)), 0)
 
 
 @dataclass(frozen=True)
@@ -149,6 +171,10 @@ class TaskDefinition:
         problems: Number of problems, of which a seed has one.
         target: From the seed to the network whose outputs are its targets.
         neurons_are_outputs: Whether networks have no readout, and as many neurons as outputs.
+        lengths: Steps of the shortest and of the longest sequence, where they differ.
+        own_loss: Another loss of the same targets: from outputs [B,O], or [B,T,O] where every step is read, targets,
+            and the steps of each sequence [B] (None where all have T), to losses [B]. `loss` then says what targets
+            are.
     """
 
     name: str
@@ -173,6 +199,8 @@ class TaskDefinition:
     problems: int = 1
     target: Callable[[int], BaseNetwork] | None = None
     neurons_are_outputs: bool = False
+    lengths: tuple[int, int] | None = None
+    own_loss: OwnLoss | None = None
 
     def for_settings(self, settings: TaskSettings) -> TaskDefinition:
         """The task as a study sets it."""
@@ -209,6 +237,7 @@ class TaskDefinition:
 
 def task_record(task: TaskDefinition, source: str) -> dict[str, Any]:
     """What study.json tells of a task, but for how the study trains on it; see `recorded_task`."""
+    lengths = {} if task.lengths is None else {"lengths": list(task.lengths)}
     return {
         "name": task.name,
         "title": task.title,
@@ -224,6 +253,7 @@ def task_record(task: TaskDefinition, source: str) -> dict[str, Any]:
         "inputs": task.inputs,
         "outputs": task.outputs,
         "problems": task.problems,
+        **lengths,
     }
 
 
@@ -249,6 +279,7 @@ def recorded_task(body: Mapping[str, Any]) -> TaskDefinition:
         fingerprint=lambda settings: str(body["fingerprint"]),
         passes=body.get("passes", 1),
         problems=body.get("problems", 1),
+        lengths=tuple(body["lengths"]) if "lengths" in body else None,
     )
 
 

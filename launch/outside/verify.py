@@ -13,7 +13,7 @@ from torch import Tensor
 from glifr import checks
 from glifr.errors import InputError, Problem
 from glifr.tasks.task import Split, TaskDefinition, TaskSettings
-from glifr.tasks.tensors import refuse_shared_samples
+from glifr.tasks.tensors import check_lengths, refuse_shared_samples
 
 _LOOKED_AT = 64  # samples of each split that are decoded
 
@@ -55,7 +55,8 @@ def check_data(task: TaskDefinition, settings: TaskSettings) -> None:
             raise InputError(Problem(f"the {name} split has another size than `sizes` says", name, found, str(said)))
         if split is not None:
             _check_split(task, name, split)
-    refuse_shared_samples({name: split.stored for name, split in splits.items() if split is not None})
+    _check_own_loss(task, data.train)
+    refuse_shared_samples({name: split for name, split in splits.items() if split is not None})
     fingerprint = task.fingerprint(settings)
     if not isinstance(fingerprint, str) or not fingerprint:
         rule = "the fingerprint is a text that changes with the data"
@@ -66,6 +67,8 @@ def _check_split(task: TaskDefinition, name: str, split: Split) -> None:
     if len(split.stored) != len(split.targets):
         found = f"{len(split.stored)} and {len(split.targets)}"
         raise InputError(Problem("there are not as many inputs as targets", name, found, "one target for each input"))
+    if split.lengths is not None:
+        check_lengths(f"lengths of {name}", split.lengths, len(split), task.steps)
     inputs, targets = split.batch(torch.arange(min(_LOOKED_AT, len(split))))
     checks.shape(f"inputs of {name}", inputs, (len(targets), task.steps, task.inputs))
     if inputs.dtype != torch.float32:
@@ -75,6 +78,22 @@ def _check_split(task: TaskDefinition, name: str, split: Split) -> None:
             found = f"{int((~values.isfinite()).sum()):,} of {values.numel():,} numbers"
             raise InputError(Problem("the inputs have numbers that are not finite", what, found, "finite numbers"))
     _check_targets(task, f"targets of {name}", split.targets)
+
+
+def _check_own_loss(task: TaskDefinition, split: Split) -> None:
+    """Raises InputError for a loss of one's own that is not one number for each sample, finite, with a gradient."""
+    if task.own_loss is None:
+        return
+    index = torch.arange(min(_LOOKED_AT, len(split)))
+    _, targets = split.batch(index)
+    every_step = (task.steps,) if task.readout == "all" else ()
+    outputs = torch.zeros(len(index), *every_step, task.outputs, requires_grad=True)
+    losses = task.own_loss(outputs, targets, split.lengths_of(index))
+    checks.shape("own_loss", losses, (len(index),))
+    if not losses.requires_grad or not bool(losses.isfinite().all()):
+        found = "no gradient" if not losses.requires_grad else "numbers that are not finite"
+        rule, allowed = "a loss must be finite and follow from the outputs", "finite losses [B] with a gradient"
+        raise InputError(Problem(rule, "own_loss", found, allowed, "compute it with torch from the outputs"))
 
 
 def _check_targets(task: TaskDefinition, name: str, targets: Tensor) -> None:

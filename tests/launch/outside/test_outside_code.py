@@ -37,6 +37,10 @@ def _no_ray(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setattr("ray.init", started)
 
 
+OWN_LOSS = """
+TASK = replace(TASK, own_loss=lambda outputs, targets, lengths: outputs.square().mean(1))
+"""
+
 # what is replaced in the code or in the study, and what the message says
 WRONG_CODE = {
     "raises at import": (
@@ -49,6 +53,14 @@ WRONG_CODE = {
     "has an object of another kind": (("TASK, _", "_, TASK"), ["this is not what stands here: a TaskDefinition"]),
     "ends the process": (("import torch\n", "import os\nos._exit(3)\n"), ["slope ends the process (exit code 3)"]),
     "calls exit": (("import torch\n", "import torch\nraise SystemExit(0)\n"), ["importing slope raises SystemExit"]),
+    "has a loss of the whole batch": (
+        ("dt=1.0)\n", "dt=1.0)\nfrom dataclasses import replace\n" + OWN_LOSS.replace(".mean(1)", ".mean()")),
+        ["own_loss has the wrong shape", "task.name"],
+    ),
+    "has a loss without a gradient": (
+        ("dt=1.0)\n", "dt=1.0)\nfrom dataclasses import replace\n" + OWN_LOSS.replace("outputs.", "outputs.detach().")),
+        ["a loss must be finite and follow from the outputs", "no gradient"],
+    ),
     "has NaN in its data": (
         ("return (lines", "lines[3, 5] = float('nan')\n    return (lines"),
         ["the inputs have numbers that are not finite", "1 of 4,000 numbers", "task.name"],
