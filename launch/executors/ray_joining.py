@@ -18,12 +18,16 @@ _EMPTY_SECONDS = 1800.0  # how long a study waits for a node that a trial fits o
 
 
 class Membership:
-    """While entered: the nodes that are up, once each has been checked.
+    """Watches, while entered, which nodes are up and have been checked.
 
-    resources: of a trial. root: the results folder, which a new node must share. mixed: whether its versions may
-    differ. hear: called with which nodes joined or left. differ: called with what the versions of nodes that joined
-    differ in, if they do and may. halt: called with the reason if a node that joined must not compute for this study,
-    or none has been left for half an hour. All are called from a thread.
+    Args:
+        resources: What a trial takes.
+        root: The results folder, which a new node must share.
+        mixed: Whether its versions may differ.
+        hear: Called with which nodes joined or left. From a thread, as the others.
+        differ: Called with what the versions of nodes that joined differ in, if they do and may.
+        halt: Called with the reason if a node that joined must not compute for this study, or none has been left for
+            half an hour.
     """
 
     def __init__(

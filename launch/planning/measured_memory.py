@@ -17,8 +17,10 @@ class MeasuredMemory:
 
     Without a measured worker, and where the study declares resources.memory, the declared resources alone count.
 
-    declared: of a trial. nodes: those that are up, now. hear: called with the number of slots and a sentence whenever
-    the measured size leaves fewer of them.
+    Args:
+        declared: What a trial takes.
+        nodes: Gives those that are up, now.
+        hear: Called with the number of slots and a sentence whenever the measured size leaves fewer of them.
     """
 
     def __init__(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from outside_code import SLOPE, STUDY, changed, looked_at, no_ray, plan_of, refused, run, write_study
+from outside_code import METRIC, SLOPE, STUDY, changed, looked_at, no_ray, plan_of, refused, run, write_study
 from small_study import NOT_COMPILED, fixed_seeds
 
 from glifr.errors import InputError
@@ -19,6 +19,10 @@ from launch.studyfile import load_study
 
 __all__ = ["no_ray"]  # a fixture for every test
 
+OWN_LOSS = """
+TASK = replace(TASK, own_loss=lambda outputs, targets, lengths: outputs.square().mean(1))
+"""
+
 # what is replaced in the code or in the study, and what the message says
 WRONG_CODE = {
     "raises at import": (
@@ -31,6 +35,26 @@ WRONG_CODE = {
     "has an object of another kind": (("TASK, _", "_, TASK"), ["this is not what stands here: a TaskDefinition"]),
     "ends the process": (("import torch\n", "import os\nos._exit(3)\n"), ["slope ends the process (exit code 3)"]),
     "calls exit": (("import torch\n", "import torch\nraise SystemExit(0)\n"), ["importing slope raises SystemExit"]),
+    "has a metric of no such name": (
+        ("dt=1.0)\n", "dt=1.0)\n" + METRIC.replace('"brier"', '"Brier score"')),
+        ["a metric has no such name", "'Brier score'", "not loss or accuracy", "task.name"],
+    ),
+    "has a metric that is no share": (
+        ("dt=1.0)\n", "dt=1.0)\n" + METRIC.replace('better="lower"', 'better="higher"').replace("** 2", "** 2 + 1")),
+        ["a metric has values that it cannot have", "at most 1 where higher is better"],
+    ),
+    "is judged by what it has not": (
+        ("dt=1.0)\n", "dt=1.0)\n" + METRIC.replace('primary="brier"', 'primary="bier"')),
+        ["the task has no such primary", "one of accuracy, loss, brier"],
+    ),
+    "has a loss of the whole batch": (
+        ("dt=1.0)\n", "dt=1.0)\nfrom dataclasses import replace\n" + OWN_LOSS.replace(".mean(1)", ".mean()")),
+        ["own_loss has the wrong shape", "task.name"],
+    ),
+    "has a loss without a gradient": (
+        ("dt=1.0)\n", "dt=1.0)\nfrom dataclasses import replace\n" + OWN_LOSS.replace("outputs.", "outputs.detach().")),
+        ["a loss must be finite and follow from the outputs", "no gradient"],
+    ),
     "has NaN in its data": (
         ("return (lines", "lines[3, 5] = float('nan')\n    return (lines"),
         ["the inputs have numbers that are not finite", "1 of 4,000 numbers", "task.name"],
