@@ -8,7 +8,7 @@ from typing import Any
 from analysis.report.rendering import paragraph
 from analysis.results.load import Results
 from analysis.results.recipe import recipe_words
-from analysis.results.study import StudyInfo
+from analysis.results.study import StudyInfo, TaskInfo
 from analysis.text import count, listed
 from glifr.records import STAGES, design_in
 
@@ -32,6 +32,7 @@ def design(info: StudyInfo) -> str:
         "design",
         info=info,
         splits=", ".join(f"{n:,} {name}" for name, n in info.task.splits.items()),
+        steps=_steps(info.task),
         training=training,
         recipe=recipe_words(training),
         search=_search(info),
@@ -61,6 +62,13 @@ def _search(info: StudyInfo) -> dict[str, Any]:
         "top": first.planned["confirm"] // info.repeats_of(first) if info.planned("confirm") else 0,
         "fresh": _how_many(info.section("confirm").get("seeds")),
     }
+
+
+def _steps(task: TaskInfo) -> str:
+    if task.lengths is None:
+        return f"{task.steps} steps"
+    shortest, longest = task.lengths
+    return f"{shortest} to {longest} steps, each sequence read to its own end,"
 
 
 def _how_many(value: Any) -> int:

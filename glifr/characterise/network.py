@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from glifr.characterise.examples import examples
+from glifr.characterise.examples import cut_at_ends, examples
 from glifr.characterise.single import current_curves, step_responses
 from glifr.networks import BaseNetwork
 from glifr.records import Characteristics
@@ -40,7 +41,7 @@ def characterise(
         curves=current_curves(neurons) if neurons else None,
         steps=step_responses(neurons) if neurons else None,
     )
-    return found if found.finite else None
+    return replace(found, examples=cut_at_ends(found.examples, task, split)) if found.finite else None
 
 
 def _plain(parameters: Mapping[str, Tensor]) -> dict[str, NDArray[np.float32]]:

@@ -177,7 +177,7 @@ class Network(BaseNetwork):
             InputError: Inputs, state or lengths do not fit.
         """
         call = Call(inputs, state, lengths, return_state, track)
-        if torch.compiler.is_compiling() and not torch.compiler.is_exporting():
+        if torch.compiler.is_dynamo_compiling():  # torch.compile, or torch.export with strict=True, which is refused
             from glifr.networks.uncompiled import compute_uncompiled  # imports what else nobody needs
 
             return compute_uncompiled(self, call)

@@ -14,10 +14,35 @@ import torch
 from torch import Tensor
 
 from glifr.networks.base import BaseNetwork
+from glifr.networks.lengths import is_padding
 
 TrainOn = Literal["train", "train+validation"]
 Readout = Literal["last", "all"]
 SplitName = Literal["train", "validation", "test"]
+OwnLoss = Callable[[Tensor, Tensor, Tensor | None], Tensor]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A further measure of a network on test data, beside loss and accuracy.
+
+    Attributes:
+        name: Its name, letters, digits and _; the tables have it as `test_<name>`.
+        of: As `TaskDefinition.own_loss`: from outputs, targets and lengths to a value of each sample [B], of which the
+            mean counts.
+        better: "higher" for a share, at most 1, as an accuracy; "lower" for an error, at least 0.
+        chance: Its value for a network that has learned nothing, which a diverged one has too.
+        smallest_effect: The smallest difference that matters, where a study says nothing.
+    """
+
+    name: str
+    of: OwnLoss = field(repr=False)
+    better: Literal["higher", "lower"]
+    chance: float
+    smallest_effect: float
+
+    def to_json(self) -> dict[str, Any]:
+        return {key: value for key, value in vars(self).items() if key != "of"}
 
 
 @dataclass(frozen=True)
@@ -69,12 +94,15 @@ class Split:
         targets: Class indices [N], or values [N,T,O] for regression.
         decode: From stored rows [B, ...] to float32 inputs [B,T,I], each row by itself, on the rows' device.
         problems: Number of equal consecutive parts, of which a seed sees one (`part`).
+        lengths: Steps of each sequence [N] from 1 to T, int64; None where all have T. What stands after a sequence's
+            end is padding: it is given as zeros, and neither loss nor readout hears it.
     """
 
     stored: Tensor
     targets: Tensor
     decode: Callable[[Tensor], Tensor] = field(repr=False)
     problems: int = 1
+    lengths: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -90,12 +118,24 @@ class Split:
         """
         flat = index.flatten()
         inputs, targets = self.decode(self.stored.index_select(0, flat)), self.targets.index_select(0, flat)
+        lengths = self.lengths_of(flat)
+        inputs = inputs if lengths is None else without_padding(inputs, lengths)
         if index.ndim == 1:
             return inputs, targets
         return inputs.view(*index.shape, *inputs.shape[1:]), targets.view(*index.shape, *targets.shape[1:])
 
     def to(self, device: torch.device) -> Split:
-        return replace(self, stored=self.stored.to(device), targets=self.targets.to(device))
+        lengths = None if self.lengths is None else self.lengths.to(device)
+        return replace(self, stored=self.stored.to(device), targets=self.targets.to(device), lengths=lengths)
+
+    def lengths_of(self, index: Tensor) -> Tensor | None:
+        """The steps of samples [B] or [R,B]; None where all have the same."""
+        return None if self.lengths is None else self.lengths[index]
+
+    def take(self, rows: slice) -> Split:
+        """Some samples, as of one problem."""
+        lengths = None if self.lengths is None else self.lengths[rows]
+        return Split(self.stored[rows], self.targets[rows], self.decode, lengths=lengths)
 
     def rows(self, seed: int) -> slice:
         """Which samples a seed sees: all, or of several problems one."""
@@ -104,8 +144,13 @@ class Split:
 
     def part(self, seed: int) -> Split:
         """The samples that a seed sees."""
-        rows = self.rows(seed)
-        return Split(self.stored[rows], self.targets[rows], self.decode)
+        return self.take(self.rows(seed))
+
+
+def without_padding(values: Tensor, lengths: Tensor) -> Tensor:
+    """`values` [N,T,...] with zeros after the end of each sequence, whatever stands there. lengths: [N]."""
+    padding = is_padding(lengths, values.shape[1], values.device)
+    return values.masked_fill(padding.view(*values.shape[:2], *[1] * (values.ndim - 2)), 0)
 
 
 @dataclass(frozen=True)
@@ -135,7 +180,7 @@ class TaskDefinition:
         time_step_ms: dt of the network [ms].
         loss: "cross_entropy" or "mean_squared_error".
         readout: Whether every step is read, or the last one.
-        primary: What is compared on test data.
+        primary: What is compared on test data: "accuracy", "loss", or the name of one of its `metrics`.
         chance_loss: Loss of a network that knows only how often each target occurs.
         chance_accuracy: Its accuracy; None for regression.
         sources: Where the data can come from; the first is the default.
@@ -149,6 +194,11 @@ class TaskDefinition:
         problems: Number of problems, of which a seed has one.
         target: From the seed to the network whose outputs are its targets.
         neurons_are_outputs: Whether networks have no readout, and as many neurons as outputs.
+        lengths: Steps of the shortest and of the longest sequence, where they differ.
+        own_loss: Another loss of the same targets: from outputs [B,O], or [B,T,O] where every step is read, targets,
+            and the steps of each sequence [B] (None where all have T), to losses [B]. `loss` then says what targets
+            are.
+        metrics: Further measures on test data.
     """
 
     name: str
@@ -159,7 +209,7 @@ class TaskDefinition:
     time_step_ms: float
     loss: Literal["cross_entropy", "mean_squared_error"]
     readout: Readout
-    primary: Literal["accuracy", "loss"]
+    primary: str
     chance_loss: float
     chance_accuracy: float | None
     sources: tuple[str, ...]
@@ -173,6 +223,9 @@ class TaskDefinition:
     problems: int = 1
     target: Callable[[int], BaseNetwork] | None = None
     neurons_are_outputs: bool = False
+    lengths: tuple[int, int] | None = None
+    own_loss: OwnLoss | None = None
+    metrics: tuple[Metric, ...] = ()
 
     def for_settings(self, settings: TaskSettings) -> TaskDefinition:
         """The task as a study sets it."""
@@ -185,6 +238,16 @@ class TaskDefinition:
     def held_out(self, source: str) -> bool:
         """True if there are data that no network is trained on."""
         return "test" in self.sizes(source)
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """What networks can be compared by on test data."""
+        accuracy = () if self.chance_accuracy is None else ("accuracy",)
+        return (*accuracy, "loss", *(metric.name for metric in self.metrics))
+
+    def smallest_effect(self, primary: str) -> float | None:
+        """The smallest difference that matters of one of its `metrics`; None for accuracy and loss."""
+        return next((metric.smallest_effect for metric in self.metrics if metric.name == primary), None)
 
     @property
     def classes(self) -> int | None:
@@ -209,6 +272,8 @@ class TaskDefinition:
 
 def task_record(task: TaskDefinition, source: str) -> dict[str, Any]:
     """What study.json tells of a task, but for how the study trains on it; see `recorded_task`."""
+    later: dict[str, Any] = {} if task.lengths is None else {"lengths": list(task.lengths)}
+    later |= {"metrics": [metric.to_json() for metric in task.metrics]} if task.metrics else {}
     return {
         "name": task.name,
         "title": task.title,
@@ -224,6 +289,7 @@ def task_record(task: TaskDefinition, source: str) -> dict[str, Any]:
         "inputs": task.inputs,
         "outputs": task.outputs,
         "problems": task.problems,
+        **later,
     }
 
 
@@ -249,8 +315,10 @@ def recorded_task(body: Mapping[str, Any]) -> TaskDefinition:
         fingerprint=lambda settings: str(body["fingerprint"]),
         passes=body.get("passes", 1),
         problems=body.get("problems", 1),
+        lengths=tuple(body["lengths"]) if "lengths" in body else None,
+        metrics=tuple(Metric(of=_not_here, **metric) for metric in body.get("metrics", ())),
     )
 
 
-def _not_here(settings: object) -> NoReturn:
+def _not_here(*settings: object) -> NoReturn:
     raise ValueError("this is a task without its data")

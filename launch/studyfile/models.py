@@ -226,7 +226,7 @@ class Analysis(Section):
         contrasts: The planned family, by name.
     """
 
-    primary: Annotated[Primary, Field(description="accuracy or loss")] | None = None
+    primary: Annotated[Primary, Field(description="accuracy, loss, or a metric of the task's own")] | None = None
     smallest_effect: v.Positive | None = None
     alpha: v.Alpha = ALPHA
     contrasts: (
@@ -238,7 +238,7 @@ class Resources(Section):
     """What one trial needs.
 
     Attributes:
-        memory: In GB, which a node must have free of other trials; null where memory is no concern.
+        memory: In GB, which a node must have free of other trials; null to go by what workers are measured to take.
         max_concurrent: Trials at the same time, null for as many as fit.
         retries: Further attempts at a failed unit.
         timeout_minutes: An epoch that takes longer is taken to hang, and its worker is ended; null for never.
@@ -420,7 +420,8 @@ class StudySpec(Section):
         """How the conditions will be judged, with the defaults filled in."""
         given, task = self.analysis, self.task.definition
         primary = given.primary or task.primary
-        smallest = given.smallest_effect or default_smallest_effect(primary, task.chance_loss)
+        usual = task.smallest_effect(primary) or default_smallest_effect(primary, task.chance_loss)
+        smallest = given.smallest_effect or usual
         contrasts = (
             default_contrasts(list(self.conditions), self.reference, self.values)
             if given.contrasts is None

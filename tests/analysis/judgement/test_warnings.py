@@ -271,7 +271,8 @@ def test_a_declared_contrast_of_a_condition_that_is_not_there(tmp_path: Path) ->
 
 def test_every_warning_is_documented() -> None:
     documented = (ROOT / "docs" / "statistics.md").read_text(encoding="utf-8")
-    source = (ROOT / "analysis" / "judgement" / "warnings.py").read_text(encoding="utf-8")
+    room = (ROOT / "analysis" / "judgement" / "warnings").glob("*.py")
+    source = "".join(path.read_text(encoding="utf-8") for path in room)
     known = set(re.findall(r'ReportWarning\(\s*"([a-z-]+)"', source))
     assert known == set(FIRES)
     assert {code for code in known if f"`{code}`" not in documented} == set()

@@ -75,7 +75,7 @@ def test_an_installed_package_is_known_by_name_version_and_files(tmp_path: Path,
     assert {name for name in before if before[name] != after[name]} == {"RNN", "gru", "own"}
 
 
-@pytest.mark.ray
+@pytest.mark.program
 def test_the_command_plans_and_runs_what_an_installed_package_names(
     tmp_path: Path, site: Path, on_path: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
