@@ -49,7 +49,7 @@ def refuse_unsendable(settings: TaskSettings, place: str) -> None:
         if name == "metrics":
             continue
         try:
-            ray.cloudpickle.dumps(part)
+            ray.cloudpickle.dumps(part)  # type: ignore[no-untyped-call]
         except Exception as error:  # whatever pickle stumbles over
             rule = f"the task's {name} cannot be sent to workers"
             found = next(iter(str(error).splitlines()), type(error).__name__)
