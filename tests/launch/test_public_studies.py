@@ -48,7 +48,7 @@ crossing: {}
 final: {seeds: [11, 12, 13, 14, 15]}
 """
 )
-GRU = '''
+GRU = """
 from torch import nn
 
 
@@ -60,7 +60,7 @@ class GRU(nn.Module):
 
     def forward(self, inputs):
         return self.readout(self.cell(inputs)[0])
-'''
+"""
 
 
 def ran(folder: Path, study: str, capsys: pytest.CaptureFixture[str]) -> Results:
