@@ -21,6 +21,7 @@ import pytest
 import ray
 from paths import ROOT
 from ray.cluster_utils import Cluster as RayNodes
+from ray_nodes import two_nodes
 from small_study import (
     NOT_COMPILED,
     ONE_CONDITION,
@@ -57,11 +58,8 @@ RAY = str(Path(sys.executable).parent / "ray")
 
 @pytest.fixture(scope="module")
 def cluster(token: None) -> Iterator[RayNodes]:
-    two = RayNodes(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-    two.add_node(num_cpus=1, num_gpus=2)  # pretend GPUs: bookkeeping only
-    two.wait_for_nodes()
-    yield two
-    two.shutdown()
+    with two_nodes() as two:
+        yield two
 
 
 def test_a_study_uses_both_nodes(cluster: RayNodes, tmp_path: Path) -> None:
