@@ -1,5 +1,7 @@
-"""`python -m analysis RESULTS`: makes tables, figures, LaTeX and report.html again, or compares two studies.
-`python -m analysis pack RESULTS -o FILE`: puts all that these need into one small file, which can stand for RESULTS.
+"""`python -m analysis`: makes tables, figures, LaTeX and report.html of a study again.
+
+    python -m analysis RESULTS               the same files, from the records alone; or compares two studies
+    python -m analysis pack RESULTS -o FILE  puts all that these need into one small file, which can stand for RESULTS
 
 Exit codes: 0 the study is complete, 1 the report is of an incomplete study, 2 refused.
 """
@@ -16,13 +18,13 @@ from analysis.load import load
 from analysis.pack.contents import NETWORKS
 from analysis.pack.make import pack
 from analysis.report.compare import compare, write_comparison
-from analysis.report.make import PARTS, Part, write_report
+from analysis.report.make import Part, write_report
 from analysis.report.terminal_table import as_text, summarise
 from analysis.results.load import Results
 from glifr.records import InputError, Problem
 from glifr.records.archive import MOST_BYTES
 
-_FORMATS: tuple[Part, ...] = ("html", "latex", "csv")
+_FORMATS: tuple[Part, ...] = ("html", "latex", "csv", "png")
 _PACK = "pack"
 
 
@@ -80,8 +82,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="where to; if not given RESULTS, or the pack's name without suffix",
     )
-    parser.add_argument("--format", default="html,latex,csv", help="any of html,latex,csv; all of them if not given")
-    parser.add_argument("--only", choices=["figures"], help="make the figures and nothing else")
+    parser.add_argument(
+        "--format",
+        default="html,latex,csv",
+        help="any of html,latex,csv,png, the last of figures; by default all but png",
+    )
+    parser.add_argument("--only", choices=["figures"], help="make the figures, as PNG too, and nothing else")
     return parser
 
 
@@ -105,7 +111,7 @@ def _pack_parser() -> argparse.ArgumentParser:
 def _parts(formats: str, only: str | None) -> frozenset[Part]:
     """What is wanted. Figures come with the page and by themselves."""
     if only is not None:
-        return frozenset({"figures"})
+        return frozenset({"figures", "png"})
     wanted = {word.strip() for word in formats.split(",") if word.strip()}
     unknown = sorted(wanted - set(_FORMATS))
     if unknown or not wanted:
@@ -114,7 +120,7 @@ def _parts(formats: str, only: str | None) -> frozenset[Part]:
                 "there is no such format", "--format", formats, ", ".join(_FORMATS), "name one or several, with commas"
             )
         )
-    return frozenset(part for part in PARTS if part in wanted)
+    return frozenset(part for part in _FORMATS if part in wanted)
 
 
 def _compared(results: Results, other: Path) -> int:

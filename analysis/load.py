@@ -10,9 +10,17 @@ from glifr.records import Layout, scan
 
 
 def load(root: Path, out: Path | None = None) -> Results:
-    """Reads the results folder or pack `root`. out: where what is made of it is written, see `output_folder`.
+    """Reads a results folder or a pack.
 
-    Raises InputError if it is neither, is of another version, or is a pack that cannot be trusted.
+    Args:
+        root: The folder or pack.
+        out: Where what is made of it is written, see `output_folder`.
+
+    Returns:
+        Its content.
+
+    Raises:
+        InputError: It is neither, is of another version, or is a pack that cannot be trusted.
     """
     if not root.is_file():
         return load_folder(root, out)

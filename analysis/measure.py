@@ -11,8 +11,12 @@ from analysis.text import significant
 class Measure:
     """What networks are compared by.
 
-    column: of the seeds and silencing tables. scale: shown = scale x recorded. unit: of the shown number.
-    difference_unit: of a difference of shown numbers. chance: recorded value of a network that learned nothing.
+    Attributes:
+        column: Its column in the seeds and silencing tables.
+        scale: What a recorded number is multiplied by to be shown.
+        unit: Unit of the shown number.
+        difference_unit: Unit of a difference of shown numbers.
+        chance: Recorded value of a network that learned nothing.
     """
 
     column: str

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+from griffe import Docstring, DocstringSectionKind
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
@@ -81,8 +82,20 @@ def study_file_page() -> str:
 
 
 def _section(path: tuple[Any, ...], kind: type[BaseModel]) -> str:
-    rows = ["| key | may be | default |", "| --- | --- | --- |", *_rows(path, kind)]
-    return "\n".join([f"## {_shown(path)}", "", cleandoc(kind.__doc__ or ""), "", *rows])
+    said, meanings = section_text(kind)
+    rows = ["| key | may be | default | meaning |", "| --- | --- | --- | --- |", *_rows(path, kind, meanings)]
+    return "\n".join([f"## {_shown(path)}", "", said, "", *rows])
+
+
+def section_text(kind: type[BaseModel]) -> tuple[str, dict[str, str]]:
+    """What a section's docstring says of it, and of its keys by name."""
+    text, meanings = "", {}
+    for part in Docstring(cleandoc(kind.__doc__ or "")).parse("google", warnings=False):
+        if part.kind == DocstringSectionKind.text:
+            text = part.value
+        elif part.kind == DocstringSectionKind.attributes:
+            meanings = {key.name: " ".join(key.description.split()) for key in part.value}
+    return text, meanings
 
 
 def _shown(path: tuple[Any, ...]) -> str:
@@ -97,11 +110,12 @@ def _shown(path: tuple[Any, ...]) -> str:
     return f"`{dotted}`" if path else "The whole"
 
 
-def _rows(path: tuple[Any, ...], kind: type[BaseModel]) -> Iterator[str]:
+def _rows(path: tuple[Any, ...], kind: type[BaseModel], meanings: dict[str, str]) -> Iterator[str]:
     for name, field in kind.model_fields.items():
         allowed = allowed_at((*path, name)).replace("|", "\\|") or "see below"
         default = kind.otherwise if issubclass(kind, Changes) else _default(field.default)
-        yield f"| `{name}` | {allowed} | {default} |"
+        meaning = meanings.get(name, "").replace("|", "\\|")
+        yield f"| `{name}` | {allowed} | {default} | {meaning} |"
 
 
 def _default(value: Any) -> str:

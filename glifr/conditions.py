@@ -25,13 +25,17 @@ NOT_SEARCHED = ("learned", "output_weight", "learned_from")  # settings that say
 
 @dataclass(frozen=True)
 class NetworkKind:
-    """What a study knows of a kind of network without building one, of one from outside as of the project's own.
+    """What a study knows of a kind of network without building one, whether from outside or of the project.
 
-    keys: of a condition, that it has beside its size, its training and its start. settings: its own, by name, with
-    their defaults. delay: the usual one of its lateral connections, `none` where it has none. parameters: of its
-    neurons, that may be learned; of_a_current: those that it has only with after-spike currents. spreads: the
-    hyperparameters of its start; spreads_heterogeneous: of the heterogeneous one. silenced: what silencing a neuron
-    acts on, in words; "" where neurons cannot be silenced.
+    Attributes:
+        keys: Keys of a condition, in addition to its size, its training and its start.
+        settings: The kind's own settings, by name, with their defaults.
+        delay: The usual delay of its lateral connections [ms]; "none" where it has none.
+        parameters: Parameters of its neurons, which may be learned.
+        of_a_current: Those that it has only with after-spike currents.
+        spreads: Hyperparameters of its start.
+        spreads_heterogeneous: Hyperparameters of its heterogeneous start.
+        silenced: What silencing a neuron acts on, in words; "" where neurons cannot be silenced.
     """
 
     keys: tuple[str, ...]
@@ -81,14 +85,24 @@ NOT_READ = NetworkKind(keys=())
 class Condition:
     """One condition of a study.
 
-    architecture: the network: one of `KINDS`, or one from outside, as `module:object`; `outside` says what that is, and
-    `settings` has those of its own settings that are not at their default.
-    num_ascs: after-spike currents per neuron (J).
-    start: how neuron parameters are initialised, None where the network has none.
-    learned: whether neuron parameters are trained beside the weights; names where some are (see `parameters`).
-    color, marker: how the condition is drawn, the same in every figure.
-    dt: of the network [ms]; None for the task's time step. tau [ms], sigma_v, R, I0, v_reset: of GLIFR neurons, None
-    for the model's own. output_weight: whether there is a readout; None for what the task needs.
+    Attributes:
+        name: Its name.
+        architecture: The network: one of `KINDS`, or one from outside, as `module:object`.
+        num_ascs: After-spike currents per neuron J.
+        start: How neuron parameters are initialised; None where the network has none.
+        learned: Whether neuron parameters are trained in addition to the weights; names where only some are (see
+            `parameters`).
+        color: The colour in which it is drawn, the same in every figure.
+        marker: Its marker, likewise.
+        dt: Time step of the network [ms]; None for the task's.
+        tau: Time constant of spiking [ms] of GLIFR neurons. None for the model's own, as with the next four.
+        sigma_v: Width of the firing sigmoid.
+        R: Membrane resistance.
+        I0: Constant input current.
+        v_reset: Reset voltage.
+        output_weight: Whether there is a readout; None for what the task needs.
+        settings: The network's own settings that are not at their default.
+        outside: What is known of a network from outside.
     """
 
     name: str
@@ -169,10 +183,15 @@ class Condition:
         return ("hidden_size", *(name for name in self.kind.keys if name not in NOT_SEARCHED), *own)
 
     def learned_from(self, among: Iterable[Condition]) -> str | None:
-        """The first condition of `among` whose trained networks a `learned` start can draw from.
+        """Finds the first condition whose trained networks a `learned` start can draw from.
 
-        It learns its neurons from a homogeneous start, and has as many after-spike currents. None unless this start is
-        heterogeneous.
+        It learns its neurons from a homogeneous start, and has as many after-spike currents.
+
+        Args:
+            among: The conditions of the study.
+
+        Returns:
+            Its name; None if there is none, or this condition's start is not heterogeneous.
         """
         if self.start != "heterogeneous":
             return None
@@ -180,9 +199,13 @@ class Condition:
         return next((c.name for c in alike if c.learned is True and c.architecture == self.architecture), None)
 
     def describe(self, learned_start: str | None = None) -> dict[str, str]:
-        """The condition's features in words, for `--plan` and the report's table of differences.
+        """Describes the condition in words, for `--plan` and the report's table of differences.
 
-        learned_start: the condition whose trained networks it starts from.
+        Args:
+            learned_start: The condition whose trained networks it starts from.
+
+        Returns:
+            Its features by name.
         """
         if self.start is None:
             begins = {"start": f"drawn from trained {learned_start}"} if learned_start else {}
@@ -243,9 +266,14 @@ def own_style(place: int) -> tuple[str, str]:
 
 
 def styled(conditions: Iterable[Condition], hues: Mapping[str, int] = MappingProxyType({})) -> dict[str, Condition]:
-    """The conditions of a study by name, each with its look: a published name keeps its own.
+    """Gives the conditions of a study their colours and markers; a published name keeps its own.
 
-    hues: the place of the colour, for conditions that share one.
+    Args:
+        conditions: The conditions.
+        hues: Index of the colour, for conditions that share one.
+
+    Returns:
+        The conditions by name.
     """
     found: dict[str, Condition] = {}
     own = 0

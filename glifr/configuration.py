@@ -17,10 +17,16 @@ SCHEDULES: tuple[str, ...] = get_args(ScheduleName)
 
 @dataclass(frozen=True)
 class Schedule:
-    """The share of the learning rate that each training step takes.
+    """The fraction of the learning rate that each training step uses.
 
-    name: constant; cosine, from 1 to `end` along half a cosine; step, times `factor` after every `every` epochs.
-    warmup_epochs: over which the share first rises linearly to 1; a cosine begins after them, steps count from 0.
+    Attributes:
+        name: "constant"; "cosine", from 1 to `end` along half a cosine; or "step", times `factor` after every `every`
+            epochs.
+        warmup_epochs: Epochs over which the fraction first rises linearly to 1. A cosine begins after them; steps count
+            from 0.
+        end: The last fraction of a cosine.
+        every: Epochs between steps.
+        factor: What a step multiplies the fraction by.
     """
 
     name: ScheduleName = "constant"
@@ -35,7 +41,16 @@ class Schedule:
         return self.name == "constant" and not self.warmup_epochs
 
     def share(self, step: int, steps_an_epoch: int, epochs: int) -> float:
-        """The share at a training step, counted from 0, of a training of so many epochs."""
+        """Gives the fraction of the learning rate at one training step.
+
+        Args:
+            step: The step, counted from 0.
+            steps_an_epoch: Steps per epoch.
+            epochs: Epochs of the whole training.
+
+        Returns:
+            The fraction.
+        """
         warm_up = round(self.warmup_epochs * steps_an_epoch)
         rise = min(1.0, (step + 1) / warm_up) if warm_up else 1.0
         if self.name == "step":
@@ -48,19 +63,30 @@ class Schedule:
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """How long and by which steps: epochs, batch size, optimiser, dropout probability, kernel backend.
+    """How long, and by which steps, a network is trained.
 
-    optimizer: one of OPTIMIZERS. beta1, beta2, epsilon: of Adam and AdamW. momentum, nesterov: of SGD.
-    weight_decay: of every trained number; decoupled from the gradient's moments, as in AdamW, where `decoupled`.
-    clip_norm: the largest norm of a network's whole gradient; a larger one is scaled down to it. None for no limit.
-    schedule: of the learning rate.
-    sigma_v: width of GLIFR neurons' sigmoid in the first and in the last epoch, linear in epochs between them as in the
-    published annealing; None for the model's own throughout.
-
-    seeds_per_batch: replicas computed at once; None for all of them. On the CPU it has an effect only where the backend
-    keeps each seed's bits (`glifr.engine.backends.batches_exactly`); elsewhere there, seeds are computed one by one.
-    cuda_graphs: on CUDA, record the training step once and replay it. Neither changes what is computed.
-    seeds_in_turn: each seed is trained to its last epoch before the next begins.
+    Attributes:
+        epochs: Passes over the training data.
+        batch_size: Samples per step.
+        beta1: Of Adam and AdamW.
+        beta2: Of Adam and AdamW.
+        epsilon: Of Adam and AdamW.
+        weight_decay: Of every trained number.
+        decoupled: Whether weight decay is decoupled from the gradient's moments, as in AdamW.
+        optimizer: One of OPTIMIZERS.
+        momentum: Of SGD.
+        nesterov: Of SGD.
+        clip_norm: The largest norm of a network's whole gradient; a larger one is scaled down to it. None for no limit.
+        schedule: Schedule of the learning rate.
+        dropout: Probability of dropout.
+        sigma_v: Width of GLIFR neurons' sigmoid in the first and in the last epoch, linear in between, as in the
+            published annealing; None for the model's own throughout.
+        backend: One of `glifr.engine.backends.BACKENDS`.
+        seeds_per_batch: Replicas computed at once; None for all of them. Does not change what is computed. On the CPU
+            it has an effect only where the backend keeps each seed's bits (`glifr.engine.backends.batches_exactly`);
+            with others, seeds are computed one by one.
+        cuda_graphs: Whether, on CUDA, a training step is recorded once and replayed. Does not change what is computed.
+        seeds_in_turn: Whether each seed is trained to its last epoch before the next begins.
     """
 
     epochs: int
@@ -92,9 +118,13 @@ class TrainingSettings:
 
 @dataclass(frozen=True)
 class Configuration:
-    """What is trained. delay_steps: D of the lateral input in steps, None for the LSTM.
+    """What is trained.
 
-    hyperparameters: learning_rate, and spreads (1 where absent).
+    Attributes:
+        condition: The condition.
+        hidden_size: Neurons H.
+        delay_steps: Delay D of the lateral input in steps; None for the LSTM.
+        hyperparameters: learning_rate, and spreads (1 where absent).
     """
 
     condition: Condition

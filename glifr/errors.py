@@ -16,8 +16,13 @@ _MISSING = object()
 class Problem:
     """One thing wrong with what the user gave.
 
-    rule: what must hold.  place: file and key path.  value: what was found there.
-    allowed: what may stand there.  todo: what to do next.  detail: lines shown below it, as the traceback of own code.
+    Attributes:
+        rule: What must hold.
+        place: File and key path.
+        value: What was found there.
+        allowed: What may stand there.
+        todo: What to do next.
+        detail: Lines shown below it, such as the traceback of the user's own code.
     """
 
     rule: str

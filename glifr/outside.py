@@ -16,6 +16,7 @@ from typing import Literal, TypeVar
 from glifr.errors import InputError, Problem, nearest
 
 Group = Literal["tasks", "networks", "neurons"]
+NETWORKS: tuple[Group, ...] = ("networks", "neurons")  # where a network is named, either may stand
 Kind = TypeVar("Kind")
 
 _NAME = r"[^\W\d]\w*(?:\.[^\W\d]\w*)*"
@@ -33,29 +34,80 @@ def top_module(reference: str) -> str:
 
 
 @cache
-def entry_points(group: Group) -> Mapping[str, str]:
-    """The names that installed packages give objects of a group, each with its `module:object`.
-
-    Raises InputError for a name that two packages give.
-    """
-    found: dict[str, str] = {}
+def _given(group: Group) -> Mapping[str, Mapping[str, str]]:
+    """name -> `module:object` -> the package that gives it, and its version; more than one only by mistake."""
+    found: dict[str, dict[str, str]] = {}
     for point in metadata.entry_points(group=f"glifr.{group}"):
-        if found.setdefault(point.name, point.value) != point.value:
-            rule = f"two installed packages give the name {point.name!r} to one of their {group}"
-            values = f"{found[point.name]} and {point.value}"
-            raise InputError(Problem(rule, f"entry points glifr.{group}", values, todo="uninstall one of the two"))
+        package = f"{point.dist.name} {point.dist.version}" if point.dist is not None else "an unknown package"
+        found.setdefault(point.name, {}).setdefault(point.value, package)
     return MappingProxyType(found)
 
 
-def referenced(name: str, group: Group) -> str | None:
-    """The `module:object` behind a name; None where it is neither one nor an entry point."""
-    return name if is_reference(name) else entry_points(group).get(name)
+def entry_points(group: Group) -> tuple[str, ...]:
+    """Lists the names that installed packages give objects of a group.
+
+    Args:
+        group: The group of entry points.
+
+    Returns:
+        The names.
+    """
+    return tuple(_given(group))
+
+
+def referenced(name: str, *groups: Group) -> str | None:
+    """Finds the `module:object` behind a name.
+
+    Args:
+        name: A `module:object`, or the name of an entry point.
+        groups: The groups of entry points that may be meant.
+
+    Returns:
+        The `module:object`; None where the name is neither.
+
+    Raises:
+        InputError: The name is given to two objects, or to none.
+    """
+    if is_reference(name):
+        return name
+    given = {reference: package for group in groups for reference, package in _given(group).get(name, {}).items()}
+    place = " or ".join(f"entry points glifr.{group}" for group in groups)
+    if len(given) > 1:
+        values = " and ".join(f"{reference} of {package}" for reference, package in given.items())
+        rule, todo = f"installed packages give the name {name!r} to two objects", "uninstall one, or name module:object"
+        raise InputError(Problem(f"{rule}: {values}", place, name, todo=todo))
+    for reference, package in given.items():
+        if not is_reference(reference):
+            rule = f"{package} gives the name {name!r} to {reference!r}, which is no module:object"
+            raise InputError(Problem(rule, place, name, todo="mend its entry points, and install it again"))
+    return next(iter(given), None)
+
+
+def package_of(name: str, *groups: Group) -> str | None:
+    """Names the package that gives an entry point.
+
+    Args:
+        name: The name of an entry point.
+        groups: The groups that may be meant.
+
+    Returns:
+        The package and its version; None for what is no entry point.
+    """
+    return next((p for group in groups for p in _given(group).get(name, {}).values()), None)
 
 
 def load_object(reference: str, kind: type[Kind]) -> Kind:
-    """Imports the object of a `module:object`. Raises InputError if there is none, or it is of another kind.
+    """Imports an object by its name. What its module raises on import is raised as it is.
 
-    What the module raises when it is imported is raised as it is.
+    Args:
+        reference: `module:object`.
+        kind: The type that the object must have.
+
+    Returns:
+        The object.
+
+    Raises:
+        InputError: There is no such object, or it is of another type.
     """
     module_name, _, path = reference.partition(":")
     found: object = importlib.import_module(module_name)

@@ -78,8 +78,20 @@ def start_parameters(
 ) -> list[Tensor]:
     """Draws a model's parameters as they are stored, in their order, leaving out what has no width or no part.
 
-    spreads: what the half-widths of a parameter are multiplied by, by its `spread`; what would leave a legal open
-    interval is clipped to it. Raises InputError if the start itself lies outside.
+    Args:
+        model: The neuron model.
+        hidden_size: Neurons H.
+        dt: Time step [ms].
+        heterogeneous: Whether the start is the heterogeneous one.
+        spreads: Factors on the half-widths of the parameters, by their `spread`. A start that would leave a parameter's
+            open interval is clipped to it.
+        generator: What they are drawn from; torch's global generator if None.
+
+    Returns:
+        The parameters, [1,H] or [J,1,H] each.
+
+    Raises:
+        InputError: The start itself lies outside the interval.
     """
     found = []
     for p in model.parameters:

@@ -41,9 +41,17 @@ def installed() -> dict[str, str]:
 
 
 def stage_code(folder: Path, most_bytes: int = _MOST_BYTES) -> Path:
-    """Copies below `folder` the packages that a worker imports; InputError if they are larger than code ever is.
+    """Copies the packages that a worker imports, by name: results, data, environments and the history cannot get in.
 
-    They are copied by name: results, data, environments and the repository's history cannot get in.
+    Args:
+        folder: Where to.
+        most_bytes: The most that they may have.
+
+    Returns:
+        The folder of the copies.
+
+    Raises:
+        InputError: They are larger than code ever is.
     """
     home = Path(glifr.__file__).parent.parent
     for package in _PACKAGES:

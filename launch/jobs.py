@@ -20,7 +20,8 @@ Result = TypeVar("Result")  # of a function that an executor runs
 class Job:
     """Units of one stage and condition that one worker computes together.
 
-    out_of_memory: how often they ran out of it; each time their share of a GPU is doubled.
+    Attributes:
+        out_of_memory: How often they ran out of memory; each time their share of a GPU is doubled.
     """
 
     key: str
@@ -32,8 +33,12 @@ class Job:
 class Step:
     """What a worker reports after each epoch.
 
-    scores: unit -> (epoch, mean score over its seeds). done: the job has ended; failure: why, if without results.
-    seconds, cpu_seconds: wall and processor time since the step before, as the executor measured it.
+    Attributes:
+        scores: From the unit to its epoch and the mean score over its seeds.
+        done: Whether the job has ended.
+        failure: Why it ended, if without results.
+        seconds: Wall time since the step before, as the executor measured it.
+        cpu_seconds: Processor time, likewise.
     """
 
     scores: dict[str, tuple[int, float]]
@@ -96,9 +101,11 @@ class Scheduler(Protocol):
 
 @dataclass(frozen=True)
 class StageCount:
-    """Units of one condition and stage. planned 0: the study has no such stage.
+    """Counts of the units of one condition and stage.
 
-    out_of_reach: of those planned, that an error keeps from ever being begun.
+    Attributes:
+        planned: 0 if the study has no such stage.
+        out_of_reach: Units of those planned that an error keeps from ever being begun.
     """
 
     planned: int
@@ -115,11 +122,15 @@ class StageCount:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Where the study stands.
+    """The progress of the study at one moment.
 
-    under_way: units' worth of epochs that running jobs have done. best: lowest search or confirm score so far. errors:
-    why a condition cannot go on. failures: of the units given up. failed_attempts: of this session, given up or not.
-    moved: units that were tried again on another kind of processor, with the kinds.
+    Attributes:
+        under_way: Epochs that running jobs have done, in units.
+        best: Lowest search or confirm score so far.
+        errors: Why a condition cannot go on.
+        failures: Failures of the units that were given up.
+        failed_attempts: Failed attempts of this session, given up or not.
+        moved: Units that were tried again on another kind of processor, with the kinds.
     """
 
     counts: dict[str, dict[Stage, StageCount]]

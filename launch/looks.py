@@ -35,9 +35,15 @@ def grown(plan: StudyPlan, looks: Sequence[Look]) -> StudyPlan:
 
 
 def refuse_changed(plan: StudyPlan, root: Path) -> None:
-    """Raises InputError if looks were taken in the folder by another declaration than the study's.
+    """Refuses a study whose declaration is not that by which looks were taken.
 
-    RecordError for a look that cannot be trusted: it would be judged anew, on more data.
+    Args:
+        plan: The plan.
+        root: The results folder.
+
+    Raises:
+        InputError: Looks were taken by another declaration.
+        RecordError: A look cannot be trusted: it would be judged anew, on more data.
     """
     layout = Layout(root)
     looks = read_looks(layout)

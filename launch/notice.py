@@ -28,7 +28,12 @@ Ending = Literal["complete", "incomplete", "stopped", "failed"]
 
 @dataclass(frozen=True)
 class Notice:
-    """What is told. answer: the report's first sentence, or why there is no report. report: its path, '' for none."""
+    """What is told when a session ends.
+
+    Attributes:
+        answer: The report's first sentence, or why there is no report.
+        report: Its path, '' for none.
+    """
 
     study: str
     profile: str

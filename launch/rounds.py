@@ -36,9 +36,14 @@ class Executor(Protocol):
 
 @dataclass
 class Rounds:
-    """plan: with what the looks so far have asked for. only, last: the conditions and stages that run now.
+    """A study that runs round by round, from look to look.
 
-    alike: pairs of conditions that are numerically one network. missing: why a look that was due was not taken.
+    Attributes:
+        plan: The plan, with what the looks so far have asked for.
+        only: The conditions that run now.
+        last: The stage after which to stop now.
+        alike: Pairs of conditions that are numerically one network.
+        missing: Why a look that was due was not taken.
     """
 
     plan: StudyPlan

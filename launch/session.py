@@ -66,10 +66,13 @@ COMPLETE, INCOMPLETE = 0, 1
 
 @dataclass(frozen=True)
 class SessionOptions:
-    """What a session was asked beyond its study.
+    """What a session was asked for in addition to its study.
 
-    stale: what becomes of units of changed code, None to ask. last: the stage after which to stop, None for the end.
-    only: the conditions that run now, None for all. report: of what there is, also where a limit has stopped the study.
+    Attributes:
+        stale: What becomes of units of changed code, None to ask.
+        last: The stage after which to stop, None for the end.
+        only: The conditions that run now, None for all.
+        report: Whether there is a report at the end, also where a limit has stopped the study.
     """
 
     stale: Choice | None = None

@@ -33,12 +33,14 @@ class StopSignals:
     """A `StopRequest`, entered as a context before anything else of the program is imported.
 
     The signals are blocked in all threads, and one thread waits for them: whatever handlers Ray and Tune install, and
-    whatever the main thread is in, they arrive here alone. Processes started from here inherit the block, so that a
-    batch system that signals every process of a job stops the driver and not the Ray below it.
+    whatever the main thread is doing, they arrive here alone. Processes started from here inherit the block, so that a
+    batch system that signals every process of a job stops the driver and not the Ray below it. The ledger is consistent
+    at any moment, so no way of leaving loses more than running epochs.
 
-    say: prints a sentence. where: what has become of the study if it is left now. at_leave: called with the exit code
-    before the process leaves at once. The ledger is consistent at any moment, so no way of leaving loses more than
-    running epochs.
+    Attributes:
+        say: Prints a sentence.
+        where: What becomes of the study if it is left now.
+        at_leave: Called with the exit code before the process leaves at once.
     """
 
     def __init__(self, given: Sequence[str]) -> None:

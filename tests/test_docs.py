@@ -17,6 +17,7 @@ pytest.importorskip("mkdocs")
 
 import glifr
 from launch.studyfile import StudySpec
+from launch.studyfile.schema import sections
 
 
 @pytest.fixture(scope="module")
@@ -37,12 +38,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def site_pages(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.syspath_prepend(str(ROOT / "docs"))
     return importlib.import_module("site_pages")
-
-
-@pytest.fixture
-def plain_docstrings(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(str(ROOT / "docs"))
-    return importlib.import_module("plain_docstrings")
 
 
 @pytest.mark.parametrize("name", glifr.__all__)
@@ -84,16 +79,23 @@ def test_the_study_files_page_has_every_key_with_what_it_may_be(site_pages: Modu
         assert f"| `{name}` |" in page
     assert "| `batch_size` | a whole number from 1 to 10000000 | must be given |" in page
     assert "| `beta2` | a number from 0, below 1 | `0.999` |" in page
-    assert "| `epochs` | a whole number from 1 to 10000000, or null | `null` |" in page
-    assert "\nseeds_per_batch: seeds trained as one computation" in page, "not indented, which would make it code"
+    assert "| `epochs` | a whole number from 1 to 10000000, or null | `null` | Of one trial, null for those of" in page
+    assert re.search(r"\| `seeds_per_batch` \|.*\| Seeds trained as one computation; auto for a number by", page)
+    assert "Attributes:" not in page, "what a docstring says of a key stands in its row"
     assert "## `conditions.<condition>`" in page
     assert "## `search.spaces.<family>.<hyperparameter>`" in page
     assert "| `scale` | log or linear, or null | `null` |" in page
 
 
-def test_a_docstring_is_shown_as_it_is_written(plain_docstrings: ModuleType) -> None:
-    text = "[*,B,H] and `[*,B]` <x>\n\n    a_j * <b>"
-    assert plain_docstrings.escaped(text) == r"\[\*,B,H\] and `[*,B]` \<x>" + "\n\n    a_j * <b>"
+def test_a_section_of_the_study_file_describes_only_keys_that_it_has(site_pages: ModuleType) -> None:
+    for path, kind in sections():
+        assert set(site_pages.section_text(kind)[1]) <= set(kind.model_fields), path
+
+
+def test_a_docstrings_marks_are_shown_as_they_are_written(site: Path) -> None:
+    for page in sorted((site / "reference").glob("*.html")):
+        text = page.read_text().partition("<article")[2].partition("</article")[0]
+        assert "<em>" not in text, page.name
 
 
 def test_every_file_and_room_that_tour_and_contributing_name_is_there() -> None:
@@ -129,3 +131,16 @@ def test_every_message_that_troubleshooting_explains_is_one_of_ours() -> None:
     parts = [part for text in quoted for part in text.split(" ... ")]
     assert len(parts) > 20
     assert [part for part in parts if part not in source] == []
+
+
+def test_ci_runs_every_target_of_tests_and_between_them_every_test() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    called = re.findall(r"^\s*make (\S+)$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
+    targets = re.findall(r"^(test[\w-]*): dev$", makefile, re.MULTILINE)
+    assert called == [*targets, "check", "resolve"]
+    assert "\ntest: dev\n\t$(TESTS) -m 'not program'\n" in makefile
+    assert "\ntest-programs: dev\n\t$(TESTS) -m program\n" in makefile
+    assert re.findall(r"--ignore=(\S+)", makefile) == re.findall(r"-m pytest (tests/\S+)\n", makefile)[:1]
+    for page in ("README.md", "CONTRIBUTING.md", "Makefile"):
+        text = (ROOT / page).read_text()
+        assert [name for name in targets if f"make {name}" not in text] == [], page

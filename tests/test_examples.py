@@ -31,6 +31,7 @@ SAID = {
 }
 
 
+@pytest.mark.program
 @pytest.mark.parametrize("name", SAID)
 def test_an_example_runs_to_its_report(name: str, tmp_path: Path) -> None:
     study = ROOT / "examples" / name / "study.yaml"

@@ -119,7 +119,7 @@ def test_a_studys_name_is_enough_for_the_projects_own(installed: Path, tmp_path:
     assert "does not exist" in unknown.stderr
 
 
-@pytest.mark.ray
+@pytest.mark.program
 def test_the_installed_command_runs_a_study_from_another_folder(installed: Path, tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text(ONE_CONDITION)
     changes = [word for text in (*ONE_UNIT, NOT_COMPILED) for word in ("--set", text)]

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from analysis.figures.clusters import clusters_and_null
 from analysis.figures.curves import learning_curves, silencing_curves
-from analysis.figures.drawing.drawing import Drawing, MissingFigure, write_figure
+from analysis.figures.drawing.drawing import Drawing, MissingFigure
 from analysis.figures.drawing.style import house_style
 from analysis.figures.examples import after_spike_currents, example_activity, example_outputs
 from analysis.figures.factors import factor_curves, factor_effects, factorial_interaction
@@ -88,5 +88,4 @@ __all__ = [
     "silencing_area",
     "silencing_curves",
     "step_responses",
-    "write_figure",
 ]

@@ -7,7 +7,8 @@ import numpy as np
 from analysis.figures.drawing.drawing import Drawing, MissingFigure, new_figure
 from analysis.figures.drawing.style import FAINT, MUTED, WIDTH, edge
 from analysis.results.load import Results
-from analysis.statistics.recovery import PARAMETERS, WITHIN, recoveries
+from analysis.results.neurons import RATES, in_order
+from analysis.statistics.recovery import WITHIN, recoveries
 
 
 def parameter_recovery(results: Results) -> Drawing | MissingFigure:
@@ -16,9 +17,12 @@ def parameter_recovery(results: Results) -> Drawing | MissingFigure:
     values = recoveries(results.tables["parameters"])
     if not len(values):
         return MissingFigure(
-            name, title, "No parameters are known that could be recovered.", "The task realizable knows them."
+            name,
+            title,
+            "No parameters are known that could be recovered.",
+            "A task made with `recovery_task` knows them, as realizable.",
         )
-    names = [p for p in PARAMETERS if (values["parameter"] == p).any()]
+    names = in_order(values["parameter"])
     figure = new_figure(WIDTH, 2.6)
     for axes, parameter in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
         own = values[(values["parameter"] == parameter) & values["found"].notna()]
@@ -46,11 +50,11 @@ def parameter_recovery(results: Results) -> Drawing | MissingFigure:
     handles, labels = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
     caption = (
-        "A dot for each value of each network, currents matched with those of the target; on the line found "
-        f"equals true, the band {WITHIN:.0%} around it. Axes of their own in each panel; they need not include 0."
+        "A dot for each value of each network, several of a parameter matched with those of the target; on the line "
+        f"found equals true, the band {WITHIN:.0%} around it. Axes of their own in each panel; they need not include 0."
     )
     return Drawing(name, title, "Found against true neuron parameters, by condition", caption, figure, values)
 
 
 def _unit(parameter: str) -> str:
-    return f"{parameter} (1/ms)" if parameter.startswith("k_") else parameter
+    return f"{parameter} (1/ms)" if parameter in RATES else parameter

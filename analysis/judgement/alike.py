@@ -30,10 +30,13 @@ _MUCH_LARGER = 4.0  # times the rounding: what two seeds differ by, else all net
 
 @dataclass(frozen=True)
 class AlikeConditions:
-    """Two conditions, in the study's order.
+    """Two conditions that seem to be the same, in the study's order.
 
-    at_start: the launcher saw it before the start. in_results: each shared seed has one result. seeds: how many.
-    largest: of the differences within a seed, in the primary measure as recorded; NaN without a shared seed.
+    Attributes:
+        at_start: Whether the launcher saw it before the start.
+        in_results: Whether both have the same result for each shared seed.
+        seeds: How many seeds they share.
+        largest: The largest difference within a seed, in the primary measure as recorded; NaN without a shared seed.
     """
 
     pair: tuple[str, str]
@@ -132,8 +135,13 @@ def _sides(contrast: Contrast, by_name: Mapping[str, str]) -> tuple[dict[str, fl
 
 
 def averaging(signs: Mapping[str, int], pairs: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
-    """The pairs that an effect of a factorial averages over: its two conditions cancel in it whatever the effect is.
+    """Lists the pairs whose two conditions cancel in an effect of a factorial, whatever the effect is.
 
-    signs: condition -> +1 or -1 in the effect; conditions that are not of the factorial are absent.
+    Args:
+        signs: From the condition to its sign in the effect, +1 or -1; conditions outside the factorial are absent.
+        pairs: Pairs of conditions.
+
+    Returns:
+        Those pairs.
     """
     return tuple((a, b) for a, b in pairs if a in signs and b in signs and signs[a] == -signs[b])

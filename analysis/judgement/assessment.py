@@ -26,11 +26,14 @@ from glifr.records import Contrast
 
 @dataclass(frozen=True)
 class ContrastSensitivity:
-    """What a planned contrast could see. alpha: what its p must not exceed at the first step of Holm.
+    """What a planned contrast could detect. Where too few pairs show the spread, none of this is known.
 
-    power: to find a difference of the smallest effect of interest. detectable: the difference found with 80 % power,
-    as recorded. needed, needed_for_equivalence: pairs for 80 % power. Where too few pairs tell the spread none of these
-    is known: NaN and None.
+    Attributes:
+        alpha: What its p must not exceed at the first step of Holm's correction.
+        power: Power for a difference of the smallest effect of interest; NaN if unknown.
+        detectable: The difference found with 80 % power, as recorded; NaN if unknown.
+        needed: Pairs for 80 % power; None if unknown.
+        needed_for_equivalence: Pairs for 80 % power to show equivalence; None if unknown.
     """
 
     contrast: Contrast
@@ -47,10 +50,16 @@ class ContrastSensitivity:
 class Assessment:
     """A study judged.
 
-    planned: the declared contrasts. looked: what looks have found, in a study that takes them; planned contrasts and
-    effects are then as looks left them. factorial_kept, planned_kept: without diverged networks, None where none did.
-    pairs: every pair of conditions, exploratory. silenced: what each silenced network loses.
-    reaches: in the order of `planned`. published: None for a task without published values.
+    Attributes:
+        planned: The declared contrasts.
+        looked: What looks have found, in a study that takes them; planned contrasts and effects are then as looks left
+            them.
+        factorial_kept: The factorial without diverged networks, None where none diverged.
+        planned_kept: The declared contrasts without diverged networks, likewise.
+        pairs: Every pair of conditions, exploratory.
+        silenced: What each silenced network loses.
+        reaches: What each contrast could detect, in the order of `planned`.
+        published: Comparison with published values; None for a task without them.
     """
 
     results: Results

@@ -13,7 +13,11 @@ from analysis.statistics.verdicts import Verdict
 
 @dataclass(frozen=True)
 class Finding:
-    """A sentence that a verdict stands behind. row: id of the table row with its numbers."""
+    """A sentence that a verdict stands behind.
+
+    Attributes:
+        row: Id of the table row with its numbers.
+    """
 
     verdict: Verdict
     text: str

@@ -20,7 +20,11 @@ from glifr.records import levels_of
 
 @dataclass(frozen=True)
 class Clause:
-    """A part of a sentence. row: id of the row, table or section of the page that carries it."""
+    """A part of a sentence.
+
+    Attributes:
+        row: Id of the row, table or section of the page that carries it.
+    """
 
     text: str
     row: str

@@ -21,7 +21,12 @@ _ADVISED = 20
 
 @dataclass(frozen=True)
 class SeedAdvice:
-    """text: what more seeds would do. command: that runs them, and only what is missing; '' where none would help."""
+    """Advice on the number of seeds.
+
+    Attributes:
+        text: What more seeds would do.
+        command: The command that runs them, and only what is missing; '' where none would help.
+    """
 
     text: str
     command: str

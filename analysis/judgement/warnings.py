@@ -29,9 +29,13 @@ _NO_CLUSTERS = (CONTINUUM, UNSTABLE)
 
 @dataclass(frozen=True)
 class ReportWarning:
-    """code: stable, for searching. place: id of the table or section it is about. subjects: names of its rows.
+    """A warning of the report.
 
-    beside: rows of other tables that it touches too, as place and subjects.
+    Attributes:
+        code: Stable, for searching.
+        place: Id of the table or section that it is about.
+        subjects: Names of that table's rows.
+        beside: Rows of other tables that it concerns too, as place and subjects.
     """
 
     code: str

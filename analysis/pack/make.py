@@ -21,7 +21,12 @@ _FOLDER = "a folder with a study.json, as results/<study>/<profile>/"
 
 @dataclass(frozen=True)
 class PackSummary:
-    """A pack that was written. parts: compressed bytes of each part by itself. complete: whether the study is."""
+    """A pack that was written.
+
+    Attributes:
+        parts: Compressed bytes of each part by itself.
+        complete: Whether the study is complete.
+    """
 
     path: Path
     size: int
@@ -55,10 +60,18 @@ class _Recorder:
 
 
 def pack(root: Path, path: Path, without: Collection[str] = ()) -> PackSummary:
-    """Writes the results folder `root` as the pack `path`; equal records give equal bytes.
+    """Writes a results folder as a pack; equal records give equal bytes.
 
-    without: parts to leave out, of `contents.NETWORKS`. Raises InputError if `root` is not a results folder, or its
-    pack would be larger than a pack may be.
+    Args:
+        root: The results folder.
+        path: The pack.
+        without: Parts to leave out, of `contents.NETWORKS`.
+
+    Returns:
+        What was written.
+
+    Raises:
+        InputError: `root` is not a results folder, or its pack would be larger than a pack may be.
     """
     if root.is_file():
         raise InputError(

@@ -20,7 +20,11 @@ _AGAIN = "get the file anew, or make it anew from the results folder"
 
 @dataclass(frozen=True)
 class NetworksInPack:
-    """The networks of a pack. known: by the SHA-256 of their characteristics; a text says why there is none."""
+    """The networks of a pack.
+
+    Attributes:
+        known: Networks by the SHA-256 of their characteristics; or a text that says why there is none.
+    """
 
     known: Mapping[str, NetworkSummary | str]
     clustered: bytes
@@ -37,7 +41,12 @@ class NetworksInPack:
 
 @dataclass(frozen=True)
 class Pack:
-    """An open pack. folder: its records, as a results folder. networks: None if the pack was made without."""
+    """An open pack.
+
+    Attributes:
+        folder: Its records, as a results folder.
+        networks: Its networks; None if the pack was made without them.
+    """
 
     folder: Path
     networks: Networks | None

@@ -26,11 +26,18 @@ _NAN = float("nan")
 
 @dataclass(frozen=True)
 class ConditionComparison:
-    """One condition, as recorded (not scaled). ours, published: the two samples. margin: of equivalence.
+    """One condition beside its published runs, as recorded (not scaled).
 
-    difference: ours minus published, with its 95 % Welch interval. p: Welch's test; p_holm: over the conditions.
-    p_equivalence: two one-sided Welch tests at the margin; p_equivalence_holm: over the conditions. reason: why there
-    is no test.
+    Attributes:
+        ours: The study's sample.
+        published: The published sample.
+        margin: Margin of equivalence.
+        difference: Ours minus published, with its 95 % Welch interval.
+        p: Of Welch's test.
+        p_holm: p after Holm's correction over the conditions.
+        p_equivalence: Of two one-sided Welch tests at the margin.
+        p_equivalence_holm: p_equivalence after Holm's correction over the conditions.
+        reason: Why there is no test.
     """
 
     condition: str
@@ -57,8 +64,12 @@ class ConditionComparison:
 class PublishedComparison:
     """A study beside the published runs of its task.
 
-    rows: a condition each, in the study's order. rows_kept: without diverged networks, None where none diverged.
-    settings: by condition. unpublished, absent: conditions that only the study, only the published runs have.
+    Attributes:
+        rows: One per condition, in the study's order.
+        rows_kept: The same without diverged networks, None where none diverged.
+        settings: Settings that differ, by condition.
+        unpublished: Conditions that only the study has.
+        absent: Conditions that only the published runs have.
     """
 
     task: PublishedTask

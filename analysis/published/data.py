@@ -27,7 +27,12 @@ CITATION = str(_ALL["citation"])
 
 @dataclass(frozen=True)
 class PublishedCondition:
-    """What one condition was trained with. delay_steps: None without delay. start: '' without neuron parameters."""
+    """What one condition was trained with.
+
+    Attributes:
+        delay_steps: Delay in steps; None without delay.
+        start: How neuron parameters were initialised; '' without neuron parameters.
+    """
 
     hidden_size: int
     delay_steps: int | None
@@ -38,7 +43,11 @@ class PublishedCondition:
 class PublishedTask:
     """The published runs of one task.
 
-    trained_on, tested_on: samples. passes: over the training data. values: of `measure`, a run each, by condition.
+    Attributes:
+        trained_on: Number of training samples.
+        tested_on: Number of test samples.
+        passes: Passes over the training data.
+        values: Values of `measure`, one per run, by condition.
     """
 
     name: str

@@ -20,9 +20,13 @@ LEVEL_APART = 0.05  # at which the published runs tell two conditions apart: of 
 
 @dataclass(frozen=True)
 class Margin:
-    """relative: whether `value` is a share of the published mean; else it is as recorded. between: the two conditions.
+    """The margin of equivalence of a task.
 
-    told_apart: pairs that the published runs tell apart; NaN and none where there are no such.
+    Attributes:
+        value: The margin.
+        relative: Whether `value` is a share of the published mean; otherwise it is as recorded.
+        between: The two conditions that it comes from.
+        told_apart: Pairs that the published runs tell apart; `value` is NaN where there are none.
     """
 
     value: float

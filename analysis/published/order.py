@@ -19,12 +19,19 @@ _NAN = float("nan")
 
 @dataclass(frozen=True)
 class Order:
-    """Conditions that both have, by their means, best first.
+    """The order of conditions that both have, by their means, best first.
 
-    correlation: Spearman's; low, high: 95 % of its values with networks drawn again. Conditions that lie close together
-    change places in such draws, which lowers it. reason: why one of them is missing.
-    best, worst: the conditions at the two ends of the published order that the published runs tell from every condition
-    on their inner side, outermost first. same: whether our means put the same conditions there in the same order.
+    Conditions that lie close together change places when networks are drawn again, which lowers the correlation.
+
+    Attributes:
+        correlation: Spearman's rank correlation.
+        low: Lower end of 95 % of its values with networks drawn again.
+        high: Upper end.
+        reason: Why one of them is missing.
+        best: At the upper end of the published order, the conditions that the published runs tell from every condition
+            on their inner side, outermost first.
+        worst: The same at the lower end.
+        same: Whether our means put the same conditions there in the same order.
     """
 
     ours: tuple[str, ...]

@@ -45,7 +45,13 @@ class Row:
 
 @dataclass(frozen=True)
 class Comparison:
-    """rows: the shared conditions. alone: conditions of one study only. apart: in what the studies differ."""
+    """Two studies side by side.
+
+    Attributes:
+        rows: The shared conditions.
+        alone: Conditions of only one study.
+        apart: In what the studies differ.
+    """
 
     this: Results
     other: Results
@@ -66,10 +72,19 @@ class Comparison:
 
 
 def compare(this: Results, other: Results) -> Comparison:
-    """Each shared condition, unpaired (Welch): networks of two studies have no seed in common that means anything.
+    """Compares each shared condition of two studies, unpaired (Welch): their seeds have nothing in common.
 
-    Judged at the smallest effect of interest and alpha that `this` declares. Raises InputError where the studies have
-    no condition in common, or another task or measure.
+    It is judged at the smallest effect of interest and alpha that `this` declares.
+
+    Args:
+        this: One study.
+        other: The other.
+
+    Returns:
+        The comparison.
+
+    Raises:
+        InputError: The studies have no condition in common, or differ in task or measure.
     """
     mine, theirs = this.info, other.info
     if mine.task.title != theirs.task.title or mine.measure.column != theirs.measure.column:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from analysis import tables as sheets
-from analysis.figures import Drawing, MissingFigure
 from analysis.judgement.assessment import Assessment
 from analysis.judgement.declared import declaration_facts
 from analysis.judgement.findings import findings
@@ -22,19 +21,8 @@ from analysis.judgement.warnings import ReportWarning
 from analysis.published import words
 from analysis.report import sentences as prose
 from analysis.report.methods import methods
+from analysis.report.page_figure import PageFigure
 from analysis.results.provenance import SESSION_HEADS, provenance
-
-
-@dataclass(frozen=True)
-class PageFigure:
-    """A figure as the page has it: a data URI with its texts, or why it is missing."""
-
-    drawn: Drawing | MissingFigure
-    source: str
-
-    @property
-    def empty(self) -> bool:
-        return isinstance(self.drawn, MissingFigure)
 
 
 def render(assessment: Assessment, cautions: list[ReportWarning], figures: Mapping[str, PageFigure]) -> str:
@@ -65,6 +53,8 @@ def all_sheets(a: Assessment, cautions: list[ReportWarning]) -> list[sheets.Tabl
     """Every table that the study's content allows, in the order of the report."""
     results, searched = a.results, a.results.info.planned("search") > 0
     found = [sheets.design_sheet(results), sheets.counts_sheet(results), sheets.conditions_sheet(a, cautions)]
+    measures = sheets.measures_sheet(results)
+    found += [measures] if measures else []
     found += [sheets.components_sheet(a)] if a.components else []
     found += [sheets.looks_sheet(results.info, a.looked)] if a.looked else []
     found += [sheets.factorial_sheet(a, cautions), sheets.levels_sheet(a, cautions)] if a.factorial.effects else []

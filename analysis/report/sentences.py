@@ -7,7 +7,7 @@ from typing import Any
 
 from analysis.results.load import Results
 from analysis.results.recipe import recipe_words
-from analysis.results.study import StudyInfo
+from analysis.results.study import StudyInfo, TaskInfo
 from analysis.text import count, listed
 from glifr.records import STAGES, design_in
 
@@ -36,7 +36,7 @@ def design(info: StudyInfo) -> str:
     splits = ", ".join(f"{n:,} {name}" for name, n in task.splits.items())
     parts = [
         f"{count(len(info.conditions), 'condition')} on {task.title}, {against}. "
-        f"Data: {task.source} ({splits} samples; {task.steps} steps of {task.time_step_ms:g} ms); "
+        f"Data: {task.source} ({splits} samples; {_steps(task)} of {task.time_step_ms:g} ms); "
         f"trained on {'training and validation data' if task.train_on != 'train' else 'the training data'}"
         f"{_training_words(training, task.passes)}.",
         *_search_words(info),
@@ -44,6 +44,13 @@ def design(info: StudyInfo) -> str:
         *_silencing_words(info),
     ]
     return " ".join(parts)
+
+
+def _steps(task: TaskInfo) -> str:
+    if task.lengths is None:
+        return f"{task.steps} steps"
+    shortest, longest = task.lengths
+    return f"{shortest} to {longest} steps, each sequence read to its own end,"
 
 
 def _training_words(training: Mapping[str, Any], passes: int) -> str:

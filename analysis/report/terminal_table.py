@@ -22,10 +22,14 @@ def summary_table(root: Path) -> pd.DataFrame:
 
 
 def summarise(results: Results) -> pd.DataFrame:
-    """As `summary_table`, of results in memory.
+    """Summarises results in memory, as `summary_table` does.
 
-    Columns: condition; neurons; final (finished/planned); the primary measure's mean and 95 % interval; difference from
-    the reference with its interval; best learning rate ('so far' until final networks have it).
+    Args:
+        results: The results.
+
+    Returns:
+        Columns: condition; neurons; final (finished/planned); the primary measure's mean and 95 % interval; difference
+        from the reference with its interval; best learning rate ('so far' until final networks have it).
     """
     info, measure = results.info, results.info.measure
     others = [pair(name, info.reference) for name in info.names if name != info.reference]

@@ -29,12 +29,18 @@ _STATES = ("complete", "pruned", "failed", "unfinished")
 class Results:
     """A results folder in memory.
 
-    source: the folder, or the pack of it. layout: where what is made of it is written: the results folder itself, if
-    nothing else was said. tables: the five tidy tables. counts: condition, stage, planned, complete, pruned, failed,
-    unfinished, not started, diverged (networks). sessions: the body of provenance.json. finished_at: of the last
-    result. problems: what could not be used, without the folder's own path. kept: final networks whose characteristics
-    are on record, by condition and seed; networks: where they are read from, None for a pack without them.
-    looks: in order, of a study that adds seeds until it is decided.
+    Attributes:
+        source: The folder, or the pack of it.
+        layout: Where what is made of it is written; by default the results folder itself.
+        tables: The five tidy tables.
+        counts: Columns condition, stage, planned, complete, pruned, failed, unfinished, not started, diverged
+            (networks).
+        sessions: The body of provenance.json.
+        finished_at: When the last result was written.
+        problems: What could not be used, without the folder's own path.
+        kept: Final networks whose characteristics are on record, by condition and seed.
+        networks: Where they are read from, None for a pack without them.
+        looks: In order, if the study adds seeds until it is decided.
     """
 
     source: Path
@@ -85,11 +91,17 @@ class Results:
         return self._wide(self.info.measure.column).astype("float64")
 
     def unit_values(self, without_diverged: bool = False, column: str = "") -> pd.DataFrame:
-        """Values of the independent units, as recorded: a row a unit, a column a condition, NaN where there is none.
+        """Gives the values of the independent units, as recorded.
 
-        Of a study that repeats its search a unit is a repeat, with the mean over the repeat's networks: those share one
-        search, so none of them stands for itself. Else it is a seed, and the rows are those of `final_values`.
-        without_diverged: as if those networks were missing. column: the primary measure's unless given.
+        If a study repeats its search, a unit is a repeat, with the mean over the repeat's networks: those share one
+        search, so they are not independent. Otherwise it is a seed, and the rows are those of `final_values`.
+
+        Args:
+            without_diverged: Whether diverged networks count as missing.
+            column: The measure; the primary one by default.
+
+        Returns:
+            One row per unit and one column per condition, NaN where there is no value.
         """
         values = self._wide(column or self.info.measure.column).astype("float64")
         if without_diverged:
@@ -99,10 +111,15 @@ class Results:
         return values.groupby(self.repeat_of_seed).mean().rename_axis(index=self.info.unit)
 
     def per_unit(self, networks: pd.DataFrame, by: tuple[str, ...] = ("condition",)) -> pd.DataFrame:
-        """`networks` with a row a unit instead of a row a network: means over the networks of a repeat.
+        """Averages networks over the units of the study, if it repeats its search.
 
-        networks: `by`, seed and columns of numbers or truths, of which a repeat has the mean or whether any is true. In
-        a study with repeats the column seed then holds the repeat.
+        Args:
+            networks: Columns `by`, seed, and columns of numbers or truths.
+            by: What distinguishes rows of one seed.
+
+        Returns:
+            One row per unit: of numbers the mean over its networks, of truths whether any is true. In a study with
+            repeats the column seed holds the repeat.
         """
         if self.info.repeats == 1:
             return networks
@@ -134,9 +151,17 @@ class Results:
 
 
 def load_folder(root: Path, out: Path | None = None) -> Results:
-    """Reads the results folder `root`. out: where what is made of it is written; by default the folder itself.
+    """Reads a results folder.
 
-    Raises InputError if it is none, or is of another version.
+    Args:
+        root: The folder.
+        out: Where what is made of it is written; by default the folder itself.
+
+    Returns:
+        Its content.
+
+    Raises:
+        InputError: It is not a results folder, or is of another version.
     """
     with uncollected():
         networks = NetworksInFolder(Layout(root), caching=out is None)

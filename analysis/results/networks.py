@@ -30,7 +30,11 @@ class KeptNetwork:
 
 @dataclass(frozen=True)
 class QuantileCurves:
-    """Quantiles over `neurons` neurons of one network, of `what`, at places `x` [n]. values: [Q,n] at `BANDS`."""
+    """Quantiles of `what` over `neurons` neurons of one network, at places `x` [n].
+
+    Attributes:
+        values: [Q,n] at `BANDS`.
+    """
 
     condition: str
     seed: int
@@ -42,9 +46,13 @@ class QuantileCurves:
 
 @dataclass(frozen=True, eq=False)
 class NetworkSummary:
-    """One network. start, end: its neuron parameters, see `Characteristics`; empty for RNN and LSTM.
+    """What is shown of one network.
 
-    settings: what single neurons were given. examples: None where another network stands for the condition.
+    Attributes:
+        start: Its neuron parameters before training, see `Characteristics`; empty for RNN and LSTM.
+        end: The same after training.
+        settings: The inputs that single neurons were given.
+        examples: Its samples; None where another network stands for the condition.
     """
 
     start: Mapping[str, NDArray[Any]]
@@ -67,7 +75,11 @@ class Networks(Protocol):
 
 @dataclass(frozen=True)
 class NetworksInFolder:
-    """The networks of a results folder. caching: whether what clustering finds is kept there."""
+    """The networks of a results folder.
+
+    Attributes:
+        caching: Whether what clustering finds is kept there.
+    """
 
     layout: Layout
     caching: bool = True

@@ -6,25 +6,28 @@ A network is the unit: curves and responses are summarised over its neurons firs
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from analysis.parallel import shared_out
 from analysis.results.columns import DERIVED, DTYPES
 from analysis.results.load import Results
 from analysis.results.networks import KeptNetwork, NetworkSummary, QuantileCurves
 from analysis.statistics.cluster_cache import ClusterCache
-from analysis.statistics.clusters import Clustering, cluster
+from analysis.statistics.clusters import Array, Clustering, cluster
 from analysis.statistics.groups import ClusteredNetwork
 from analysis.text import without_paths
+from glifr.conditions import OF_A_CURRENT, OF_A_NEURON
 from glifr.records import Examples, RecordError
 
 NETWORKS = 20  # a condition, in the order of their seeds: more would cost time and show nothing more
-PARAMETERS = ("thresh", "k_m", "k_j", "r_j", "a_j")
+PARAMETERS = (*OF_A_NEURON, *OF_A_CURRENT)  # of GLIFR
 RATES = ("k_m", "k_j")
 
 
@@ -45,10 +48,14 @@ class ExampleNetwork:
 
 @dataclass(frozen=True)
 class Neurons:
-    """All that was found. table: see `neurons` in docs/results-folder.md. settings: what single neurons were given.
+    """Everything that was found about neurons.
 
-    networks: how many were read, by condition; left_out: how many more there are than `NETWORKS` allows.
-    problems: files that could not be used.
+    Attributes:
+        table: See `neurons` in docs/results-folder.md.
+        settings: The inputs that single neurons were given.
+        networks: How many were read, by condition.
+        left_out: How many more there are than `NETWORKS` allows.
+        problems: Files that could not be used.
     """
 
     table: pd.DataFrame
@@ -90,7 +97,7 @@ class _Reading:
         self._curves: list[QuantileCurves] = []
         self._responses: list[QuantileCurves] = []
         self._shown: dict[str, ExampleNetwork] = {}
-        self._clustered: list[ClusteredNetwork] = []
+        self._features: list[tuple[KeptNetwork, Array]] = []
         self._settings: Mapping[str, float] = {}
         self._networks: dict[str, int] = {}
         self.left_out = 0
@@ -112,11 +119,18 @@ class _Reading:
             self.problems.append(
                 f"{condition} seed {seed}: its curves were measured otherwise than the first, left out"
             )
-        clustering = self._cache.get(network.file.sha256, lambda: _clustered(found, network.file.sha256))
-        self._clustered.append(ClusteredNetwork(condition, seed, clustering))
+        self._features.append((network, features(found.end)))
+
+    def _clustered(self) -> Iterator[ClusteredNetwork]:
+        """Clusters what no earlier report has, on several cores where there are many networks."""
+        lacking = {n.file.sha256: values for n, values in self._features if self._cache.lacks(n.file.sha256)}
+        new = dict(zip(lacking, shared_out(_cluster, list(lacking.items())), strict=True))
+        for network, _ in self._features:
+            found = self._cache.get(network.file.sha256, partial(new.__getitem__, network.file.sha256))
+            yield ClusteredNetwork(network.condition, network.seed, found)
+        self._cache.write()
 
     def done(self) -> Neurons:
-        self._cache.write()
         columns = DERIVED["neurons"]
         empty = pd.DataFrame(columns=[c.name for c in columns])
         table = pd.concat(self._frames, ignore_index=True) if self._frames else empty
@@ -125,7 +139,7 @@ class _Reading:
             curves=tuple(self._curves),
             responses=tuple(self._responses),
             shown=tuple(self._shown.values()),
-            clustered=tuple(self._clustered),
+            clustered=tuple(self._clustered()),
             settings=dict(self._settings),
             networks=self._networks,
             left_out=self.left_out,
@@ -142,11 +156,13 @@ def features(end: Mapping[str, NDArray[Any]]) -> NDArray[np.float64]:
     return np.concatenate(columns).T
 
 
-def _clustered(found: NetworkSummary, sha256: str) -> Clustering:
+def _cluster(networks: Sequence[tuple[str, Array]]) -> list[Clustering]:
     """The draws belong to the file: the same for the same network, whatever else is clustered."""
-    return cluster(
-        features(found.end), np.random.default_rng(int(hashlib.sha256(sha256.encode()).hexdigest()[:16], 16))
-    )
+    return [cluster(values, np.random.default_rng(_number(sha256))) for sha256, values in networks]
+
+
+def _number(sha256: str) -> int:
+    return int(hashlib.sha256(sha256.encode()).hexdigest()[:16], 16)
 
 
 def _rows(condition: str, seed: int, found: NetworkSummary) -> pd.DataFrame:

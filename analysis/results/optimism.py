@@ -19,9 +19,14 @@ from glifr.records import UnitId
 
 @dataclass(frozen=True)
 class Optimism:
-    """stage, epochs: where the choice was made and how long was trained there. chosen: the score that it was made by.
+    """By how much the choice of hyperparameters was flattered by its own score.
 
-    final: mean score of the final networks after the same epochs. reason: why the two cannot be compared, else ''.
+    Attributes:
+        stage: The stage where the choice was made.
+        epochs: How long was trained there.
+        chosen: The score that it was made by.
+        final: Mean score of the final networks after the same epochs.
+        reason: Why the two cannot be compared, '' if they can.
     """
 
     stage: str = ""

@@ -11,7 +11,13 @@ from analysis.text import count, duration, listed, without_paths
 
 @dataclass(frozen=True)
 class Provenance:
-    """facts: (what, value) pairs. sessions: one row of texts a session. packages: 'name version', sorted."""
+    """Where the results come from.
+
+    Attributes:
+        facts: Pairs of what and value.
+        sessions: One row of texts per session.
+        packages: 'name version', sorted.
+    """
 
     facts: list[tuple[str, str]]
     sessions: list[list[str]]
@@ -86,9 +92,15 @@ def _packages(sessions: tuple[dict[str, Any], ...]) -> list[str]:
 
 
 def mixtures(results: Results) -> list[str]:
-    """What differs between the sessions, or between the final networks: code, packages, hardware.
+    """Lists what differs between the sessions, or between the final networks: code, packages, hardware.
 
     Networks from outside have code and a kernel of their own, and are compared among themselves.
+
+    Args:
+        results: The results.
+
+    Returns:
+        One sentence per difference.
     """
     by_session = (
         ("commit", "the commit"),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from analysis.measure import Measure
+from analysis.results.columns import metric_column
 from glifr.conditions import CONDITIONS, HYPERPARAMETERS, Condition
 from glifr.records import (
     Declaration,
@@ -43,14 +44,25 @@ class TaskInfo:
     time_step_ms: float
     steps: int
     passes: int
+    lengths: tuple[int, int] | None
+    metrics: tuple[Mapping[str, Any], ...] = ()
 
     def measure(self, primary: Primary) -> Measure:
         """A measure on test data; of a task that holds nothing out, on what was trained on."""
         if primary == "accuracy":
             name = "test accuracy" if self.held_out else "training accuracy"
             return Measure("test_accuracy", name, 100.0, "%", "points", 2, True, self.chance_accuracy)
-        name = "test loss" if self.held_out else "training loss"
-        return Measure("test_loss", name, 1.0, "", "", 4, False, self.chance_loss)
+        data = "test" if self.held_out else "training"
+        own = next((metric for metric in self.metrics if metric["name"] == primary), None)
+        if own is not None:
+            label, higher = f"{data} {own['name'].replace('_', ' ')}", own["better"] == "higher"
+            return Measure(metric_column(primary), label, 1.0, "", "", 4, higher, own["chance"])
+        return Measure("test_loss", f"{data} loss", 1.0, "", "", 4, False, self.chance_loss)
+
+    def measures(self) -> list[Measure]:
+        """Every measure of the task: accuracy, if it has one, loss, and its own."""
+        accuracy = [] if self.chance_accuracy is None else ["accuracy"]
+        return [self.measure(name) for name in (*accuracy, "loss", *(metric["name"] for metric in self.metrics))]
 
     @property
     def held_out(self) -> bool:
@@ -65,11 +77,14 @@ class TaskInfo:
 
 @dataclass(frozen=True)
 class ConditionInfo:
-    """One condition of a study, in the study's order. style: what it is, with its colour and marker.
+    """One condition of a study.
 
-    control: equal to another condition on purpose. start_from: the condition whose trained networks its own start from.
-    neuron: name and digest of its neuron model, '' where the study is from before they were recorded. uncompiled: the
-    operation for which its step cannot be compiled, '' where it can.
+    Attributes:
+        style: What it is, with its colour and marker.
+        control: Whether it is equal to another condition on purpose.
+        start_from: The condition whose trained networks its own start from.
+        neuron: Name and digest of its neuron model, '' where the study is from before they were recorded.
+        uncompiled: The operation for which its step cannot be compiled, '' where it can.
     """
 
     name: str
@@ -91,11 +106,14 @@ class ConditionInfo:
 class StudyInfo:
     """What was planned.
 
-    spec: the resolved study file. declaration: how the conditions are judged; history: what study.json records of it
-    (hash, declared_at, final_results), oldest first, empty for a study from before declarations. factors: what is
-    crossed, as declared, or of a study from before factors could be, as its conditions have it. alike: pairs of
-    conditions that were numerically one network before the start.
-    learned: trials of another study, `learned_from`, that a search began with, by the search's name.
+    Attributes:
+        spec: The resolved study file.
+        declaration: How the conditions are judged.
+        history: What study.json records of it (hash, declared_at, final_results), oldest first; empty for a study from
+            before declarations.
+        factors: What is crossed, as declared; for a study from before factors, as its conditions have it.
+        alike: Pairs of conditions that were numerically one network before the start.
+        learned: Trials of another study, `learned_from`, that a search began with, by the search's name.
     """
 
     name: str
@@ -322,6 +340,8 @@ def _task(body: dict[str, Any]) -> TaskInfo:
         time_step_ms=body["time_step_ms"],
         steps=body["steps"],
         passes=body.get("passes", 1),
+        lengths=tuple(body["lengths"]) if "lengths" in body else None,
+        metrics=tuple(body.get("metrics", ())),
     )
 
 

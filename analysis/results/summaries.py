@@ -22,11 +22,17 @@ EDGE = 0.05  # of a range: a best value nearer to its end than this asks for a w
 
 @dataclass(frozen=True)
 class Performance:
-    """Final networks of one condition, as recorded (not scaled), a value per unit of the study.
+    """Final networks of one condition, as recorded (not scaled), one value per unit of the study.
 
-    finished: networks. interval, middle, median, minimum, maximum: over units. without_diverged: only where some are.
-    middle: interquartile mean. test_error: standard error of the mean from the draw of the test data, NaN where the
-    records cannot tell it.
+    Attributes:
+        finished: Number of networks.
+        interval: Interval of the mean over units.
+        middle: Interquartile mean over units.
+        median: Median over units.
+        minimum: Smallest value of a unit.
+        maximum: Largest value of a unit.
+        without_diverged: The same without diverged networks; None where there are none.
+        test_error: Standard error of the mean from the draw of the test data, NaN where the records cannot tell it.
     """
 
     condition: str
@@ -83,9 +89,14 @@ def unit_means(results: Results, rows: pd.DataFrame, column: str) -> np.ndarray:
 
 
 def test_error(info: StudyInfo, mean: float) -> float:
-    """The standard error of a mean accuracy from the draw of the test data.
+    """Computes the standard error of a mean accuracy from the draw of the test data.
 
-    NaN for a loss, whose spread over the samples is not recorded, and where nothing is held out.
+    Args:
+        info: The study.
+        mean: The mean accuracy.
+
+    Returns:
+        The error; NaN for a loss, whose spread over the samples is not recorded, and where nothing is held out.
     """
     if not info.task.held_out or info.declaration.primary != "accuracy":
         return math.nan
@@ -96,12 +107,17 @@ def test_error(info: StudyInfo, mean: float) -> float:
 class Tuning:
     """One search of one condition.
 
-    repeat: which of its independent searches. best: value of the best trial that ran to its end. chosen:
-    hyperparameters of the final networks (of the best trial while none is chosen; of the study file without
-    search). settled: whether they are those of the final networks. confirmed: mean scores on fresh tuning seeds,
-    best first. final_score: mean score of the final networks. optimism: how much the choice was flattered by its
-    score. epochs: of one seed, trained by search and confirmation. edges: hyperparameters whose chosen value lies
-    within 5 % of the lower or upper end of its range.
+    Attributes:
+        repeat: Which of its independent searches.
+        best: Value of the best trial that ran to its end.
+        chosen: Hyperparameters of the final networks (of the best trial while none is chosen; of the study file without
+            search).
+        settled: Whether they are those of the final networks.
+        confirmed: Mean scores on fresh tuning seeds, best first.
+        final_score: Mean score of the final networks.
+        optimism: How much the choice was flattered by its score.
+        epochs: Epochs of one seed, trained by search and confirmation.
+        edges: Hyperparameters whose chosen value lies within 5 % of the lower or upper end of its range.
     """
 
     condition: str

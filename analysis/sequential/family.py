@@ -22,7 +22,9 @@ from glifr.records import InputError, LookDesign, Problem, UnitId, design_in
 class Hypothesis:
     """One contrast or effect with its tests. Its verdict is that of a fixed number of units: looks have their own.
 
-    conditions: all that it uses. choices: the differences of which its result is the largest.
+    Attributes:
+        conditions: All that it uses.
+        choices: The differences of which its result is the largest.
     """
 
     family: Literal["contrast", "effect"]
@@ -42,9 +44,10 @@ class Hypothesis:
 
 @dataclass(frozen=True)
 class LookValues:
-    """Values of a look's units: a row a unit, a column a condition; NaN where a condition has fewer units.
+    """Values of a look's units: one row per unit and one column per condition, NaN where a condition has fewer units.
 
-    failed: networks that failed, which count as chance.
+    Attributes:
+        failed: Networks that failed, which count as chance.
     """
 
     values: pd.DataFrame

@@ -14,7 +14,9 @@ FUTILE = 0.1  # below this chance of a verdict a contrast or effect stops, for g
 class LastLook:
     """What the last look would ask of a mean, in standard errors, with so many units.
 
-    different: the least size that is called a difference. equivalent: how far inside the margin a mean must lie.
+    Attributes:
+        different: The least size that is called a difference.
+        equivalent: How far inside the margin a mean must lie.
     """
 
     units: int

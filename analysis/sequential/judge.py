@@ -39,7 +39,18 @@ def _holm(p: np.ndarray) -> np.ndarray:
 
 
 def judge_next(results: Results, study: Mapping[str, Any]) -> Look:
-    """The look that is due. study: the body of study.json. InputError if its units are not there."""
+    """Judges the look that is due.
+
+    Args:
+        results: What is done.
+        study: The body of study.json.
+
+    Returns:
+        The look.
+
+    Raises:
+        InputError: Its units are not there.
+    """
     looks, design = results.looks, design_of(results.info)
     asked = looks[-1].asks if looks else dict.fromkeys(results.info.names, design.first)
     if looks and looks[-1].last:

@@ -21,7 +21,11 @@ NO_LOOK = Verdict("not testable", "no look has been taken yet")
 
 @dataclass(frozen=True)
 class Looked:
-    """What looks have found. problems: where the records are no longer those that a look saw."""
+    """What looks have found.
+
+    Attributes:
+        problems: Where the records are no longer those that a look saw.
+    """
 
     design: LookDesign
     looks: tuple[Look, ...]

@@ -28,9 +28,10 @@ def pocock(share: float) -> float:
 
 @dataclass(frozen=True)
 class Boundaries:
-    """The nominal levels of looks [looks] for any total level: a p at or below its look's ends the test.
+    """The nominal levels of looks [looks] for any total level: a p at or below its look's level ends the test.
 
-    nominal: [levels, looks], at the total levels of the table.
+    Attributes:
+        nominal: [levels, looks], at the total levels of the table.
     """
 
     nominal: np.ndarray

@@ -25,10 +25,15 @@ PLANNED = default_contrasts(list(NAMES), "LHetA")
 
 @dataclass(frozen=True)
 class Judgements:
-    """Of many studies and a family of contrasts, each [studies, contrasts]; NaN where there is no spread, or
-    failed networks decide.
+    """Judgements of many studies on a family of contrasts, each [studies, contrasts].
 
-    low, high: the interval of the mean difference. p: sign-flip; p_t: paired t test; both after Holm.
+    NaN where there is no spread, or failed networks decide.
+
+    Attributes:
+        low: Lower end of the interval of the mean difference.
+        high: Upper end.
+        p: Of the sign-flip test, after Holm's correction.
+        p_t: Of the paired t test, after Holm's correction.
     """
 
     low: np.ndarray

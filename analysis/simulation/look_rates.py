@@ -53,8 +53,11 @@ def families() -> dict[str, tuple[Contrast, ...]]:
 class Cost:
     """What looks cost where each condition differs from the reference by `effect` standard deviations of a pair.
 
-    networks: of those of a fixed design with all seeds. found: of the true differences. fixed: what that design finds;
-    enough: the fewest seeds of a fixed design that finds as many, None where none of `FIXED` does or none is true.
+    Attributes:
+        networks: Networks, as a share of those of a fixed design with all seeds.
+        found: The share of true differences that is found.
+        fixed: The share that the fixed design finds.
+        enough: The fewest seeds of a fixed design that finds as many; None where none of `FIXED` does or none is true.
     """
 
     rule: str

@@ -21,10 +21,12 @@ _FAR = 5.0  # times a boundary: where the t test's p is further above it, the pe
 
 @dataclass(frozen=True)
 class Ended:
-    """How studies ended. units: that each condition had [studies, conditions]; all else is [studies, contrasts].
+    """How studies ended.
 
-    covers: 1 if the interval of its last look holds 0, NaN without one. total: p of all looks, of a difference and of
-    equivalence [2, studies, contrasts].
+    Attributes:
+        units: Units that each condition had [studies, conditions]; all else is [studies, contrasts].
+        covers: 1 if the interval of its last look holds 0, NaN without one.
+        total: p of all looks, of a difference and of equivalence [2, studies, contrasts].
     """
 
     state: np.ndarray
@@ -35,9 +37,12 @@ class Ended:
 
 @dataclass(frozen=True)
 class Rules:
-    """How looks are taken. margin: of equivalence. exact: whether by the permutation test, else by the t test.
+    """How looks are taken.
 
-    anytime: differences by a test that holds at any time, without boundaries.
+    Attributes:
+        margin: Margin of equivalence.
+        exact: Whether by the permutation test; otherwise by the t test.
+        anytime: Whether differences are tested by a test that holds at any time, without boundaries.
     """
 
     design: LookDesign

@@ -27,9 +27,12 @@ Draw = Callable[[np.random.Generator, int, int], np.ndarray]
 
 @dataclass(frozen=True)
 class Null:
-    """draw: values of many studies [studies, units, conditions]. words: for a table.
+    """Values without any effect.
 
-    mean: the true one, of every condition.
+    Attributes:
+        draw: Draws values of many studies [studies, units, conditions].
+        words: Its description in a table.
+        mean: The true mean of every condition.
     """
 
     name: str

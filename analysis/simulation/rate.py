@@ -9,7 +9,11 @@ from analysis.statistics.intervals import share_limits
 
 @dataclass(frozen=True)
 class Rate:
-    """A share of studies, `count` of `total`, with its exact 95 % interval. what: short, for a file."""
+    """A share of studies, `count` of `total`, with its exact 95 % interval.
+
+    Attributes:
+        what: A short name, for a file.
+    """
 
     null: str
     units: int

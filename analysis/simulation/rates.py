@@ -73,8 +73,10 @@ def other_rates(studies: int, seed: int = SEED) -> Iterator[Rate]:
 
 
 def _equivalence(units: int, studies: int, seed: int) -> Iterator[Rate]:
-    """The reference is worse than the others by exactly the margin: none is equivalent. Without any difference: none is
-    real but small."""
+    """Counts wrong verdicts where the reference is worse than the others by exactly the margin, or nothing differs.
+
+    In the first case nothing is equivalent; in the second nothing is real but small.
+    """
     values = NULLS[0].draw(np.random.default_rng([seed, units, 101]), studies, units)
     against = [contrast for contrast in PLANNED if contrast.minus == ("LHetA",)]
     small = equivalents(values, PLANNED, MARGIN) & judgements(values, PLANNED).different()

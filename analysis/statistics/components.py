@@ -18,10 +18,13 @@ _NAN = float("nan")
 
 @dataclass(frozen=True)
 class Components:
-    """Standard deviations as recorded; NaN with the reason. search: between repeats, beyond what seeds explain.
+    """Standard deviations as recorded; NaN with the reason.
 
-    seed: between networks of one repeat. share: of their summed variance that is the search's, 0 to 1. truncated:
-    whether the search's variance came out negative and is given as 0.
+    Attributes:
+        search: Between repeats, beyond what seeds explain.
+        seed: Between networks of one repeat.
+        share: The search's share of the summed variance, 0 to 1.
+        truncated: Whether the search's variance came out negative and is given as 0.
     """
 
     condition: str

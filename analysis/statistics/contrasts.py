@@ -26,13 +26,21 @@ _ERROR = 64 * float(np.finfo(np.float64).eps)  # relative, of a mean of a few co
 
 @dataclass(frozen=True)
 class ContrastResult:
-    """One contrast with everything that is said of it, in the recorded unit.
+    """One contrast with all its numbers, in the recorded unit.
 
-    pairs: the difference within each unit that all its conditions have. interval: of their mean, 95 %, not adjusted;
-    without ends where failed networks decide it (`failures_decide`), as then no test is made.
-    p: sign-flip permutation test; p_welch: as if unpaired; p_equivalence: TOST at the smallest effect of interest.
-    p_holm, p_equivalence_holm: adjusted over the family. g: Hedges; superiority: P(A > B). reason: why something is
-    missing. unpaired: units that only some of its conditions have.
+    Attributes:
+        pairs: The difference within each unit that all its conditions have.
+        interval: Unadjusted 95 % interval of their mean; without ends where failed networks decide it
+            (`failures_decide`), as then no test is made.
+        p: Of the sign-flip permutation test.
+        p_welch: Of Welch's test, as if unpaired.
+        p_equivalence: Of TOST at the smallest effect of interest.
+        p_holm: p adjusted over the family.
+        p_equivalence_holm: p_equivalence adjusted over the family.
+        g: Hedges' g.
+        superiority: P(A > B).
+        reason: Why something is missing.
+        unpaired: Units that only some of its conditions have.
     """
 
     contrast: Contrast
@@ -60,7 +68,8 @@ class ContrastResult:
 class Question:
     """What is asked of each unit: a contrast, `times` its difference; whether it is an interaction of parts.
 
-    shares: of the conditions in the mean of each side; None for equal ones.
+    Attributes:
+        shares: Weights of the conditions in the mean of each side; None for equal ones.
     """
 
     contrast: Contrast
@@ -113,11 +122,19 @@ def judge(
     higher_is_better: bool = True,
     evidence: bool = True,
 ) -> list[ContrastResult]:
-    """Judges a family of contrasts.
+    """Judges a family of contrasts; Holm's correction runs over all of them.
 
-    values: a row a unit, a column a condition, NaN where there is no network. Holm's correction runs over `contrasts`.
-    A contrast whose conditions are not all columns stays in the result, not testable, with the reason. evidence: False
-    withholds every verdict.
+    Args:
+        values: One row per unit and one column per condition, NaN where there is no network.
+        contrasts: The family. A contrast with a condition that has no column stays in the result, not testable, with
+            the reason.
+        smallest_effect: The smallest effect of interest, as recorded.
+        alpha: Level of the family.
+        higher_is_better: Whether a larger value is better.
+        evidence: False withholds every verdict.
+
+    Returns:
+        The results, in the order of the contrasts.
     """
     asked = [c if isinstance(c, Question) else Question(c) for c in contrasts]
     raw = [measured(values, question, smallest_effect) for question in asked]

@@ -19,7 +19,12 @@ class ClusteredNetwork:
 
 @dataclass(frozen=True)
 class Groups:
-    """The networks of a condition. computed: those that could be judged. reasons: why others could not."""
+    """The networks of a condition.
+
+    Attributes:
+        computed: Those that could be judged.
+        reasons: Why others could not.
+    """
 
     condition: str
     networks: int

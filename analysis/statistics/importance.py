@@ -20,9 +20,15 @@ Ranges = Mapping[str, Mapping[str, Any]]  # hyperparameter -> low, high and log 
 
 
 def importances(trials: pd.DataFrame, spaces: Mapping[str, Ranges]) -> pd.DataFrame:
-    """condition, hyperparameter, importance: the shares of a condition add up to 1.
+    """Computes how much each hyperparameter mattered in the search of each condition.
 
-    Empty where no condition has at least `FEWEST` whole trials and two searched hyperparameters.
+    Args:
+        trials: The trials.
+        spaces: What each condition searched.
+
+    Returns:
+        Columns condition, hyperparameter, importance, where the shares of a condition add up to 1. Empty where no
+        condition has at least `FEWEST` whole trials and two searched hyperparameters.
     """
     whole = trials[(trials["stage"] == "search") & (trials["status"] == "complete")]
     found = []
@@ -62,9 +68,14 @@ def _shares(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def position(value: Value, dimension: Mapping[str, Any]) -> float:
-    """Where `value` lies in its range: 0 at the low end, 1 at the high end, on the range's own scale.
+    """Finds where a value lies in its range, on the range's own scale.
 
-    Of choices, its place in their order; NaN for one that is not among them.
+    Args:
+        value: The value.
+        dimension: The range, or choices.
+
+    Returns:
+        0 at the low end, 1 at the high end. Of choices, the index; NaN for one that is not among them.
     """
     if "choices" in dimension:
         return place_of(value, dimension["choices"]) / max(1, len(dimension["choices"]) - 1)

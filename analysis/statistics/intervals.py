@@ -41,9 +41,16 @@ class MeanInterval:
 
 
 def t_interval(values: Sequence[float] | np.ndarray, level: float = LEVEL) -> MeanInterval:
-    """The t interval of the mean of independent values [n].
+    """Computes the t interval of the mean of independent values.
 
-    Covers its nominal level also at n = 3, where a percentile bootstrap covers 76 % instead of 95 %.
+    It has its nominal coverage even at n = 3, where a percentile bootstrap covers 76 % instead of 95 %.
+
+    Args:
+        values: The values [n].
+        level: The coverage.
+
+    Returns:
+        The mean and its interval.
     """
     x = np.sort(np.asarray(values, dtype=np.float64))
     nan = float("nan")
@@ -73,9 +80,17 @@ class MiddleInterval:
 
 
 def iqm_interval(values: Sequence[float] | np.ndarray, level: float = LEVEL, draws: int = DRAWS) -> MiddleInterval:
-    """The mean of the middle half of independent values [n], with a percentile bootstrap interval.
+    """Computes the mean of the middle half of independent values, with a percentile bootstrap interval.
 
-    Little moved by a few diverged networks. The draws are fixed by n, so equal values give equal intervals.
+    A few diverged networks move it little. The draws are fixed by n, so equal values give equal intervals.
+
+    Args:
+        values: The values [n].
+        level: The coverage.
+        draws: Bootstrap draws.
+
+    Returns:
+        The interquartile mean and its interval.
     """
     x = np.sort(np.asarray(values, dtype=np.float64))
     nan = float("nan")
@@ -100,9 +115,16 @@ def _middles(n: int, draws: int) -> np.ndarray:
 
 
 def binomial_error(share: float, n: int) -> float:
-    """The standard error of a share of n independent items: what another draw of as many would move it by.
+    """Computes the standard error of a share of n independent items: how much another draw of as many would move it.
 
-    Of the mean accuracy of several networks on the same items it is an upper bound, reached where they are right on the
-    same ones; averaging over networks does not lower it much, as the items stay the same.
+    For the mean accuracy of several networks on the same items it is an upper bound, reached where they are right on
+    the same ones; averaging over networks hardly lowers it, as the items stay the same.
+
+    Args:
+        share: The share.
+        n: The number of items.
+
+    Returns:
+        The standard error.
     """
     return math.sqrt(share * (1 - share) / n) if n > 0 and 0 <= share <= 1 else math.nan

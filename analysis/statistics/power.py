@@ -24,7 +24,7 @@ MOST = 10_000
 class PairsNeeded:
     """How many pairs would be enough: with the spread seen, and with the ends of its 95 % interval.
 
-    None: more than `MOST`.
+    None means more than `MOST`.
     """
 
     seen: int | None
@@ -58,9 +58,18 @@ def power(n: int, effect: float, sd: float, alpha: float) -> float:
 
 
 def equivalence_power(n: int, margin: float, sd: float, alpha: float) -> float:
-    """The chance that TOST calls two conditions equivalent whose true difference is zero.
+    """Computes the chance that TOST calls two conditions equivalent whose true difference is zero.
 
     The estimate must lie within margin - t s / sqrt(n), so the chance is averaged over the spread s that is seen.
+
+    Args:
+        n: Pairs.
+        margin: Margin of equivalence.
+        sd: True standard deviation of the differences.
+        alpha: Level of the test.
+
+    Returns:
+        The chance.
     """
     if n < 2 or not sd > 0:
         return math.nan

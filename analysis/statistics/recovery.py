@@ -1,22 +1,22 @@
 """Parameter recovery: networks against the neuron whose output they learned, where the task knows it.
 
-The numbering of after-spike currents means nothing, so a network's currents are matched with the target's so that the
-summed relative error is least.
+A parameter with several values, as those of after-spike currents, has one for each part of the neuron. The numbering of
+parts means nothing, so a network's are matched with the target's so that the summed relative error is least; parameters
+with equally many values belong to the same parts.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import permutations
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
 
 from analysis.statistics.intervals import share_limits
 
 WITHIN = 0.05
-PARAMETERS = ("thresh", "k_m", "k_j", "r_j", "a_j")
 _KEY = ["condition", "seed", "parameter", "index"]
 
 
@@ -24,9 +24,13 @@ _KEY = ["condition", "seed", "parameter", "index"]
 class ParameterRecovery:
     """One parameter in the networks of one condition.
 
-    networks: with a known target. recovered: those with all its values (one a current) within WITHIN of the target, as
-    a share of the target's size; low, high: exact 95 % interval of their share. error: median relative error over
-    networks, each its mean over currents; infinite where most diverged.
+    Attributes:
+        networks: Networks with a known target.
+        recovered: Those with all its values (one per part) within WITHIN of the target, as a share of the target's
+            size.
+        low: Lower end of the exact 95 % interval of their share.
+        high: Upper end.
+        error: Median relative error over networks, each its mean over parts; infinite where most diverged.
     """
 
     condition: str
@@ -39,11 +43,14 @@ class ParameterRecovery:
 
 
 def recoveries(parameters: pd.DataFrame) -> pd.DataFrame:
-    """condition, seed, parameter, index, target, found, error for each value of each final network.
+    """Compares each parameter of each final network with its target.
 
-    parameters: the tidy table. Empty where no target is known.
+    Args:
+        parameters: The tidy table.
 
-    found and error are missing and infinite where the network diverged.
+    Returns:
+        Columns condition, seed, parameter, index, target, found, error. Empty where no target is known; found is
+        missing and error infinite where the network diverged.
     """
     final = parameters["stage"] == "final"
     own = parameters[final & parameters["when"].isin(["end", "target"])]
@@ -51,8 +58,8 @@ def recoveries(parameters: pd.DataFrame) -> pd.DataFrame:
     if "target" not in wide:
         return pd.DataFrame(columns=[*_KEY, "target", "found", "error"])
     found = wide["end"] if "end" in wide else pd.Series(np.nan, index=wide.index)
-    wide = wide.assign(found=found)[wide["target"].notna()]
-    matched = [_matched(network) for _, network in wide.groupby(["condition", "seed"], sort=False)]
+    known = wide.assign(found=found).groupby(["condition", "seed"], sort=False)
+    matched = [_matched(network) for _, network in known if network["target"].notna().any()]
     whole = pd.concat(matched, ignore_index=True)
     # a model without after-spike currents has none to recover
     had = whole.groupby(["condition", "parameter"])["found"].transform(lambda values: values.notna().any())
@@ -72,20 +79,31 @@ def recovered(values: pd.DataFrame) -> list[ParameterRecovery]:
 
 
 def _matched(network: pd.DataFrame) -> pd.DataFrame:
-    """One network with its after-spike currents renumbered as the target's."""
-    currents = network[network["parameter"].isin(["k_j", "r_j", "a_j"])]
-    target, found = (currents.pivot_table(index="index", columns="parameter", values=v) for v in ("target", "found"))
-    found_as = network["found"].to_numpy(float).copy()
-    if len(found):
-        order = min(permutations(range(len(found))), key=lambda p: _error(target.to_numpy(), found.to_numpy()[list(p)]))
-        renumbered = found.iloc[list(order)].set_axis(found.index)
-        for place, (parameter, index) in enumerate(zip(network["parameter"], network["index"], strict=True)):
-            if parameter in renumbered:
-                found_as[place] = renumbered.loc[index, parameter]
-    wanted = network["target"].to_numpy(float)
-    error = np.where(np.isnan(found_as), np.inf, np.abs(found_as - wanted) / np.abs(wanted))
-    return network.assign(found=found_as, error=error)
+    """The targets of one network beside what it found, its parts renumbered as the target's."""
+    wanted = network[network["target"].notna()]
+    found_as = wanted["found"].copy()
+    values = wanted.groupby("parameter")["target"].transform("size")
+    for count in sorted(set(values[values > 1])):
+        parts = wanted[values == count]
+        own = network[network["parameter"].isin(parts["parameter"])]
+        target, found = (_by_part(rows, value) for rows, value in ((parts, "target"), (own, "found")))
+        renumbered = _renumbered(target, found.reindex(columns=target.columns))
+        at = zip(parts["index"], parts["parameter"], strict=True)
+        found_as[parts.index] = [renumbered.at[index, parameter] for index, parameter in at]
+    error = ((found_as - wanted["target"]).abs() / wanted["target"].abs()).fillna(np.inf)
+    return wanted.assign(found=found_as, error=error)
 
 
-def _error(target: NDArray[np.float64], found: NDArray[np.float64]) -> float:
-    return float((np.abs(found - target) / np.abs(target)).sum())
+def _by_part(rows: pd.DataFrame, value: str) -> pd.DataFrame:
+    """A row for each part, a column for each parameter."""
+    return rows.pivot_table(index="index", columns="parameter", values=value)
+
+
+def _renumbered(target: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
+    """`found` in the numbering of `target`; missing where the network has fewer parts."""
+    wanted, own = target.to_numpy(), found.to_numpy()
+    cost: NDArray[np.float64] = (np.abs(own[None] - wanted[:, None]) / np.abs(wanted[:, None])).sum(axis=2)
+    rows, columns = linear_sum_assignment(np.nan_to_num(cost, nan=np.finfo(float).max / cost.size if cost.size else 0))
+    same = pd.DataFrame(np.nan, target.index, target.columns)
+    same.iloc[rows] = own[columns]
+    return same

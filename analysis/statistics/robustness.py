@@ -31,12 +31,18 @@ def per_network(rows: pd.DataFrame, column: str) -> pd.DataFrame:
 
 
 def silenced_networks(rows: pd.DataFrame, measure: Measure) -> pd.DataFrame:
-    """condition, seed, area, half_loss, reason of each network in the silencing table `rows`.
+    """Summarises the silencing curve of each network.
 
-    area: under the curve over the silenced share, divided by the width of that range. Of an accuracy the curve counts
-    from chance (0) to the intact network (1), cut to this range; a loss has no lower end to count from, so its curve is
-    taken as it is: the area is the mean loss. half_loss: the share at which half of the way from the intact network to
-    chance is gone, NaN where it never is. reason: why there is no area, or, of a loss, no half_loss.
+    Args:
+        rows: The silencing table.
+        measure: What networks are compared by.
+
+    Returns:
+        Columns condition, seed, area, half_loss, reason. area: under the curve over the silenced share, divided by the
+        width of that range. An accuracy counts from chance (0) to the intact network (1), cut to this range; a loss has
+        no lower end to count from, so its area is the mean loss. half_loss: the share at which half of the way from the
+        intact network to chance is gone, NaN where it never is. reason: why there is no area or, for a loss, no
+        half_loss.
     """
     found = []
     for key, own in per_network(rows, measure.column).groupby(["condition", "seed"], sort=False):

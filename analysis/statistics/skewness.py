@@ -16,11 +16,18 @@ TOLERATED = 3
 
 
 def are_skewed(samples: np.ndarray, conditions: int) -> np.ndarray:
-    """True if samples [m, n], each of one of so many conditions of a study, are skewed beyond chance [m].
+    """Tells whether samples are skewed beyond chance.
 
-    D'Agostino's test of skewness, at LEVEL over the number of conditions; or a value more than FAR robust standard
-    deviations (1.4826 times the median absolute deviation) from the median, as that of a failed network is. False below
-    FEWEST values, where one is not finite, and where all are equal.
+    They are if D'Agostino's test of skewness rejects at LEVEL over the number of conditions; or a value lies more than
+    FAR robust standard deviations (1.4826 times the median absolute deviation) from the median, as that of a failed
+    network does.
+
+    Args:
+        samples: [m, n], each of one condition of a study.
+        conditions: How many conditions the study has.
+
+    Returns:
+        Truths [m]; False below FEWEST values, where one is not finite, and where all are equal.
     """
     m, n = samples.shape
     found = np.zeros(m, dtype=bool)
@@ -47,11 +54,17 @@ def units_with_failures(values: np.ndarray) -> np.ndarray:
 
 
 def failures_decide(values: np.ndarray, lopsided: bool) -> np.ndarray:
-    """True if a difference is one of how often networks fail, which its test cannot judge, in studies [...].
+    """Tells whether a difference is only one in how often networks fail, which its test cannot judge.
 
-    values: of its conditions [..., units, conditions]. lopsided: one side is a mean over more conditions than the
-    other, or weighs them otherwise. So it is then where networks failed in more than TOLERATED units: the mean of eight
-    conditions nearly always has a failed network in it, that of one seldom, so that differences are skewed though all
+    This is so where one side is lopsided and networks failed in more than TOLERATED units: the mean of eight conditions
+    nearly always includes a failed network, that of one seldom does, so that differences are skewed although all
     conditions are alike. Between sides of one kind they are symmetric.
+
+    Args:
+        values: Values of its conditions [..., units, conditions].
+        lopsided: Whether one side is a mean over more conditions than the other, or weighs them differently.
+
+    Returns:
+        Truths [...].
     """
     return np.asarray(lopsided & (units_with_failures(values) > TOLERATED))

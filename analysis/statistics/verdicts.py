@@ -28,10 +28,13 @@ RULE = (
 
 @dataclass(frozen=True)
 class Verdict:
-    """One verdict. word: '' where a profile is no evidence and none is given. note: what a reader must see beside it.
+    """One verdict.
 
-    sign: 1 or -1, of the difference as recorded, where its interval excludes 0 (of equivalents, and p is significant
-    too); else 0.
+    Attributes:
+        word: The verdict; '' where a profile is no evidence and none is given.
+        note: What a reader must see beside it.
+        sign: 1 or -1, the sign of the difference as recorded, where its interval excludes 0 (and, for equivalents, p is
+            significant too); otherwise 0.
     """
 
     word: Word
@@ -57,10 +60,17 @@ WITHHELD = Verdict("")
 
 @dataclass(frozen=True)
 class Numbers:
-    """What is known of one comparison. low, high: its 95 % interval, as printed. margin: of equivalence.
+    """What is known of one comparison.
 
-    p, p_equivalence: after Holm; NaN where not computable. floor: the smallest p that its test can give before Holm, 0
-    for a test without one. reason: why something is not computable. asked: what kind of question it answers.
+    Attributes:
+        low: Lower end of its 95 % interval, as printed.
+        high: Upper end.
+        margin: Margin of equivalence.
+        p: After Holm's correction; NaN where not computable.
+        p_equivalence: Likewise.
+        floor: The smallest p that its test can give before Holm's correction, 0 for a test without one.
+        reason: Why something is not computable.
+        asked: What kind of question it answers.
     """
 
     low: float
@@ -75,7 +85,12 @@ class Numbers:
 
 @dataclass(frozen=True)
 class Family:
-    """Tests that are corrected together. tests: how many could be computed. evidence: whether verdicts are given."""
+    """Tests that are corrected together.
+
+    Attributes:
+        tests: How many could be computed.
+        evidence: Whether verdicts are given.
+    """
 
     tests: int
     alpha: float

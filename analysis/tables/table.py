@@ -15,7 +15,13 @@ Align = Literal["left", "right"]
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell. note: small print below the text. condition: draws its marker. verdict: the colour of one."""
+    """One cell.
+
+    Attributes:
+        note: Small print below the text.
+        condition: The condition whose marker is drawn.
+        verdict: The verdict whose colour it has.
+    """
 
     text: str
     note: str = ""
@@ -26,7 +32,11 @@ class Cell:
 
 @dataclass(frozen=True)
 class Head:
-    """The head of a column. group: the heading that it shares with its neighbours."""
+    """The head of a column.
+
+    Attributes:
+        group: The heading that it shares with its neighbours.
+    """
 
     text: str
     align: Align = "right"
@@ -37,8 +47,10 @@ class Head:
 class Table:
     """A table of the report.
 
-    marked: rows set apart (the reference condition). anchors: ids of the rows, where findings link to them. folded: too
-    long to be shown unasked.
+    Attributes:
+        marked: Rows set apart (the reference condition).
+        anchors: Ids of the rows, where findings link to them.
+        folded: Whether it is too long to be shown unasked.
     """
 
     name: str

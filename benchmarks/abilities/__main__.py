@@ -24,7 +24,9 @@ and 12 steps, in its library's own idiom, and judged by its numbers; "no" names 
 readout, called as in [the library's notebook](library.ipynb); snnTorch gives a step, so the loop over time, and what it
 collects, is the user's. SpikingJelly's layer keeps its state itself until it is reset. The layers have other equations,
 and no speed is compared here (that is [Performance](performance.md)); `torch.compile` says how long the first call took
-beyond what torch loads for any."""
+beyond what torch loads for any. `torch.export` with `strict=True` has Dynamo read the layer's Python; a neuron model of
+this project is checked and traced in Python that Dynamo does not read, so it is refused, and the refusal names
+`strict=False`, torch's default, which records the same operations."""
 
 
 def document() -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -129,9 +130,9 @@ def compiled(layer: Layer) -> str:
     return f"{said}, {seconds:.0f} s more" if seconds >= 1 else f"{said}, under 1 s more"
 
 
-def exported(layer: Layer) -> str:
+def exported(layer: Layer, strict: bool = False) -> str:
     whole, x, file = _Whole(layer), _inputs(), io.BytesIO()
-    torch.export.save(torch.export.export(whole, (x,)), file)
+    torch.export.save(torch.export.export(whole, (x,), strict=strict), file)
     file.seek(0)
     return _same(torch.export.load(file).module()(x), whole(x)).split(",")[0]
 
@@ -180,6 +181,7 @@ PROBES: Mapping[str, Callable[[Layer], str]] = MappingProxyType(
         "forward hooks on the layer fire": hooks,
         "`torch.compile`, inductor: the same numbers": compiled,
         "`torch.export`, saved and loaded": exported,
+        "`torch.export` with `strict=True`": partial(exported, strict=True),
         "gradients of each sample by `torch.func`": each_sample,
         "gradients of gradients": twice,
         "CPU autocast to bfloat16": autocast,

@@ -16,6 +16,7 @@ from glifr.engine.definition import DECAY, Constant, NeuronModel, Parameter, Sta
 
 
 def step(s, states, parameters, constants, mask):
+    """One step of a neuron whose threshold rises with its firing."""
     firing, voltage, theta = states
     theta = (1 - parameters.decay_theta) * theta + parameters.rise * firing
     voltage = s + (1 - parameters.decay_m) * voltage - firing * voltage

@@ -9,6 +9,7 @@ STEPS = 30
 
 
 def main(folder: Path = Path(__file__).parent) -> None:
+    """Writes the arrays of a small task of one's own."""
     random, arrays = np.random.default_rng(1), {}
     for split, count in COUNTS.items():
         late = random.integers(2, size=count)

@@ -28,10 +28,12 @@ _EXACT = 1e-20  # mean squared error from which on a fit rests
 class Identifiability(NamedTuple):
     """How well outputs would tell the trained parameters, by their derivatives at a network's own values.
 
-    condition: of the derivative by relative changes, largest to smallest singular value; infinite where some change of
-    parameters changes no output. losses: by name, for each number the mean squared error that is left if it is wrong by
-    the share `off` and all others make up for it as well as they can, to first order. A fit whose loss is not below
-    this says nothing of the number; rounding in float32 alone leaves some 1e-15.
+    Attributes:
+        condition: Condition number of the derivative by relative changes: largest to smallest singular value. Infinite
+            where some change of parameters changes no output.
+        losses: By name, for each number the mean squared error that remains if it is wrong by the share `off` and all
+            others compensate as well as they can, to first order. A fit whose loss is not below this says nothing about
+            the number; rounding in float32 alone leaves about 1e-15.
     """
 
     condition: float
@@ -39,7 +41,16 @@ class Identifiability(NamedTuple):
 
 
 def identifiability(network: Network, inputs: Tensor, off: float = 0.05) -> Identifiability:
-    """Of a network's trained parameters, from its outputs to inputs [B,T,I]. Rates, multipliers: by their values."""
+    """Tells how well a network's outputs determine its trained parameters.
+
+    Args:
+        network: The network.
+        inputs: Inputs [B,T,I].
+        off: The share by which a number is taken to be wrong. Of rates and multipliers it is of their values.
+
+    Returns:
+        The condition number, and for each number the loss that remains if it is wrong.
+    """
     work = _Vector(network)
     start = work.vector(network)
     slopes, values = work.slopes(start)
@@ -63,9 +74,19 @@ def identifiability(network: Network, inputs: Tensor, off: float = 0.05) -> Iden
 def fit(networks: Sequence[Network], inputs: Tensor, targets: Tensor, iterations: int = 100) -> Tensor:
     """Fits each network by itself to targets, in place, by damped Gauss-Newton steps (Levenberg, Marquardt).
 
-    inputs: [B,T,I]. targets: [B,T,O], or [N,B,T,O] of each. Networks are of one kind and size. Returns the mean squared
-    errors [N]. From several starts take the best: there are minima that are none of the whole. InputError if shapes do
-    not fit.
+    There are local minima: start from several points and take the best.
+
+    Args:
+        networks: N networks of one kind and size.
+        inputs: Inputs [B,T,I].
+        targets: [B,T,O], or [N,B,T,O] if each has its own.
+        iterations: Steps.
+
+    Returns:
+        The mean squared errors [N].
+
+    Raises:
+        InputError: Shapes do not fit.
     """
     checks.size("iterations", iterations)
     first = networks[0]

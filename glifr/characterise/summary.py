@@ -31,9 +31,15 @@ def _summary(name: str, index: int, when: When, values: Tensor) -> ParameterSumm
 
 
 def summarise(network: BaseNetwork, when: When) -> tuple[ParameterSummary, ...]:
-    """The distribution of each neuron parameter over the H neurons; one row per after-spike current; () without any.
+    """Summarises the distribution of each neuron parameter over the H neurons.
 
-    A network with a non-finite parameter gives ().
+    Args:
+        network: The network.
+        when: What the rows are labelled with.
+
+    Returns:
+        One row per parameter and after-spike current; () for a network without neuron parameters, or with a non-finite
+        one.
     """
     parameters = network.neuron_parameters()
     if not all(torch.isfinite(p).all() for p in parameters.values()):

@@ -16,7 +16,7 @@ from glifr.definitions.published import DEFINITIONS
 from glifr.engine.definition import NeuronModel
 from glifr.errors import InputError, Problem, nearest
 from glifr.networks.base import BaseNetwork
-from glifr.outside import load_object, referenced
+from glifr.outside import NETWORKS, load_object, referenced
 
 
 def definition_of(condition: Condition) -> NetworkDefinition:
@@ -26,11 +26,19 @@ def definition_of(condition: Condition) -> NetworkDefinition:
 
 
 def load_network(name: str) -> NetworkDefinition:
-    """The definition behind a `module:object`, or the name of an entry point `glifr.networks` or `glifr.neurons`.
+    """Finds a definition from outside, by name.
 
-    It may be a definition, a neuron model, or the class of a torch module. Raises InputError for anything else.
+    Args:
+        name: `module:object`, or an entry point `glifr.networks` or `glifr.neurons`. The object may be a definition, a
+            neuron model, or the class of a torch module.
+
+    Returns:
+        The definition.
+
+    Raises:
+        InputError: There is none.
     """
-    reference = referenced(name, "networks") or referenced(name, "neurons")
+    reference = referenced(name, *NETWORKS)
     if reference is None:
         known = list(DEFINITIONS)
         raise InputError(
@@ -55,9 +63,17 @@ def _as_definition(found: Any) -> NetworkDefinition:
 
 
 def build_network(condition: Condition, **options: Any) -> BaseNetwork:
-    """A network of `condition` at its start. options: the fields of `BuildOptions`.
+    """Builds a network of a condition at its start.
 
-    dt and output_weight: where the condition does not say. Raises InputError for what cannot be meant.
+    Args:
+        condition: The condition.
+        **options: The fields of `BuildOptions`; dt and output_weight apply where the condition does not say.
+
+    Returns:
+        The network.
+
+    Raises:
+        InputError: An option is out of range.
     """
     wanted = BuildOptions(**options)
     if condition.dt is not None:
@@ -90,8 +106,14 @@ def changed_digest(condition: Condition) -> str:
 
 
 def neuron_facts(condition: Condition) -> dict[str, Any] | None:
-    """Name and digest of the neuron model, whether the step is a published one, and why it cannot be compiled, if it
-    cannot, as a study keeps them for its report; None for a network that is not made of one.
+    """Lists what a study keeps of a neuron model for its report.
+
+    Args:
+        condition: The condition.
+
+    Returns:
+        Name and digest of the model, whether its step is a published one, and why it cannot be compiled, if it cannot;
+        None for a network that is not made of one.
     """
     definition = definition_of(condition)
     model = definition.neuron(condition)

@@ -22,9 +22,19 @@ from glifr.networks.base import BaseNetwork
 
 @dataclass(frozen=True)
 class BuildOptions:
-    """How a network is built. dt [ms]. delay_steps: D, None without delay. output_weight: whether it has a readout.
+    """How a network is built.
 
-    hyperparameters: spreads, 1 where absent; others are not for the start. generator: of the start, None for torch's.
+    Attributes:
+        in_size: Inputs I.
+        hidden_size: Neurons H.
+        out_size: Outputs O.
+        dt: Time step [ms].
+        delay_steps: Delay D of the lateral input in steps; None without delay.
+        hyperparameters: Spreads, 1 where absent; others do not concern the start.
+        dropout_prob: Probability of dropout.
+        backend: One of `glifr.engine.backends.BACKENDS`.
+        output_weight: Whether there is a readout.
+        generator: What the start is drawn from; torch's global generator if None.
     """
 
     in_size: int
@@ -104,7 +114,8 @@ class NetworkDefinition(ABC):
 class NeuronNetworkDefinition(NetworkDefinition):
     """A recurrent layer of neurons of one model, and a linear readout, through an engine made from the model's step.
 
-    input_weight: the tensor of the layer that reads the inputs, and which of its dimensions they are.
+    Attributes:
+        input_weight: The tensor of the layer that reads the inputs, and which of its dimensions they are.
     """
 
     input_weight: ClassVar[tuple[str, int]] = ("weight_in", 0)

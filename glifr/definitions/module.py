@@ -31,7 +31,13 @@ _NO_CALL = (0, 0, 0)
 
 
 class ModuleNetwork(BaseNetwork):
-    """A module with its hidden tensor. hidden: the part of the module that it leaves, "" where none is named."""
+    """A module with its hidden tensor.
+
+    Args:
+        module: The module.
+        options: How the network is built.
+        hidden: The part of the module that the hidden tensor leaves, "" where none is named.
+    """
 
     def __init__(self, module: nn.Module, options: BuildOptions, hidden: str) -> None:
         super().__init__(options.sizes, options.dropout_prob, options.backend)
@@ -220,13 +226,20 @@ _COLLECTING = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 def network_of_module(build: Callable[..., nn.Module], hidden: str = "") -> ModuleNetworks:
-    """The networks that `build`, a module's class or a function, makes; a study names the result as `module:object`.
+    """Makes a kind of network of a torch module; a study names the result as `module:object`.
 
-    build: called with the numbers of inputs, neurons and outputs, then by name with its own settings, which are its
-    further arguments with their defaults. Of these `dt` gets the time step [ms], and `weight_spread` is a
-    hyperparameter that a search tries. hidden: the part of the module, by its dotted name, that the hidden tensor
-    [B,T,H] leaves, or [B,H] step by step: that is what silencing and dropout act on. Raises InputError for what
-    cannot be built so.
+    Args:
+        build: The module's class, or a function, called with the numbers of inputs, neurons and outputs, then by name
+            with its own settings, which are its further arguments with their defaults. Of these `dt` receives the time
+            step [ms], and `weight_spread` is a hyperparameter that a search tries.
+        hidden: The part of the module, by its dotted name, whose output is the hidden tensor [B,T,H], or [B,H] step by
+            step; silencing and dropout act on it.
+
+    Returns:
+        The kind of network.
+
+    Raises:
+        InputError: It cannot be built so.
     """
     return ModuleNetworks(build, hidden)
 

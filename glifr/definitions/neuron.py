@@ -32,8 +32,17 @@ TIME_STEP = "dt"  # a constant of this name is the network's time step [ms]
 class NeuronLayer(Layer):
     """Neurons of a model and their tensors: weight_in [I,G*H], weight_lat [H,G*H], and the parameters as stored.
 
-    learned: the parameters that are trained. What is not is still in the state dict, without gradient. Draws from
-    `generator` in the order of the tensors: one seed gives one start.
+    The start is drawn in the order of the tensors: one seed gives one start. Parameters that are not trained are in the
+    state dict, without gradient.
+
+    Args:
+        model: The neuron model.
+        sizes: Inputs I and neurons H.
+        dt: Time step [ms].
+        heterogeneous: Whether the start is the heterogeneous one.
+        learned: Names of the parameters that are trained.
+        spreads: Factors on the half-widths of the start, 1 where absent.
+        generator: What the start is drawn from; torch's global generator if None.
     """
 
     def __init__(
@@ -71,7 +80,15 @@ class NeuronLayer(Layer):
 
 
 class NeuronNetwork(Network):
-    """A recurrent layer of neurons of one model. constants: those not at their default."""
+    """A recurrent layer of neurons of one model.
+
+    Args:
+        model: The neuron model.
+        options: How the network is built.
+        heterogeneous: Whether the start is the heterogeneous one.
+        learned: Names of the parameters that are trained.
+        constants: Constants that are not at their default.
+    """
 
     neuron_layer: NeuronLayer
 

@@ -42,9 +42,17 @@ def show(model: NeuronModel, masked: bool = False) -> str:
 
 
 def model_named(name: str, ascs: int = 2) -> NeuronModel:
-    """A neuron model of the project by its name, or one's own: `module:object`, or `file.py:object`.
+    """Finds a neuron model by name.
 
-    Raises InputError where there is none.
+    Args:
+        name: A model of the project, or one's own: `module:object`, or `file.py:object`.
+        ascs: After-spike currents, for a model that is made with a number of them.
+
+    Returns:
+        The model.
+
+    Raises:
+        InputError: There is none.
     """
     own: dict[str, Callable[[], NeuronModel]] = {"glifr": lambda: glifr(ascs), "tanh": tanh, "lstm": lstm}
     if name in own:
@@ -67,6 +75,7 @@ def model_named(name: str, ascs: int = 2) -> NeuronModel:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit code."""
     parser = argparse.ArgumentParser(prog="python -m glifr.engine", description=__doc__)
     command = parser.add_subparsers(dest="command", required=True).add_parser("show", help="prints a neuron model")
     command.add_argument("neuron", help="glifr, tanh, lstm; or module:object or file.py:object of your own")

@@ -47,10 +47,22 @@ def check_backend(name: str) -> str:
 def choose_backend(
     name: str, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32, model: NeuronModel | None = None
 ) -> str:
-    """The concrete backend that `name` means on `device` for numbers of `dtype` and neurons of `model`.
+    """Chooses the concrete backend that a name means.
 
-    Raises InputError if `name` is unknown or cannot run there: an explicit choice is never switched silently. A model
-    that cannot be compiled runs on the portable engine where `name` is auto, which is told once.
+    An explicit choice is never switched silently. A model that cannot be compiled runs on the portable engine if `name`
+    is "auto", with one warning.
+
+    Args:
+        name: One of `BACKENDS`.
+        device: Where the tensors are.
+        dtype: Their number type.
+        model: The neurons; None for any that can be compiled.
+
+    Returns:
+        The name of the backend.
+
+    Raises:
+        InputError: `name` is unknown or cannot run there.
     """
     kind = torch.device(device).type
     if check_backend(name) == "auto":
@@ -69,10 +81,21 @@ def choose_backend(
 
 
 def backend_for(name: str, x: Tensor, model: NeuronModel) -> str:
-    """As `choose_backend`, for inputs x and what surrounds the call.
+    """Chooses the backend for a call, as `choose_backend`, with regard to what surrounds it.
 
-    Only torch's own operations can be exported and transformed by `torch.func`: there `auto` is the portable engine,
-    and InputError is raised for a compiled one. A batch of none needs no kernel.
+    Only torch's own operations can be exported and transformed by `torch.func`: within these "auto" is the portable
+    engine. A batch of none needs no kernel.
+
+    Args:
+        name: One of `BACKENDS`.
+        x: The inputs.
+        model: The neurons.
+
+    Returns:
+        The name of the backend.
+
+    Raises:
+        InputError: A compiled backend is named where only torch's own operations can be used.
     """
     backend = choose_backend(name, x.device, x.dtype, model)
     if backend not in _LIBRARY:
@@ -114,10 +137,21 @@ def _check_compiled(name: str, model: NeuronModel | None) -> None:
 
 
 def batches_exactly(backend: str, device: torch.device | str, model: NeuronModel | None = None) -> bool:
-    """True if a replica computed among others has the bits that it has alone.
+    """Tells whether a replica computed among others has the bits that it has alone.
 
     Vectorised kernels round the ends of an array differently, so of the backends on the CPU only "cpu" promises it; on
-    CUDA none does. Raises InputError if `backend` cannot run on `device`.
+    CUDA none does.
+
+    Args:
+        backend: One of `BACKENDS`.
+        device: Where the tensors are.
+        model: The neurons; None for any that can be compiled.
+
+    Returns:
+        True if it does.
+
+    Raises:
+        InputError: `backend` cannot run on `device`.
     """
     return torch.device(device).type == "cpu" and choose_backend(backend, device, model=model) == "cpu"
 

@@ -5,10 +5,10 @@ share (`Constant`), how many synaptic inputs it takes (`gates`), and one pure fu
 
     step(s, states, parameters, constants, mask) -> new states
 
-s: synaptic input [*,B,H], for gates G > 1 a tuple of G of them. states, parameters, constants: named tuples of the
-names below; states [*,B,H] or [J,*,B,H], parameters [*,1,H] or [J,*,1,H], constants numbers. mask: broadcastable to
-[*,B,H], or None for ones; it multiplies what the neuron sends. The new states have the shapes of the old ones; the
-first is what neurons send to each other and to the readout.
+s: synaptic input `[*,B,H]`, for gates G > 1 a tuple of G of them. states, parameters, constants: named tuples of the
+names below; states `[*,B,H]` or `[J,*,B,H]`, parameters `[*,1,H]` or `[J,*,1,H]`, constants numbers. mask:
+broadcastable to `[*,B,H]`, or None for ones; it multiplies what the neuron sends. The new states have the shapes of the
+old ones; the first is what neurons send to each other and to the readout.
 
 The step is elementwise over samples and neurons. When a model is defined, its step is traced, and the trace and its
 derivative are compared with the step and autograd in float64: what could not be computed is refused then, with the
@@ -43,7 +43,15 @@ _REPLICAS, _BATCH, _HIDDEN = 2, 2, 3  # of the comparison: each more than one
 
 @dataclass(frozen=True)
 class Transform:
-    """How a parameter is stored without constraint. read: stored -> value; store: its inverse."""
+    """How a parameter is stored without constraint.
+
+    Attributes:
+        name: Its name.
+        read: From the stored number to the value.
+        store: The inverse of `read`.
+        low: Lower bound of the value, which it never reaches.
+        high: Upper bound, likewise.
+    """
 
     name: str
     read: Callable[[Tensor], Tensor]
@@ -59,7 +67,13 @@ MULTIPLIER = Transform("multiplier", read_multiplier, store_multiplier, -1.0, 1.
 
 @dataclass(frozen=True)
 class State:
-    """What a neuron carries. count: J, or None for one number. unit: of its numbers, "" for none."""
+    """What a neuron carries from step to step.
+
+    Attributes:
+        name: Its name; see the module for names with a meaning.
+        count: J, or None for one number.
+        unit: Unit of its numbers, "" for none.
+    """
 
     name: str
     count: int | None = None
@@ -70,9 +84,16 @@ class State:
 class Parameter:
     """A number of each neuron, or J of them, that may be learned.
 
-    homogeneous, heterogeneous: centre and half-width of its uniform start, as values; as rates in 1/ms, of which it is
-    dt times, if `start_per_ms`. No heterogeneous start: as homogeneous. spread: the name of the
-    hyperparameter that scales the half-widths.
+    Attributes:
+        name: Its name.
+        count: J, or None for one number.
+        transform: How it is stored.
+        meaning: What it is, for tables and figures.
+        unit: Its unit, "" for none.
+        homogeneous: Centre and half-width of its uniform start.
+        heterogeneous: The same for the heterogeneous start; None for the homogeneous one.
+        spread: Name of the hyperparameter that scales the half-widths.
+        start_per_ms: Whether the starts are rates [1/ms], dt times which is the value.
     """
 
     name: str
@@ -92,7 +113,14 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Constant:
-    """A number that all neurons share. positive: whether it must be above zero."""
+    """A number that all neurons share.
+
+    Attributes:
+        name: Its name.
+        default: Its value unless another is set.
+        meaning: What it is.
+        positive: Whether it must be above zero.
+    """
 
     name: str
     default: float
@@ -106,9 +134,25 @@ class Constant:
 
 @dataclass(frozen=True, eq=False)
 class NeuronModel:
-    """A neuron model: see the head of this file. source: where its equations are published.
+    """A neuron model: its states, parameters, constants and step; see the head of this module.
 
-    Raises InputError where names are no names or stand twice, and for a step that no engine can run.
+    Args:
+        name: Its name.
+        states: What a neuron carries; the first is what it sends.
+        parameters: What may be learned about it.
+        constants: What all neurons share.
+        step: The pure function from one step to the next.
+        gates: Synaptic inputs per neuron G.
+        source: Where its equations are published.
+
+    Attributes:
+        State: Named tuple of the states.
+        Parameters: Named tuple of the parameters.
+        Constants: Named tuple of the constants.
+        unknown: The operation because of which the step has no graph; "" if it has one.
+
+    Raises:
+        InputError: A name is not an identifier or occurs twice, or no engine can run the step.
     """
 
     name: str

@@ -23,9 +23,17 @@ def differentiable_gradients(
     wanted: Sequence[bool],
     upstream: Sequence[Tensor | None],
 ) -> list[Tensor | None]:
-    """Gradients of `tensors`, None where none is wanted. build: their sequence.
+    """Computes gradients that can be differentiated again.
 
-    upstream: the gradient of each of `outputs_of` its result, None for zeros.
+    Args:
+        build: Makes the sequence of `tensors`.
+        outputs_of: The outputs among a result.
+        tensors: What gradients are taken of.
+        wanted: For each of them, whether its gradient is wanted.
+        upstream: The gradient of each output, None for zeros.
+
+    Returns:
+        The gradients, None for those not wanted.
     """
     note_once("double backward", f"gradients that are differentiated again come from the portable engine, {PRICE}")
     # Other names of the same tensors: some are made of others (a state's last row), and each gets its own part alone.

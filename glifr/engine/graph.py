@@ -22,9 +22,12 @@ from torch import Tensor
 class Input(NamedTuple):
     """What a node reads.
 
-    kind: "synaptic" (name: the gate's number), "state" (before the step), "parameter", "constant", "mask", "gradient"
-    (that reaches a state after the step); of a plan also "new" (a state after the step) and "slot" (what was stored in
-    the place of a gate). part: which of a state's or parameter's J, 0 where it has one.
+    Attributes:
+        kind: "synaptic", "state" (before the step), "parameter", "constant", "mask", "gradient" (that reaches a state
+            after the step); in a plan also "new" (a state after the step) and "slot" (what was stored in the place of a
+            gate).
+        name: The name of the state, parameter or constant; the number of the gate.
+        part: Which of a state's or parameter's J, 0 where it has one.
     """
 
     kind: str
@@ -178,9 +181,18 @@ def rebuild(graph: Graph, outputs: Sequence[Node], known: Mapping[Node, Node]) -
 
 
 def pullback(graph: Graph, outputs: Sequence[Node], seeds: Sequence[Node], wanted: Sequence[Node]) -> list[Node]:
-    """The gradient of each wanted node, of the gradients `seeds` of the outputs.
+    """Differentiates a graph backwards.
 
     Sums of gradients are in the order in which the step used a node, from the last use to the first.
+
+    Args:
+        graph: The graph, to which nodes are added.
+        outputs: Nodes whose gradients are given.
+        seeds: Their gradients.
+        wanted: Nodes whose gradients are wanted.
+
+    Returns:
+        The gradient of each wanted node.
     """
     gradients: dict[Node, Node] = {}
 

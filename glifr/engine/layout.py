@@ -10,10 +10,13 @@ from glifr.engine.plan import Plan, hoisted, is_invariant, plan
 
 
 class Layout:
-    """Which row of memory is what, for one plan.
+    """Which row of memory holds what, for one plan.
 
-    learned: whether there are sums for parameters. stored: whether parameters are read as they are stored; the slopes
-    of their values, one for each of the sums, are then the last coefficients.
+    Args:
+        plan: The plan.
+        learned: Whether there are sums for the gradients of parameters.
+        stored: Whether parameters are read as they are stored; the slopes of their values, one for each sum, are then
+            the last coefficients.
     """
 
     def __init__(self, plan: Plan, learned: bool, stored: bool) -> None:

@@ -32,9 +32,14 @@ class Element(NamedTuple):
 class Plan:
     """How one model is scanned, with or without masks.
 
-    elements: parts of states, in the model's order; the first is sent. forward: their new values. slots: for each gate
-    the node of `forward` that is left in its place, or None. kept: the gate in whose slot an element lies. followed:
-    the elements that are recomputed. recompute: their new values. backward: gradients of `gradients_of`, in its order.
+    Attributes:
+        elements: Parts of states, in the model's order; the first is sent.
+        forward: Their new values.
+        slots: For each gate the node of `forward` that is left in its place, or None.
+        kept: The gate in whose slot an element lies.
+        followed: The elements that are recomputed.
+        recompute: Their new values.
+        backward: Gradients of `gradients_of`, in its order.
     """
 
     def __init__(self, model: NeuronModel, masked: bool, slots: Sequence[Node | None]) -> None:

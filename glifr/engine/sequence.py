@@ -16,11 +16,18 @@ from glifr.engine.definition import NeuronModel
 class SequenceInput(NamedTuple):
     """One layer's work. Gradients flow to x, weights, parameters, initial and history; none to the mask.
 
-    x: [R,B,T,I], or [1,B,T,I] where all replicas read the same input. weight_in: [R,I,G*H], weight_lat: [R,H,G*H],
-    gates side by side. parameters: the model's, [R,1,H] or [J,R,1,H]; if `stored`, as they are stored, else their
-    values. constants: the model's. delay: D >= 1. mask: broadcastable to [R,B,T,H], None for ones. initial: the state
-    before the first step, None for zeros. history: what was sent in the D steps before the first, oldest first
-    [R,B,D,H], None for zeros.
+    Attributes:
+        model: The neuron model.
+        x: Inputs [R,B,T,I], or [1,B,T,I] where all replicas read the same.
+        weight_in: [R,I,G*H], gates side by side.
+        weight_lat: [R,H,G*H], likewise.
+        parameters: The model's, [R,1,H] or [J,R,1,H].
+        constants: The model's.
+        delay: D, at least 1.
+        mask: Broadcastable to [R,B,T,H], None for ones.
+        initial: The state before the first step, None for zeros.
+        history: What was sent in the D steps before the first, oldest first [R,B,D,H]; None for zeros.
+        stored: Whether `parameters` are as they are stored, not their values.
     """
 
     model: NeuronModel
@@ -45,9 +52,12 @@ class SequenceInput(NamedTuple):
 
 
 class LayerTensors(NamedTuple):
-    """One layer's tensors as they are stored, or views of them: weight_in [I,G*H], weight_lat [H,G*H].
+    """One layer's tensors as they are stored, or views of them.
 
-    parameters: for each part of the model's parameters the tensors [1,H] whose sum it is.
+    Attributes:
+        weight_in: [I,G*H].
+        weight_lat: [H,G*H].
+        parameters: For each part of the model's parameters the tensors [1,H] whose sum it is.
     """
 
     weight_in: Tensor

@@ -40,9 +40,18 @@ class UnknownOperationError(Exception):
 
 
 def trace(model: NeuronModel, masked: bool) -> StepGraph:
-    """The graph of a step, with or without a mask.
+    """Traces a step.
 
-    Raises UnknownOperationError for what no table has, InputError for what no engine can run.
+    Args:
+        model: The neuron model.
+        masked: Whether its neurons are masked.
+
+    Returns:
+        The graph of the step.
+
+    Raises:
+        UnknownOperationError: No table has an operation of the step.
+        InputError: No engine can run the step.
     """
     graph = Graph()
 
@@ -83,6 +92,7 @@ def _parts(graph: Graph, model: NeuronModel, state: Any, value: Any) -> tuple[No
 
 
 def refusal(model: str, rule: str, value: Any, allowed: str, todo: str = "") -> InputError:
+    """The error for a step that no engine can run."""
     return InputError(Problem(f"the step of the neuron model {model!r}: {rule}", "step", value, allowed, todo))
 
 

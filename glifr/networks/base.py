@@ -55,9 +55,15 @@ def voltage_of(states: Any) -> Tensor:
 
 
 class BaseNetwork(nn.Module):
-    """Sizes, dropout and silencing. dropout_generator: what dropout draws from in training, None for torch's own.
+    """Sizes, dropout and silencing of a network.
 
-    sizes: I, H, O. backend: one of `glifr.engine.backends.BACKENDS`.
+    Args:
+        sizes: Inputs I, neurons H, outputs O.
+        dropout_prob: Probability of dropout.
+        backend: One of `glifr.engine.backends.BACKENDS`.
+
+    Attributes:
+        dropout_generator: What dropout draws from in training; None for torch's global generator.
     """
 
     neuron_mask: Tensor | None
@@ -76,14 +82,21 @@ class BaseNetwork(nn.Module):
     @classmethod
     @abstractmethod
     def run(cls, networks: Sequence[Self], inputs: Tensor, mask: Tensor | None, readout: When) -> Tensor:
-        """Outputs [R,B,T,O], or [R,B,O] of the last step, of inputs [R or 1,B,T,I].
+        """Computes several networks that are `alike`.
 
-        mask: of what neurons send, broadcastable to [R,B,T,H], None for ones. All networks are `alike`.
+        Args:
+            networks: R networks.
+            inputs: [R,B,T,I], or [1,B,T,I] where all read the same.
+            mask: Multiplies what neurons send; broadcastable to [R,B,T,H], None for ones.
+            readout: "all" for every step, "last" for the last one.
+
+        Returns:
+            Outputs [R,B,T,O], or [R,B,O] of the last step.
         """
 
     @classmethod
     def prepare(cls, networks: Sequence[Self], inputs: Tensor, readout: When) -> PreparedPass | None:
-        """See `prepare_replicas`."""
+        """Prepares training steps; see `prepare_replicas`."""
         del networks, inputs, readout
         return None
 
@@ -131,10 +144,15 @@ class BaseNetwork(nn.Module):
         return sum(p.numel() for p in self.parameters() if p.requires_grad)
 
     def silence(self, idx: Any, *, persistent: bool = False) -> None:
-        """Silences the neurons `idx` (integers, or booleans for all H) until the next call; none restores all.
+        """Silences neurons until the next call; no neurons restores all.
 
-        persistent: whether `state_dict` has it, as "neuron_mask"; a network that loads one with it is silenced so.
-        Raises InputError for an index outside 0 .. H-1 and for what is no index.
+        Args:
+            idx: Indices of neurons, or H booleans.
+            persistent: Whether `state_dict` has it, as "neuron_mask"; a network that loads such a state dict is
+                silenced likewise.
+
+        Raises:
+            InputError: An index lies outside 0 .. H-1, or is not an index.
         """
         index = torch.as_tensor(idx).detach().cpu().flatten()
         if index.numel() == 0:

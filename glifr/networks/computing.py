@@ -21,9 +21,16 @@ if TYPE_CHECKING:
 def sequence_of(
     networks: Sequence[Network], x: Tensor, mask: Tensor | None, state: NetworkState | None = None
 ) -> SequenceInput:
-    """The recurrent layers on x [R or 1,B,T,I], as engines take it. Each layer gets its own gradients.
+    """Puts the recurrent layers on one input into the form that engines take. Each layer gets its own gradients.
 
-    mask: broadcastable to [R,B,T,H]. state: where the sequences of one network begin, None for zeros.
+    Args:
+        networks: R networks.
+        x: Inputs [R,B,T,I], or [1,B,T,I] shared by all.
+        mask: Broadcastable to [R,B,T,H], None for ones.
+        state: Where the sequences of one network begin, None for zeros.
+
+    Returns:
+        The input of an engine.
     """
     layers = [n.neuron_layer for n in networks]
     model, constants, delay = networks[0].recurrence()

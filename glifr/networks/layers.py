@@ -29,17 +29,41 @@ from glifr.parameters import (
 class GLIFR(Layer):
     """A layer of GLIFR neurons.
 
-    hetinit: neuron parameters start heterogeneous (from the prior) instead of homogeneous. ascs=False is num_ascs=0.
-    learnparams: neuron parameters are trained, or those of these names (thresh, k_m, k_j, r_j, a_j); what is not is
-    still in the state dict, without gradient.
-    dt, tau [ms]; tau None follows dt. Stored are logit(dt k): setting dt later keeps these, so rates k change as 1/dt.
-    weight_spread: gain on sqrt(1/H). neuron_spread, after_spike_spread: see `glifr.parameters.start_parameters`.
+    The start is drawn in the order weight_iv, weight_lat, neuron parameters: one seed gives one start, and the same
+    weights whatever the neuron parameters. Neuron parameters that are not trained are in the state dict, without
+    gradient.
 
-    Draws from `generator` (torch's global one by default) in the order weight_iv, weight_lat, then neuron parameters:
-    one seed gives one start, and the same weights whatever the neuron parameters.
+    Args:
+        input_size: Inputs I.
+        hidden_size: Neurons H.
+        num_ascs: After-spike currents per neuron J.
+        hetinit: Whether neuron parameters start heterogeneous, drawn from the prior, instead of homogeneous.
+        ascs: Whether there are after-spike currents; False is the same as num_ascs=0.
+        learnparams: Whether neuron parameters are trained, or the names of those that are: thresh, k_m, k_j, r_j, a_j.
+        dt: Time step [ms]. Stored are logit(dt k): if dt is set later, these stay and the rates k change as 1/dt.
+        tau: Time constant of spiking [ms]; follows dt by default.
+        sigma_v: Width of the firing sigmoid.
+        R: Membrane resistance.
+        I0: Constant input current.
+        v_reset: Reset voltage.
+        weight_spread: Factor on the half-width sqrt(1/H) of the weights' start.
+        neuron_spread: Factor on the half-widths of the heterogeneous start; see `glifr.parameters.start_parameters`.
+        after_spike_spread: The same for the after-spike currents.
+        generator: What the start is drawn from; torch's global generator by default.
+        device: As for torch's layers.
+        dtype: As for torch's layers.
 
-    Attributes, trained: weight_iv [I,H], weight_lat [H,H], thresh [1,H], trans_k_m [1,H], trans_k_j, trans_r_j, a_j
-    [J,1,H]. Raises InputError for sizes, times and numbers that cannot be meant, and for dt k outside (0, 1).
+    Attributes:
+        weight_iv: Input weights [I,H].
+        weight_lat: Lateral weights [H,H].
+        thresh: Thresholds [1,H].
+        trans_k_m: Membrane decay as stored [1,H].
+        trans_k_j: Decay of the after-spike currents as stored [J,1,H].
+        trans_r_j: Multipliers of the after-spike currents as stored [J,1,H].
+        a_j: Additive terms of the after-spike currents [J,1,H].
+
+    Raises:
+        InputError: A size, time or number is out of range, or some dt k lies outside (0, 1).
     """
 
     weight_iv: nn.Parameter
@@ -145,11 +169,22 @@ class GLIFR(Layer):
         *,
         engine: Engine | None = None,
     ) -> tuple[Any, ...]:
-        """One step from x [B,I] and the state before it: firing, voltage, syncurrent [B,H], ascurrents [J,B,H].
+        """Computes one step. A state that is not given is zero, as at the start.
 
-        A state that is not given is zero, as at the start. firing_delayed: f_{t-D} [B,H], by default `firing`, that is
-        one step. Returns the new (firing, voltage, ascurrents, syncurrent); the old synaptic current has no part in the
-        equations. InputError if shapes do not fit. engine: see `Engine`; a network gives it.
+        Args:
+            x: Inputs [B,I].
+            firing: f_{t-1} [B,H].
+            voltage: v_{t-1} [B,H].
+            ascurrents: After-spike currents of the last step [J,B,H].
+            syncurrent: Synaptic current of the last step [B,H]; it does not enter the equations.
+            firing_delayed: f_{t-D} [B,H]; `firing` by default, a delay of one step.
+            engine: See `Engine`; a network passes it.
+
+        Returns:
+            The new (firing, voltage, ascurrents, syncurrent), with shapes as above.
+
+        Raises:
+            InputError: Shapes do not fit.
         """
         if engine is not None:
             return engine(x)
@@ -211,11 +246,20 @@ class _WeightsLayer(Layer):
 class RNNC(_WeightsLayer):
     """A layer of tanh units with lateral delay.
 
-    Attributes, trained: weight_ih [I,H], weight_lat [H,H], bias [1,H], drawn in this order from `generator`, uniform in
-    +-weight_spread sqrt(1/H). Raises InputError for sizes and spreads that cannot be meant.
+    The start is drawn in the order of the attributes, uniform in +-weight_spread sqrt(1/H).
+
+    Attributes:
+        weight_ih: Input weights [I,H].
+        weight_lat: Lateral weights [H,H].
+        bias: Biases [1,H].
+
+    Raises:
+        InputError: A size or spread is out of range.
     """
 
     stored = ("weight_ih", "weight_lat", "bias")
+    weight_ih: nn.Parameter
+    weight_lat: nn.Parameter
     bias: nn.Parameter
 
     @property
@@ -233,10 +277,19 @@ class RNNC(_WeightsLayer):
         *,
         engine: Engine | None = None,
     ) -> tuple[Any, ...]:
-        """One step from x [B,I] and the hidden state before it [B,H], by default zero.
+        """Computes one step.
 
-        hidden_delayed: h_{t-D}, by default `hidden`. Returns the new hidden state and its pre-activation [B,H].
-        InputError if shapes do not fit. engine: see `Engine`; a network gives it.
+        Args:
+            x: Inputs [B,I].
+            hidden: Hidden state of the last step [B,H]; zero by default.
+            hidden_delayed: h_{t-D} [B,H]; `hidden` by default.
+            engine: See `Engine`; a network passes it.
+
+        Returns:
+            The new hidden state and its pre-activation, each [B,H].
+
+        Raises:
+            InputError: Shapes do not fit.
         """
         if engine is not None:
             return engine(x)
@@ -253,11 +306,21 @@ class RNNC(_WeightsLayer):
 class LSTMC(_WeightsLayer):
     """A layer of LSTM cells in torch's parametrisation; the step is that of `glifr.neurons.lstm`.
 
-    Attributes, trained: weight_ih [4H,I], weight_hh [4H,H], bias_ih, bias_hh [4H], drawn in this order from
-    `generator`, uniform in +-weight_spread sqrt(1/H). Raises InputError for sizes and spreads that cannot be meant.
+    The start is drawn in the order of the attributes, uniform in +-weight_spread sqrt(1/H).
+
+    Attributes:
+        weight_ih: Input weights [4H,I].
+        weight_hh: Recurrent weights [4H,H].
+        bias_ih: Biases of the input [4H].
+        bias_hh: Biases of the recurrent input [4H].
+
+    Raises:
+        InputError: A size or spread is out of range.
     """
 
     stored = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    weight_ih: nn.Parameter
+    weight_hh: nn.Parameter
     bias_ih: nn.Parameter
     bias_hh: nn.Parameter
 
@@ -279,10 +342,19 @@ class LSTMC(_WeightsLayer):
     def forward(
         self, x: Tensor, hidden: Tensor | None = None, cell: Tensor | None = None, *, engine: Engine | None = None
     ) -> tuple[Any, ...]:
-        """One step from x [B,I] and the state before it, hidden and cell [B,H], by default zero.
+        """Computes one step.
 
-        Returns the new (hidden, cell), as torch's LSTMCell does. InputError if shapes do not fit. engine: see `Engine`;
-        a network gives it.
+        Args:
+            x: Inputs [B,I].
+            hidden: Hidden state of the last step [B,H]; zero by default.
+            cell: Cell state of the last step [B,H]; zero by default.
+            engine: See `Engine`; a network passes it.
+
+        Returns:
+            The new (hidden, cell), as torch's LSTMCell does.
+
+        Raises:
+            InputError: Shapes do not fit.
         """
         if engine is not None:
             return engine(x)

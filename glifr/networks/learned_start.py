@@ -15,12 +15,19 @@ from glifr.networks.base import BaseNetwork
 
 @torch.no_grad()
 def resample(network: BaseNetwork, trained: Mapping[str, Tensor], generator: torch.Generator) -> None:
-    """Sets each array of the recurrent layer, weights and neuron parameters, to values drawn with replacement from it.
+    """Sets each array of the recurrent layer, weights and neuron parameters, to values drawn from a trained one's.
 
-    trained: the state dict of a network with as many after-spike currents; sizes may differ. Arrays are drawn one by
-    one, in the order of the state dict, so that nothing links a neuron's parameters; [J,1,H] is one array. The readout
-    stays as it began, as in the published runs: what it has learned fits neurons that are not there any more.
-    ValueError if an array is missing, or empty in one of the two only.
+    Arrays are drawn with replacement, one by one, in the order of the state dict, so that nothing links a neuron's
+    parameters; [J,1,H] is one array. The readout keeps its start, as in the published runs: what it has learned fits
+    neurons that no longer exist.
+
+    Args:
+        network: The network that is changed.
+        trained: The state dict of a network with as many after-spike currents; its sizes may differ.
+        generator: What the values are drawn from.
+
+    Raises:
+        ValueError: An array is missing, or is empty in only one of the two.
     """
     for name, own in network.recurrent_state().items():
         pool = trained[name].flatten() if name in trained else torch.empty(0)

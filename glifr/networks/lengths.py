@@ -45,9 +45,17 @@ def run_padded(
     state: NetworkState,
     lengths: Tensor,
 ) -> tuple[Tensor, NetworkState]:
-    """What was sent [B,T,H], zeros after a sequence's end, and the state at each sequence's end.
+    """Computes sequences of different lengths, padded to the longest.
 
-    run: computes x [B,T,I] from a state. It is called once for each distinct length, with the sequences that reach it.
+    Args:
+        run: Computes x [B,T,I] from a state. It is called once per distinct length, with the sequences that reach it.
+        x: Padded inputs [B,T,I].
+        mask: As an engine takes it, None for ones.
+        state: Where the sequences begin.
+        lengths: Steps of each sequence [B].
+
+    Returns:
+        What was sent [B,T,H], with zeros after a sequence's end, and the state at each sequence's end.
     """
     sent, begin = x.new_zeros(*x.shape[:2], state.sent.shape[-1]), 0
     lengths = lengths.to(x.device)

@@ -36,8 +36,10 @@ MOST_PREPARED = 2**24
 class Network(BaseNetwork):
     """A recurrent layer and a linear readout of every step.
 
-    neuron_layer, output_linear: the two layers, whose hooks fire once for a sequence; without `output_weight`,
-    output_linear is None and the outputs are the H neurons themselves.
+    Attributes:
+        neuron_layer: The recurrent layer, whose hooks fire once per sequence.
+        output_linear: The readout, likewise; None without `output_weight`, where the outputs are the H neurons
+            themselves.
     """
 
     neuron_layer: Layer
@@ -111,8 +113,9 @@ class Network(BaseNetwork):
 
     @classmethod
     def prepare(cls, networks: Sequence[Self], inputs: Tensor, readout: When) -> PreparedPass | None:
-        """Done by backend "cpu", without dropout and silencing, where a step is short (see `MOST_PREPARED`) and
-        something of every recurrent layer is trained.
+        """Prepares training steps, with backend "cpu", where a step is short (`MOST_PREPARED`); see `prepare_replicas`.
+
+        Dropout and silencing rule it out, and something of every recurrent layer must be trained.
         """
         first = networks[0]
         model = first.neuron_layer.model
@@ -148,26 +151,33 @@ class Network(BaseNetwork):
         return_state: bool = False,
         track: bool = False,
     ) -> Any:
-        """Outputs [B,T,O] of inputs [B,T,I], or [T,O] of [T,I]; B may be 0.
-
-        state: where the sequences begin, as a call with `return_state` gave it; None for zeros. A sequence in parts,
-        each from the state after the one before, gives what the whole gives, and its gradients unless the state was
-        detached: cut at multiples of D, to the bit with backend "cpu" (below 512 inputs); elsewhere to rounding.
-        lengths: the steps of each sequence of a padded batch [B], from 0 to T. Outputs after a sequence's end are
-        zeros, its state is that at its end, and padding has no effect.
-
-        Returns the outputs; with track=True then every state, each [B,T,H] where not said otherwise: voltages,
-        after-spike currents [J,B,T,H] and synaptic currents (GLIFR), pre-activations (RNN), h and c (LSTM), as the
-        plain loop computes them; with return_state=True last the state after the last step. A tuple if more than one.
+        """Computes the outputs of a sequence.
 
         Gradients of gradients, `torch.func` and `torch.export` use the portable engine; `torch.compile` leaves the
         network as it is. Under autocast the recurrent layer computes in its own number type, the readout as torch's
-        Linear.
+        Linear does.
 
-        Raises InputError if inputs, state or lengths do not fit.
+        Args:
+            inputs: [B,T,I], or [T,I] without a batch; B may be 0.
+            state: Where the sequences begin, as a call with `return_state` returned it; zeros by default. A sequence
+                computed in parts, each from the state after the one before, gives what the whole gives, and its
+                gradients unless the state was detached: to the bit with backend "cpu" if cut at multiples of D (below
+                512 inputs), to rounding otherwise.
+            lengths: Steps of each sequence of a padded batch [B], from 0 to T. Outputs after a sequence's end are zero,
+                its state is that at its end, and padding has no effect.
+            return_state: Whether the state after the last step is returned too.
+            track: Whether every state is returned too, as the plain loop computes it.
+
+        Returns:
+            The outputs [B,T,O], or [T,O] without a batch. With track=True then every state, each [B,T,H] unless said
+            otherwise: voltages, after-spike currents [J,B,T,H] and synaptic currents (GLIFR), pre-activations (RNN), h
+            and c (LSTM). With return_state=True the state last. A tuple if more than one.
+
+        Raises:
+            InputError: Inputs, state or lengths do not fit.
         """
         call = Call(inputs, state, lengths, return_state, track)
-        if torch.compiler.is_compiling() and not torch.compiler.is_exporting():
+        if torch.compiler.is_dynamo_compiling():  # torch.compile, or torch.export with strict=True, which is refused
             from glifr.networks.uncompiled import compute_uncompiled  # imports what else nobody needs
 
             return compute_uncompiled(self, call)

@@ -28,9 +28,15 @@ class Readout(nn.Linear):
 
 
 def read_out(layers: Sequence[nn.Linear], sent: Tensor, exact: bool = False) -> Tensor:
-    """Outputs [R,*,O] of what the neurons of each of R networks sent [R,*,H].
+    """Applies the readouts of R networks.
 
-    exact: by engine "cpu", float32, so that a replica has the bits that it has alone.
+    Args:
+        layers: The readout of each network.
+        sent: What their neurons sent [R,*,H].
+        exact: Whether engine "cpu" computes it, in float32, so that a replica has the bits that it has alone.
+
+    Returns:
+        Outputs [R,*,O].
     """
     rows, shape = sent.flatten(1, -2), (*sent.shape[:-1], layers[0].out_features)
     if exact:

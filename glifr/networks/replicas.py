@@ -27,13 +27,21 @@ def forward_replicas(
 ) -> Tensor:
     """Runs R networks of one class, shape and setting as one computation; each gets its own gradients.
 
-    inputs: [R,B,T,I], or [B,T,I] shared by all. readout: 'all' gives [R,B,T,O]; 'last' applies the output layer to the
-    last step alone and gives [R,B,O]. neuron_masks: [R,H], 0 silences a neuron, beside what the network itself has
-    silenced. One network may stand several times in the list. Each draws its dropout from its own generator, so a
-    replica's result does not depend on the others, except for rounding: vectorised arithmetic ends arrays differently.
-    Backend "cpu" is exact in this too, whatever the number of threads.
+    Each network draws its dropout from its own generator, so a replica's result does not depend on the others, except
+    for rounding: vectorised arithmetic treats the ends of arrays differently. Backend "cpu" is exact in this too,
+    whatever the number of threads.
 
-    Raises InputError if networks, inputs and masks do not fit together.
+    Args:
+        networks: The networks; one may occur several times.
+        inputs: [R,B,T,I], or [B,T,I] shared by all.
+        readout: "all", or "last" to apply the readout to the last step alone.
+        neuron_masks: [R,H], where 0 silences a neuron, in addition to what the network itself has silenced.
+
+    Returns:
+        Outputs [R,B,T,O], or [R,B,O] of the last step.
+
+    Raises:
+        InputError: Networks, inputs and masks do not fit together.
     """
     first = _common(networks)
     if inputs.ndim == 3:
@@ -48,10 +56,21 @@ def forward_replicas(
 
 
 def prepare_replicas(networks: Sequence[BaseNetwork], inputs: Tensor, readout: When) -> PreparedPass | None:
-    """Training steps of R networks on inputs [R,B,T,I] like these, prepared once; None where nothing would be gained.
+    """Prepares training steps of R networks once, for inputs of one shape.
 
-    The networks' parameters must keep their memory: an optimiser's steps and `load_state_dict` leave it, `Module.to`
-    may not. Raises InputError if networks and inputs do not fit together.
+    The networks' parameters must stay at their place in memory: an optimiser's steps and `load_state_dict` leave them
+    there, `Module.to` may not.
+
+    Args:
+        networks: The networks.
+        inputs: Inputs of that shape [R,B,T,I].
+        readout: "all" or "last", as in `forward_replicas`.
+
+    Returns:
+        The prepared pass; None where nothing would be gained.
+
+    Raises:
+        InputError: Networks and inputs do not fit together.
     """
     first = _common(networks)
     checks.shape("inputs", inputs, (len(networks), "B", "T", first.in_size))

@@ -19,9 +19,11 @@ from glifr.errors import InputError, Problem
 class NetworkState(NamedTuple):
     """The state of a network after a step; plain tensors, so it can be kept, moved and changed like any others.
 
-    sent: what the neurons sent in the last D steps, oldest first [B,D,H]; `sent[:, -1]` is their firing (GLIFR) or
-    hidden state (RNN, LSTM). neurons: the rest by name: voltage [B,H] and ascurrents [J,B,H] of GLIFR, cell [B,H] of
-    the LSTM, nothing of the RNN. Without B where the sequence had none.
+    Attributes:
+        sent: What the neurons sent in the last D steps, oldest first [B,D,H]; `sent[:, -1]` is their firing (GLIFR) or
+            hidden state (RNN, LSTM). Without B where the sequence had none.
+        neurons: The other states by name: voltage [B,H] and ascurrents [J,B,H] of GLIFR, cell [B,H] of the LSTM, empty
+            for the RNN.
     """
 
     sent: Tensor

@@ -29,10 +29,27 @@ def _steps(delay: float, dt: float) -> int:
 class BNNFC(Network):
     """GLIFR neurons with delayed lateral connections, and a readout.
 
-    delay: synaptic delay, D = max(1, round(delay / dt)) steps. backend: one of `glifr.engine.backends.BACKENDS`. The
-    rest as in `GLIFR` (sigma_v, R, I0, v_reset and the three spreads by name) and `Network`. device, dtype: as torch's
-    layers take them; the start is drawn before, so it is the same everywhere. Raises InputError for what cannot be
-    meant.
+    Args:
+        in_size: Inputs I.
+        hid_size: Neurons H.
+        out_size: Outputs O.
+        dt: Time step [ms].
+        hetinit: Whether neuron parameters start heterogeneous, drawn from the prior.
+        ascs: Whether there are after-spike currents; False is the same as num_ascs=0.
+        learnparams: Whether neuron parameters are trained, or the names of those that are; see `GLIFR`.
+        num_ascs: After-spike currents per neuron J.
+        tau: Time constant of spiking [ms]; follows dt by default.
+        output_weight: Whether there is a readout; without one the outputs are the neurons themselves.
+        dropout_prob: Probability that dropout silences what a neuron sends in a step, in training.
+        delay: Synaptic delay [ms]: D = max(1, round(delay / dt)) steps.
+        backend: One of `glifr.engine.backends.BACKENDS`.
+        generator: What the start is drawn from; torch's global generator by default.
+        device: As for torch's layers. The start is drawn on the CPU, so it is the same on every device.
+        dtype: As for torch's layers.
+        **layer: sigma_v, R, I0, v_reset and the three spreads, by name; see `GLIFR`.
+
+    Raises:
+        InputError: An argument is out of range.
     """
 
     neuron_layer: GLIFR
@@ -102,8 +119,22 @@ class BNNFC(Network):
 class RNNFC(Network):
     """Tanh units with delayed lateral connections, and a readout.
 
-    dt: time step [ms]. delay: synaptic delay [ms], None for one step. weight_spread: as in `RNNC`. backend: one of
-    `glifr.engine.backends.BACKENDS`. device, dtype: as in `BNNFC`. Raises InputError for what cannot be meant.
+    Args:
+        in_size: Inputs I.
+        hid_size: Units H.
+        out_size: Outputs O.
+        dt: Time step [ms].
+        output_weight: Whether there is a readout; without one the outputs are the units themselves.
+        dropout_prob: Probability of dropout, as in `BNNFC`.
+        delay: Synaptic delay [ms]; one step by default.
+        weight_spread: Factor on the half-width sqrt(1/H) of the recurrent layer's start.
+        backend: One of `glifr.engine.backends.BACKENDS`.
+        generator: What the start is drawn from; torch's global generator by default.
+        device: As in `BNNFC`.
+        dtype: As for torch's layers.
+
+    Raises:
+        InputError: An argument is out of range.
     """
 
     neuron_layer: RNNC
@@ -148,8 +179,21 @@ class RNNFC(Network):
 class LSTMFC(Network):
     """An LSTM layer in torch's parametrisation, without delay, and a readout.
 
-    dt: time step [ms]; it has no part in the equations. weight_spread: as in `LSTMC`. backend: one of
-    `glifr.engine.backends.BACKENDS`. device, dtype: as in `BNNFC`. Raises InputError for what cannot be meant.
+    Args:
+        in_size: Inputs I.
+        hid_size: Units H.
+        out_size: Outputs O.
+        dt: Time step [ms]; it does not enter the equations.
+        output_weight: Whether there is a readout; without one the outputs are the units themselves.
+        dropout_prob: Probability of dropout, as in `BNNFC`.
+        weight_spread: Factor on the half-width sqrt(1/H) of the recurrent layer's start.
+        backend: One of `glifr.engine.backends.BACKENDS`.
+        generator: What the start is drawn from; torch's global generator by default.
+        device: As in `BNNFC`.
+        dtype: As for torch's layers.
+
+    Raises:
+        InputError: An argument is out of range.
     """
 
     neuron_layer: LSTMC

@@ -1,4 +1,6 @@
-"""The long short-term memory cell, with gates i, f, g, o in torch's order, each of its own synaptic input and bias:
+"""The long short-term memory cell.
+
+Its gates i, f, g, o, in torch's order, have a synaptic input and a bias each:
 
     c_t = sigmoid(f) c_{t-1} + sigmoid(i) tanh(g)
     h_t = m sigmoid(o) tanh(c_t)

@@ -49,7 +49,11 @@ class _Part:
 class CurrentCurves(_Part):
     """Firing of each neuron by itself, without lateral input, under a constant synaptic input.
 
-    currents [C]: that input, the same at every step. firing [C,H]: its mean over the last `averaged_ms` of `lasted_ms`.
+    Attributes:
+        currents: The input, the same at every step [C].
+        firing: Mean firing over the last `averaged_ms` of `lasted_ms` [C,H].
+        lasted_ms: How long the input was given [ms].
+        averaged_ms: How much of that is averaged [ms].
     """
 
     shapes: ClassVar[Mapping[str, str]] = MappingProxyType({"currents": "C", "firing": "CH"})
@@ -63,8 +67,15 @@ class CurrentCurves(_Part):
 class StepResponses(_Part):
     """Responses of neurons by themselves to a synaptic input that is switched on at time 0 and off again.
 
-    neurons [N]: which. times [S]. voltage, firing [S,N]; after_spike [S,N]: summed over j, None where there is none.
-    amplitude: of the input. on_ms: how long it is on. settled_ms: without input, before the first time.
+    Attributes:
+        neurons: Which neurons [N].
+        times: Times in ms [S].
+        voltage: Voltage [S,N].
+        firing: Firing [S,N].
+        after_spike: After-spike currents, summed over j [S,N]; None where there are none.
+        amplitude: The input.
+        on_ms: How long it is on [ms].
+        settled_ms: How long the neurons settle without input before the first time [ms].
     """
 
     shapes: ClassVar[Mapping[str, str]] = MappingProxyType(
@@ -84,9 +95,15 @@ class StepResponses(_Part):
 class Examples(_Part):
     """The network on a few samples of its task's test data (of all data, where nothing is held out).
 
-    samples [K]: their numbers. times [T]: of the steps kept. outputs [K,T,O]. targets [K,T,O] or classes [K], the other
-    None. neurons [N]: which. activity [K,T,N]: their firing, or hidden state (RNN, LSTM). after_spike [K,T,N]: summed
-    over j, None where there is none.
+    Attributes:
+        samples: Indices of the samples [K].
+        times: Times of the steps kept, in ms [T].
+        outputs: Outputs [K,T,O].
+        targets: Targets [K,T,O], None for classification.
+        classes: Classes [K], None for regression.
+        neurons: Which neurons [N].
+        activity: Their firing, or hidden state (RNN, LSTM) [K,T,N].
+        after_spike: After-spike currents, summed over j [K,T,N]; None where there are none.
     """
 
     shapes: ClassVar[Mapping[str, str]] = MappingProxyType(
@@ -113,9 +130,15 @@ class Examples(_Part):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Characteristics:
-    """A trained network. start, end: neuron parameters in natural units, thresh and k_m [H], k_j, r_j and a_j [J,H].
+    """What a trained network is like beyond its scores.
 
-    For RNN and LSTM start and end are empty, curves and steps None: only `examples` applies.
+    Attributes:
+        start: Neuron parameters before training, in natural units: thresh and k_m [H], k_j, r_j and a_j [J,H]. Empty
+            for RNN and LSTM.
+        end: The same after training.
+        examples: The network on a few samples.
+        curves: Firing against input; None for RNN and LSTM.
+        steps: Responses to a step; None for RNN and LSTM.
     """
 
     start: Mapping[str, Array]
@@ -151,7 +174,17 @@ class Characteristics:
 
     @classmethod
     def from_bytes(cls, raw: bytes) -> Self:
-        """The inverse of `to_bytes`. ValueError, KeyError, TypeError or BadZipFile if `raw` is something else."""
+        """Inverts `to_bytes`.
+
+        Args:
+            raw: The file's content.
+
+        Returns:
+            The characteristics.
+
+        Raises:
+            ValueError, KeyError, TypeError, BadZipFile: `raw` is something else.
+        """
         with np.load(io.BytesIO(raw), allow_pickle=False) as stored:
             flat = {name: stored[name] for name in stored.files}
         form = int(flat.pop(_FORMAT))
@@ -179,7 +212,15 @@ def _read_part(kind: type[_Part], found: Mapping[str, Array]) -> Any:
 def read_characteristics(layout: Layout, file: NetworkFile) -> Characteristics:
     """Reads a network's characteristics.
 
-    Raises RecordError if the file is absent, does not fit the sum on record, or is not one.
+    Args:
+        layout: Paths of the results folder.
+        file: The file, as the unit's result names it.
+
+    Returns:
+        The characteristics.
+
+    Raises:
+        RecordError: The file is absent, does not match the checksum on record, or is not a file of characteristics.
     """
     try:
         raw = read_bytes(layout.inside(file.path))

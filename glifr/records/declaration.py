@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from glifr.conditions import CONDITIONS, Condition
 from glifr.records.envelope import digest
 from glifr.records.factors import Factor, is_published
 
-Primary = Literal["accuracy", "loss"]
+Primary = str  # accuracy, loss, or a metric of the task's own
 ALPHA = 0.05
 SMALLEST_ACCURACY = 0.005  # half a percentage point
 SMALLEST_SHARE_OF_CHANCE = 0.01  # for a loss: of the loss of chance
@@ -19,7 +19,13 @@ SMALLEST_SHARE_OF_CHANCE = 0.01  # for a loss: of the loss of chance
 
 @dataclass(frozen=True)
 class Contrast:
-    """Within each seed: the mean over the conditions `of` minus the mean over the conditions `minus`."""
+    """The mean over some conditions minus the mean over others, within each seed.
+
+    Attributes:
+        name: Its name.
+        of: The conditions that count positively.
+        minus: Those that count negatively.
+    """
 
     name: str
     of: tuple[str, ...]
@@ -37,11 +43,14 @@ class Contrast:
 
 @dataclass(frozen=True)
 class Declaration:
-    """primary: what is compared, on test data. contrasts: the planned family. factors: what is crossed, their effects
-    another family.
+    """What a study declares before it runs.
 
-    smallest_effect: the smallest difference that matters, in the recorded unit (a share of 1 for accuracy).
-    alpha: the level of the tests; a family's after Holm's correction.
+    Attributes:
+        primary: What is compared, on test data.
+        smallest_effect: The smallest difference that matters, in the recorded unit (a share of 1 for accuracy).
+        alpha: Level of the tests; of a family's after Holm's correction.
+        contrasts: The planned family.
+        factors: What is crossed; their effects are another family.
     """
 
     primary: Primary
@@ -74,9 +83,15 @@ class Declaration:
 
 
 def declaration_hash(body: dict[str, Any]) -> str:
-    """SHA-256 of a declaration as it is recorded.
+    """Hashes a declaration as it is recorded.
 
     The published factors are left out: studies were judged by them before they were declared, under this hash.
+
+    Args:
+        body: The recorded declaration.
+
+    Returns:
+        SHA-256, hexadecimal.
     """
     factors = [Factor.from_json(f) for f in body.get("factors", ())]
     return digest({k: v for k, v in body.items() if k != "factors" or not is_published(factors)})
@@ -90,23 +105,39 @@ def pair(of: str, minus: str) -> Contrast:
 def default_contrasts(
     names: Sequence[str], reference: str, conditions: Mapping[str, Condition] = CONDITIONS
 ) -> tuple[Contrast, ...]:
-    """Each condition minus the reference; then the GLIFR conditions together against each other network, and these.
+    """Makes the contrasts of a study that declares none.
 
-    conditions: what each name is. A network is compared as a whole with those of the same kind taken together; two
-    kinds of which one has the reference are compared by that alone.
+    They are each condition minus the reference; then the networks that the study takes apart, each as a whole against
+    every other network; then these against each other. The networks taken apart are those that stand in several
+    conditions and have neuron parameters, or the reference. Others are compared by the reference alone where one of two
+    has it, and by each of their conditions where they have neuron parameters.
+
+    Args:
+        names: The conditions of the study.
+        reference: The condition that others are compared with.
+        conditions: What each name is.
+
+    Returns:
+        The contrasts.
     """
     found = [pair(name, reference) for name in names if name != reference and reference in names]
     kinds = _by_network(names, conditions)
-    glifr = kinds.pop("GLIFR", ())
-    for network, own in kinds.items():
-        if len(glifr) > 1:
-            found.append(Contrast(f"GLIFR \N{MINUS SIGN} {network}", glifr, own))
-    found += [
-        Contrast(f"{later} \N{MINUS SIGN} {first}", kinds[later], kinds[first])
-        for first, later in combinations(kinds, 2)
-        if reference not in (*kinds[first], *kinds[later])
-    ]
+    apart = [network for network, own in kinds.items() if _taken_apart(own, reference, conditions)]
+    order = [*apart, *(n for n, own in kinds.items() if n not in apart and not conditions[own[0]].kind.parameters)]
+    for first, second in combinations(order, 2):
+        if first in apart:
+            found.append(_whole(kinds, first, second))
+        elif reference not in (*kinds[first], *kinds[second]):
+            found.append(_whole(kinds, second, first))
     return tuple({contrast.name: contrast for contrast in reversed(found)}.values())[::-1]
+
+
+def _taken_apart(own: tuple[str, ...], reference: str, conditions: Mapping[str, Condition]) -> bool:
+    return len(own) > 1 and (reference in own or bool(conditions[own[0]].kind.parameters))
+
+
+def _whole(kinds: Mapping[str, tuple[str, ...]], of: str, minus: str) -> Contrast:
+    return Contrast(f"{of} \N{MINUS SIGN} {minus}", kinds[of], kinds[minus])
 
 
 def _by_network(names: Sequence[str], conditions: Mapping[str, Condition]) -> dict[str, tuple[str, ...]]:

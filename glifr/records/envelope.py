@@ -29,10 +29,18 @@ def seal(body: Any) -> bytes:
 
 
 def read_sealed(path: Path) -> Any:
-    """The body of a sealed record.
+    """Reads the body of a sealed record.
 
-    Raises FileNotFoundError if there is none, RecordError if it is not one or its checksum does not fit,
-    UnreadableError, which is one too, if it cannot be read now.
+    Args:
+        path: The file.
+
+    Returns:
+        The body.
+
+    Raises:
+        FileNotFoundError: There is none.
+        RecordError: It is not a sealed record, or its checksum does not match.
+        UnreadableError: It cannot be read now; a RecordError too.
     """
     raw = read_bytes(path)
     try:

@@ -17,7 +17,12 @@ _END = re.compile(rb', "sum": "([0-9a-f]{16})"}$')
 
 @dataclass(frozen=True)
 class EpochLines:
-    """What an `epochs.jsonl` holds. problems: the lines that cannot be trusted, which are left out."""
+    """What an `epochs.jsonl` holds.
+
+    Attributes:
+        records: The records that can be trusted.
+        problems: The lines that cannot be trusted, which are left out.
+    """
 
     records: tuple[EpochRecord, ...]
     problems: tuple[str, ...]

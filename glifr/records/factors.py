@@ -16,7 +16,13 @@ SCALES: tuple[Scale, ...] = get_args(Scale)
 
 @dataclass(frozen=True)
 class Level:
-    """One level of a factor. value: its number, where the level is one; None else."""
+    """One level of a factor.
+
+    Attributes:
+        name: Its name.
+        conditions: The conditions that have it.
+        value: Its number, where the level is one; None otherwise.
+    """
 
     name: str
     conditions: tuple[str, ...]
@@ -32,7 +38,13 @@ class Level:
 
 @dataclass(frozen=True)
 class Factor:
-    """One factor, its levels in their order. scale: on which the numbers of an ordered one are taken."""
+    """One factor.
+
+    Attributes:
+        name: Its name.
+        levels: Its levels, in their order.
+        scale: The scale on which the numbers of an ordered factor are taken.
+    """
 
     name: str
     levels: tuple[Level, ...]

@@ -101,10 +101,18 @@ class Layout:
         return self.root / "starts" / f"{sha256}.pt"
 
     def inside(self, relative: str) -> Path:
-        """The path of a file that a record names.
+        """Resolves the path of a file that a record names.
 
-        Raises ForeignPathError if it leads out of the results folder, and of the folder that `units` is a link to: a
-        user may keep the units on another disk. RecordError if it cannot be followed.
+        Args:
+            relative: The path in the record.
+
+        Returns:
+            The path.
+
+        Raises:
+            ForeignPathError: It leads out of the results folder, and out of the folder that `units` is a link to: a
+                user may keep the units on another disk.
+            RecordError: It cannot be followed.
         """
         try:
             place = (self.root / relative).resolve()

@@ -18,7 +18,13 @@ LookState = Literal["decided", "futile", "open", "undecided"]
 
 @dataclass(frozen=True)
 class LookDesign:
-    """How many independent units, seeds or repeats of the search, each look has: first, then more, up to `most`."""
+    """How many independent units (seeds, or repeats of the search) each look has.
+
+    Attributes:
+        first: Units of the first look.
+        step: Units that each further look adds.
+        most: Units of the last look.
+    """
 
     first: int
     step: int
@@ -41,10 +47,25 @@ class LookDesign:
 class LookEntry:
     """One contrast or effect of the family as it was last judged, in the recorded unit; None where not computable.
 
-    look: that judged it; what is decided or futile is not judged again. units: pairs that it had. low, high: its
-    interval, which holds at all looks together. p, p_equivalence: of the look's own tests; the totals count all looks
-    so far, and _holm the whole family too. state: open goes on; undecided: open after the last look. chance: at an open
-    one, of a verdict by the last look.
+    Attributes:
+        family: Whether it is a contrast or an effect.
+        name: Its name.
+        look: The look that judged it; what is decided or futile is not judged again.
+        units: The pairs that it had.
+        mean: The difference.
+        low: Lower end of its interval, which holds at all looks together.
+        high: Upper end.
+        p: Of the look's own test of a difference.
+        p_equivalence: Of the look's own test of equivalence.
+        p_total: p over all looks so far.
+        p_equivalence_total: The same for equivalence.
+        p_holm: p over all looks so far and the whole family.
+        p_equivalence_holm: The same for equivalence.
+        word: The verdict.
+        note: What is said beside it.
+        sign: The sign of a difference that is shown.
+        state: "open" goes on; "undecided" is open after the last look.
+        chance: Of an open one, the chance of a verdict by the last look.
     """
 
     family: Literal["contrast", "effect"]
@@ -78,11 +99,18 @@ class LookEntry:
 
 @dataclass(frozen=True)
 class Look:
-    """One look. units: of a condition that goes on. declared: hash of what it judges by; data: of the values it saw.
+    """One look.
 
-    nominal: the level of the interval at this look, of all looks that of the declaration's alpha. boundary: what a p
-    must not exceed at the first step of Holm. failed: networks without a result, which count as chance. asks: the units
-    that each condition is to have from now on.
+    Attributes:
+        number: Which one.
+        units: Units of a condition that goes on.
+        declared: Hash of what it judges by.
+        data: Hash of the values that it saw.
+        nominal: Level of the interval at this look; that of all looks is the declaration's alpha.
+        boundary: What a p must not exceed at the first step of Holm's correction.
+        failed: Networks without a result, which count as chance.
+        entries: The contrasts and effects.
+        asks: The units that each condition is to have from now on.
     """
 
     number: int

@@ -27,10 +27,18 @@ class UnreadableError(RecordError):
 
 
 def read_bytes(path: Path) -> bytes:
-    """The content of a file.
+    """Reads the content of a file.
 
-    Raises FileNotFoundError if nothing has that name, RecordError if it is no file (a folder, a link to nothing or to
-    itself), UnreadableError if it cannot be read now.
+    Args:
+        path: The file.
+
+    Returns:
+        Its content.
+
+    Raises:
+        FileNotFoundError: Nothing has that name.
+        RecordError: It is not a file but a folder, a link to nothing or a link to itself.
+        UnreadableError: It cannot be read now.
     """
     try:
         return _patiently(path.read_bytes, path)
@@ -41,9 +49,17 @@ def read_bytes(path: Path) -> bytes:
 
 
 def listing(parent: Path) -> list[Path]:
-    """What lies in the folder `parent`, by name; nothing if it is not there.
+    """Lists what lies in a folder, by name.
 
-    Raises RecordError if it is no folder, UnreadableError if it cannot be read now.
+    Args:
+        parent: The folder.
+
+    Returns:
+        The paths; none if the folder does not exist.
+
+    Raises:
+        RecordError: It is not a folder.
+        UnreadableError: It cannot be read now.
     """
     try:
         return [parent / name for name in sorted(_patiently(lambda: os.listdir(parent), parent))]

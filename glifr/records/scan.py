@@ -21,8 +21,15 @@ from glifr.records.schema import STAGES, EpochRecord, FailureRecord, Proposal, U
 class UnitRecords:
     """Everything on disk about one unit.
 
-    failures: of attempts, oldest first. resumed: attempts that went on from a checkpoint.
-    repeated_epochs: epoch records that a later attempt wrote again.
+    Attributes:
+        unit: The unit.
+        proposal: What it was to run.
+        result: Its result, None where there is none.
+        epochs: Its epoch records.
+        attempts: Number of attempts.
+        failures: Why attempts failed, oldest first.
+        resumed: Attempts that went on from a checkpoint.
+        repeated_epochs: Epoch records that a later attempt wrote again.
     """
 
     unit: UnitId
@@ -95,10 +102,16 @@ def _said(error: Exception) -> str:
 
 
 def scan(root: Path) -> StudyRecords:
-    """Reads the results folder `root`.
+    """Reads a results folder.
 
-    Raises InputError if it is not one, or its study.json cannot be trusted. Single units that cannot be read are
-    named in `problems` and left out.
+    Args:
+        root: The folder. Single units in it that cannot be read are named in `problems` and left out.
+
+    Returns:
+        Its records.
+
+    Raises:
+        InputError: It is not a results folder, or its study.json cannot be trusted.
     """
     layout = Layout(root)
     try:

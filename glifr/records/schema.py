@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Self
 
 Stage = Literal["search", "confirm", "final", "silencing"]
@@ -20,9 +21,13 @@ Status = Literal["complete", "pruned"]
 
 @dataclass(frozen=True, order=True)
 class UnitId:
-    """One unit of work. `number` counts proposals in search and confirm, and is the seed in final and silencing.
+    """One unit of work.
 
-    repeat: which of the study's independent searches it belongs to, counted from 0.
+    Attributes:
+        stage: The stage that it belongs to.
+        condition: The condition.
+        number: The number of the proposal in search and confirm; the seed in final and silencing.
+        repeat: Which of the study's independent searches it belongs to, counted from 0.
     """
 
     stage: Stage
@@ -40,7 +45,17 @@ class UnitId:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """The inverse of `str`; ValueError if `text` is not stage/condition/number or stage/condition@repeat/number."""
+        """Inverts `str`.
+
+        Args:
+            text: stage/condition/number, or stage/condition@repeat/number.
+
+        Returns:
+            The unit.
+
+        Raises:
+            ValueError: `text` is neither.
+        """
         found = _UNIT.fullmatch(text)
         if found is None:
             raise ValueError(f"{text!r} is no unit: stage/condition/number, with a stage of {', '.join(STAGES)}")
@@ -57,15 +72,25 @@ def search_name(condition: str, repeat: int | Literal["*"]) -> str:
 class Proposal:
     """What a unit will run, written before it starts.
 
-    identity: hash of what decides the result (hyperparameters, seeds, size, delay, task, training, source network).
-    source: for a confirm or final unit the unit whose hyperparameters it takes; for silencing its network's unit.
-    start_from: the unit whose trained network a `learned` start resamples, or None.
-    data: fingerprint of the task's data ('' in folders of earlier versions).
-    seeds_per_batch: seeds trained as one computation, of this unit or, in the final stage, with other units of its job;
-    for silencing that of its network's training; None in records from before it was kept. No part of the identity.
-    neuron: digest of the neuron's step where it is not the published one, as in records from before it was kept.
-    open: for a search unit the numbers of the trials that were open when it was proposed, by which its search is
-    rebuilt in the order in which it grew; None for others, and in records from before it was kept.
+    Attributes:
+        unit: The unit.
+        identity: Hash of what decides the result (hyperparameters, seeds, size, delay, task, training, source network).
+        hyperparameters: By name.
+        seeds: Seeds that are trained.
+        hidden_size: Neurons H.
+        trained_parameters: Trained numbers.
+        delay_steps: Delay D of the lateral input in steps; None without delay.
+        source: For a confirm or final unit the unit whose hyperparameters it takes; for silencing its network's unit.
+        start_from: The unit whose trained network a `learned` start resamples, or None.
+        code_version: Version of the code that proposed it.
+        proposed_at: When, in UTC.
+        data: Fingerprint of the task's data ('' in folders of earlier versions).
+        seeds_per_batch: Seeds trained as one computation, of this unit or, in the final stage, with other units of its
+            job; for silencing that of its network's training; None in records from before it was kept. Not part of the
+            identity.
+        neuron: Digest of the neuron's step; '' for the published one, and in records from before it was kept.
+        open: For a search unit the numbers of the trials that were open when it was proposed, by which its search is
+            rebuilt in the order in which it grew; None for others, and in records from before it was kept.
     """
 
     unit: UnitId
@@ -100,10 +125,17 @@ def _without(body: dict[str, Any], key: str) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """One epoch of one seed, epochs counted from 1. Validation and accuracies are None where the task has none.
+    """One epoch of one seed.
 
-    diverged: the seed's loss had become non-finite by this epoch.
-    seconds: wall time of the epoch divided by the seeds trained in it.
+    Attributes:
+        seed: The seed.
+        epoch: The epoch, counted from 1.
+        train_loss: Mean loss of the training samples.
+        train_accuracy: Their accuracy; None where the task has none.
+        validation_loss: Mean loss of the validation samples; None where the task has none.
+        validation_accuracy: Their accuracy, likewise.
+        diverged: Whether the seed's loss had become non-finite by this epoch.
+        seconds: Wall time of the epoch divided by the seeds trained in it.
     """
 
     seed: int
@@ -135,8 +167,10 @@ class NetworkFile:
 class ParameterSummary:
     """One neuron parameter of one network over its H neurons, in natural units (rates in 1/ms).
 
-    parameter: thresh, k_m, k_j, r_j, a_j. index: the after-spike current j, 0 for thresh and k_m.
-    when: 'start' or 'end' of training; 'target' of the network that is to be recovered, where the task has one.
+    Attributes:
+        parameter: thresh, k_m, k_j, r_j or a_j.
+        index: The after-spike current j, 0 for thresh and k_m.
+        when: 'start' or 'end' of training; 'target' for the network that is to be recovered, where the task has one.
     """
 
     parameter: str
@@ -157,11 +191,23 @@ class ParameterSummary:
 class SeedOutcome:
     """How one seed ended.
 
-    score: what the search minimises - the validation loss after the last epoch (training loss where the task has no
-    split), capped at twice the loss of chance, which is also the score of a diverged seed.
-    test_loss, test_accuracy: final stage only; a diverged seed has chance here.
-    network: its weights. characteristics: see `glifr.records.characteristics`; None for a diverged network and in
-    folders of earlier versions.
+    Attributes:
+        seed: The seed.
+        epochs: Epochs done.
+        diverged: Whether its loss or a parameter became non-finite.
+        score: What the search minimises: the validation loss after the last epoch (training loss where the task has no
+            split), capped at twice the loss of chance, which is also the score of a diverged seed.
+        train_loss: After the last epoch.
+        train_accuracy: After the last epoch.
+        validation_loss: After the last epoch.
+        validation_accuracy: After the last epoch.
+        test_loss: In the final stage only; that of chance for a diverged seed.
+        test_accuracy: Likewise.
+        network: File of its weights.
+        parameters: Its neuron parameters.
+        characteristics: See `glifr.records.characteristics`; None for a diverged network and in folders of earlier
+            versions.
+        test_metrics: Of the task's own, by name, where `test_loss` is.
     """
 
     seed: int
@@ -177,6 +223,7 @@ class SeedOutcome:
     network: NetworkFile | None = None
     parameters: tuple[ParameterSummary, ...] = ()
     characteristics: NetworkFile | None = None
+    test_metrics: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def from_json(cls, body: dict[str, Any]) -> Self:
@@ -200,14 +247,20 @@ class SilencingRow:
     silenced: int
     test_loss: float
     test_accuracy: float | None
+    test_metrics: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class FailureRecord:
     """Why an attempt at a unit ended without a result.
 
-    attempt: its lease token. at: when, in UTC. node: host name and address; '' where nobody knew.
-    traceback: of the exception, the stack where it hung, or what Ray said of the worker that was lost.
+    Attributes:
+        attempt: Its lease token.
+        kind: The kind of failure.
+        message: What happened, in a sentence.
+        at: When, in UTC.
+        node: Host name and address; '' where unknown.
+        traceback: Of the exception; the stack where it hung, or what Ray said of the worker that was lost.
     """
 
     attempt: str
@@ -226,11 +279,23 @@ class FailureRecord:
 class UnitResult:
     """What a finished unit found; published once.
 
-    value: mean score over the seeds (None for silencing). attempt: the lease token of the attempt that published.
-    backend, device, threads: what computed it. seconds: wall time of the publishing attempt's share.
-    seeds_in_batch: seeds that were in fact trained as one computation in the publishing attempt.
-    processors: the kinds of processor of its attempts, in order and without repeats; more than one if it was tried
-    again elsewhere. () in folders of earlier versions.
+    Attributes:
+        unit: The unit.
+        identity: Hash of what decided the result.
+        attempt: Lease token of the attempt that published it.
+        status: How it ended.
+        value: Mean score over the seeds (None for silencing).
+        seeds: How each seed ended.
+        silencing: Rows of the silencing stage.
+        started_at: In UTC.
+        finished_at: In UTC.
+        seconds: Wall time of the publishing attempt's share.
+        backend: The backend that computed it.
+        device: The device.
+        threads: The number of threads.
+        seeds_in_batch: Seeds that were in fact trained as one computation in the publishing attempt.
+        processors: Kinds of processor of its attempts, in order and without repeats; more than one if it was tried
+            again elsewhere. () in folders of earlier versions.
     """
 
     unit: UnitId
@@ -250,7 +315,11 @@ class UnitResult:
     processors: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "unit": str(self.unit)}
+        """What is recorded; metrics only where there are some."""
+        body = {**asdict(self), "unit": str(self.unit)}
+        for part in ("seeds", "silencing"):
+            body[part] = [own if own["test_metrics"] else _without(own, "test_metrics") for own in body[part]]
+        return body
 
     @classmethod
     def from_json(cls, body: dict[str, Any]) -> Self:

@@ -28,7 +28,14 @@ _AGAIN = "fetch this file again, or the whole data set"
 
 @dataclass(frozen=True)
 class Events:
-    """Of one recording, E of them in the file's order: x, y [E] uint8 0..33, on [E] bool, microseconds [E] int64."""
+    """The events of one recording, in the file's order.
+
+    Attributes:
+        x: Pixels from the left [E], 0..33.
+        y: Pixels from the top [E], 0..33.
+        on: Polarity [E].
+        microseconds: Times [E].
+    """
 
     x: NDArray[np.uint8]
     y: NDArray[np.uint8]
@@ -40,9 +47,17 @@ class Events:
 
 
 def decode(raw: bytes, place: str) -> Events:
-    """The events in the bytes of a file. place: the file, for errors.
+    """Reads the events in the bytes of a file.
 
-    Raises InputError if the file is empty or cut short, or an event lies outside the sensor.
+    Args:
+        raw: The bytes.
+        place: The file, for error messages.
+
+    Returns:
+        The events.
+
+    Raises:
+        InputError: The file is empty or cut short, or an event lies outside the sensor.
     """
     if not raw or len(raw) % _RECORD:
         rule = "this event file is empty" if not raw else "this event file is cut short"

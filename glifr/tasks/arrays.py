@@ -2,7 +2,7 @@
 
 The file has, for each of the splits train, validation and test, `<split>_inputs` [N,T,I] (or [N,T] for one input) and
 `<split>_targets`: classes [N], whole numbers from 0; or values, [N,T,O] (or [N,T]) at every step, or [N,O] (or [N]) at
-the last. Only train must be there.
+the last. Only train must be there. Sequences of different lengths are padded to T, with `<split>_lengths` [N].
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from glifr.errors import InputError, Problem, nearest
-from glifr.tasks.task import Split, SplitName, TaskData, TaskDefinition, TaskSettings
-from glifr.tasks.tensors import Pair, refuse_shared_samples, task_of_tensors
+from glifr.tasks.task import Split, SplitName, TaskData, TaskDefinition, TaskSettings, without_padding
+from glifr.tasks.tensors import Samples, check_lengths, refuse_shared_samples, task_of_tensors
 
 _SPLITS = get_args(SplitName)
 NPZ = "npz"  # its source
-_PARTS = ("inputs", "targets")
+_PARTS = ("inputs", "targets", "lengths")
 _KNOWN = [f"{split}_{part}" for split in _SPLITS for part in _PARTS]
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -55,13 +55,13 @@ def _task(
 ) -> TaskDefinition:
     path, *_ = key
     arrays = _read(path)
-    splits = {split: _pair(arrays, split, loss, readout) for split in _SPLITS if f"{split}_inputs" in arrays}
+    splits = {split: _samples(arrays, split, loss, readout) for split in _SPLITS if f"{split}_inputs" in arrays}
     task, data = task_of_tensors("arrays", **splits, dt=time_step_ms, readout=readout)
-    refuse_shared_samples({name: inputs for name, (inputs, _) in splits.items()})
-    train = data.train
+    test = task.load_test(TaskSettings("arrays", NPZ)) if "test" in splits else None
+    every = {"train": data.train, "validation": data.validation, "test": test}
+    refuse_shared_samples({name: split for name, split in every.items() if split is not None})
     if together and data.validation is not None:
-        both = [torch.cat(pair) for pair in zip(splits["train"], splits["validation"], strict=True)]
-        data = TaskData(Split(both[0], both[1], train.decode), None)
+        data = TaskData(_joined(data.train, data.validation), None)
     return replace(task, title=f"own arrays: {path.name}", sources=(NPZ,), load=lambda settings: data)
 
 
@@ -81,30 +81,62 @@ def _read(path: Path) -> Arrays:
         if name not in arrays:
             raise InputError(Problem(f"the file has no {name}", "path", sorted(arrays), ", ".join(_KNOWN)))
     for split in _SPLITS:
-        if (f"{split}_inputs" in arrays) != (f"{split}_targets" in arrays):
+        has = [f"{split}_{part}" in arrays for part in _PARTS]
+        if has[0] != has[1] or (has[2] and not has[0]):
             rule, allowed = f"the split {split} lacks inputs or targets", f"{split}_inputs and {split}_targets"
             raise InputError(Problem(rule, "path", sorted(arrays), allowed))
     return arrays
 
 
-def _pair(arrays: Arrays, split: str, loss: str, readout: str) -> Pair:
-    inputs = _numbers(arrays[f"{split}_inputs"], f"{split}_inputs")
+def _joined(first: Split, second: Split) -> Split:
+    """Two splits as one; where only one has lengths, the other's sequences have all steps."""
+    parts, lengths = (first, second), None
+    if any(split.lengths is not None for split in parts):
+        whole = first.stored.shape[1]
+        lengths = torch.cat([torch.full((len(s),), whole) if s.lengths is None else s.lengths for s in parts])
+    stored, targets = torch.cat([s.stored for s in parts]), torch.cat([s.targets for s in parts])
+    return Split(stored, targets, first.decode, lengths=lengths)
+
+
+def _samples(arrays: Arrays, split: str, loss: str, readout: str) -> Samples:
+    """Inputs and targets of a split, and lengths where the file has them."""
+    lengths = _lengths(arrays, split)
+    inputs = _numbers(arrays[f"{split}_inputs"], f"{split}_inputs", lengths)
     inputs = inputs.unsqueeze(2) if inputs.ndim == 2 else inputs
     raw = arrays[f"{split}_targets"]
     if loss == "cross_entropy":
         if raw.dtype.kind not in "iu":
             todo = "write whole numbers as classes, or `loss: mse` for values"
             raise InputError(Problem("classes are whole numbers", f"{split}_targets", raw.dtype, "integers", todo))
-        return inputs, torch.from_numpy(raw.astype(np.int64))
-    targets = _numbers(raw, f"{split}_targets")
-    usual = 3 if readout == "all" else 2
-    return inputs, targets.unsqueeze(-1) if targets.ndim == usual - 1 else targets
+        targets = torch.from_numpy(raw.astype(np.int64))
+    else:
+        targets = _numbers(raw, f"{split}_targets", lengths if readout == "all" else None)
+        usual = 3 if readout == "all" else 2
+        targets = targets.unsqueeze(-1) if targets.ndim == usual - 1 else targets
+    return (inputs, targets) if lengths is None else (inputs, targets, lengths)
 
 
-def _numbers(array: NDArray[Any], name: str) -> Tensor:
+def _lengths(arrays: Arrays, split: str) -> Tensor | None:
+    name = f"{split}_lengths"
+    if name not in arrays:
+        return None
+    raw = arrays[name]
+    if raw.dtype.kind not in "iu":
+        rule, allowed = "the lengths of sequences are whole numbers", "integers: the steps of each sequence"
+        raise InputError(Problem(rule, name, raw.dtype, allowed))
+    lengths = torch.from_numpy(raw.astype(np.int64))
+    inputs = arrays[f"{split}_inputs"]
+    check_lengths(name, lengths, len(inputs), inputs.shape[1] if inputs.ndim > 1 else 0)
+    return lengths
+
+
+def _numbers(array: NDArray[Any], name: str, lengths: Tensor | None) -> Tensor:
+    """The numbers of an array, each finite that is not padding."""
     if array.dtype.kind not in "fiub":
         raise InputError(Problem("an array of a task holds numbers", name, array.dtype, "numbers"))
     values = torch.from_numpy(array.astype(np.float32))
+    if lengths is not None and values.ndim > 1 and len(values) == len(lengths):
+        values = without_padding(values, lengths)
     if not bool(values.isfinite().all()):
         found = f"{int((~values.isfinite()).sum()):,} of {values.numel():,}"
         raise InputError(Problem("there are numbers that are not finite", name, found, "finite numbers"))

@@ -47,9 +47,17 @@ class Images:
 
 
 def read_idx(path: Path, magic: int) -> Pixels:
-    """The array in an IDX file of unsigned bytes, plain or gzipped.
+    """Reads the array in an IDX file of unsigned bytes, plain or gzipped.
 
-    Raises InputError if the file is truncated, not gzip though named .gz, or not IDX of the kind `magic`.
+    Args:
+        path: The file.
+        magic: The kind of IDX file.
+
+    Returns:
+        The array.
+
+    Raises:
+        InputError: The file is truncated, not gzip although named .gz, or not IDX of that kind.
     """
     raw = path.read_bytes()
     if path.suffix == ".gz":
@@ -117,9 +125,16 @@ def _torchvision_folder() -> Path:
 
 
 def folder_of(data_root: Path | None) -> Path:
-    """The folder of the full MNIST: `data_root`, else $GLIFR_DATA, else torchvision's copy (downloaded at need).
+    """Finds the folder of the full MNIST.
 
-    Raises InputError if a folder that was named does not exist, or nothing can be found or downloaded.
+    Args:
+        data_root: The folder; else $GLIFR_DATA, else torchvision's copy, downloaded if need be.
+
+    Returns:
+        The folder.
+
+    Raises:
+        InputError: A folder that was named does not exist, or nothing can be found or downloaded.
     """
     return named_folder(data_root, "MNIST", _WAYS) or _torchvision_folder()
 

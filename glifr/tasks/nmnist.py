@@ -74,9 +74,16 @@ def _part(folder: Path, part: str) -> Recordings:
 
 
 def folder_of(data_root: Path | None) -> Path:
-    """The folder with Train and Test: in `data_root`, else in $GLIFR_DATA, else tonic's copy (downloaded at need).
+    """Finds the folder with Train and Test.
 
-    Raises InputError if a folder that was named has none or synthetic ones, or nothing can be downloaded.
+    Args:
+        data_root: The folder; else $GLIFR_DATA, else tonic's copy, downloaded if need be.
+
+    Returns:
+        The folder.
+
+    Raises:
+        InputError: A folder that was named has neither or has synthetic recordings, or nothing can be downloaded.
     """
     named = named_folder(data_root, "N-MNIST", _WAYS)
     if named is None:
@@ -112,9 +119,18 @@ def _download() -> Path:
 
 
 def read_part(folder: Path, part: str, expected: int) -> Recordings:
-    """The recordings of one part, in order of their numbers, from the cache or from `expected` files.
+    """Reads the recordings of one part, in order of their numbers, from the cache or from their files.
 
-    Raises InputError if a digit has no folder, files are missing or too many, or one of them is damaged.
+    Args:
+        folder: The data set.
+        part: TRAIN or TEST.
+        expected: How many files there must be.
+
+    Returns:
+        The recordings.
+
+    Raises:
+        InputError: A digit has no folder, files are missing or too many, or one of them is damaged.
     """
     files = sorted(_files(folder / part))
     _check_numbers(folder / part, files, expected)

@@ -16,9 +16,18 @@ def cache_folder() -> Path:
 
 
 def named_folder(data_root: Path | None, data_set: str, ways: str) -> Path | None:
-    """`data_root`, else $GLIFR_DATA, else None. ways: how the user can give the data set.
+    """Finds the folder that the user named.
 
-    Raises InputError if the folder that was named does not exist.
+    Args:
+        data_root: The folder, as the study names it; else $GLIFR_DATA counts.
+        ways: How the user can provide the data set.
+        data_set: Its name.
+
+    Returns:
+        The folder; None if none was named.
+
+    Raises:
+        InputError: It does not exist.
     """
     named = data_root or (Path(os.environ[DATA_ROOT_ENV]) if os.environ.get(DATA_ROOT_ENV) else None)
     if named is not None and not named.is_dir():

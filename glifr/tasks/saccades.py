@@ -47,9 +47,15 @@ def place(millisecond: float) -> tuple[float, float]:
 
 
 def record(pixels: NDArray[np.uint8], numbers: Whole, duration: int = DURATION) -> list[Events]:
-    """Images [N,28,28] 0..255 -> their recordings, of `duration` ms, events in order of time.
+    """Records images.
 
-    numbers: [N] of the recordings: what is random in a recording comes from its number.
+    Args:
+        pixels: Images [N,28,28], 0..255.
+        numbers: Numbers of the recordings [N]; what is random in a recording comes from its number.
+        duration: Length of a recording [ms].
+
+    Returns:
+        The recordings, events in order of time.
     """
     recordings: list[Events] = []
     for begin in range(0, len(pixels), _AT_ONCE):

@@ -27,10 +27,18 @@ _AT_ONCE = 200  # recordings held in memory
 
 
 def write(folder: Path, train: int | None = None, test: int | None = None) -> dict[str, int]:
-    """Writes Train/<digit>/<number>.bin and Test/<digit>/<number>.bin below `folder`; returns the number of each.
+    """Writes Train/<digit>/<number>.bin and Test/<digit>/<number>.bin below a folder.
 
-    train, test: how many, digits in turn; None for one of each image. Raises InputError if there are fewer images, or
-    the folder has something in it.
+    Args:
+        folder: The folder, which must be empty or not exist.
+        train: How many recordings for training, digits in turn; None for one of each image.
+        test: The same for testing.
+
+    Returns:
+        The number of each.
+
+    Raises:
+        InputError: There are fewer images, or the folder is not empty.
     """
     sources = {TRAIN: _images("train", "validation"), TEST: _images("test")}
     wanted = {TRAIN: train, TEST: test}

@@ -21,9 +21,14 @@ _TAKEN = frozenset(inspect.signature(adam).parameters) | {"betas"}
 
 @cache
 def has_fused(kind: str, device_type: str) -> bool:
-    """True if torch can do the whole step of all parameters in one kernel there: tried on one number.
+    """Tells whether torch can do the whole step of all parameters in one kernel there, by trying it on one number.
 
-    kind: of optimiser, as torch.optim names it.
+    Args:
+        kind: The optimiser, as torch.optim names it.
+        device_type: Where the parameters are.
+
+    Returns:
+        True if it can.
     """
     number = torch.zeros(1, device=device_type, requires_grad=True)
     number.grad = torch.zeros_like(number)
@@ -37,9 +42,22 @@ def has_fused(kind: str, device_type: str) -> bool:
 def make_optimizer(
     parameters: Sequence[nn.Parameter], learning_rate: float, settings: TrainingSettings, device: torch.device
 ) -> torch.optim.Optimizer:
-    """The optimiser of the settings, fused where torch can; ValueError for one that is not among OPTIMIZERS.
+    """Makes the optimiser of the settings, fused where torch can.
 
-    On CUDA what a step reads is on the device, so that it can be recorded as a graph: also a learning rate that moves.
+    On CUDA what a step reads is on the device, also a learning rate that moves, so that a step can be recorded as a
+    graph.
+
+    Args:
+        parameters: What is trained.
+        learning_rate: Its learning rate.
+        settings: The settings.
+        device: Where the parameters are.
+
+    Returns:
+        The optimiser.
+
+    Raises:
+        ValueError: It is not among OPTIMIZERS.
     """
     if settings.optimizer not in OPTIMIZERS:
         raise ValueError(f"there is no optimizer {settings.optimizer!r}: it is one of {', '.join(OPTIMIZERS)}")
@@ -83,9 +101,12 @@ class OptimizersTogether:
     """The next step of several seeds' optimisers, as one call where they are Adams, fused on the CPU and alike.
 
     A parameter's step has the bits that it has alone, in its own optimiser's state, and every setting counts: where
-    optimisers differ in one, or have one that the call does not take, each makes its own step. The states must keep
-    their memory: `load_optimizer` gives them another.
-    clip_norm: the largest norm of one optimiser's gradients; no seed's gradient has an effect on another's.
+    optimisers differ in one, or have one that the call does not take, each makes its own step. The states must stay at
+    their place in memory: `load_optimizer` moves them.
+
+    Args:
+        optimizers: The optimisers.
+        clip_norm: The largest norm of one optimiser's gradients; no seed's gradient has an effect on another's.
     """
 
     def __init__(self, optimizers: Sequence[torch.optim.Optimizer], clip_norm: float | None = None) -> None:

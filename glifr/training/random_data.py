@@ -11,10 +11,11 @@ def random_data(task: TaskDefinition, samples: int, device: torch.device | str =
     """Numbers in the shape of the task's, the same each time; `repeats` times over without more memory."""
     generator = torch.Generator(device).manual_seed(0)
     inputs = torch.randn(samples, task.steps, task.inputs, generator=generator, device=device)
+    values = (samples, task.steps, task.outputs) if task.readout == "all" else (samples, task.outputs)
     targets = (
         torch.randint(task.outputs, (samples,), generator=generator, device=device)
         if task.loss == "cross_entropy"
-        else torch.randn(samples, task.steps, task.outputs, generator=generator, device=device)
+        else torch.randn(*values, generator=generator, device=device)
     )
     places = torch.arange(samples, device=device).repeat(repeats)
     return TaskData(Split(places, targets.repeat(repeats, *[1] * (targets.ndim - 1)), inputs.__getitem__), None)

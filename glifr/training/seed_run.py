@@ -39,10 +39,16 @@ def new_network(
 
 
 class SeedRun:
-    """One seed on its way: network, optimiser, epochs done, whether it has diverged (non-finite loss or parameter).
+    """One seed in training: network, optimiser, epochs done, whether it has diverged (non-finite loss or parameter).
 
-    learning_rate: of this seed; None for that of the configuration. trained: the state dict of the network that a
-    `learned` start draws from; None for the condition's own start.
+    Args:
+        seed: The seed.
+        task: The task.
+        configuration: What is trained.
+        settings: How it is trained.
+        device: Where it is trained.
+        learning_rate: Of this seed; that of the configuration by default.
+        trained: State dict of the network that a `learned` start draws from; None for the condition's own start.
     """
 
     def __init__(

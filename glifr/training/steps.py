@@ -21,7 +21,7 @@ from glifr.configuration import TrainingSettings
 from glifr.networks import forward_replicas
 from glifr.networks.replicas import prepare_replicas
 from glifr.tasks import Split, TaskDefinition
-from glifr.training.evaluation import Tally, replica_losses
+from glifr.training.evaluation import Heard, Tally
 from glifr.training.optimizer import OptimizersTogether
 from glifr.training.seed_run import SeedRun
 
@@ -63,16 +63,17 @@ class EagerSteps:
 
     def run(self, index: Tensor) -> None:
         inputs, targets = self._split.batch(index)
-        losses, outputs = self._learn(inputs, targets)
+        heard = Heard(self._task, targets, self._split.lengths_of(index))
+        losses, outputs = self._learn(inputs, heard)
         self._optimizers.step()
-        self.tally.add(losses.double() * index.shape[1], outputs, targets)
+        self.tally.add(losses.double() * index.shape[1], heard.of(outputs), targets)
 
-    def _learn(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    def _learn(self, inputs: Tensor, heard: Heard) -> tuple[Tensor, Tensor]:
         """Losses [R] and outputs; the gradients are set."""
         for run in self._group:
             run.optimizer.zero_grad(set_to_none=True)
-        outputs = forward_replicas(self._networks, inputs, readout=self._task.readout)
-        losses = replica_losses(self._task, outputs, targets, torch.mean)
+        outputs = forward_replicas(self._networks, inputs, readout=heard.readout)
+        losses = heard.losses(outputs, torch.mean)
         losses.sum().backward()  # type: ignore[no-untyped-call]
         return losses.detach(), outputs.detach()
 
@@ -86,23 +87,23 @@ class PreparedSteps(EagerSteps):
         self._tried = False
         self._prepared: PreparedPass | None = None
 
-    def _learn(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    def _learn(self, inputs: Tensor, heard: Heard) -> tuple[Tensor, Tensor]:
         if inputs.shape[1] == self._batch_size and not self._tried:
             self._tried = True
-            self._prepared = prepare_replicas(self._networks, inputs, self._task.readout)
+            self._prepared = prepare_replicas(self._networks, inputs, heard.readout)
         if self._prepared is None or not self._prepared.fits(inputs):
-            return super()._learn(inputs, targets)
-
-        def losses_of(outputs: Tensor) -> Tensor:
-            return replica_losses(self._task, outputs, targets, torch.mean)
-
-        return self._prepared.learn(inputs, losses_of)
+            return super()._learn(inputs, heard)
+        return self._prepared.learn(inputs, lambda outputs: heard.losses(outputs, torch.mean))
 
 
 class RecordedSteps:
-    """A `StepRunner` that records a step of `batch_size` samples and replays it; others, of another size, run eagerly.
+    """A `StepRunner` that records a step and replays it.
 
-    note: hears why nothing could be recorded; all steps then run eagerly.
+    Args:
+        eager: Runs steps of another size, and all of them if nothing can be recorded.
+        batch_size: Samples of a recorded step.
+        recorder: What records.
+        note: Called with the reason why nothing could be recorded.
     """
 
     def __init__(self, eager: EagerSteps, batch_size: int, recorder: Recorder, note: Callable[[str], None]) -> None:

@@ -21,19 +21,32 @@ from glifr.configuration import Configuration, TrainingSettings
 from glifr.definitions import definition_of
 from glifr.records import EpochRecord, NetworkFile, ParameterSummary, SeedOutcome
 from glifr.tasks import Split, TaskData, TaskDefinition
-from glifr.training.evaluation import EVALUATION_BATCH, Performance, evaluate, sample_losses, score, worst_score
+from glifr.training.evaluation import EVALUATION_BATCH, Performance, chance, evaluate, sample_losses, score, worst_score
 from glifr.training.seed_run import SeedRun
 from glifr.training.steps import EagerSteps, PreparedSteps, RecordedSteps, StepRunner, recorder_for
 from glifr.training.streams import stream
 
 
 class Training:
-    """R seeds of one configuration, epoch by epoch.
+    """R seeds of one configuration, trained epoch by epoch.
 
-    `run_epoch` until `finished`; `checkpoint` and `restore` of each of `runs` between epochs; `outcomes` at the end.
-    learning_rates: one for each seed; by default all have that of the configuration. trained: for each seed the state
-    dict of the network that its `learned` start draws from; by default all have the condition's own start.
-    notes: what did not go as asked, though nothing is lost by it.
+    Call `run_epoch` until `finished`; `checkpoint` and `restore` of each of `runs` between epochs; `outcomes` at the
+    end.
+
+    Args:
+        task: The task.
+        data: Its training and validation data.
+        configuration: What is trained.
+        settings: How it is trained.
+        seeds: The seeds.
+        device: Where they are trained.
+        learning_rates: One per seed; by default all have that of the configuration.
+        trained: For each seed the state dict of the network that its `learned` start draws from; by default all have
+            the condition's own start.
+
+    Attributes:
+        runs: One `SeedRun` per seed.
+        notes: What was not done as asked, though nothing is lost by it.
     """
 
     def __init__(
@@ -75,9 +88,10 @@ class Training:
         return self.epoch >= self.settings.epochs
 
     def run_epoch(self) -> tuple[EpochRecord, ...]:
-        """One epoch of the seeds that have done least; returns their records. Diverged seeds only count the epoch.
+        """Trains one epoch of the seeds that have done least; where seeds take turns, of the first that is not done.
 
-        Where seeds take turns: of the first one that is not done.
+        Returns:
+            Their records. Of diverged seeds the epoch is only counted.
         """
         behind = self._next()
         alive = [run for run in behind if not run.diverged]
@@ -165,9 +179,14 @@ class Training:
     def outcomes(
         self, test: Split | None = None, keep: Callable[[SeedRun], NetworkFile] | None = None
     ) -> tuple[SeedOutcome, ...]:
-        """How each seed ended.
+        """Tells how each seed ended.
 
-        test: the test split, given in the final stage only, and read here only. keep: stores a seed's network.
+        Args:
+            test: The test split, given in the final stage only, and read here only.
+            keep: Stores a seed's network.
+
+        Returns:
+            One outcome per seed.
         """
         held = test.to(self.device) if test is not None else None
         return tuple(self._outcome(run, held, keep(run) if keep else None) for run in self.runs)
@@ -188,6 +207,7 @@ class Training:
             validation_accuracy=last.validation_accuracy,
             test_loss=tested.loss if tested else None,
             test_accuracy=tested.accuracy if tested else None,
+            test_metrics=tested.metrics if tested else {},
             network=file,
             parameters=(*run.start, *summarise(run.network, "end"), *self._target_parameters(run.seed)),
         )
@@ -197,11 +217,11 @@ class Training:
         return () if self.task.target is None else summarise(self.task.target(seed), "target")
 
     def _test(self, run: SeedRun, test: Split) -> Performance:
-        chance = Performance(self.task.chance_loss, self.task.chance_accuracy)
         if run.diverged:
-            return chance
+            return chance(self.task)
         found = evaluate([run.network], self.task, test.part(run.seed))[0]
-        return found if math.isfinite(found.loss) else chance
+        finite = all(map(math.isfinite, (found.loss, *found.metrics.values())))
+        return found if finite else chance(self.task)
 
 
 def _identity(group: Sequence[SeedRun]) -> tuple[tuple[int, int], ...]:

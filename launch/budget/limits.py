@@ -37,7 +37,13 @@ class _Meter(Protocol):
 class BudgetedStop:
     """A `StopRequest` that also comes when hours or GPU-hours are spent, counted over all sessions.
 
-    earlier: what those before this one have cost. gpus: that one trial takes. meter: of this session.
+    Args:
+        stop: The request that it extends.
+        budget: The study's budget, None for none.
+        earlier: What earlier sessions have cost.
+        gpus: GPUs that one trial takes.
+        meter: Measures this session.
+        clock: Seconds.
     """
 
     def __init__(

@@ -36,7 +36,11 @@ _PLENTY = 1e9  # of CPUs: as many as there are slots, whose number is given by G
 
 @dataclass(frozen=True)
 class Machine:
-    """One that a plan is asked about. slots: trials at once that its processors take. None for any number."""
+    """A machine that a plan is asked about.
+
+    Attributes:
+        slots: Trials that its processors take at once; None for any number.
+    """
 
     slots: int | None = None
     gpus: int | None = None
@@ -67,7 +71,13 @@ class _NeverStops:
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """slots: trials at once. seconds: on the clock, start and report included. occupied: share of slot time used."""
+    """What the simulation of a whole plan found.
+
+    Attributes:
+        slots: Trials at once.
+        seconds: Wall time, including start and report.
+        occupied: Share of slot time used.
+    """
 
     slots: int
     seconds: float

@@ -12,7 +12,12 @@ ASKED = "driver"
 
 @dataclass(frozen=True)
 class NodeReport:
-    """wrong: what went wrong ('' for nothing). code: the version of the code that the node imports."""
+    """What a node reports of itself.
+
+    Attributes:
+        wrong: What went wrong, '' for nothing.
+        code: Version of the code that the node imports.
+    """
 
     wrong: str
     code: str

@@ -41,10 +41,13 @@ _JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # set where `ray job submit` runs this pro
 
 @dataclass(frozen=True)
 class Cluster:
-    """Where to run. address None: a cluster of this machine alone; else 'auto' or HOST:PORT of a running one.
+    """Where to run.
 
-    insecure: whether the user accepts a cluster that asks for no token, where anybody on the network can run code.
-    nodes: how many are waited for before the start. mixed: whether nodes may differ in what they have installed.
+    Attributes:
+        address: None for a cluster of this machine alone; otherwise 'auto' or HOST:PORT of a running one.
+        insecure: Whether the user accepts a cluster that asks for no token, where anybody on the network can run code.
+        nodes: How many nodes are waited for before the start.
+        mixed: Whether nodes may differ in what they have installed.
     """
 
     address: str | None

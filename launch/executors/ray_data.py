@@ -16,7 +16,8 @@ from torch import Tensor
 from glifr.tasks import Split, TaskData
 from launch.jobs import DataSource
 
-_Parts = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], Callable[[Tensor], Tensor], int]
+_Array = np.ndarray[Any, Any]
+_Parts = tuple[_Array, _Array, Callable[[Tensor], Tensor], int, _Array | None]
 
 
 def bytes_of(data: DataSource) -> int:
@@ -48,13 +49,15 @@ class _Stored:
 
     @classmethod
     def put(cls, split: Split) -> _Stored:
-        parts: _Parts = (split.stored.numpy(), split.targets.numpy(), split.decode, split.problems)
+        lengths = None if split.lengths is None else split.lengths.numpy()
+        parts: _Parts = (split.stored.numpy(), split.targets.numpy(), split.decode, split.problems, lengths)
         return cls(ray.put(parts))
 
     @cached_property
     def split(self) -> Split:
-        stored, targets, decode, problems = ray.get(self.reference)
-        return Split(_tensor(stored), _tensor(targets), decode, problems)
+        stored, targets, decode, problems, lengths = ray.get(self.reference)
+        known = None if lengths is None else _tensor(lengths)
+        return Split(_tensor(stored), _tensor(targets), decode, problems, known)
 
 
 def _tensor(array: np.ndarray[Any, Any]) -> Tensor:

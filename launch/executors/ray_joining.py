@@ -18,11 +18,15 @@ _EMPTY_SECONDS = 1800.0  # how long a study waits for a node that a trial fits o
 
 
 class Membership:
-    """While entered: how many jobs may run at once on the nodes that are up, once each has been checked.
+    """Watches, while entered, which nodes are up, and how many jobs may run at once on those that have been checked.
 
-    resources: of a trial. root: the results folder, which a new node must share. mixed: whether its versions may
-    differ. hear: called with the new number of slots and a sentence. halt: called with the reason if a node that joined
-    must not compute for this study, or none has been left for half an hour. Both are called from a thread.
+    Args:
+        resources: What a trial takes.
+        root: The results folder, which a new node must share.
+        mixed: Whether its versions may differ.
+        hear: Called with the new number of slots and a sentence. From a thread, as `halt`.
+        halt: Called with the reason if a node that joined must not compute for this study, or none has been left for
+            half an hour.
     """
 
     def __init__(

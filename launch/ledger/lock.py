@@ -35,7 +35,8 @@ class LockLostError(RuntimeError):
 class DriverLock:
     """Held while a driver runs. A lock without a heartbeat for 60 s, or of a process that is gone, is taken over.
 
-    `took_over` says whose lock was replaced, if any. on_wait: called with a sentence before waiting for a heartbeat.
+    Attributes:
+        took_over: Whose lock was replaced, if any.
     """
 
     def __init__(self, path: Path, on_wait: Callable[[str], None] = lambda _: None) -> None:

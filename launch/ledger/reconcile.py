@@ -40,7 +40,11 @@ _STEERS_THE_SEARCH = ("search.spaces", *_RULES_OF_SEARCH)
 
 @dataclass(frozen=True)
 class ExistingResult:
-    """A unit on record. stale: made by other code, from other data, or of neurons of another step, than now."""
+    """A unit on record.
+
+    Attributes:
+        stale: Whether it was made by other code, from other data, or of neurons of another step, than now.
+    """
 
     proposal: Proposal
     finished: bool

@@ -30,10 +30,18 @@ class _Fault:
 
 
 def set_damaged_aside(ledger: Ledger, conditions: list[str]) -> list[str]:
-    """Sets damaged proposals, results, final networks' results and session records aside; a sentence for each.
+    """Sets damaged proposals, results, final networks' results and session records aside.
 
-    Raises InputError, with nothing set aside, if a record names a file outside the folder, if more than a few units
-    cannot be read, or if a file cannot be renamed.
+    Args:
+        ledger: The ledger.
+        conditions: The study's conditions.
+
+    Returns:
+        One sentence per record.
+
+    Raises:
+        InputError: A record names a file outside the folder, more than a few units cannot be read, or a file cannot be
+            renamed. Nothing has then been set aside.
     """
     units = [unit for stage in STAGES for name in conditions for unit in ledger.units(stage, name)]
     faults = [fault for unit in units for fault in _faults(ledger, unit)]

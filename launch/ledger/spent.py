@@ -11,7 +11,12 @@ from glifr.records import Layout, RecordError, UnitResult, read_sealed
 
 @dataclass(frozen=True)
 class Spent:
-    """hours: on the clock. slot_hours: that jobs held a slot, that is, what one trial takes of a machine."""
+    """What earlier sessions have spent.
+
+    Attributes:
+        hours: Wall time.
+        slot_hours: How long jobs held a slot, that is, what one trial takes of a machine.
+    """
 
     hours: float = 0.0
     slot_hours: float = 0.0

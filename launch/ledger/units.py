@@ -44,9 +44,16 @@ class Ledger:
         self.layout = Layout(root)
 
     def propose(self, proposal: Proposal) -> Proposal:
-        """Writes the proposal durably, before its unit starts; returns the one that stands, this or an earlier one.
+        """Writes a proposal durably, before its unit starts.
 
-        RecordError if another stands under the same name.
+        Args:
+            proposal: The proposal.
+
+        Returns:
+            The one that is on record, this or an earlier one.
+
+        Raises:
+            RecordError: Another is on record under the same name.
         """
         if publish(self.layout.proposal(proposal.unit), seal(proposal.to_json())):
             return proposal
@@ -145,7 +152,10 @@ class Ledger:
     def event(self, kind: str, message: str, **more: Any) -> None:
         """Adds a line to the study's log; what cannot be written, on a full disk, is left out.
 
-        more: what is to be found again without reading the message, in words and numbers.
+        Args:
+            kind: The kind of event.
+            message: A sentence.
+            **more: What must be found again without reading the message, in words and numbers.
         """
         with contextlib.suppress(OSError):
             append(self.layout.events, json.dumps({"at": now(), "kind": kind, "message": message, **more}) + "\n")

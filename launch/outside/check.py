@@ -16,13 +16,13 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import glifr
 from glifr.errors import InputError, Problem, nearest
-from glifr.outside import Group, is_reference, referenced, top_module
+from glifr.outside import NETWORKS, Group, package_of, referenced, top_module
 from glifr.tasks import ARRAYS, TASKS
 from launch.outside.modules import Module, OutsideCode, find_module, installed_module, module_name, stage
 from launch.outside.probe import CONDITION, Networks, Request
@@ -30,8 +30,8 @@ from launch.outside.probe import CONDITION, Networks, Request
 LIMIT = 20.0  # s for importing, building and a training step; loading data may take longer
 _START = 120.0  # s until the process has imported what the project itself needs
 _STAGED = "glifr-code-"
-_PLACES = {"task": ("task", "name")}
 KeyPath = tuple[str | int, ...]
+_PLACES: dict[str, KeyPath] = {"task": ("task", "name")}
 
 
 @dataclass(frozen=True)
@@ -70,15 +70,15 @@ def look(data: dict[str, Any], base: Path) -> Prepared:
             )
             continue
         with _at(("code", index), wrong):
-            modules[name] = find_module(entry, base, entries)
+            modules[name] = replace(find_module(entry, base, entries), place=("code", index))
     for path, name, groups in _references(data):
         with _at(path, wrong):
-            reference = next((r for group in groups if (r := referenced(name, group)) is not None), None)
+            reference = referenced(name, *groups)
             if reference is None:
                 continue
-            top = top_module(reference)
-            if top not in modules and not is_reference(name):
-                modules[top] = installed_module(top)
+            top, package = top_module(reference), package_of(name, *groups)
+            if top not in modules and package is not None:
+                modules[top] = replace(installed_module(top, package), place=path)
             elif top not in {*modules, *map(module_name, entries)}:
                 todo = nearest(top, list(modules)) or f"add `code: [{top}]`: what is named there is hashed and shipped"
                 raise InputError(Problem(f"the code of {top} is not named under `code`", "", name, todo=todo))
@@ -129,7 +129,7 @@ def _references(data: dict[str, Any]) -> Iterator[tuple[KeyPath, str, tuple[Grou
         network = own.get("network") if isinstance(own, dict) else None
         network = network.get("name") if isinstance(network, dict) else network
         if isinstance(network, str):
-            yield ("conditions", condition, "network"), network, ("networks", "neurons")
+            yield ("conditions", condition, "network"), network, NETWORKS
 
 
 def _request(code: OutsideCode, data: dict[str, Any]) -> Request:
@@ -148,7 +148,7 @@ def try_networks(networks: Networks, code: OutsideCode) -> OutsideProblem | None
 
     The study has passed its checks, and `prepare` has found that its code can be imported.
     """
-    return try_out(Request(_staged(code), [], None, networks), code, LIMIT)
+    return try_out(Request(_staged(code), [m.name for m in code.modules], None, networks), code, LIMIT)
 
 
 def _staged(code: OutsideCode) -> str | None:
@@ -228,9 +228,9 @@ def _read(process: subprocess.Popen[str], lines: queue.Queue[str | None]) -> Non
 
 def _told(failed: _Failed, code: OutsideCode, said: str) -> OutsideProblem:
     """The failure in the user's words: paths are those of the user's own files, not of their copies."""
-    names = [m.name for m in code.modules]
+    places = {m.name: m.place for m in code.modules} | _PLACES
     kind, _, condition = failed.of.partition(" ")
-    path: KeyPath = _PLACES.get(failed.of) or ("code", names.index(failed.of) if failed.of in names else 0)
+    path: KeyPath = places.get(failed.of, ("code", 0))
     if kind == CONDITION:
         path = ("conditions", condition, "network")
     own = failed.problem

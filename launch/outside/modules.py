@@ -12,7 +12,7 @@ import re
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
@@ -30,9 +30,13 @@ _COMPILED = (".py", ".so", ".pyd")
 
 @dataclass(frozen=True)
 class Module:
-    """One name under `code`. home: the folder that it is imported from; None for an installed package.
+    """One name under `code`.
 
-    files: path below `home`, or below the package, -> SHA-256. uses: the other names under `code` that its text has.
+    Attributes:
+        home: The folder that it is imported from; None for an installed package.
+        files: From the path below `home`, or below the package, to the SHA-256.
+        uses: The other names under `code` that its text contains.
+        place: The key of the study that names it.
     """
 
     name: str
@@ -40,6 +44,7 @@ class Module:
     version: str
     files: Mapping[str, str]
     uses: frozenset[str] = frozenset()
+    place: tuple[str | int, ...] = ()
 
     @cached_property
     def digest(self) -> str:
@@ -49,7 +54,11 @@ class Module:
 
 @dataclass(frozen=True)
 class OutsideCode:
-    """All that a study names under `code`. staged: where one's own lies as a copy, to be imported from."""
+    """All code that a study names under `code`.
+
+    Attributes:
+        staged: Where copies of the user's own modules lie, to be imported from.
+    """
 
     modules: tuple[Module, ...] = ()
     staged: Path | None = None
@@ -107,12 +116,13 @@ def module_name(entry: str) -> str:
     return Path(entry).name.removesuffix(".py")
 
 
-def installed_module(name: str) -> Module:
-    """The package of an entry point. Raises InputError if it is not there."""
+def installed_module(name: str, package: str) -> Module:
+    """The module of an entry point. Raises InputError if it is not there. package: that gives it, and its version."""
     spec = _spec(name)
     if spec is None:
-        raise _refused("an installed package names code that is not there", name, todo="install it again")
-    return _installed(name, spec)
+        rule = f"the installed package {package} names code that is not there: {name}"
+        raise _refused(rule, name, todo="install it again")
+    return replace(_installed(name, spec), version=package)
 
 
 def stage(modules: Iterable[Module], folder: Path) -> None:

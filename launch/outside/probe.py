@@ -5,6 +5,7 @@ It reads a `Request` as JSON and writes what it does as JSON lines. What the cod
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import sys
@@ -21,9 +22,11 @@ CONDITION = "condition"  # what a condition's network is told as, before its nam
 
 
 class Networks(TypedDict):
-    """Networks from outside. task: as study.json tells of it, with its readout. conditions: see `Wanted`.
+    """Networks from outside that are to be tried.
 
-    budget: the condition, as JSON, and the size whose number of trained parameters the others are matched to.
+    Attributes:
+        task: As study.json describes it, with its readout.
+        budget: The condition, as JSON, and the size to whose number of trained parameters the others are matched.
     """
 
     task: dict[str, Any]
@@ -33,9 +36,13 @@ class Networks(TypedDict):
 
 @dataclass(frozen=True)
 class Request:
-    """staged: where one's own modules lie. modules: what is imported. task: its name and settings; None to leave it.
+    """What another process is asked to try.
 
-    networks: see `Networks`; None to leave them.
+    Attributes:
+        staged: Where the user's own modules lie.
+        modules: What is imported.
+        task: The task's name and settings; None to skip it.
+        networks: Where given, only they are tried, the rest being known to be sound.
     """
 
     staged: str | None
@@ -59,7 +66,7 @@ def main() -> None:
     try:
         _look(request, tell)
     except BaseException as error:  # SystemExit too: own code may raise anything
-        tell({"problem": _problem(error, request.staged)})
+        tell({"problem": _problem(error, request)})
     else:
         tell({"done": True})
     told.flush()
@@ -76,6 +83,7 @@ def _look(request: Request, tell: Tell) -> None:
         from launch.outside.networks import try_each
 
         try_each(request.networks, tell)
+        return
     for module in request.modules:
         tell({"doing": f"importing {module}", "limited": True, "of": module})
         __import__(module)
@@ -98,10 +106,10 @@ def _look(request: Request, tell: Tell) -> None:
         refuse_unsound(task, task.load(settings))
 
 
-def _problem(error: BaseException, staged: str | None) -> dict[str, Any]:
+def _problem(error: BaseException, request: Request) -> dict[str, Any]:
     from glifr.errors import InputError, shorten
 
-    lines = [] if isinstance(error, InputError) else _own_lines(error, staged)
+    lines = [] if isinstance(error, InputError) else _own_lines(error, _homes(request))
     if isinstance(error, InputError):
         first = error.problems[0]
         value = shorten(first.value) if first.has_value else None
@@ -109,10 +117,19 @@ def _problem(error: BaseException, staged: str | None) -> dict[str, Any]:
     return {"raised": type(error).__name__, "message": str(error), "traceback": lines}
 
 
-def _own_lines(error: BaseException, staged: str | None) -> list[str]:
-    """The traceback from the first line on that lies in own code; whole where none does, as of a syntax error."""
+def _homes(request: Request) -> list[str]:
+    """Where the code lies: the copies, and each installed package or file."""
+    found = [] if request.staged is None else [request.staged]
+    for spec in map(importlib.util.find_spec, request.modules):
+        if spec is not None:
+            found += spec.submodule_search_locations or [spec.origin or ""]
+    return [home for home in found if home]
+
+
+def _own_lines(error: BaseException, homes: list[str]) -> list[str]:
+    """The traceback from the first line on that lies in own code; without one, as of a syntax error, what is raised."""
     frames = traceback.extract_tb(error.__traceback__)
-    first = next((i for i, f in enumerate(frames) if staged is not None and f.filename.startswith(staged)), None)
+    first = next((i for i, f in enumerate(frames) if f.filename.startswith(tuple(homes))), None)
     shown = frames[first:] if first is not None else []
     return "".join(traceback.format_list(shown) + traceback.format_exception_only(error)).splitlines()
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from glifr.conditions import CONDITIONS
 from glifr.configuration import Configuration, TrainingSettings
 from glifr.errors import InputError, Problem
-from glifr.tasks import Split, TaskData, TaskDefinition
+from glifr.tasks import TaskData, TaskDefinition
 from glifr.training.train import Training
 
 SAMPLES = 8
@@ -27,8 +27,7 @@ def one_step(
     task: TaskDefinition, data: TaskData, configuration: Configuration, backend: str = "reference"
 ) -> float | None:
     """The loss of one training step on a few samples; None where it, or the network after it, is not finite."""
-    part = data.train.part(0)
-    few = Split(part.stored[:SAMPLES], part.targets[:SAMPLES], part.decode)
+    few = data.train.part(0).take(slice(SAMPLES))
     settings = TrainingSettings(epochs=1, batch_size=SAMPLES, backend=backend)
     (record,) = Training(replace(task, passes=1), TaskData(few, few), configuration, settings, [0]).run_epoch()
     return None if record.diverged else record.train_loss

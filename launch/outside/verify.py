@@ -5,6 +5,8 @@ Shapes: N samples, B batch, T steps, I inputs, O outputs.
 
 from __future__ import annotations
 
+import math
+import re
 from typing import Any
 
 import torch
@@ -13,8 +15,9 @@ from torch import Tensor
 from glifr import checks
 from glifr.errors import InputError, Problem
 from glifr.tasks.task import Split, TaskDefinition, TaskSettings
-from glifr.tasks.tensors import refuse_shared_samples
+from glifr.tasks.tensors import check_lengths, refuse_shared_samples
 
+_METRIC = re.compile(r"[a-z][a-z0-9_]*")
 _LOOKED_AT = 64  # samples of each split that are decoded
 
 
@@ -29,13 +32,14 @@ def check_definition(task: TaskDefinition) -> None:
     words: tuple[tuple[str, Any, tuple[str, ...]], ...] = (
         ("loss", task.loss, ("cross_entropy", "mean_squared_error")),
         ("readout", task.readout, ("last", "all")),
-        ("primary", task.primary, ("accuracy", "loss")),
+        ("primary", task.primary, task.measures),
     )
     for name, given, allowed in words:
+        if name == "primary" and given == "accuracy" and task.chance_accuracy is None:
+            raise InputError(Problem("a task without accuracy cannot be judged by it", "primary", "accuracy", "loss"))
         if given not in allowed:
             raise InputError(Problem(f"the task has no such {name}", name, given, f"one of {', '.join(allowed)}"))
-    if task.primary == "accuracy" and task.chance_accuracy is None:
-        raise InputError(Problem("a task without accuracy cannot be judged by it", "primary", "accuracy", "loss"))
+    _check_metrics(task)
     if not task.sources or not all(isinstance(source, str) for source in task.sources):
         raise InputError(Problem("a task names where its data come from", "sources", task.sources, "one or more words"))
 
@@ -55,7 +59,8 @@ def check_data(task: TaskDefinition, settings: TaskSettings) -> None:
             raise InputError(Problem(f"the {name} split has another size than `sizes` says", name, found, str(said)))
         if split is not None:
             _check_split(task, name, split)
-    refuse_shared_samples({name: split.stored for name, split in splits.items() if split is not None})
+    _check_own_functions(task, data.train)
+    refuse_shared_samples({name: split for name, split in splits.items() if split is not None})
     fingerprint = task.fingerprint(settings)
     if not isinstance(fingerprint, str) or not fingerprint:
         rule = "the fingerprint is a text that changes with the data"
@@ -66,6 +71,8 @@ def _check_split(task: TaskDefinition, name: str, split: Split) -> None:
     if len(split.stored) != len(split.targets):
         found = f"{len(split.stored)} and {len(split.targets)}"
         raise InputError(Problem("there are not as many inputs as targets", name, found, "one target for each input"))
+    if split.lengths is not None:
+        check_lengths(f"lengths of {name}", split.lengths, len(split), task.steps)
     inputs, targets = split.batch(torch.arange(min(_LOOKED_AT, len(split))))
     checks.shape(f"inputs of {name}", inputs, (len(targets), task.steps, task.inputs))
     if inputs.dtype != torch.float32:
@@ -75,6 +82,41 @@ def _check_split(task: TaskDefinition, name: str, split: Split) -> None:
             found = f"{int((~values.isfinite()).sum()):,} of {values.numel():,} numbers"
             raise InputError(Problem("the inputs have numbers that are not finite", what, found, "finite numbers"))
     _check_targets(task, f"targets of {name}", split.targets)
+
+
+def _check_metrics(task: TaskDefinition) -> None:
+    names = [metric.name for metric in task.metrics]
+    for metric in task.metrics:
+        if not _METRIC.fullmatch(metric.name) or metric.name in ("loss", "accuracy") or names.count(metric.name) > 1:
+            allowed = "lower-case letters, digits and _, each once; not loss or accuracy"
+            raise InputError(Problem("a metric has no such name", "metrics", metric.name, allowed))
+        if metric.better not in ("higher", "lower"):
+            raise InputError(Problem("a metric says which is better", metric.name, metric.better, "higher or lower"))
+        checks.number(f"chance of {metric.name}", metric.chance)
+        checks.number(f"smallest_effect of {metric.name}", metric.smallest_effect, above=0.0)
+
+
+def _check_own_functions(task: TaskDefinition, split: Split) -> None:
+    """Raises InputError unless own loss and metrics are a finite number for each sample, the loss with a gradient."""
+    index = torch.arange(min(_LOOKED_AT, len(split)))
+    _, targets = split.batch(index)
+    every_step = (task.steps,) if task.readout == "all" else ()
+    outputs = torch.zeros(len(index), *every_step, task.outputs, requires_grad=True)
+    for metric in task.metrics:
+        values = metric.of(outputs.detach(), targets, split.lengths_of(index))
+        checks.shape(f"metric {metric.name}", values, (len(index),))
+        low, high = (-math.inf, 1.0) if metric.better == "higher" else (0.0, math.inf)
+        if not bool((values.isfinite() & (values >= low) & (values <= high)).all()):
+            allowed = "finite values, at most 1 where higher is better, from 0 where lower is"
+            raise InputError(Problem("a metric has values that it cannot have", metric.name, values.tolist(), allowed))
+    if task.own_loss is None:
+        return
+    losses = task.own_loss(outputs, targets, split.lengths_of(index))
+    checks.shape("own_loss", losses, (len(index),))
+    if not losses.requires_grad or not bool(losses.isfinite().all()):
+        found = "no gradient" if not losses.requires_grad else "numbers that are not finite"
+        rule, allowed = "a loss must be finite and follow from the outputs", "finite losses [B] with a gradient"
+        raise InputError(Problem(rule, "own_loss", found, allowed, "compute it with torch from the outputs"))
 
 
 def _check_targets(task: TaskDefinition, name: str, targets: Tensor) -> None:

@@ -10,7 +10,12 @@ STEPS = 5  # of training, after which the outputs of a pair are still equal
 
 @dataclass(frozen=True)
 class AlikePair:
-    """conditions: two, in the study's order. parts: the features they differ in, which change nothing here."""
+    """Two conditions that are numerically one network.
+
+    Attributes:
+        conditions: Their names, in the study's order.
+        parts: The features in which they differ, which change nothing here.
+    """
 
     conditions: tuple[str, str]
     parts: tuple[str, ...]

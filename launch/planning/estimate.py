@@ -21,12 +21,16 @@ _NUMBER_BYTES = 4  # of a trained parameter
 
 @dataclass(frozen=True)
 class Timing:
-    """Of one condition, in seconds of one slot.
+    """Measured times of one condition, in seconds of one slot.
 
-    step: a training step of one seed, in the company that the study gives it. evaluation: one evaluation batch. epoch:
-    an epoch's bookkeeping (checkpoint, records, tracking). job: a job's (start, results, tracking). bytes: what a unit
-    leaves on the disk, W&B's files included, what only final units keep not: the trained network and its
-    characteristics. characteristics: bytes of these.
+    Attributes:
+        step: A training step of one seed, in the company that the study gives it.
+        evaluation: One evaluation batch.
+        epoch: The bookkeeping of an epoch (checkpoint, records, tracking).
+        job: The overhead of a job (start, results, tracking).
+        bytes: What a unit leaves on the disk, including W&B's files, but without what only final units keep: the
+            trained network and its characteristics.
+        characteristics: Bytes of these.
     """
 
     step: float
@@ -62,9 +66,14 @@ class Span:
 
 @dataclass(frozen=True)
 class Estimate:
-    """slots: how many trials at once. timings: condition -> its timed trials. slot_seconds: condition -> of one slot.
+    """Expected time and disk space of a study.
 
-    seconds: wall time of the whole study. bytes: what it leaves on the disk.
+    Attributes:
+        slots: Trials at once.
+        timings: The timed trials of each condition.
+        slot_seconds: Seconds of one slot, by condition.
+        seconds: Wall time of the whole study.
+        bytes: What it leaves on the disk.
     """
 
     slots: int
@@ -160,8 +169,9 @@ def _stopped(plan: StudyPlan) -> float:
 
 
 def _wall_seconds(plan: StudyPlan, seconds: Mapping[str, Mapping[Stage, float]], slots: int) -> float:
-    """All the work over all the slots, but no less than the longest chain of stages: a repeat's own, one after another,
-    after those of the condition that it starts from.
+    """Estimates the wall time: all the work over all the slots, but no less than the longest chain of stages.
+
+    A chain is that of a repeat, one stage after another, after those of the condition that it starts from.
     """
     total = sum(sum(stages.values()) for stages in seconds.values())
     chains = {

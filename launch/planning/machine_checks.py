@@ -17,9 +17,14 @@ _COPIES = 4  # weights, gradients, two moments
 
 
 def refuse_impossible(spec: StudySpec, address: str | None) -> None:
-    """Raises InputError if a trial asks for more than this machine has, or for a backend that its device cannot run.
+    """Refuses what this machine cannot run. A cluster is asked once connected to.
 
-    A cluster is asked once connected to.
+    Args:
+        spec: The study.
+        address: Of a cluster, None for this machine.
+
+    Raises:
+        InputError: A trial asks for more than this machine has, or for a backend that its device cannot run.
     """
     if spec.resources.gpus == 0 or address is None:
         _refuse_backend(spec)
@@ -66,9 +71,14 @@ def _refuse_backend(spec: StudySpec) -> None:
 
 
 def refuse_too_large(plan: StudyPlan, address: str | None) -> None:
-    """Raises InputError if one training's weights, their gradients and Adam's two moments exceed this machine's memory.
+    """Refuses networks that this machine's memory cannot hold. A cluster's memory is not known here.
 
-    A cluster's memory is not known here.
+    Args:
+        plan: The plan.
+        address: Of a cluster, None for this machine.
+
+    Raises:
+        InputError: The weights, gradients and Adam's two moments of one training exceed the memory.
     """
     if address is not None or plan.study.spec.resources.gpus > 0:
         return

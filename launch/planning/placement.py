@@ -14,7 +14,11 @@ _ROUNDING = 1e-9
 
 @dataclass(frozen=True)
 class Resources:
-    """What one trial takes, and how many may run at once (None: as many as fit). memory: GB; 0 for any."""
+    """What one trial takes, and how many may run at once (None for as many as fit).
+
+    Attributes:
+        memory: In GB; 0 for any.
+    """
 
     cpus: float
     gpus: float
@@ -28,7 +32,11 @@ class Resources:
 
 @dataclass(frozen=True)
 class Node:
-    """A machine of the cluster and what it offers to trials. memory: GB."""
+    """A machine of the cluster and what it offers to trials.
+
+    Attributes:
+        memory: In GB.
+    """
 
     name: str
     cpus: float

@@ -12,7 +12,7 @@ from glifr.conditions import CONSTANTS, Condition, Delay
 from glifr.definitions import hidden_size_for_budget, trained_parameters
 from glifr.definitions.build import changed_digest, neuron_facts
 from glifr.errors import InputError, Problem, nearest
-from glifr.outside import referenced
+from glifr.outside import NETWORKS, referenced
 from glifr.records import STAGES, Stage, Value, digest, levels_of
 from glifr.tasks import TaskDefinition
 from glifr.tasks.task import task_record
@@ -34,13 +34,19 @@ class Sizes(NamedTuple):
 
 @dataclass(frozen=True)
 class ConditionPlan:
-    """What one condition runs. delay_steps: None for the LSTM. planned: units per stage, over all `repeats`.
+    """What one condition runs.
 
-    start_from: the condition whose trained network of the same seed a `learned` start draws from.
-    checkpoint: the file of a network that every seed starts from (`from`, `sha256`). delay: as the study says it.
-    training: the condition's recipe. control: equal to another condition on purpose.
-    features, difference: what tells it apart, see `differences`. levels: its level on each declared factor, None for a
-    condition outside the factorial.
+    Attributes:
+        delay_steps: Delay D of the lateral input in steps; None for the LSTM.
+        planned: Units per stage, over all `repeats`.
+        start_from: The condition whose trained network of the same seed a `learned` start draws from.
+        checkpoint: The file of a network that every seed starts from (`from`, `sha256`).
+        delay: The delay as the study gives it.
+        training: The condition's recipe.
+        control: Whether it is equal to another condition on purpose.
+        features: What describes it, see `differences`.
+        difference: What distinguishes it from the reference, likewise.
+        levels: Its level on each declared factor, None for a condition outside the factorial.
     """
 
     condition: Condition
@@ -67,9 +73,12 @@ class ConditionPlan:
 
 @dataclass(frozen=True)
 class StudyPlan:
-    """What a study runs. fingerprint: SHA-256 of the task's data. scheme: how proposals are drawn.
+    """What a study runs.
 
-    neuron: the digest of neurons that counts in place of today's, for units on record; see `Proposal.neuron`.
+    Attributes:
+        fingerprint: SHA-256 of the task's data.
+        scheme: How proposals are drawn.
+        neuron: The digest of neurons that counts in place of today's, for units on record; see `Proposal.neuron`.
     """
 
     study: Study
@@ -207,7 +216,7 @@ class StudyPlan:
     def code_version(self, condition: str, own: str) -> str:
         """Hash of the code that decides a condition's results: `own`, the project's, and what it uses from outside."""
         task, network = self.study.spec.task.name, self.conditions[condition].condition.architecture
-        named = [referenced(task, "tasks"), referenced(network, "networks"), referenced(network, "neurons")]
+        named = [referenced(task, "tasks"), referenced(network, *NETWORKS)]
         return self.study.code.version(own, [reference for reference in named if reference is not None])
 
     def _source_identity(self, source: str | None, seeds: tuple[int, ...]) -> str | None:
@@ -273,7 +282,14 @@ def refuse_unknown(spec: StudySpec, names: Collection[str] | None) -> None:
 def make_plan(study: Study, fingerprint: str, recorded: Mapping[str, Sizes] = MappingProxyType({})) -> StudyPlan:
     """Resolves sizes and counts. The hidden size `matched` is the largest that keeps within the parameter budget.
 
-    recorded: sizes on record, by condition, which are not computed again: no code from outside is imported for them.
+    Args:
+        study: The study.
+        fingerprint: SHA-256 of the task's data.
+        recorded: Sizes on record, by condition. They are not computed again, so no code from outside is imported for
+            them.
+
+    Returns:
+        The plan.
     """
     spec = study.spec
     task = spec.task.definition.without_data()

@@ -29,9 +29,12 @@ _NUMBERS = 8  # kept for the backward pass, per sample, step and neuron
 
 @dataclass(frozen=True)
 class SeedBatches:
-    """What the driver decides by. wanted: the study's word. most: final seeds in a job, so that no worker stands idle.
+    """How many seeds of a job train as one computation.
 
-    table: condition -> seeds at once that `auto` means there; a condition that is absent has one at once.
+    Attributes:
+        wanted: The study's own word.
+        most: Final seeds in a job, so that no worker is idle.
+        table: What `auto` means for each condition; one seed for a condition that is absent.
     """
 
     wanted: Wanted

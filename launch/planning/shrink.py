@@ -19,9 +19,15 @@ Cost = Callable[[StudyPlan], float]
 
 @dataclass(frozen=True)
 class Shrunk:
-    """kind: of the budget, a key of `budget`. whole: what the study costs as it is. cost: what the smaller one does.
+    """A smaller study within a limit.
 
-    trials, seeds: of the smaller one; None where they stay. fits: whether even the smallest would be within the limit.
+    Attributes:
+        kind: Of the budget, a key of `budget`.
+        whole: What the study costs as it is.
+        cost: What the smaller one costs.
+        trials: Trials of the smaller one; None where they stay.
+        seeds: Seeds of the smaller one; None where they stay.
+        fits: Whether even the smallest is within the limit.
     """
 
     kind: str

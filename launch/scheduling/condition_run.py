@@ -38,7 +38,9 @@ from launch.scheduling.unit_states import State, UnitStates
 class RunOptions:
     """How units are executed, none of which changes a result.
 
-    code_version: of the project's own code. last: the stage after which to stop, None for the end.
+    Attributes:
+        code_version: Version of the project's own code.
+        last: The stage after which to stop, None for the end.
     """
 
     batches: SeedBatches

@@ -14,9 +14,17 @@ _OF_OLD = ("tpe", "random")  # the samplers that there were under the old scheme
 
 
 def under_its_scheme(layout: Layout, plan: StudyPlan) -> StudyPlan:
-    """The plan with the scheme of proposals that the folder was begun under.
+    """Gives a plan the scheme of proposals that its folder was begun under.
 
-    Raises InputError for repeats under the old scheme, which would propose the same in each.
+    Args:
+        layout: Paths of the results folder.
+        plan: The plan.
+
+    Returns:
+        The plan with that scheme.
+
+    Raises:
+        InputError: It has repeats under the old scheme, which would propose the same in each.
     """
     try:
         scheme = read_sealed(layout.study).get("scheme", SCHEME_BY_CONDITION)

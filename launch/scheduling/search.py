@@ -34,9 +34,11 @@ _STATES = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed
 
 @dataclass(frozen=True)
 class PastTrial:
-    """A trial on record. `outcome` None: it is still open. scores: step -> score, a step is an epoch or a seed.
+    """A trial on record; its `outcome` is None while it is still open.
 
-    open: the trials that were open when it was proposed; None where that is not on record.
+    Attributes:
+        scores: Scores by step, which is an epoch or a seed.
+        open: The trials that were open when it was proposed; None where that is not on record.
     """
 
     hyperparameters: Mapping[str, Value]
@@ -48,11 +50,14 @@ class PastTrial:
 
 @dataclass(frozen=True)
 class SearchRules:
-    """What decides the proposals of a search, beside results.
+    """What determines the proposals of a search, apart from results.
 
-    scheme: how they are drawn, the results folder's own. epochs: of a whole trial. dimensions: of all conditions.
-    first: known points, one for each of the first trials, as far as the condition has their dimensions.
-    learned: trials of another study.
+    Attributes:
+        scheme: How they are drawn, that of the results folder.
+        epochs: Epochs of a whole trial.
+        dimensions: Of all conditions.
+        first: Known points, one for each of the first trials, as far as the condition has their dimensions.
+        learned: Trials of another study.
     """
 
     sampler: Sampler
@@ -224,9 +229,15 @@ class ConditionSearch:
         return twin.ask()[1]
 
     def report(self, number: int, step: int, score: float) -> bool:
-        """Records a trial's score after a step; whether the pruner would stop it now.
+        """Records a trial's score after a step. A step that was on record before a resume is not recorded again.
 
-        A step that was on record before a resume is not recorded again.
+        Args:
+            number: The trial.
+            step: The step.
+            score: Its score.
+
+        Returns:
+            True if the pruner would stop the trial now.
         """
         self._note(number, step, score)
         return bool(self._open[number].should_prune())

@@ -13,12 +13,15 @@ from launch.jobs import Job, Scheduler, Step
 
 @dataclass(frozen=True)
 class Utilisation:
-    """Of one session. A slot is what one trial takes: its CPUs and its share of a GPU.
+    """The use of slots in one session. A slot is what one trial takes: its CPUs and its share of a GPU.
 
-    slots: on average, where nodes joined or left. seconds: wall time from the first job handed out to the last that
-    ended. occupied: slot-seconds that a job held a slot. computing: slot-seconds inside the jobs; what else is
-    `occupied` is the launcher's own cost.
-    cpu_seconds: processor time that the jobs used. jobs: how many ended.
+    Attributes:
+        slots: Their number, on average where nodes joined or left.
+        seconds: Wall time from the first job handed out to the last that ended.
+        occupied: Slot-seconds that a job held a slot.
+        computing: Slot-seconds inside the jobs; the rest of `occupied` is the launcher's own overhead.
+        cpu_seconds: Processor time that the jobs used.
+        jobs: How many ended.
     """
 
     slots: float

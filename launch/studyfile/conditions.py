@@ -20,16 +20,24 @@ _NOT_INHERITED = ("base", "control")
 
 
 class ConditionSpec(Changes):
-    """base: a condition of this study, or a published one; a published name is its own base. What is not given is the
-    base's.
+    """A condition in a study file. What is not given is the base's.
 
-    delay: of the lateral connections, ms or words. fixed: hyperparameters of a study without search.
-    start: homogeneous, heterogeneous, prior for the base's own, or learned: drawn from the network that `learned_from`
-    has trained on the same seed; by default the study's condition that learns the same from a homogeneous start. from:
-    a network that a study kept, its path from the study's folder; every seed begins with all of it.
-    learned: which neuron parameters are trained. dt, tau: ms. output_weight: whether there is a readout.
-    training: what differs from the study's training. control: equal to another condition on purpose.
-    network: from outside, instead of a base. settings: its own, those not at their default.
+    Attributes:
+        base: A condition of this study, or a published one; a published name is its own base.
+        delay: Delay of the lateral connections, in ms or words.
+        fixed: Hyperparameters of a study without search.
+        start: homogeneous; heterogeneous; prior, for the base's own; learned: drawn from the network that
+            `learned_from` has trained on the same seed; or `from`: the path, from the study's folder, of a network that
+            a study kept, all of which every seed begins with.
+        learned_from: By default the study's condition that learns the same from a homogeneous start.
+        learned: Which neuron parameters are trained.
+        dt: In ms.
+        tau: In ms.
+        output_weight: Whether there is a readout.
+        training: What differs from the study's training.
+        control: Whether it is equal to another condition on purpose.
+        network: A network from outside, instead of a base.
+        settings: The network's own settings that are not at their default.
     """
 
     later = frozenset(

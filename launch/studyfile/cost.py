@@ -18,12 +18,17 @@ Hours = Annotated[float, Field(gt=0, le=MOST_HOURS, description=f"a number above
 
 
 class Budget(Section):
-    """What a whole study may cost, over all its sessions; at its end the study stops cleanly and says what is missing.
+    """What a whole study may cost, over all its sessions. At its end the study stops cleanly and says what is missing.
 
-    hours: on the clock. gpu_hours: of GPUs that jobs held, a share counting as a share. epochs: of one seed, of all
-    stages. One of the three at most.
-    equal: what every search has as much of: trials; epochs, those of `search.trials` whole trials, so that what early
-    stopping saves is spent on more of them; or time, `search_hours` of jobs, with `search.trials` at most.
+    One of hours, gpu_hours and epochs at most.
+
+    Attributes:
+        hours: On the clock.
+        gpu_hours: Of GPUs that jobs held; a share counts as a share.
+        epochs: Of one seed, over all stages.
+        equal: What every search has as much of: trials; epochs, those of `search.trials` whole trials, so that what
+            early stopping saves is spent on more trials; or time, `search_hours` of jobs, with `search.trials` at most.
+        search_hours: Of one search, with equal time.
     """
 
     later = frozenset({*KINDS, "equal", "search_hours"})
@@ -51,10 +56,12 @@ def _url(text: str) -> str:
 
 
 class Notify(Section):
-    """Who is told when a session ends, also by a stop or a failure: one of both. It is no part of study.json.
+    """Who is told when a session ends, also by a stop or a failure: a command or a URL. Not part of study.json.
 
-    command: run with the notice on its standard input, without a shell. url: that the notice is posted to, as JSON.
-    seconds: that either may take; the study never waits for longer, and never fails by it.
+    Attributes:
+        command: Run with the notice on its standard input, without a shell.
+        url: Where the notice is posted to, as JSON.
+        seconds: How long either may take; the study never waits longer, and never fails by it.
     """
 
     command: Annotated[str, Field(min_length=1, description="a command with its arguments")] | None = None

@@ -39,7 +39,9 @@ SEARCHABLE = (*HYPERPARAMETERS, *OF_NETWORKS, *OF_TRAINING)
 class Dimension(Section):
     """One searched dimension: from `low` to `high`, evenly on a `log` or `linear` scale; or one of `choices`.
 
-    type: float, or int for whole numbers. points: of a grid, how many values of the range, both ends among them.
+    Attributes:
+        type: float, or int for whole numbers.
+        points: For a grid, how many values of the range, including both ends.
     """
 
     later = frozenset({"low", "high", "scale", "type", "choices", "points"})

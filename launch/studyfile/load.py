@@ -48,9 +48,13 @@ _NOT_HASHED_AT = ((("search", "repeats"), 1),)
 class Study:
     """A study that has passed every check.
 
-    resolved: the whole study after profile and overrides, with spaces inlined and defaults filled in, JSON-able;
-    `read_resolved` takes it back. profile: 'full' if none. hash: `study_hash(resolved)`. code: from outside.
-    learned: trials of another study, by which its searches begin.
+    Attributes:
+        resolved: The whole study after profile and overrides, with spaces inlined and defaults filled in, JSON-able;
+            `read_resolved` takes it back.
+        profile: The profile, 'full' if none.
+        hash: `study_hash(resolved)`.
+        code: Code from outside.
+        learned: Trials of another study with which its searches begin.
     """
 
     spec: StudySpec
@@ -71,10 +75,18 @@ def load_study(
 ) -> Study:
     """Reads and checks a study file.
 
-    profile: a name under `profiles` in the file. overrides: texts `path.to.key=value`, the later ones win.
-    code: whether what the study names from outside is imported and tried, or only found and hashed. A task that is not
-    imported is not known: what depends on it is unchecked.
-    Raises InputError with everything that is wrong in the file, its space files, its profiles and the overrides.
+    Args:
+        path: The file.
+        profile: A name under `profiles` in the file.
+        overrides: Texts `path.to.key=value`; of two for one key the later wins.
+        code: Whether what the study names from outside is imported and tried, or only found and hashed. A task that is
+            not imported is not known: what depends on it is unchecked.
+
+    Returns:
+        The study.
+
+    Raises:
+        InputError: With everything that is wrong in the file, its space files, its profiles and the overrides.
     """
     reading = StudyReading(path)
     base = reading.study()

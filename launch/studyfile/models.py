@@ -62,9 +62,15 @@ class ParameterBudget(Section):
 
 
 class TaskSpec(Section):
-    """frequencies [1/ms], noise: of the inputs, of tasks that have them (`TaskDefinition.options`).
+    """The task, and where its data come from.
 
-    path, loss, readout, time_step_ms: of the task `arrays`: its file, from the study's folder, and how it is read.
+    Attributes:
+        frequencies: In 1/ms, for tasks that have them (`TaskDefinition.options`).
+        noise: Standard deviation of noise on the inputs, likewise.
+        path: File of the task `arrays`, from the study's folder.
+        loss: Of the task `arrays`.
+        readout: Of the task `arrays`: whether every step is read, or the last one.
+        time_step_ms: Of the task `arrays`.
     """
 
     later = frozenset({"path", "loss", "readout", "time_step_ms"})
@@ -117,11 +123,15 @@ class TaskSpec(Section):
 
 
 class Search(Section):
-    """trials: of one search; a grid gives their number. epochs: of one trial, null for those of training.
+    """The search of each condition.
 
-    repeats: independent searches of each condition, each with its own confirmation and its share of the final seeds.
-    start_at: points that every condition tries first, as far as it has their dimensions; they are of its trials.
-    learn_from: a study of the same conditions, task and dimensions, whose trials teach the sampler.
+    Attributes:
+        trials: Of one search; a grid determines their number.
+        epochs: Of one trial, null for those of training.
+        repeats: Independent searches of each condition, each with its own confirmation and its share of the final
+            seeds.
+        start_at: Points that every condition tries first, as far as it has their dimensions; they count as trials.
+        learn_from: A study of the same conditions, task and dimensions, whose trials teach the sampler.
     """
 
     later = frozenset({"start_at", "learn_from"})
@@ -138,16 +148,25 @@ class Search(Section):
 
 
 class Confirm(Section):
-    """top: how many of a condition's best configurations are trained again, each on `seeds`."""
+    """The confirmation of each search.
+
+    Attributes:
+        top: How many of a condition's best configurations are trained again, each on `seeds`.
+    """
 
     top: v.Count
     seeds: v.Seeds
 
 
 class SeedLooks(Section):
-    """Final networks of a condition, over all repeats: at the first look, more at each further one, and at most.
+    """How many final networks a condition has over all repeats, if looks decide it.
 
-    After each look what is decided gets no more; the error over all looks is held.
+    After each look, conditions that are decided get no more; the error over all looks is held.
+
+    Attributes:
+        first: At the first look.
+        step: More at each further look.
+        most: At most.
     """
 
     first: Annotated[int, Field(ge=2, le=v.MAX_SEEDS, description="a whole number from 2: seeds at the first look")]
@@ -160,7 +179,11 @@ def _number_or_looks(value: Any) -> str:
 
 
 class Final(Section):
-    """seeds: how many final networks each condition has, which seeds, or the looks that decide how many."""
+    """The final networks of each condition.
+
+    Attributes:
+        seeds: How many networks, which seeds, or the looks that decide how many.
+    """
 
     seeds: Annotated[
         Annotated[v.Seeds, Tag(v.NUMBER)] | Annotated[SeedLooks, Tag(v.LOOKS)],
@@ -170,27 +193,40 @@ class Final(Section):
 
 
 class Silencing(Section):
-    """fractions: of the neurons of each final network. masks: random choices of neurons at each fraction."""
+    """The silencing of each final network.
+
+    Attributes:
+        fractions: Of its neurons.
+        masks: Random choices of neurons at each fraction.
+    """
 
     fractions: v.Fractions
     masks: v.Count
 
 
 class ContrastSpec(Section):
-    """Within each seed: the mean of the conditions `of` minus the mean of the conditions `minus`."""
+    """The mean of some conditions minus the mean of others, within each seed.
+
+    Attributes:
+        of: The conditions that count positively.
+        minus: Those that count negatively.
+    """
 
     of: v.ConditionNames
     minus: v.ConditionNames
 
 
 class Analysis(Section):
-    """What is declared before results exist. A null takes the default of `glifr.records.declaration`.
+    """What is declared before results exist; null takes the default of `glifr.records.declaration`.
 
-    primary: the measure on test data. smallest_effect: the smallest difference that matters, a share of 1 for accuracy.
-    contrasts: the planned family, by name. alpha: level of the tests.
+    Attributes:
+        primary: The measure on test data.
+        smallest_effect: The smallest difference that matters, a share of 1 for accuracy.
+        alpha: Level of the tests.
+        contrasts: The planned family, by name.
     """
 
-    primary: Annotated[Primary, Field(description="accuracy or loss")] | None = None
+    primary: Annotated[Primary, Field(description="accuracy, loss, or a metric of the task's own")] | None = None
     smallest_effect: v.Positive | None = None
     alpha: v.Alpha = ALPHA
     contrasts: (
@@ -199,10 +235,13 @@ class Analysis(Section):
 
 
 class Resources(Section):
-    """Of one trial. max_concurrent: trials at the same time, null for as many as fit. retries: of a failed unit.
+    """What one trial needs.
 
-    memory: in GB, which a node must have free of other trials; null where memory is no concern.
-    timeout_minutes: an epoch that takes longer has hung, and its worker is ended; null for never.
+    Attributes:
+        memory: In GB, which a node must have free of other trials; null where memory is no concern.
+        max_concurrent: Trials at the same time, null for as many as fit.
+        retries: Further attempts at a failed unit.
+        timeout_minutes: An epoch that takes longer is taken to hang, and its worker is ended; null for never.
     """
 
     cpus: v.Positive = 1.0
@@ -214,7 +253,12 @@ class Resources(Section):
 
 
 class Wandb(Section):
-    """runs: of which stages W&B gets runs. system_metrics: W&B's own, of processor, memory and GPU, with each run."""
+    """The mirror at Weights & Biases.
+
+    Attributes:
+        runs: The stages whose units become runs.
+        system_metrics: Whether each run has W&B's own metrics of processor, memory and GPU.
+    """
 
     mode: Annotated[
         Literal["auto", "online", "offline", "disabled"], Field(description="auto, online, offline or disabled")
@@ -226,14 +270,20 @@ class Wandb(Section):
 
 
 class Tracking(Section):
+    """Mirrors of the results, which a study can do without."""
+
     wandb: Wandb = Wandb()
 
 
 class StudySpec(Section):
-    """A whole study, after its profile and overrides. The order of `conditions` is that of every table and figure.
+    """A whole study, after its profile and overrides.
 
-    vary: settings that give conditions unequal chances, which is then what is studied. code: from outside, by name.
-    factors: what conditions cross, by which their effects are judged. crossing: makes the conditions of them.
+    Attributes:
+        conditions: What is compared; their order is that of every table and figure.
+        factors: What conditions cross, by which their effects are judged.
+        crossing: Makes the conditions from the factors.
+        vary: Settings that give conditions unequal chances, which is then what is studied.
+        code: Modules from outside, by name.
     """
 
     later = frozenset({"vary", "code", "budget", "factors", "crossing"})
@@ -370,7 +420,8 @@ class StudySpec(Section):
         """How the conditions will be judged, with the defaults filled in."""
         given, task = self.analysis, self.task.definition
         primary = given.primary or task.primary
-        smallest = given.smallest_effect or default_smallest_effect(primary, task.chance_loss)
+        usual = task.smallest_effect(primary) or default_smallest_effect(primary, task.chance_loss)
+        smallest = given.smallest_effect or usual
         contrasts = (
             default_contrasts(list(self.conditions), self.reference, self.values)
             if given.contrasts is None

@@ -9,7 +9,11 @@ from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, creat
 
 
 class Section(BaseModel):
-    """later: keys that came after studies were run. At their default they are not dumped: hashes stay as they were."""
+    """A mapping of a study file.
+
+    Attributes:
+        later: Keys that came after studies were run. At their default they are not dumped: hashes stay as they were.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=True, allow_inf_nan=False)
     later: ClassVar[frozenset[str]] = frozenset()
@@ -27,9 +31,10 @@ _Base = TypeVar("_Base", bound=Section)
 
 
 class Changes(Section):
-    """Values that take the place of another section's; what is not given stays as it is there.
+    """Values that replace another section's; what is not given stays as it is there.
 
-    otherwise: where a value comes from that is not given, in words.
+    Attributes:
+        otherwise: Where a value that is not given comes from, in words.
     """
 
     model_config = ConfigDict(validate_default=False)

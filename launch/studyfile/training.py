@@ -12,9 +12,12 @@ from launch.studyfile.sections import Changes, Section, changes_of
 
 
 class Adam(Section):
-    """Of the optimisers adam and adamw. weight_decay: of every trained number, 0 for none.
+    """Settings of the optimisers adam and adamw.
 
-    decoupled: from the gradient's moments, as in adamw: the older way to ask for it.
+    Attributes:
+        weight_decay: Of every trained number, 0 for none.
+        decoupled: Whether weight decay is decoupled from the gradient's moments, as in adamw: the older way to ask for
+            it.
     """
 
     later = frozenset({"weight_decay", "decoupled"})
@@ -27,7 +30,12 @@ class Adam(Section):
 
 
 class Sgd(Section):
-    """Of the optimiser sgd. nesterov: looks ahead by the momentum. weight_decay: as of Adam, and not decoupled."""
+    """Settings of the optimiser sgd.
+
+    Attributes:
+        nesterov: Whether it looks ahead by the momentum.
+        weight_decay: As of adam, and not decoupled.
+    """
 
     momentum: v.BelowOne = 0.0
     nesterov: v.Flag = False
@@ -35,10 +43,11 @@ class Sgd(Section):
 
 
 class Schedule(Section):
-    """The course of the learning rate, as a share of it, from one training step to the next.
+    """The schedule of the learning rate, as a fraction of it, from one training step to the next.
 
-    name: constant; cosine, down to `end` of it along half a cosine; step, times `factor` after every `every` epochs.
-    warmup_epochs: over which it first rises linearly, from nearly 0; a fraction of an epoch is possible.
+    Attributes:
+        name: constant; cosine, down to `end` along half a cosine; or step, times `factor` after every `every` epochs.
+        warmup_epochs: Epochs over which it first rises linearly, from nearly 0; a fraction of an epoch is possible.
     """
 
     name: Annotated[ScheduleName, Field(description=v.either(SCHEDULES))] = "constant"
@@ -56,13 +65,18 @@ class Annealing(Section):
 
 
 class Training(Section):
-    """epochs: passes over the training data. checkpoint_every: in epochs. dropout: of neurons, per step and sample.
+    """How every network is trained.
 
-    optimizer: adam, adamw (Adam with decoupled weight decay) or sgd; its settings are in `adam` or in `sgd`.
-    clip_norm: the largest norm of a network's whole gradient; a larger one is scaled down to it; null for no limit.
-    schedule: of the learning rate.
-    sigma_v: of GLIFR neurons, null for 1 throughout; towards 0 they spike.
-    seeds_per_batch: seeds trained as one computation, auto for one by device and size. cuda_graphs: replay a step.
+    Attributes:
+        epochs: Passes over the training data.
+        optimizer: adam, adamw (Adam with decoupled weight decay) or sgd; its settings are in `adam` or in `sgd`.
+        clip_norm: The largest norm of a network's whole gradient; a larger one is scaled down to it; null for no limit.
+        schedule: Schedule of the learning rate.
+        dropout: Of neurons, per step and sample.
+        sigma_v: Width of GLIFR neurons' sigmoid, null for 1 throughout; towards 0 they spike.
+        checkpoint_every: In epochs.
+        seeds_per_batch: Seeds trained as one computation; auto for a number by device and size.
+        cuda_graphs: Whether, on CUDA, a training step is recorded once and replayed.
     """
 
     later = frozenset({"optimizer", "sgd", "clip_norm", "schedule"})

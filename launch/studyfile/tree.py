@@ -15,7 +15,12 @@ NOTHING = object()  # a Fault without a value to show
 
 @dataclass(frozen=True)
 class Mark:
-    """Where a value was written. path: its key path in that file. line: counted from 1, None if unknown."""
+    """Where a value was written.
+
+    Attributes:
+        path: Its key path in that file.
+        line: Counted from 1, None if unknown.
+    """
 
     file: str
     path: KeyPath
@@ -42,7 +47,12 @@ class InvalidValue:
 
 @dataclass(frozen=True)
 class Tree:
-    """data: nested dicts, lists and scalars. marks: key path -> where it was written; () is the whole."""
+    """Data of a study file and where they were written.
+
+    Attributes:
+        data: Nested dicts, lists and scalars.
+        marks: From the key path to where it was written; () is the whole.
+    """
 
     data: Any
     marks: Mapping[KeyPath, Mark] = field(default_factory=dict)

@@ -12,9 +12,9 @@ from typing import Annotated, Any, Literal, NoReturn
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from glifr.conditions import CONDITIONS, HYPERPARAMETERS, OF_A_CURRENT, OF_A_NEURON, NetworkKind
+from glifr.conditions import CONDITIONS, HYPERPARAMETERS, KINDS, OF_A_CURRENT, OF_A_NEURON, NetworkKind
 from glifr.errors import InputError, nearest
-from glifr.outside import Group, entry_points, is_reference
+from glifr.outside import NETWORKS, Group, entry_points, is_reference
 from glifr.tasks import ARRAYS, TASKS
 
 RULE = "rule"  # the type of our own validation errors; their context has rule, allowed, todo
@@ -49,9 +49,11 @@ def refuse(rule: str, allowed: str = "", todo: str = "") -> NoReturn:
 
 @dataclass(frozen=True)
 class Keys:
-    """Marks the key type of a mapping with the names it takes; `known` is empty where the user makes them up.
+    """Marks the key type of a mapping with the names it takes.
 
-    others: of names from outside, that it takes too.
+    Attributes:
+        known: The names, empty where the user makes them up.
+        others: Tells names from outside that it takes too.
     """
 
     known: tuple[str, ...] = ()
@@ -63,6 +65,8 @@ class Keys:
 
 
 def one_of(what: str, known: tuple[str, ...]) -> Callable[[str], str]:
+    """Makes a check that a name is known."""
+
     def check(name: str) -> str:
         if name not in known:
             refuse(f"there is no {what} {name!r}", "one of " + ", ".join(known), nearest(name, list(known)))
@@ -80,10 +84,7 @@ def _one_of_or_outside(what: str, known: tuple[str, ...], group: Group) -> Calla
     """Also an entry point of that group, or a `module:object`."""
 
     def check(name: str) -> str:
-        try:
-            names = known if name in known or is_reference(name) else (*known, *entry_points(group))
-        except InputError as error:
-            return refuse(error.problems[0].rule, todo=error.problems[0].todo)
+        names = (*known, *entry_points(group))
         if name not in names and not is_reference(name):
             allowed = f"one of {', '.join(names)}; or module:object of your own code"
             refuse(f"there is no {what} {name!r}", allowed, nearest(name, list(names)))
@@ -94,7 +95,11 @@ def _one_of_or_outside(what: str, known: tuple[str, ...], group: Group) -> Calla
 
 def is_outside_network(name: str) -> bool:
     """True if this is a `module:object`, or the name that an installed package gives a network or a neuron model."""
-    return is_reference(name) or name in entry_points("networks") or name in entry_points("neurons")
+    return is_reference(name) or (name not in KINDS and name in _packaged_networks())
+
+
+def _packaged_networks() -> list[str]:
+    return [name for group in NETWORKS for name in entry_points(group)]
 
 
 NETWORK_RULE = "module:object of your own code, as my_lab:gru: a neuron model, a torch module's class, or a network"
@@ -106,7 +111,6 @@ def _network(value: Any) -> Any:
     if not isinstance(name, str):
         refuse("this must name a network", NETWORK_RULE)
     try:
-        known = [*entry_points("networks"), *entry_points("neurons")]
         if isinstance(value, dict):
             NetworkKind.from_json({key: part for key, part in value.items() if key != "name"})
     except InputError as error:
@@ -114,7 +118,8 @@ def _network(value: Any) -> Any:
     except (TypeError, ValueError):
         refuse("this must name a network", NETWORK_RULE)
     if not is_outside_network(name):
-        own = f"the project's own are bases, as `base: {name}`" if name in CONDITIONS else nearest(name, known)
+        near = nearest(name, _packaged_networks())
+        own = f"the project's own are bases, as `base: {name}`" if name in {**CONDITIONS, **KINDS} else near
         refuse(f"there is no network {name!r} from outside", NETWORK_RULE, own)
     return value
 
@@ -179,10 +184,12 @@ def _check_project(name: str) -> str:
 
 
 def is_whole(value: Any) -> bool:
+    """True for a whole number, which a truth is not."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 
 def is_number(value: Any) -> bool:
+    """True for a number, which a truth is not."""
     return isinstance(value, float) or is_whole(value)
 
 

@@ -43,9 +43,17 @@ _Loader.yaml_implicit_resolvers = {
 
 
 def read_yaml(raw: bytes, file: str) -> tuple[Tree, list[Fault]]:
-    """The data in `raw`, and the faults found while reading it (their values are `InvalidValue` in the data).
+    """Reads YAML.
 
-    file: how messages name it. Raises InputError if nothing can be read: not UTF-8, malformed, or empty.
+    Args:
+        raw: The content of the file.
+        file: Its name in messages.
+
+    Returns:
+        The data, and the faults found while reading it; their values are `InvalidValue` in the data.
+
+    Raises:
+        InputError: Nothing can be read: not UTF-8, malformed, or empty.
     """
     try:
         text = raw.decode("utf-8-sig")

@@ -20,7 +20,12 @@ _INDENT = "    "
 
 @dataclass(frozen=True)
 class FailedAttempt:
-    """followed: what came of the unit. file: the record of the failure."""
+    """A failed attempt.
+
+    Attributes:
+        followed: What became of the unit.
+        file: The record of the failure.
+    """
 
     unit: UnitId
     failure: FailureRecord

@@ -36,9 +36,13 @@ _WARNINGS = 5
 
 @dataclass(frozen=True)
 class StudyStatus:
-    """A study, seen from outside. driven: whether a driver is at work. since: start of the last session, in UTC.
+    """A study, seen from outside.
 
-    busy: jobs that were computing at the same time in the last session, on average. seconds_left: None if unknown.
+    Attributes:
+        driven: Whether a driver is at work.
+        since: Start of the last session, in UTC.
+        busy: Jobs that were computing at the same time in the last session, on average.
+        seconds_left: None if unknown.
     """
 
     snapshot: Snapshot

@@ -48,7 +48,11 @@ class Login:
 
 @dataclass(frozen=True)
 class Decision:
-    """The mode of a session and the reason for it. login: None where W&B needs none, or finds its own."""
+    """The mode of a session and the reason for it.
+
+    Attributes:
+        login: The login; None where W&B needs none, or finds its own.
+    """
 
     mode: Mode
     reason: str

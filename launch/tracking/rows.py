@@ -50,7 +50,11 @@ def run_id(study_hash: str, unit: UnitId, token: str) -> str:
 
 @dataclass(frozen=True)
 class TrackedStudy:
-    """A study, as far as all its runs are told of it. code: from outside, module -> hash."""
+    """What every run is told of its study.
+
+    Attributes:
+        code: Hashes of the modules from outside.
+    """
 
     spec: StudySpec
     profile: str
@@ -82,7 +86,11 @@ class TrackedStudy:
 
 @dataclass(frozen=True)
 class Computation:
-    """What computed an attempt; None where that is not on record. commit: of the session's code."""
+    """What computed an attempt; None where that is not on record.
+
+    Attributes:
+        commit: Commit of the session's code.
+    """
 
     backend: str | None = None
     device: str | None = None
@@ -182,6 +190,7 @@ def summary(unit: UnitId, outcomes: Sequence[SeedOutcome]) -> dict[str, Any]:
     found["diverged_seeds"] = sum(o.diverged for o in outcomes)
     if unit.stage == "final":
         found |= {"test_loss": outcomes[0].test_loss, "test_accuracy": outcomes[0].test_accuracy}
+        found |= {f"test_{name}": value for name, value in outcomes[0].test_metrics.items()}
     return found
 
 
@@ -191,7 +200,8 @@ def silencing_rows(primary: str, units: Iterable[UnitRecords]) -> list[dict[str,
     for unit in units:
         by_share: dict[float, list[float]] = {}
         for row in unit.result.silencing if unit.result else ():
-            told = row.test_loss if primary == "loss" or row.test_accuracy is None else row.test_accuracy
+            known = {"loss": row.test_loss, "accuracy": row.test_accuracy, **row.test_metrics}
+            told = row.test_loss if (found := known.get(primary)) is None else found
             by_share.setdefault(row.fraction, []).append(told)
         for share, values in by_share.items():
             of_condition = networks.setdefault(share, {}).setdefault(unit.unit.condition, [])

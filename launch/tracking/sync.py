@@ -47,7 +47,11 @@ _NAMED = 10
 
 @dataclass(frozen=True)
 class ExpectedRun:
-    """The run that a unit should have. outcomes: () without a result."""
+    """The run that a unit should have.
+
+    Attributes:
+        outcomes: () without a result.
+    """
 
     computed: Computation
     proposal: Proposal
@@ -81,7 +85,11 @@ class ExistingRun:
 
 
 class Mirror(Protocol):
-    """Where the runs are. mode: W&B's, to write them there."""
+    """Where the runs are.
+
+    Attributes:
+        mode: W&B's mode in which they are written there.
+    """
 
     mode: str
 
@@ -156,7 +164,11 @@ class Server:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a synchronisation did, by unit. different: units whose run still does not say what the ledger does."""
+    """What a synchronisation did, by unit.
+
+    Attributes:
+        different: Units whose run still differs from the ledger.
+    """
 
     kept: int
     written: tuple[str, ...]

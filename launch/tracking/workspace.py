@@ -39,7 +39,12 @@ _ANSWER_SECONDS = 20
 
 @dataclass(frozen=True)
 class RunFilter:
-    """Which runs of the project are shown. hashes: of the study, now and before it was extended. runs: how many."""
+    """Which runs of the project are shown.
+
+    Attributes:
+        hashes: Of the study, now and before it was extended.
+        runs: How many runs there are.
+    """
 
     spec: StudySpec
     profile: str

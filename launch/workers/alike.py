@@ -72,8 +72,7 @@ def _parts(a: ConditionPlan, b: ConditionPlan) -> tuple[str, ...]:
 
 def _samples(data: DataSource) -> Split:
     """A few training samples of the task; of several problems, of the first."""
-    split = data.tuning().train.part(0)
-    return Split(split.stored[: STEPS * _SAMPLES], split.targets[: STEPS * _SAMPLES], split.decode)
+    return data.tuning().train.part(0).take(slice(STEPS * _SAMPLES))
 
 
 def _settings(a: ConditionPlan, b: ConditionPlan) -> Iterator[tuple[Values, Values]]:

@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 _REASON = why_not() or (None if find_spec("aiohttp") else "the extra `jobs` is not installed")
 
 pytestmark = [
-    pytest.mark.ray,
+    pytest.mark.program,
     pytest.mark.timeout(900),
     pytest.mark.skipif(_REASON is not None and not NEEDED, reason=f"no hosts or no job server: {_REASON}"),
 ]

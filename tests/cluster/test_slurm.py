@@ -25,7 +25,7 @@ from glifr.records import Layout, read_sealed
 _REASON = why_no_slurm()
 
 pytestmark = [
-    pytest.mark.ray,
+    pytest.mark.program,
     pytest.mark.timeout(900),
     pytest.mark.skipif(_REASON is not None and not NEEDED, reason=f"no Slurm: {_REASON}"),
 ]

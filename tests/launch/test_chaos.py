@@ -42,7 +42,7 @@ def test_planted_damage_is_named_and_never_taken_as_done(tmp_path: Path) -> None
     assert [row for row in found if (row["named"], row["used"]) != ("True", "False")] == []
 
 
-@pytest.mark.ray
+@pytest.mark.program
 def test_a_study_whose_driver_was_killed_twice_is_the_same_study(tmp_path: Path) -> None:
     (found,) = rows("drivers", "studies", tmp_path)
     assert found["kills"] == "2"

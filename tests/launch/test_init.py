@@ -55,7 +55,7 @@ def test_a_file_that_is_there_is_left_alone(tmp_path: Path, capsys: pytest.Captu
     assert [p.name for p in tmp_path.iterdir()] == ["mine.py"]
 
 
-@pytest.mark.ray
+@pytest.mark.program
 @pytest.mark.parametrize(("more", "units"), [((), 27), (("--code",), 36)], ids=["plain", "code"])
 def test_it_runs_as_written(
     more: tuple[str, ...], units: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]

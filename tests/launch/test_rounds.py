@@ -265,6 +265,7 @@ def test_the_plan_grows_as_looks_ask(tmp_path: Path) -> None:
     assert {name: own.planned["final"] for name, own in grown(plan, (look,)).conditions.items()} == dict(look.asks)
 
 
+@pytest.mark.program
 def test_the_real_command_is_stopped_after_a_look_and_goes_on(begin: Callable[..., Run], whole: Path) -> None:
     settings = [word for value in (*NO_SEARCH, FAMILY, "tracking.wandb.mode=disabled") for word in ("--set", value)]
     first = begin(text=TEXT, limit=settings)

@@ -114,7 +114,7 @@ FEW = ["--set", "search=null", "--set", "confirm=null", "--set", "silencing=null
 FEW += [f"--set=conditions.{name}.fixed={{learning_rate: 0.003}}" for name in ("RNN", "LHetA")]
 
 
-@pytest.mark.ray
+@pytest.mark.program
 def test_the_wandb_key_is_in_no_file(tmp_path: Path) -> None:
     """A key in the environment and in netrc; then every file that is left is searched.
 

@@ -18,6 +18,8 @@ from small_study import TINY
 
 from launch import cli
 
+pytestmark = pytest.mark.program
+
 __all__ = ["begin"]  # a fixture, found by its name
 
 
@@ -43,7 +45,6 @@ def check_continues(run: Run) -> str:
 ALL = [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP]
 
 
-@pytest.mark.ray
 @pytest.mark.parametrize("number", ALL, ids=lambda n: n.name)
 def test_a_signal_in_the_imports_leaves_at_once(number: signal.Signals, begin: Callable[..., Run]) -> None:
     run = begin()
@@ -53,7 +54,6 @@ def test_a_signal_in_the_imports_leaves_at_once(number: signal.Signals, begin: C
     assert not run.root.parent.parent.exists()
 
 
-@pytest.mark.ray
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1], ids=lambda n: n.name)
 def test_a_signal_while_ray_starts_leaves_at_once(number: signal.Signals, begin: Callable[..., Run]) -> None:
     run = begin()
@@ -63,7 +63,6 @@ def test_a_signal_while_ray_starts_leaves_at_once(number: signal.Signals, begin:
     assert not list(run.root.glob("units/*/*/*"))
 
 
-@pytest.mark.ray
 @pytest.mark.parametrize("number", ALL, ids=lambda n: n.name)
 def test_a_signal_with_trials_running_stops_at_checkpoints(number: signal.Signals, begin: Callable[..., Run]) -> None:
     run = begin()
@@ -77,7 +76,6 @@ def test_a_signal_with_trials_running_stops_at_checkpoints(number: signal.Signal
     assert not (run.root / "report.html").exists()
 
 
-@pytest.mark.ray
 def test_several_signals_for_one_request_are_one(begin: Callable[..., Run]) -> None:
     """As a batch system sends them, to every process of the job: Ray below the driver goes on until it is stopped."""
     run = begin()
@@ -89,7 +87,6 @@ def test_several_signals_for_one_request_are_one(begin: Callable[..., Run]) -> N
     assert [session["exit_code"] for session in run.sessions()] == [143]
 
 
-@pytest.mark.ray
 def test_a_later_signal_leaves_at_once_and_the_session_is_closed(begin: Callable[..., Run]) -> None:
     """With epochs that never end in time."""
     long = TINY.replace("batch_size: 1000", "batch_size: 1")
@@ -104,7 +101,6 @@ def test_a_later_signal_leaves_at_once_and_the_session_is_closed(begin: Callable
     assert not (run.root / "driver.lock").exists()
 
 
-@pytest.mark.ray
 @pytest.mark.timeout(600)
 def test_a_signal_in_the_report_leaves_it_out_and_the_command_as_printed_makes_it(begin: Callable[..., Run]) -> None:
     run = begin()
@@ -118,7 +114,6 @@ def test_a_signal_in_the_report_leaves_it_out_and_the_command_as_printed_makes_i
     assert (run.root / "report.html").exists()
 
 
-@pytest.mark.ray
 def test_under_nohup_a_closed_terminal_is_not_heard(begin: Callable[..., Run]) -> None:
     run = begin("nohup")
     run.until_trials_run()
@@ -128,7 +123,6 @@ def test_under_nohup_a_closed_terminal_is_not_heard(begin: Callable[..., Run]) -
     check_farewell(run, signal.SIGTERM)
 
 
-@pytest.mark.ray
 def test_the_time_limit_stops_at_checkpoints_without_a_report(begin: Callable[..., Run]) -> None:
     """It is over as soon as trials may run; the command that goes on has no limit."""
     run = begin(limit=["--max-hours", "0.0001"])
@@ -140,7 +134,6 @@ def test_the_time_limit_stops_at_checkpoints_without_a_report(begin: Callable[..
     assert session["exit_code"] == 1
 
 
-@pytest.mark.ray
 def test_a_study_stops_after_the_stage_that_is_named(begin: Callable[..., Run]) -> None:
     run = begin(limit=["--stop-after=search"])
     assert run.end() == 1, run.text

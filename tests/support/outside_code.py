@@ -25,6 +25,22 @@ TASK, _ = task_of_tensors("slope", ramps(1, 200), ramps(2, 50), ramps(3, 50), dt
 '''
 
 
+# added to it: a metric that networks are compared by
+METRIC = """
+from dataclasses import replace
+
+from glifr.tasks import Metric
+
+
+def brier(outputs, targets, lengths):
+    return (outputs.softmax(-1)[torch.arange(len(targets)), targets] - 1) ** 2
+
+
+metric = Metric("brier", brier, better="lower", chance=0.25, smallest_effect=0.01)
+TASK = replace(TASK, metrics=(metric,), primary="brier")
+"""
+
+
 def changed(text: str, *pairs: tuple[str, str]) -> str:
     """`text` with each old part, which must be there, replaced by its new one."""
     for old, new in pairs:

@@ -71,7 +71,8 @@ def loss(values: Mapping[str, Value], step: int) -> float:
 class Play:
     """One search as it goes on. `past` is its ledger. killed: whether it is rebuilt from there after every event.
 
-    loses: whether some of its trials fail."""
+    loses: whether some of its trials fail.
+    """
 
     rules: SearchRules
     order: int = 0

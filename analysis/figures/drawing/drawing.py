@@ -1,8 +1,7 @@
-"""A figure with the data it was drawn from and its caption, or why there is none; and how it is stored."""
+"""A figure with the data it was drawn from and its caption, or why there is none; and as SVG or PNG."""
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
@@ -12,18 +11,19 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from analysis.files import remove, write_whole
 from analysis.text import significant
-from glifr.records import Layout
 
-KINDS = ("svg", "png", "csv")
 _DPI = 160
-_LARGEST_SVG = 260_000  # bytes
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """A drawn figure. name: of its files. alternative: what it shows, for those who cannot see it."""
+    """A drawn figure.
+
+    Attributes:
+        name: Name of its files.
+        alternative: What it shows, for those who cannot see it.
+    """
 
     name: str
     title: str
@@ -59,7 +59,8 @@ def svg_bytes(drawing: Drawing) -> bytes:
     return buffer.getvalue()
 
 
-def _png_bytes(drawing: Drawing) -> bytes:
+def png_bytes(drawing: Drawing) -> bytes:
+    """The figure as PNG, the same bytes for the same data."""
     buffer = BytesIO()
     figure = _laid_out(drawing.figure)
     figure.set_dpi(_DPI)  # an SVG before it has set its own
@@ -74,30 +75,6 @@ def _laid_out(figure: Figure) -> Figure:
         engine.execute(figure)
         figure.set_layout_engine("none")
     return figure
-
-
-def write_figure(layout: Layout, drawn: Drawing | MissingFigure) -> tuple[list[str], str]:
-    """Writes SVG, PNG and CSV; returns their paths relative to the results folder, and the figure as a data URI.
-
-    For an empty figure the files of an earlier report are removed, and the URI is ''.
-    """
-    paths = {kind: layout.figures / f"{drawn.name}.{kind}" for kind in KINDS}
-    if isinstance(drawn, MissingFigure):
-        remove(*paths.values())
-        return [], ""
-    contents = {
-        "svg": svg_bytes(drawn),
-        "png": _png_bytes(drawn),
-        "csv": drawn.data.to_csv(index=False, lineterminator="\n").encode(),
-    }
-    written = [write_whole(paths[kind], contents[kind]) for kind in KINDS]
-    return [str(path.relative_to(layout.root)) for path in written], _data_uri(contents["svg"], contents["png"])
-
-
-def _data_uri(svg: bytes, png: bytes) -> str:
-    """The SVG; of a figure with very many marks the PNG, so that the page stays small."""
-    kind, content = ("svg+xml", svg) if len(svg) <= _LARGEST_SVG else ("png", png)
-    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def axis_note(low: float, high: float) -> str:

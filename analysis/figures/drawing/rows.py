@@ -26,7 +26,8 @@ _GOLDEN = 0.618034  # gives every dot a height of its own, the same at every ren
 class Row:
     """A row: the name that `data` knows it by, and how it is drawn.
 
-    ends: of its interval, where that is another than the 95 % t interval of its values.
+    Attributes:
+        ends: Ends of its interval, if that is not the 95 % t interval of its values.
     """
 
     name: str
@@ -36,10 +37,13 @@ class Row:
 
 @dataclass(frozen=True)
 class Rows:
-    """What is drawn. data: condition (the row's name), seed, value (as shown), diverged.
+    """What is drawn.
 
-    zero: a line at 0. margin: half the width of a band about it, the smallest effect of interest; 0 for none.
-    range_only: rows whose interval is withheld.
+    Attributes:
+        data: Columns condition (the row's name), seed, value (as shown), diverged.
+        zero: Whether there is a line at 0.
+        margin: Half the width of a band about it, the smallest effect of interest; 0 for none.
+        range_only: Rows whose interval is withheld.
     """
 
     rows: tuple[Row, ...]
@@ -59,9 +63,13 @@ def condition_rows(conditions: Iterable[ConditionInfo]) -> tuple[Row, ...]:
 
 
 def draw_rows(rows: Rows) -> tuple[Figure, str]:
-    """The figure, and what its caption says of the axis and of diverged networks.
+    """Draws rows of values. Where diverged networks compress the others, a second panel shows the others by themselves.
 
-    Where diverged networks squeeze the others together, a second panel shows the others by themselves.
+    Args:
+        rows: What is drawn.
+
+    Returns:
+        The figure, and what its caption says of the axis and of diverged networks.
     """
     figure = new_figure(rows.width, 0.75 + _ROW * len(rows.rows))
     if not squeezed(rows.data):

@@ -23,8 +23,10 @@ _NAME = " × "
 class Term:
     """A factor, or several whose interaction is asked for.
 
-    blocks: the levels of the other factors at which every combination of its own has a condition, and the cells there.
-    at: these levels in words, where they are not all that there are; '' else.
+    Attributes:
+        blocks: The levels of the other factors at which every combination of its own has a condition, and the cells
+            there.
+        at: These levels in words, if they are not all; '' otherwise.
     """
 
     factors: tuple[Factor, ...]
@@ -51,9 +53,11 @@ class Term:
 
     @cached_property
     def questions(self) -> tuple[Question, ...]:
-        """What it asks of each unit: one number, or of levels that have no order every difference between two of them.
+        """Lists what it asks of each unit.
 
-        For an interaction the difference of such differences; of a trend, the change from its first level to its last.
+        Returns:
+            One question; for levels that have no order every difference between two of them. For an interaction they
+            are about the difference of such differences, for a trend about the change from its first level to its last.
         """
         return tuple(self._question(*parts) for parts in product(*(_differences(f) for f in self.factors)))
 
@@ -69,10 +73,13 @@ class Term:
 
 @dataclass(frozen=True)
 class Design:
-    """declared: all factors, one of which the conditions have a single level with that alone. cells: the condition at
-    each combination of levels of the others.
+    """The cells of a factorial, and what can be asked of them.
 
-    terms: what can be asked. untested: the names of what cannot, for want of conditions.
+    Attributes:
+        declared: All factors, including those of which the conditions have a single level.
+        cells: The condition at each combination of levels of the other factors.
+        terms: What can be asked.
+        untested: The names of what cannot, for want of conditions.
     """
 
     declared: tuple[Factor, ...]

@@ -30,10 +30,11 @@ _NAN = float("nan")
 class Effect:
     """One effect, in the recorded unit.
 
-    judged: over all its cells; its estimate is the second level minus the first for a single factor, its change from
-    the first level to the last on a straight line for a trend, for an interaction the difference of differences; where
-    levels have no order, the largest of their differences. eta2: partial, a description and no test; NaN in an
-    incomplete factorial.
+    Attributes:
+        judged: The effect over all its cells. Its estimate is the second level minus the first for a single factor; for
+            a trend, its change from the first level to the last on a straight line; for an interaction the difference
+            of differences; where levels have no order, the largest of their differences.
+        eta2: Partial eta squared, a description and not a test; NaN in an incomplete factorial.
     """
 
     term: Term
@@ -122,10 +123,14 @@ class Effect:
 
 @dataclass(frozen=True)
 class Factorial:
-    """effects: those that the cells can test, or none with the `reason`. design: its cells; None where there is none.
+    """The effects of a factorial.
 
-    pairs: of levels that have no order, a family of its own. means: of each level. incomplete: units that lack a cell
-    of some effect.
+    Attributes:
+        effects: Those that the cells can test, or none with the `reason`.
+        design: Its cells; None where there is no factorial.
+        pairs: Pairs of levels that have no order, a family of its own.
+        means: The mean of each level.
+        incomplete: Units that lack a cell of some effect.
     """
 
     effects: tuple[Effect, ...]
@@ -155,11 +160,19 @@ def factorial(
     factors: Sequence[Factor] | None = None,
     evidence: bool = True,
 ) -> Factorial:
-    """The effects that the conditions can test, in one family.
+    """Judges the effects that the conditions can test, in one family.
 
-    values: a row a unit, a column a condition, NaN where there is no network. factors: what is crossed; None: what the
-    published conditions cross. Columns outside it are left out, and conditions without any value count as missing.
-    evidence: False withholds every verdict.
+    Args:
+        values: One row per unit and one column per condition, NaN where there is no network. Columns outside the
+            factorial are left out, and conditions without any value count as missing.
+        smallest_effect: The smallest effect of interest, as recorded.
+        alpha: Level of the family.
+        higher_is_better: Whether a larger value is better.
+        factors: What is crossed; None for what the published conditions cross.
+        evidence: False withholds every verdict.
+
+    Returns:
+        The effects.
     """
     known = [name for name in values.columns if values[name].notna().any()]
     design = read_design(published_factors(values.columns) if factors is None else factors, known)

@@ -23,8 +23,11 @@ _NAN = float("nan")
 class LevelMean:
     """The mean of one level, over the cells of the other factors within each unit.
 
-    interval: 95 %. band_low, band_high: of an ordered factor, so that the band holds its whole curve in 95 % of studies
-    (Bonferroni over the levels); NaN for another.
+    Attributes:
+        interval: Its 95 % interval.
+        band_low: Lower end of a band that holds the whole curve of an ordered factor in 95 % of studies (Bonferroni
+            over the levels); NaN for another factor.
+        band_high: Upper end.
     """
 
     factor: Factor
@@ -79,10 +82,19 @@ def level_pairs(design: Design) -> list[Question]:
 
 
 def several(values: pd.DataFrame, term: Term, questions: Sequence[Question], smallest_effect: float) -> ContrastResult:
-    """Whether any of several differences is there, as one test, without the correction for its family.
+    """Tests whether any of several differences is there, as one test, without the correction for its family.
 
     What is shown is the largest of them, with an interval that allows for the choice (Bonferroni over all). They are
     equivalent to 0 if each of them is.
+
+    Args:
+        values: One row per unit and one column per condition.
+        term: The factor, or the interaction.
+        questions: The differences.
+        smallest_effect: The smallest effect of interest, as recorded.
+
+    Returns:
+        The result.
     """
     cells = values.sort_index()[list(dict.fromkeys(term.conditions))]
     whole = cells.dropna()

@@ -28,6 +28,7 @@ def width_for(numbers: int) -> int:
 
 
 def integer(value: int) -> Any:
+    """A 64-bit integer as a constant."""
     return ir.Constant(INTEGER, value)
 
 

@@ -32,14 +32,22 @@ class _Stored(NamedTuple):
 def load(
     path: str | Path, condition: str | None = None, seed: int | None = None, *, backend: str = "auto"
 ) -> BaseNetwork:
-    """A trained network that a study kept, in evaluation mode, on the CPU.
+    """Loads a trained network that a study kept, in evaluation mode, on the CPU.
 
-    path: the file `network.pt`; or the folder of a final unit, `results/.../units/final/LHetA/3`; or a results folder,
-    `results/<study>/<profile>`. condition, seed: which network of a results folder; without seed it is `best_seed`,
-    without condition the study must have one only. backend: one of `glifr.engine.backends.BACKENDS`.
+    The file's checksum is verified, and no code in it is run. A seed that diverged is loaded only if it is named.
 
-    The file's checksum is verified, and no code in it is run. A seed that diverged is loaded only where it is named.
-    Raises InputError if there is no such network, the choice is not clear, or the file is damaged or none of ours.
+    Args:
+        path: The file `network.pt`; or the folder of a final unit, `results/.../units/final/LHetA/3`; or a results
+            folder, `results/<study>/<profile>`.
+        condition: The condition, if `path` is a results folder; may be omitted where the study has only one.
+        seed: The seed, if `path` is a results folder; `best_seed` of the condition by default.
+        backend: One of `glifr.engine.backends.BACKENDS`.
+
+    Returns:
+        The network.
+
+    Raises:
+        InputError: There is no such network, the choice is ambiguous, or the file is damaged or not a network file.
     """
     try:
         given = Path(path)
@@ -60,10 +68,20 @@ def load(
 
 
 def best_seed(results: str | Path, condition: str) -> int:
-    """The final seed of `condition` with the lowest score, among those that have ended and not diverged.
+    """Finds the final seed of a condition with the lowest score, among those that finished and did not diverge.
 
-    Score: validation loss after the last epoch, or training loss where nothing is held out for it; never test data.
-    The first of equal ones. Raises InputError if there is none.
+    The score is the validation loss after the last epoch, or the training loss where the study holds out no validation
+    data; test data are never used. Of equal scores the first counts.
+
+    Args:
+        results: The results folder, `results/<study>/<profile>`.
+        condition: The name of the condition.
+
+    Returns:
+        The seed.
+
+    Raises:
+        InputError: There is no such seed.
     """
     layout = Layout(Path(results))
     if layout.root.is_file():

@@ -43,10 +43,18 @@ def pack(network: BaseNetwork, task: TaskDefinition, configuration: Configuratio
 
 
 def unpack(stored: Any, path: Path, backend: str = "auto") -> BaseNetwork:
-    """The network that `pack` packed, in evaluation mode, on the CPU.
+    """Rebuilds the network that `pack` packed, in evaluation mode, on the CPU.
 
-    path: where it was read, for messages, and for the study.json above it where an older file needs one. Raises
-    InputError if it is not a network, or is of a condition that this version does not know.
+    Args:
+        stored: The content of the file.
+        path: Where it was read from, for error messages, and for the study.json above it that an older file needs.
+        backend: One of `glifr.engine.backends.BACKENDS`.
+
+    Returns:
+        The network.
+
+    Raises:
+        InputError: It is not a network, or is of a condition that this version does not know.
     """
     if not isinstance(stored, dict) or any(name not in stored for name in _NEEDED):
         found = sorted(map(str, stored)) if isinstance(stored, dict) else type(stored).__name__

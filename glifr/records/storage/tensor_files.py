@@ -34,10 +34,19 @@ def save(path: Path, content: Any) -> str:
 
 
 def load(path: Path, sha256: str | None = None) -> Any:
-    """What `save` wrote, on the CPU. `sha256`: the sum on record, by default the one beside the file.
+    """Reads what `save` wrote, on the CPU.
 
-    Raises CheckpointError if file or sum is absent, they do not fit, or it holds more than weights and plain values;
-    RecordError if either cannot be read.
+    Args:
+        path: The file.
+        sha256: The checksum on record; that beside the file by default.
+
+    Returns:
+        The tensors and plain values.
+
+    Raises:
+        CheckpointError: The file or its checksum is absent, they do not match, or the file holds anything but tensors
+            and plain values.
+        RecordError: One of them cannot be read.
     """
     import torch
 

@@ -34,8 +34,10 @@ LEVELS_RULE = (
 class LevelOf:
     """One level of a factor as declared.
 
-    part: what it adds to the name of a condition that a crossing makes. values: that such a condition has, or by which
-    conditions of the study are told to have it; None where it lists them: `conditions`.
+    Attributes:
+        part: What it adds to the name of a condition that a crossing makes.
+        values: Values that such a condition has, or by which conditions of the study are assigned to it; None where it
+            lists them in `conditions`.
     """
 
     name: str
@@ -82,8 +84,11 @@ def _level(name: Any, value: Any) -> Any:
 
 
 class FactorSpec(Section):
-    """levels: a list of values of the setting that the factor is named after, or named levels; a factor may be written
-    as these alone. scale: linear or log, on which the trend over levels that are numbers is taken.
+    """A factor in a study file; it may be written as its levels alone.
+
+    Attributes:
+        levels: Values of the setting that the factor is named after, or named levels.
+        scale: Linear or log, on which the trend over levels that are numbers is taken.
     """
 
     levels: Annotated[tuple[Any, ...] | dict[str, Any], BeforeValidator(_levels), Field(description=LEVELS_RULE)]
@@ -180,8 +185,10 @@ def _cells(value: Any) -> Any:
 class Crossing(Section):
     """Makes a condition of each combination of levels, from `base` with the levels' values.
 
-    base: left out where the levels of a factor name their own. values: that all of them have, as a condition's.
-    cells: which combinations; all of them by default.
+    Attributes:
+        base: Left out where the levels of a factor name their own.
+        values: Values that all of them have, as in a condition.
+        cells: Which combinations; all of them by default.
     """
 
     base: v.BaseName | None = None

@@ -31,9 +31,14 @@ class LearnedTrial:
 
 @dataclass(frozen=True)
 class Learned:
-    """What searches begin with. trials: by the name of each search. left_out: that lie outside this study's ranges.
+    """Trials of another study with which searches begin.
 
-    study, profile, hash: whose trials they are.
+    Attributes:
+        trials: By the name of each search.
+        left_out: Trials that lie outside this study's ranges.
+        study: The study whose trials they are.
+        profile: Its profile.
+        hash: Its hash.
     """
 
     study: str

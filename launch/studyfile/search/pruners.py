@@ -17,7 +17,12 @@ _FromTwo = Annotated[int, Field(ge=2, le=v.MAX_COUNT, description="a whole numbe
 
 
 class Stopping(Named):
-    """stops: whether it may stop a trial at all. per_seed: whether a step is a seed instead of an epoch."""
+    """How a pruner stops trials.
+
+    Attributes:
+        stops: Whether it may stop a trial at all.
+        per_seed: Whether a step is a seed instead of an epoch.
+    """
 
     stops: ClassVar[bool] = True
     per_seed: ClassVar[bool] = False
@@ -47,8 +52,11 @@ class _Compared(Stopping):
 class MedianPruner(_Compared):
     """Stops a trial whose best epoch so far is worse than the median of its search's trials at the same epoch.
 
-    startup_trials: that must have ended. warmup_epochs: of each trial, before it may be stopped. min_trials: that must
-    have come as far. interval_epochs: how often it looks.
+    Attributes:
+        startup_trials: Trials that must have ended.
+        warmup_epochs: Epochs of each trial before it may be stopped.
+        min_trials: Trials that must have reached the same epoch.
+        interval_epochs: How often it looks.
     """
 
     name: Annotated[Literal["median"], Field(description="median")]
@@ -57,7 +65,11 @@ class MedianPruner(_Compared):
 class PercentilePruner(_Compared):
     """As median, at another percentile: 25 keeps the best quarter.
 
-    startup_trials, warmup_epochs, min_trials, interval_epochs: as of median.
+    Attributes:
+        startup_trials: As for median.
+        warmup_epochs: As for median.
+        min_trials: As for median.
+        interval_epochs: As for median.
     """
 
     name: Annotated[Literal["percentile"], Field(description="percentile")]
@@ -76,7 +88,9 @@ class NonePruner(WithFormer, Stopping):
 class SuccessiveHalvingPruner(Stopping):
     """Asynchronous successive halving: at epochs min_epochs x factor^k the best 1 / factor go on.
 
-    min_early_stopping_rate: rungs left out at first. bootstrap_trials: that a rung must hold before one goes on.
+    Attributes:
+        min_early_stopping_rate: Rungs left out at first.
+        bootstrap_trials: Trials that a rung must hold before one goes on.
     """
 
     name: Annotated[Literal["successive_halving"], Field(description="successive_halving")]
@@ -92,7 +106,10 @@ class SuccessiveHalvingPruner(Stopping):
 class HyperbandPruner(Stopping):
     """Successive halving in several brackets, some of which let trials train longer before the first comparison.
 
-    min_epochs, reduction_factor, bootstrap_trials: as of successive_halving.
+    Attributes:
+        min_epochs: As for successive_halving.
+        reduction_factor: As for successive_halving.
+        bootstrap_trials: As for successive_halving.
     """
 
     name: Annotated[Literal["hyperband"], Field(description="hyperband")]
@@ -107,7 +124,9 @@ class HyperbandPruner(Stopping):
 class WilcoxonPruner(Stopping):
     """Trains a trial's seeds one after another, and stops it once it is worse than the best trial on the same seeds.
 
-    p_threshold: of a one-sided signed-rank test. startup_seeds: before the first test.
+    Attributes:
+        p_threshold: Level of a one-sided signed-rank test.
+        startup_seeds: Seeds before the first test.
     """
 
     needs = ("scipy",)
@@ -123,9 +142,10 @@ class WilcoxonPruner(Stopping):
 
 
 class PatientPruner(Stopping):
-    """Lets a trial go on until it has not improved for `patience` epochs; then `pruner` decides, without one it stops.
+    """Lets a trial go on until it has not improved for `patience` epochs; then `pruner` decides, or it stops.
 
-    min_delta: an improvement by less than this is none.
+    Attributes:
+        min_delta: An improvement by less than this does not count.
     """
 
     name: Annotated[Literal["patient"], Field(description="patient")]

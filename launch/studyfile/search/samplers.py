@@ -20,9 +20,10 @@ from launch.studyfile.sections import Section
 
 
 class Named(Section):
-    """A section that one of several types describes, told apart by `name`.
+    """A section that one of several types describes, distinguished by `name`.
 
-    needs: packages that Optuna takes for it.
+    Attributes:
+        needs: Packages that Optuna needs for it.
     """
 
     needs: ClassVar[tuple[str, ...]] = ()
@@ -70,9 +71,11 @@ class WithFormer(Named):
 
 
 class TpeSampler(Named):
-    """Optuna's tree-structured Parzen estimator: for mixed spaces and parallel trials, from some ten trials on.
+    """Optuna's tree-structured Parzen estimator: for mixed spaces and parallel trials, from about ten trials on.
 
-    startup_trials: drawn at random before the model proposes. candidates: Optuna's n_ei_candidates.
+    Attributes:
+        startup_trials: Drawn at random before the model proposes.
+        candidates: Optuna's n_ei_candidates.
     """
 
     name: Annotated[Literal["tpe"], Field(description="tpe")]
@@ -94,7 +97,9 @@ class RandomSampler(WithFormer):
 class GpSampler(Named):
     """Optuna's Gaussian process with expected improvement: for few, costly trials in a few dimensions.
 
-    startup_trials: drawn at random before the model proposes. deterministic: whether trials are without noise.
+    Attributes:
+        startup_trials: Drawn at random before the model proposes.
+        deterministic: Whether trials are without noise.
     """
 
     needs = ("scipy", "torch")
@@ -107,9 +112,13 @@ class GpSampler(Named):
 class CmaesSampler(Named):
     """Optuna's CMA-ES: for numbers alone and hundreds of trials; choices are drawn at random.
 
-    startup_trials: drawn at random before the first generation. population: trials per generation, null for 4 + 3 ln(d)
-    in d dimensions. separable: a diagonal covariance. margin: for whole numbers. adapt_rate: of learning, for noise.
-    pruned_trials: whether these count, with their last value.
+    Attributes:
+        startup_trials: Drawn at random before the first generation.
+        population: Trials per generation, null for 4 + 3 ln(d) in d dimensions.
+        separable: Whether the covariance is diagonal.
+        margin: Whether whole numbers keep a margin.
+        adapt_rate: Whether the rate of learning adapts to noise.
+        pruned_trials: Whether these count, with their last value.
     """
 
     needs = ("cmaes",)
@@ -124,9 +133,10 @@ class CmaesSampler(Named):
 
 
 class QmcSampler(Named):
-    """Optuna's quasi-Monte Carlo draws: as random, and more even; 2, 4, 8, ... trials for sobol.
+    """Optuna's quasi-Monte Carlo draws: like random, but more even; 2, 4, 8, ... trials for sobol.
 
-    scramble: whether the sequence is shuffled by the study's seed; else it begins at the lower ends.
+    Attributes:
+        scramble: Whether the sequence is shuffled by the study's seed; otherwise it begins at the lower ends.
     """
 
     needs = ("scipy",)

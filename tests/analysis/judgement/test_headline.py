@@ -11,11 +11,12 @@ import pytest
 from records_factory import ALL, Synthetic, write_study
 
 from analysis import Assessment, Results, assess, cautions, figures, load
-from analysis.figures import Drawing, MissingFigure
+from analysis.figures import Drawing
 from analysis.judgement.findings import findings
 from analysis.judgement.headline import Clause, Headline, answer
 from analysis.judgement.lights import Light, lights
-from analysis.report.page import PageFigure, render
+from analysis.report.page import render
+from analysis.report.page_figure import PageFigure
 from glifr.conditions import CONDITIONS
 
 GLIFR = ALL[2:]
@@ -44,7 +45,7 @@ def judged(root: Path, study: Synthetic) -> Assessment:
 
 def page(a: Assessment) -> str:
     """The page without drawing its figures."""
-    shown = {name: PageFigure(MissingFigure(name, name, "Not drawn.", "Draw it."), "") for name in figures.FIGURES}
+    shown = {name: PageFigure(name, why="Not drawn.", todo="Draw it.") for name in figures.FIGURES}
     return render(a, cautions(a), shown)
 
 

@@ -193,7 +193,7 @@ def test_the_exports_have_it(report: analysis.ReportPaths) -> None:
     data = pd.read_csv(root / "figures" / "published.csv")
     assert data.groupby("of").size().to_dict() == {"published": 100, "this study": 100}
     files = json.loads((root / "manifest.json").read_text())["files"]
-    assert {"tables/published.csv", "figures/published.png", "latex/published.tex"} <= set(files)
+    assert {"tables/published.csv", "figures/published.svg", "latex/published.tex"} <= set(files)
 
 
 def test_the_figure_of_a_loss_is_logarithmic_and_says_so(tmp_path: Path) -> None:

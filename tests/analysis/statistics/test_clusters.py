@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.stats import kstest, spearmanr
-from sklearn.metrics import calinski_harabasz_score
+from sklearn.metrics import adjusted_rand_score, calinski_harabasz_score
 
 from analysis.simulation.clusters import continuum, planted
 from analysis.statistics.cluster_cache import ClusterCache
@@ -22,6 +22,7 @@ from analysis.statistics.clusters import (
     FEWEST,
     UNSTABLE,
     Clustering,
+    adjusted_rand,
     calinski_harabasz,
     cluster,
     copula_draws,
@@ -38,6 +39,15 @@ def test_the_index_is_scikit_learns() -> None:
     tree = linkage(data, method="ward")
     expected = [calinski_harabasz_score(data, fcluster(tree, k, criterion="maxclust")) for k in COUNTS]
     np.testing.assert_allclose(calinski_harabasz(tree), expected, rtol=1e-10)
+
+
+def test_the_rand_index_is_scikit_learns_bit_for_bit() -> None:
+    generator = np.random.default_rng(3)
+    for _ in range(300):
+        n, k = int(generator.integers(2, 300)), int(generator.integers(1, 10))
+        first = generator.integers(1, k + 1, n).astype(np.int32)
+        second = np.where(generator.random(n) < 0.5, first, generator.integers(1, k + 1, n)).astype(np.int32)
+        assert adjusted_rand(first, second) == adjusted_rand_score(first, second)
 
 
 def test_the_index_of_two_groups_by_hand() -> None:

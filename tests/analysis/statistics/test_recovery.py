@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from outside_networks import LAB
 from small_study import conduct, small_plan
 
 from analysis.figures.drawing.drawing import Drawing, MissingFigure
@@ -14,6 +15,11 @@ from analysis.figures.recovery import parameter_recovery
 from analysis.load import load
 from analysis.statistics.recovery import recovered, recoveries
 from analysis.tables import recovery_sheet
+from glifr.errors import InputError
+from glifr.networks import BNNFC
+from glifr.tasks import recovery_task
+from launch.planning.plan import make_plan
+from launch.studyfile import load_study
 
 TARGET = {"thresh": [-0.5], "k_m": [0.05], "k_j": [2.0, 2.5], "r_j": [-0.1, 0.1], "a_j": [0.05, -0.05]}
 PERFECT = {"thresh": [-0.5], "k_m": [0.05], "k_j": [2.5, 2.0], "r_j": [0.1, -0.1], "a_j": [-0.05, 0.05]}  # renumbered
@@ -105,3 +111,84 @@ def test_other_studies_have_neither(tmp_path: Path) -> None:
     loaded = load(tmp_path / "r")
     assert recovery_sheet(loaded) is None
     assert isinstance(parameter_recovery(loaded), MissingFigure)
+
+
+def test_parts_are_matched_however_many_there_are_and_whatever_they_are_called() -> None:
+    """Two compartments of an own model, two parameters each; beside them one that every neuron has once."""
+    target = {"gain": [1.0], "tau": [2.0, 8.0], "weight": [0.5, -0.5]}
+
+    def errors(found: dict[str, list[float]]) -> dict[tuple[str, int], float]:
+        rows = [
+            {
+                "stage": "final",
+                "condition": "own",
+                "seed": 1,
+                "parameter": name,
+                "index": j,
+                "when": when,
+                "mean": value,
+            }
+            for when, values in (("target", target), ("end", found))
+            for name, own in values.items()
+            for j, value in enumerate(own)
+        ]
+        values = recoveries(pd.DataFrame(rows)).set_index(["parameter", "index"])["error"]
+        return {key: value for key, value in values.items() if value}
+
+    assert errors({"gain": [1.0], "tau": [8.0, 2.0], "weight": [-0.5, 0.5]}) == {}
+    assert errors({"gain": [1.1], "tau": [8.0, 2.0], "weight": [-0.4, 0.5]}) == {
+        ("gain", 0): pytest.approx(0.1),
+        ("weight", 1): pytest.approx(0.2),
+    }
+    # three parts, of which two are the target's; and one, which is the second of them
+    assert errors({"gain": [1.0], "tau": [5.0, 8.0, 2.0], "weight": [0.1, -0.5, 0.5]}) == {}
+    assert errors({"gain": [1.0], "tau": [8.0], "weight": [-0.5]}) == {("tau", 0): math.inf, ("weight", 0): math.inf}
+
+
+OWN_RECOVERY = """
+import torch
+
+from glifr.definitions import BuildOptions, NeuronNetwork
+from glifr.tasks import recovery_task
+from launch.planning.plan import make_plan
+from launch.studyfile import load_study
+from lab import adaptive
+
+
+def target(problem):
+    drawn = torch.Generator().manual_seed(problem)
+    options = BuildOptions(1, 1, 1, 0.05, 1, output_weight=False, backend="reference", generator=drawn)
+    return NeuronNetwork(adaptive, options, heterogeneous=True).double()
+
+
+TASK = recovery_task("adaptive recovery", target)
+"""
+
+
+def test_an_own_neuron_has_recovery_of_its_own_parameters(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(OWN_RECOVERY)
+    (tmp_path / "lab.py").write_text(LAB)
+    own = "{network: 'lab:adaptive', hidden_size: 1, fixed: {learning_rate: 1.0e-2}}"
+    text = (
+        STUDY.replace("reference: LHetA", "reference: own\ncode: [own, lab]")
+        .replace("LHet:  {delay: 1.0, hidden_size: 1, fixed: {learning_rate: 1.0e-2}}", f"own: {own}")
+        .replace("{name: realizable}", "{name: 'own:TASK'}")
+    )
+    (tmp_path / "own.yaml").write_text(text)
+    study, root = load_study(tmp_path / "own.yaml"), tmp_path / "results"
+    task = study.spec.task
+    assert conduct(make_plan(study, task.definition.fingerprint(task.settings())), root).complete
+    loaded = load(root)
+    sheet = recovery_sheet(loaded)
+    assert sheet is not None
+    assert [(row[0].text, row[1].text) for row in sheet.rows if row[0].text == "own"] == [
+        ("own", "thresh"), ("own", "decay"), ("own", "rise")
+    ]  # fmt: skip
+    drawn = parameter_recovery(loaded)
+    assert isinstance(drawn, Drawing)
+    assert set(drawn.data["parameter"]) == {"thresh", "decay", "rise"}
+
+
+def test_a_target_that_is_not_one_neuron_is_refused() -> None:
+    with pytest.raises(InputError, match=r"the target of parameter recovery is one neuron(.|\n)*neurons 2"):
+        recovery_task("two", lambda problem: BNNFC(1, 2, 2, 0.05, output_weight=False).double())

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 
 from glifr.conditions import CONDITIONS
 from glifr.errors import InputError
+from glifr.networks import forward_replicas
 from glifr.tasks import TaskSettings, task_of_tensors
 from glifr.training.train import Configuration, Training, TrainingSettings
 
@@ -97,3 +99,17 @@ def test_training_learns_two_classes_that_are_easily_told_apart() -> None:
         records = training.run_epoch()
     assert [record.validation_accuracy for record in records] == [1.0, 1.0]
     assert all(o.score < 0.5 * task.chance_loss for o in training.outcomes())
+
+
+def test_a_loss_of_ones_own_is_what_is_trained_and_recorded() -> None:
+    """The absolute error, of outputs that a network of no change gives."""
+    targets = torch.full((4, 3, 1), 2.0)
+    task, data = task_of_tensors("own", (INPUTS / 10, targets), (INPUTS[:2] / 10, targets[:2]), dt=0.1)
+    own = replace(task, own_loss=lambda outputs, wanted, lengths: (outputs - wanted).abs().mean((1, 2)))
+    configuration = Configuration(CONDITIONS["RNN"], 3, 1, {"learning_rate": 1e-9})
+    settings = TrainingSettings(epochs=1, batch_size=4, backend="torch")
+    training = Training(own, data, configuration, settings, seeds=[1])
+    (record,) = training.run_epoch()
+    outputs = forward_replicas([training.runs[0].network], INPUTS / 10)[0].detach()
+    assert record.train_loss == pytest.approx(float((outputs - targets).abs().mean()), rel=1e-5)
+    assert record.validation_loss == pytest.approx(float((outputs[:2] - targets[:2]).abs().mean()), rel=1e-5)

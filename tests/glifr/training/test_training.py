@@ -16,7 +16,7 @@ from paths import ROOT
 from glifr.conditions import CONDITIONS
 from glifr.records import EpochRecord
 from glifr.tasks import TASKS, Split, TaskData, TaskSettings
-from glifr.training.evaluation import evaluate, one_by_one, together
+from glifr.training.evaluation import Heard, evaluate, one_by_one, together
 from glifr.training.optimizer import OptimizersTogether, has_fused, load_optimizer, make_optimizer
 from glifr.training.random_data import random_data
 from glifr.training.train import Configuration, Training, TrainingSettings, score, worst_score
@@ -158,9 +158,9 @@ def test_losses_of_all_replicas_at_once_are_those_of_each(loss: str) -> None:
     outputs = torch.randn(3, 5, 10) if loss == "cross_entropy" else torch.randn(3, 5, 4, 2)
     targets = torch.randint(10, (3, 5)) if loss == "cross_entropy" else torch.randn(3, 5, 4, 2)
     for reduce in (torch.mean, torch.sum):
-        assert torch.allclose(
-            together(task, outputs, targets, reduce), one_by_one(task, outputs, targets, reduce), rtol=1e-6
-        )
+        for lengths in (None, torch.randint(1, 5, (3, 5))):
+            heard = Heard(task, targets, lengths)
+            assert torch.allclose(together(heard, outputs, reduce), one_by_one(heard, outputs, reduce), rtol=1e-6)
 
 
 def test_the_host_reads_the_device_as_often_whatever_the_number_of_steps(

@@ -40,7 +40,7 @@ from launch.planning.placement import Resources
 from launch.scheduling.utilisation import Meter
 from launch.workers.data import FromFiles
 
-pytestmark = pytest.mark.ray
+pytestmark = pytest.mark.program
 
 RAY = str(Path(sys.executable).parent / "ray")
 

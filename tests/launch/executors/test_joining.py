@@ -98,7 +98,7 @@ class JoinsOnceBegun:
         return False
 
 
-@pytest.mark.ray
+@pytest.mark.program
 def test_a_node_that_joins_adds_a_slot(nodes: RayNodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # nodes have the shipped code, not the tests
     monkeypatch.setattr(ray_joining, "_POLL_SECONDS", 0.5)
@@ -115,7 +115,7 @@ def test_a_node_that_joins_adds_a_slot(nodes: RayNodes, tmp_path: Path, monkeypa
     assert text.endswith(": 2 slots now")
 
 
-@pytest.mark.ray
+@pytest.mark.program
 def test_a_node_that_joins_with_other_versions_ends_the_session(
     nodes: RayNodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -132,7 +132,7 @@ def test_a_node_that_joins_with_other_versions_ends_the_session(
     assert "torch 2.14.0" in jobs.halted
 
 
-@pytest.mark.ray
+@pytest.mark.program
 def test_a_node_that_leaves_takes_its_slot(nodes: RayNodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray_joining, "_POLL_SECONDS", 0.5)
     second = nodes.add_node(num_cpus=1)

@@ -62,7 +62,7 @@ def test_e5_where_no_folder_is_short_enough_tmpdir_and_the_limit_are_named(
     assert "a path of at most" in problem.allowed
 
 
-@pytest.mark.ray
+@pytest.mark.program
 def test_e5_a_study_runs_with_a_long_tmpdir(tmp_path: Path) -> None:
     machine = Machine(tmp_path)
     folder = long_folder(tmp_path, max(60, len(str(tmp_path)) + 5))
@@ -185,7 +185,7 @@ def test_e9_after_a_start_that_failed_the_token_is_not_readable_for_others(
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-@pytest.mark.ray
+@pytest.mark.program
 def test_e9_three_studies_started_at_once_with_an_empty_home_all_run(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
@@ -258,7 +258,7 @@ def test_e7_after_a_kill_the_next_job_waits_and_the_unit_is_tried_again(
     assert not conductor.finished
 
 
-@pytest.mark.ray
+@pytest.mark.program
 @pytest.mark.skipif(sys.platform != "linux", reason="Ray's memory monitor is Linux's")
 def test_e7_a_node_without_memory_ends_the_session_and_the_same_command_completes_it(tmp_path: Path) -> None:
     machine = Machine(tmp_path)

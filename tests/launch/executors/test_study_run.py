@@ -43,7 +43,7 @@ def executor(kind: str, root: Path) -> Iterator[InProcessExecutor | RayExecutor]
             yield ray_executor
 
 
-EXECUTORS = [pytest.param("in process"), pytest.param("ray", marks=pytest.mark.ray)]
+EXECUTORS = [pytest.param("in process"), pytest.param("ray", marks=pytest.mark.program)]
 
 
 class TestExecutorContract:
@@ -324,7 +324,7 @@ def test_early_stopping_prunes_within_a_condition_and_is_published(tmp_path: Pat
     assert published(root) == found
 
 
-@pytest.mark.ray
+@pytest.mark.program
 def test_two_conditions_in_one_reused_worker_do_not_leak_into_each_other(tmp_path: Path, undisturbed: Path) -> None:
     """One worker computes every unit of every condition; the in-process study used fresh state in another order."""
     root = tmp_path / "results"

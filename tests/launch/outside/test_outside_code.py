@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from outside_code import SLOPE, STUDY, changed, write_study
+from outside_code import METRIC, SLOPE, STUDY, changed, write_study
 from paths import ROOT
 from small_study import NeverStop, new_conductor
 
@@ -33,9 +33,13 @@ def _no_ray(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     def started(**options: object) -> None:
         raise AssertionError("Ray was started")
 
-    if "ray" not in request.keywords:
+    if "program" not in request.keywords:
         monkeypatch.setattr("ray.init", started)
 
+
+OWN_LOSS = """
+TASK = replace(TASK, own_loss=lambda outputs, targets, lengths: outputs.square().mean(1))
+"""
 
 # what is replaced in the code or in the study, and what the message says
 WRONG_CODE = {
@@ -49,6 +53,26 @@ WRONG_CODE = {
     "has an object of another kind": (("TASK, _", "_, TASK"), ["this is not what stands here: a TaskDefinition"]),
     "ends the process": (("import torch\n", "import os\nos._exit(3)\n"), ["slope ends the process (exit code 3)"]),
     "calls exit": (("import torch\n", "import torch\nraise SystemExit(0)\n"), ["importing slope raises SystemExit"]),
+    "has a metric of no such name": (
+        ("dt=1.0)\n", "dt=1.0)\n" + METRIC.replace('"brier"', '"Brier score"')),
+        ["a metric has no such name", "'Brier score'", "not loss or accuracy", "task.name"],
+    ),
+    "has a metric that is no share": (
+        ("dt=1.0)\n", "dt=1.0)\n" + METRIC.replace('better="lower"', 'better="higher"').replace("** 2", "** 2 + 1")),
+        ["a metric has values that it cannot have", "at most 1 where higher is better"],
+    ),
+    "is judged by what it has not": (
+        ("dt=1.0)\n", "dt=1.0)\n" + METRIC.replace('primary="brier"', 'primary="bier"')),
+        ["the task has no such primary", "one of accuracy, loss, brier"],
+    ),
+    "has a loss of the whole batch": (
+        ("dt=1.0)\n", "dt=1.0)\nfrom dataclasses import replace\n" + OWN_LOSS.replace(".mean(1)", ".mean()")),
+        ["own_loss has the wrong shape", "task.name"],
+    ),
+    "has a loss without a gradient": (
+        ("dt=1.0)\n", "dt=1.0)\nfrom dataclasses import replace\n" + OWN_LOSS.replace("outputs.", "outputs.detach().")),
+        ["a loss must be finite and follow from the outputs", "no gradient"],
+    ),
     "has NaN in its data": (
         ("return (lines", "lines[3, 5] = float('nan')\n    return (lines"),
         ["the inputs have numbers that are not finite", "1 of 4,000 numbers", "task.name"],
@@ -197,7 +221,7 @@ def test_status_and_report_never_import_it(tmp_path: Path) -> None:
     assert f"slope {module.digest[:12]}" in (root / "report.html").read_text()
 
 
-@pytest.mark.ray
+@pytest.mark.program
 def test_the_command_ships_and_records_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = write_study(tmp_path)
     assert cli.main([str(path), "--plan", "--results", str(tmp_path / "results")]) == 0

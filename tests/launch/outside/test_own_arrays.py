@@ -12,7 +12,13 @@ import pytest
 import torch
 from outside_code import changed
 from paths import ROOT
+from small_study import conduct
 
+from analysis import assess
+from analysis import load as results_of
+from analysis.figures import Drawing
+from analysis.figures.examples import example_outputs
+from analysis.report.sentences import design
 from glifr.errors import InputError
 from glifr.records import read_sealed
 from launch import cli
@@ -96,6 +102,21 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
     "classes that are no numbers": ({"train_targets": np.zeros(400)}, ["classes are whole numbers", "`loss: mse`"]),
     "a class below 0": ({"test_targets": np.full(200, -1)}, ["classes are counted from 0"]),
     "fewer targets": ({"train_targets": np.zeros(399, int)}, ["targets of train has the wrong shape"]),
+    "a length of 0": (
+        {"test_lengths": np.arange(200) % 30},
+        [
+            "a sequence has as many steps as it cannot have (test_lengths)",
+            "0 of sequence 0, and 6 more",
+            "from 1 to 30",
+        ],
+    ),
+    "a length beyond the end": ({"train_lengths": np.full(400, 31)}, ["31 of sequence 0, and 399 more"]),
+    "lengths with a point": ({"train_lengths": np.full(400, 3.0)}, ["lengths of sequences are whole numbers"]),
+    "fewer lengths": ({"train_lengths": np.full(399, 3)}, ["train_lengths has the wrong shape", "(399,)"]),
+    "lengths of what is not there": (
+        {"test_inputs": None, "test_targets": None, "test_lengths": np.full(200, 3)},
+        ["the split test lacks inputs or targets"],
+    ),
     "one split in another": ({"test_inputs": None, "test_targets": None}, []),
 }
 
@@ -132,7 +153,44 @@ def test_a_wrong_section_is_refused(folder: Path, old: str, new: str, expected: 
     assert expected in str(refusal.value)
 
 
-@pytest.mark.ray
+def padded(folder: Path, readout: str, padding: float) -> None:
+    """The example's sequences at two lengths, of values at every step or at the last."""
+    changes: dict[str, Any] = {}
+    with np.load(folder / "bumps.npz") as file:
+        for split, count in (("train", 400), ("validation", 100), ("test", 200)):
+            lengths = np.arange(count) % 2 * 10 + 20
+            inputs = np.where(np.arange(30) < lengths[:, None], file[f"{split}_inputs"], padding)
+            every = np.where(np.arange(30) < lengths[:, None], np.cumsum(inputs, axis=1) / 30, padding)
+            values = every if readout == "all" else every[np.arange(count), lengths - 1]
+            changes |= {f"{split}_inputs": inputs, f"{split}_targets": values, f"{split}_lengths": lengths}
+    save(folder, **changes)
+
+
+def conducted(folder: Path, readout: str, padding: float) -> dict[str, Any]:
+    """What the final networks of a small study had on test data."""
+    padded(folder, readout, padding)
+    study = load(folder, "task.loss=mse", f"task.readout={readout}", "search.trials=1", "confirm.top=1")
+    task = study.spec.task
+    root = folder / f"results of {padding}"
+    assert conduct(make_plan(study, task.definition.fingerprint(task.settings())), root).complete
+    loaded = results_of(root)
+    assert loaded.info.task.lengths == (20, 30)
+    assert "20 to 30 steps, each sequence read to its own end" in design(loaded.info)
+    assert isinstance(example_outputs(assess(loaded)), Drawing)
+    return dict(loaded.tables["seeds"].set_index(["condition", "stage", "seed"])["test_loss"].dropna())
+
+
+@pytest.mark.parametrize("readout", ["all", "last"])
+def test_a_study_of_sequences_of_different_lengths_hears_no_padding(
+    folder: Path, readout: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)  # from where a worker in this process reads the file
+    clean = conducted(folder, readout, 0.0)
+    save(folder, **{f"{split}_lengths": None for split in ("train", "validation", "test")})
+    assert conducted(folder, readout, float("nan")) == clean
+
+
+@pytest.mark.program
 def test_the_example_runs_and_its_status_needs_no_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     given = [str(folder / "study.yaml"), "--results", str(folder / "results")]
     assert cli.main(given) == 0

@@ -39,7 +39,7 @@ def _no_ray(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     def started(**options: object) -> None:
         raise AssertionError("Ray was started")
 
-    if "ray" not in request.keywords:
+    if "program" not in request.keywords:
         monkeypatch.setattr("ray.init", started)
 
 
@@ -319,7 +319,7 @@ def _warnings(root: Path) -> list:  # type: ignore[type-arg]
     return cautions(assess(load(root)))
 
 
-@pytest.mark.ray
+@pytest.mark.program
 def test_a_neuron_that_cannot_be_compiled_runs_and_is_told_once(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -8,7 +8,7 @@ import pytest
 from small_study import small_plan
 from study_texts import GOOD, load, refusal, write_study
 
-from glifr.conditions import CONDITIONS
+from glifr.conditions import CONDITIONS, Condition, NetworkKind
 from glifr.records import Declaration, Layout, default_contrasts, default_smallest_effect, read_sealed
 from launch.ledger import folder
 
@@ -34,6 +34,33 @@ def test_the_ten_conditions_have_twelve_contrasts() -> None:
 ])  # fmt: skip
 def test_defaults_name_only_what_the_study_has(names: list[str], reference: str, wanted: list[str]) -> None:
     assert [c.name for c in default_contrasts(names, reference)] == wanted
+
+
+GRU = NetworkKind(keys=())
+ADAPTIVE = NetworkKind(keys=(), parameters=("thresh", "decay"))
+OWN = {
+    **CONDITIONS,
+    **{name: Condition(name, "lab:gru", outside=GRU) for name in ("gru", "gru_wide")},
+    **{
+        name: Condition(name, "lab:adaptive", 0, "homogeneous", True, outside=ADAPTIVE) for name in ("own", "own_fixed")
+    },
+}
+
+
+@pytest.mark.parametrize(("names", "reference", "wanted"), [
+    # several of the reference's network, which has no neuron parameters
+    (["gru", "gru_wide", "LSTM", "RNN"], "gru",
+     ["gru_wide − gru", "LSTM − gru", "RNN − gru", "lab:gru − RNN", "lab:gru − LSTM", "LSTM − RNN"]),
+    # two neuron models, and a network beside
+    (["own", "own_fixed", "Hom", "LHet", "RNN"], "own",
+     ["own_fixed − own", "Hom − own", "LHet − own", "RNN − own", "GLIFR − lab:adaptive", "GLIFR − RNN",
+      "lab:adaptive − RNN"]),
+    # one condition each: by the reference alone
+    (["gru", "own", "LSTM"], "LSTM", ["gru − LSTM", "own − LSTM"]),
+    (["RNN", "Hom", "LHet"], "RNN", ["Hom − RNN", "LHet − RNN", "GLIFR − RNN"]),
+])  # fmt: skip
+def test_defaults_follow_from_what_the_networks_are(names: list[str], reference: str, wanted: list[str]) -> None:
+    assert [c.name for c in default_contrasts(names, reference, OWN)] == wanted
 
 
 def test_defaults_are_filled_in(tmp_path: Path) -> None:

@@ -211,7 +211,7 @@ def dies(
         yield step
 
 
-@pytest.mark.ray
+@pytest.mark.program
 def test_on_ray_the_node_of_a_lost_worker_is_on_record(tmp_path: Path) -> None:
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
     plan, root = small_plan(tmp_path, *ONE_UNIT, NOT_COMPILED, text=ONE_CONDITION), tmp_path / "r"

@@ -41,7 +41,7 @@ def runs(study: Path) -> dict[str, OfflineRun]:
     return {run.config["unit"]: run for run in read_runs(study / "wandb").values()}
 
 
-@pytest.mark.ray
+@pytest.mark.program
 def test_every_trial_is_there_once_with_its_group_and_epochs(study: Path, runs: dict[str, OfflineRun]) -> None:
     units = [u for u in scan(study).units if u.unit.stage in TRAINED]
     assert len(units) == 21
@@ -59,7 +59,7 @@ def test_every_trial_is_there_once_with_its_group_and_epochs(study: Path, runs: 
         assert run.exit_code == 0
 
 
-@pytest.mark.ray
+@pytest.mark.program
 def test_rows_are_the_ledgers_numbers(study: Path, runs: dict[str, OfflineRun]) -> None:
     for unit in scan(study).units:
         if unit.unit.stage not in TRAINED:
@@ -86,7 +86,7 @@ def test_rows_are_the_ledgers_numbers(study: Path, runs: dict[str, OfflineRun]) 
                 assert row[f"validation_loss/seed_{seed}"] == value
 
 
-@pytest.mark.ray
+@pytest.mark.program
 def test_config_is_flat_and_says_what_the_run_is(study: Path, runs: dict[str, OfflineRun]) -> None:
     for name, run in runs.items():
         unit = UnitId.parse(name)
@@ -101,7 +101,7 @@ def test_config_is_flat_and_says_what_the_run_is(study: Path, runs: dict[str, Of
         assert run.config["learning_rate"] == proposal.hyperparameters["learning_rate"]
 
 
-@pytest.mark.ray
+@pytest.mark.program
 def test_w1_config_says_which_study_it_is_and_what_computed_it(study: Path, runs: dict[str, OfflineRun]) -> None:
     records = scan(study)
     spec = records.study["spec"]
@@ -171,7 +171,7 @@ def test_w1_system_metrics_are_a_setting(wanted: bool, tmp_path: Path, monkeypat
     assert given == [not wanted]
 
 
-@pytest.mark.ray
+@pytest.mark.program
 def test_final_runs_carry_the_test_result_and_tuning_runs_none(study: Path, runs: dict[str, OfflineRun]) -> None:
     for name, run in runs.items():
         unit = UnitId.parse(name)

@@ -13,6 +13,8 @@ import pytest
 from wandb_machine import Machine, finals
 from wandb_server import KEY, WandbServer
 
+pytestmark = pytest.mark.program
+
 REPAIR = " -m launch.tracking sync"
 
 
@@ -21,7 +23,6 @@ def machine(tmp_path: Path) -> Machine:
     return Machine(tmp_path)
 
 
-@pytest.mark.ray
 def test_e2_a_study_is_online_by_a_netrc_with_a_port(machine: Machine) -> None:
     with WandbServer() as server:
         machine.log_in(f"127.0.0.1:{server.server_port}")
@@ -46,7 +47,6 @@ def _settings(name: str) -> tuple[str | int, str | int]:
     }[name]
 
 
-@pytest.mark.ray
 @pytest.mark.parametrize("how", ["500", "429", "hangs", "resets", "hangs at once", "refuses the key"])
 def test_e1_a_server_that_fails_holds_nothing_up(machine: Machine, how: str) -> None:
     with WandbServer(*_settings(how)) as server:
@@ -60,7 +60,6 @@ def test_e1_a_server_that_fails_holds_nothing_up(machine: Machine, how: str) -> 
     assert ended.text.count(REPAIR) == 1
 
 
-@pytest.mark.ray
 def test_e1_a_server_that_goes_down_midway_holds_nothing_up(machine: Machine) -> None:
     """It takes the first network's run and nothing more."""
     with WandbServer() as server:
@@ -72,7 +71,6 @@ def test_e1_a_server_that_goes_down_midway_holds_nothing_up(machine: Machine) ->
     assert ended.text.count(REPAIR) == 1
 
 
-@pytest.mark.ray
 def test_e1_what_wandb_lacks_is_brought_up_by_the_command_that_is_named(machine: Machine) -> None:
     with WandbServer("answer", 500) as server:
         machine.log_in(f"127.0.0.1:{server.server_port}")
@@ -87,7 +85,6 @@ def test_e1_what_wandb_lacks_is_brought_up_by_the_command_that_is_named(machine:
     assert sorted(histories.values()) == [[1, 2], [1, 2]]
 
 
-@pytest.mark.ray
 def test_e2_a_key_is_found_nowhere_but_where_it_is_shown(machine: Machine) -> None:
     """Neither below the results, nor in what was printed, nor in Ray's session folder, also while the study runs."""
     found: list[str] = []

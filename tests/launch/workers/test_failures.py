@@ -258,7 +258,7 @@ def long_epoch(
     yield Step({}, done=True)
 
 
-@pytest.mark.ray
+@pytest.mark.program
 def test_a_stop_does_not_wait_for_a_long_epoch(tmp_path: Path) -> None:
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # nodes have the shipped code, not the tests
     root = tmp_path / "results"
@@ -284,7 +284,7 @@ def lost_memory(
         yield from run_job(root, units, tracking_mode, data)
 
 
-@pytest.mark.ray
+@pytest.mark.program
 def test_on_ray_the_share_of_a_gpu_grows_after_out_of_memory(token: None, tmp_path: Path) -> None:
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # nodes have the shipped code, not the tests
     root, plan = tmp_path / "results", small_plan(tmp_path, *ONE_UNIT, NOT_COMPILED, text=ONE_CONDITION)
