@@ -132,7 +132,7 @@ def run_study(
             sessions = Sessions(layout, _command(given), executor.differences, plan.study.hash, plan.study.code)
             Outage(layout).begin()
             meter = Meter(rounds.conductor, executor.slots)
-            executor.on_nodes = _nodes_told(meter, rounds, ledger, console)
+            _listen(executor, meter, rounds, sessions, ledger, console)
             close = _closing(lock, sessions, meter, handover)
             stop.where, stop.at_leave = "left with jobs still ending; nothing is lost", notifier.leaving(close)
             rounds.run(meter, BudgetedStop(stop, spec.budget, earlier, spec.resources.gpus, meter))
@@ -165,16 +165,19 @@ def _why_stopped(stop: StopSignals, conductor: StudyScheduler, asked: SessionOpt
     return conductor.halted
 
 
-def _nodes_told(meter: Meter, rounds: Rounds, ledger: Ledger, console: Console) -> Callable[[int, str], None]:
-    """What is done when a node has joined the cluster or left it."""
+def _listen(
+    executor: RayExecutor, meter: Meter, rounds: Rounds, sessions: Sessions, ledger: Ledger, console: Console
+) -> None:
+    """Hears of nodes that join or leave, and of workers that grow too large; tells how large they were before."""
 
-    def told(slots: int, text: str) -> None:
+    def told(slots: int, kind: str, text: str) -> None:
         meter.slots_are(slots)
         rounds.slots_are(slots)
-        ledger.event("nodes", text)
-        console.print(f"Nodes {text}.", markup=False, soft_wrap=True)
+        ledger.event(kind, text)
+        console.print(f"Nodes {text}." if kind == "nodes" else f"Memory: {text}.", markup=False, soft_wrap=True)
 
-    return told
+    executor.on_slots, executor.on_differences = told, sessions.note_differences
+    executor.measured = rounds.conductor.peak_bytes
 
 
 def _leaving(stop: StopSignals) -> Callable[[str], None]:

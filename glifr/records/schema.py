@@ -296,6 +296,7 @@ class UnitResult:
         seeds_in_batch: Seeds that were in fact trained as one computation in the publishing attempt.
         processors: Kinds of processor of its attempts, in order and without repeats; more than one if it was tried
             again elsewhere. () in folders of earlier versions.
+        peak_bytes: Most memory that the publishing attempt's worker had taken by then; 0 if that is not on record.
     """
 
     unit: UnitId
@@ -313,6 +314,7 @@ class UnitResult:
     threads: int
     seeds_in_batch: int
     processors: tuple[str, ...] = ()
+    peak_bytes: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """What is recorded; metrics only where there are some."""

@@ -238,7 +238,7 @@ class Resources(Section):
     """What one trial needs.
 
     Attributes:
-        memory: In GB, which a node must have free of other trials; null where memory is no concern.
+        memory: In GB, which a node must have free of other trials; null to go by what workers are measured to take.
         max_concurrent: Trials at the same time, null for as many as fit.
         retries: Further attempts at a failed unit.
         timeout_minutes: An epoch that takes longer is taken to hang, and its worker is ended; null for never.

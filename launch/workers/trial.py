@@ -47,6 +47,7 @@ from launch.tracking.wandb_run import Tracker
 from launch.workers.characteristics import keep_characteristics
 from launch.workers.data import FromFiles
 from launch.workers.in_turn import at_the_end
+from launch.workers.memory import peak_resident
 from launch.workers.watchdog import Watchdog
 
 
@@ -306,6 +307,7 @@ def _result(
         threads=torch.get_num_threads(),
         seeds_in_batch=seeds_in_batch,
         processors=lease.processors,
+        peak_bytes=peak_resident(),
     )
 
 

@@ -1,10 +1,24 @@
-"""Code from outside for tests: a small task in a file of its own, and a study that names it."""
+"""Code from outside for tests: a small task in a file of its own, a study that names it, and what is done with both."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
-from small_study import TINY
+import pytest
+from paths import ROOT
+from small_study import TINY, NeverStop, new_conductor
+
+from glifr.records import Layout
+from launch import cli
+from launch.code import code_version
+from launch.executors.in_process import InProcessExecutor
+from launch.ledger.folder import keep_code
+from launch.ledger.provenance import Sessions
+from launch.planning.plan import StudyPlan, make_plan
+from launch.studyfile import load_study
 
 SLOPE = '''
 """Does a noisy ramp rise or fall?"""
@@ -64,3 +78,61 @@ def write_study(folder: Path, code: str = SLOPE, study: str = STUDY) -> Path:
     path = folder / "outside.yaml"
     path.write_text(study)
     return path
+
+
+@pytest.fixture(autouse=True)
+def no_ray(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A refusal comes before Ray: outside of real studies its start fails the test. For files that import it."""
+
+    def started(**options: object) -> None:
+        raise AssertionError("Ray was started")
+
+    if "program" not in request.keywords:
+        monkeypatch.setattr("ray.init", started)
+
+
+def refused(path: Path, capsys: pytest.CaptureFixture[str], *more: str) -> str:
+    """The message with which the command refuses the study and leaves nothing."""
+    before = sorted(p.name for p in path.parent.iterdir())
+    assert cli.main([str(path), "--results", str(path.parent / "results"), *more]) == 2
+    _, err = capsys.readouterr()
+    assert err.startswith("Nothing was started.")
+    assert "where:" in err
+    assert "glifr-code-" not in err  # a temporary folder of ours
+    assert sorted(p.name for p in path.parent.iterdir()) == before
+    return err
+
+
+def plan_of(path: Path) -> StudyPlan:
+    study = load_study(path)
+    task = study.spec.task
+    return make_plan(study, task.definition.fingerprint(task.settings()))
+
+
+def run(plan: StudyPlan, root: Path) -> None:
+    """The plan in this process, on record as a session is."""
+    conductor = new_conductor(plan, root, code_version=code_version())
+    keep_code(Layout(root), plan.study.code)
+    Sessions(Layout(root), "test", code=plan.study.code)
+    InProcessExecutor(root).run(conductor, NeverStop())
+    assert conductor.complete
+
+
+_LOOKS = """
+import sys
+from launch import cli
+from analysis.__main__ import main as report
+code = cli.main([{study!r}, "--status", "--results", {results!r}])
+code += report([{root!r}])
+assert {module!r} not in sys.modules
+sys.exit(code)
+"""
+
+
+def looked_at(study: Path, results: Path, root: Path, module: str) -> str:
+    """What `--status` and the report of `root` print in a process that must not import the module, though it could."""
+    script = _LOOKS.format(study=str(study), results=str(results), root=str(root), module=module)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(study.parent)])}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
