@@ -72,16 +72,16 @@ def _check_split(task: TaskDefinition, name: str, split: Split) -> None:
         found = f"{len(split.stored)} and {len(split.targets)}"
         raise InputError(Problem("there are not as many inputs as targets", name, found, "one target for each input"))
     if split.lengths is not None:
-        check_lengths(f"lengths of {name}", split.lengths, len(split), task.steps)
+        check_lengths(f"{name} lengths", split.lengths, len(split), task.steps)
     inputs, targets = split.batch(torch.arange(min(_LOOKED_AT, len(split))))
-    checks.shape(f"inputs of {name}", inputs, (len(targets), task.steps, task.inputs))
+    checks.shape(f"{name} inputs", inputs, (len(targets), task.steps, task.inputs))
     if inputs.dtype != torch.float32:
-        raise InputError(Problem("inputs have another number type", f"inputs of {name}", inputs.dtype, "float32"))
-    for what, values in ((f"inputs of {name}", split.stored), (f"inputs of {name}", inputs)):
+        raise InputError(Problem("inputs have another number type", f"{name} inputs", inputs.dtype, "float32"))
+    for what, values in ((f"{name} inputs", split.stored), (f"{name} inputs", inputs)):
         if values.is_floating_point() and not bool(values.isfinite().all()):
             found = f"{int((~values.isfinite()).sum()):,} of {values.numel():,} numbers"
             raise InputError(Problem("the inputs have numbers that are not finite", what, found, "finite numbers"))
-    _check_targets(task, f"targets of {name}", split.targets)
+    _check_targets(task, f"{name} targets", split.targets)
 
 
 def _check_metrics(task: TaskDefinition) -> None:

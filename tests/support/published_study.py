@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 from records_factory import Synthetic, write_study
 
-from analysis import Results, assess, cautions, load
+from analysis import Results, assess, load, report_warnings
 from analysis.published import PublishedComparison, PublishedTask, published_task
 from analysis.published.data import published_runs
 from analysis.results.study import ConditionInfo
@@ -99,4 +99,4 @@ def beside(results: Results) -> PublishedComparison:
 
 def codes(results: Results) -> set[str]:
     """The warnings that are about the published runs."""
-    return {c.code for c in cautions(assess(results)) if c.code.startswith("published")}
+    return {c.code for c in report_warnings(assess(results)) if c.code.startswith("published")}

@@ -21,6 +21,7 @@ import pytest
 import ray
 from paths import ROOT
 from ray.cluster_utils import Cluster as RayNodes
+from ray_nodes import two_nodes
 from small_study import (
     NOT_COMPILED,
     ONE_CONDITION,
@@ -34,7 +35,7 @@ from small_study import (
 )
 
 import glifr
-from analysis import assess, cautions, load
+from analysis import assess, load, report_warnings
 from glifr.errors import InputError
 from glifr.records import Layout, UnitId, UnitResult, read_sealed, scan
 from launch.code import code_version, installed
@@ -57,11 +58,8 @@ RAY = str(Path(sys.executable).parent / "ray")
 
 @pytest.fixture(scope="module")
 def cluster(token: None) -> Iterator[RayNodes]:
-    two = RayNodes(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-    two.add_node(num_cpus=1, num_gpus=2)  # pretend GPUs: bookkeeping only
-    two.wait_for_nodes()
-    yield two
-    two.shutdown()
+    with two_nodes() as two:
+        yield two
 
 
 def test_a_study_uses_both_nodes(cluster: RayNodes, tmp_path: Path) -> None:
@@ -177,7 +175,7 @@ def test_nodes_with_other_versions_are_refused_by_name_or_warned_of(mixed_nodes:
     assert conductor.complete
     leases = [read_sealed(path) for path in root.glob("units/*/*/*/attempts/*/lease.json")]
     assert {lease["installed"]["torch"] for lease in leases} == {here, "2.14.0"}
-    (warning,) = [c for c in cautions(assess(load(root))) if c.code == "mixed-nodes"]
+    (warning,) = [c for c in report_warnings(assess(load(root))) if c.code == "mixed-nodes"]
     assert f"torch 2.14.0 and {here}" in warning.text
 
 

@@ -23,6 +23,24 @@ OWN_LOSS = """
 TASK = replace(TASK, own_loss=lambda outputs, targets, lengths: outputs.square().mean(1))
 """
 
+LOCKED = """
+import threading
+from dataclasses import replace
+from functools import partial
+
+lock, DATA = threading.Lock(), _
+
+
+def error(lock, outputs, targets, lengths):
+    return outputs.square().mean(1)
+
+
+def read(lock, stored):
+    return stored
+
+
+"""
+
 # what is replaced in the code or in the study, and what the message says
 WRONG_CODE = {
     "raises at import": (
@@ -47,9 +65,18 @@ WRONG_CODE = {
         ("dt=1.0)\n", "dt=1.0)\n" + METRIC.replace('primary="brier"', 'primary="bier"')),
         ["the task has no such primary", "one of accuracy, loss, brier"],
     ),
+    "cannot be sent to a worker": (
+        ("dt=1.0)\n", "dt=1.0)\n" + LOCKED + "TASK = replace(TASK, own_loss=partial(error, lock))\n"),
+        ["the task's own_loss cannot be sent to workers", "_thread.lock", "task.name", "a function of a module"],
+    ),
+    "reads with what cannot be sent": (
+        ("dt=1.0)\n", "dt=1.0)\n" + LOCKED + "for split in (DATA.train,):\n    "
+         "object.__setattr__(split, 'decode', partial(read, lock))\n"),
+        ["the task's decode of train cannot be sent to workers", "_thread.lock"],
+    ),
     "has a loss of the whole batch": (
         ("dt=1.0)\n", "dt=1.0)\nfrom dataclasses import replace\n" + OWN_LOSS.replace(".mean(1)", ".mean()")),
-        ["own_loss has the wrong shape", "task.name"],
+        ["the shape of own_loss does not fit", "task.name"],
     ),
     "has a loss without a gradient": (
         ("dt=1.0)\n", "dt=1.0)\nfrom dataclasses import replace\n" + OWN_LOSS.replace("outputs.", "outputs.detach().")),

@@ -45,11 +45,11 @@ WRONG_CODE = {
     ),
     "has the wrong output size": (
         ("nn.Linear(hidden_size, out_size)", "nn.Linear(hidden_size, out_size + 1)"),
-        ["the module's output has the wrong shape", "running the network of gru", "return one tensor"],
+        ["the shape of the module's output does not fit", "running the network of gru", "return one tensor"],
     ),
     "gives more than its output": (
         ("return self.readout(sent", "return sent, self.readout(sent"),
-        ["the module's output has the wrong shape", "return one tensor"],
+        ["the shape of the module's output does not fit", "return one tensor"],
     ),
     "gives NaN": (
         ("return self.readout(sent", "return float('nan') * self.readout(sent"),
@@ -256,9 +256,9 @@ def test_a_study_runs_is_stale_after_an_edit_and_is_looked_at_without_its_code(t
 
 def _warnings(root: Path) -> list:  # type: ignore[type-arg]
     from analysis.judgement.assessment import assess
-    from analysis.judgement.warnings import cautions
+    from analysis.judgement.warnings import report_warnings
 
-    return cautions(assess(load(root)))
+    return report_warnings(assess(load(root)))
 
 
 @pytest.mark.program
