@@ -42,7 +42,10 @@ def _between(text: str, begin: str, end: str, parts: list[str]) -> str:
 _CONTROLS = {  # of the rows' label and kind
     ("before", "pair"): "Hom against HomA, when each condition's search had proposals of its own",
     ("after", "pair"): "Hom against HomA, now",
-    ("one search", "streams"): "Hom against Hom by two search seeds, one search each: seeds as units, `one-search` fires",
+    (
+        "one search",
+        "streams",
+    ): "Hom against Hom by two search seeds, one search each: seeds as units, `one-search` fires",
     ("six searches", "streams"): "Hom against Hom by two search seeds, six searches each: repeats as units",
 }
 
