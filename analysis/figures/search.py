@@ -18,7 +18,7 @@ _STRIP = 1.7  # room above the largest value for them
 
 
 def search_results(results: Results) -> Drawing | MissingFigure:
-    """Value of each trial against its learning rate, a panel a condition."""
+    """Value of each trial against its learning rate, one panel per condition."""
     info, name, title = results.info, "search_results", "Search: value against learning rate"
     if not info.planned("search"):
         todo = "Add a 'search' section to the study file if each condition shall find its own settings."

@@ -131,7 +131,7 @@ def _settings(a: Assessment, b: PublishedComparison) -> Table:
     planned = text.span([c.planned["final"] for c in a.results.info.conditions])
     runs = text.span([len(values) for values in b.task.values.values()])
     rows.append(
-        [Cell("networks a condition"), Cell(text.NOTHING), Cell(f"{planned} planned"), Cell(f"{runs}, of other seeds")]
+        [Cell("networks per condition"), Cell(text.NOTHING), Cell(f"{planned} planned"), Cell(f"{runs}, of other seeds")]
     )
     caption = "What this study and the published runs were trained with, condition by condition; rows set apart differ."
     return Table("published_settings", "Settings beside the published", caption, heads, rows, frozenset(marked))
