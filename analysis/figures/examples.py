@@ -91,7 +91,7 @@ def after_spike_currents(a: Assessment) -> Drawing | MissingFigure:
 
 
 def _courses(a: Assessment, name: str, title: str, label: str, values: dict[str, Array]) -> Drawing:
-    """One panel per condition with one line per neuron. values: [K,T,N] by condition, of which the first sample is drawn."""
+    """One panel per condition, one line per neuron. values: [K,T,N] by condition; the first sample is drawn."""
     info, shown = a.results.info, {s.condition: s for s in a.neurons.shown}
     conditions = tuple(c for c in info.conditions if c.name in values)
     figure, flat = panels(conditions, info.reference)

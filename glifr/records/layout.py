@@ -123,7 +123,7 @@ class Layout:
         return self.root / relative
 
     def attempts(self, unit: UnitId) -> Path:
-        """One folder per attempt, named by its lease token, with lease.json, epochs.jsonl, checkpoints, failure.json."""
+        """One folder per attempt, named by its lease token, with lease, epochs, checkpoints and failure."""
         return self.unit(unit) / "attempts"
 
     def attempt(self, unit: UnitId, token: str) -> Path:

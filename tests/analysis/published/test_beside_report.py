@@ -172,7 +172,7 @@ def test_the_section_stands_in_the_report(report: analysis.ReportPaths) -> None:
     assert "The 100 published runs of line-by-line MNIST (Winston et al., Neural Computation 35(4), 2023)" in text
     assert "8 of 10 conditions with the published settings are equivalent" in text
     assert "Hom (−2.00 points) differs from the published runs with the same settings" in text
-    assert "With the published settings, and beyond the margin by the whole interval: Hom (−2.00 points)" in text
+    assert "With the published settings, but with the whole interval beyond the margin: Hom (−2.00 points)" in text
     assert "±0.341 points" in text
     assert "The margin would let pass" in text
     assert "no difference" not in text.lower()
