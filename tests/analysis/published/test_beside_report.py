@@ -114,7 +114,7 @@ def test_a_heterogeneous_start_of_its_own_is_another_setting(line: Results) -> N
     found = beside(replace(line, info=replace(line.info, conditions=conditions)))
     assert found.other_settings("RHetA") == ("start of neuron parameters",)
     assert [r.condition for r in found.same] == [n for n in SEVERAL if n != "RHetA"]
-    assert "in RHetA: a difference there is no failure" in words.standing(found, True)
+    assert "in RHetA: a difference there is not a failure" in words.standing(found, True)
 
 
 def test_before_there_are_networks_the_study_file_tells_the_learning_rate(line: Results) -> None:
