@@ -29,6 +29,7 @@ from launch.budget.limits import BudgetedStop
 from launch.budget.plan_words import budget_words, refuse_too_small
 from launch.budget.rehearsal import Machine, elsewhere_words, rehearse, timed_here
 from launch.code import code_version
+from launch.compiling import compile_ahead
 from launch.continuing import interpreter, short, without_secrets
 from launch.executors.ray_connect import Cluster
 from launch.executors.ray_tune import RayExecutor
@@ -136,6 +137,7 @@ def run_study(
             meter = Meter(rounds.conductor, executor.slots)
             _listen(executor, meter, rounds, sessions, ledger, console)
             close = _closing(lock, sessions, meter, handover)
+            compile_ahead(console, executor, plan, ledger, here=cluster.address is None)
             stop.where, stop.at_leave = "left with jobs still ending; nothing is lost", notifier.leaving(close)
             rounds.run(meter, BudgetedStop(stop, spec.budget, earlier, spec.resources.gpus, meter))
             conductor = rounds.conductor

@@ -29,7 +29,7 @@ from glifr.records import Layout, UnitId
 from launch.executors.ray_connect import Cluster, connect, disconnect
 from launch.executors.ray_data import SharedData, bytes_of
 from launch.executors.ray_joining import Membership
-from launch.executors.ray_nodes import alive, check_nodes, wait_for_nodes
+from launch.executors.ray_nodes import alive, check_nodes, each_on_each_node, wait_for_nodes
 from launch.executors.ray_watch import ClusterWatch
 from launch.failures import Failure, failure_of_lost
 from launch.full_disk import disk_is_full, full_disk
@@ -118,6 +118,15 @@ class RayExecutor:
         for begin in range(0, len(items), self.slots):
             found += ray.get([task.remote(*item) for item in items[begin : begin + self.slots]])
         return found
+
+    def on_each_node(
+        self, function: Callable[..., object], items: Sequence[tuple[object, ...]], seconds: float
+    ) -> list[str]:
+        """`function` of each item's values on each node that is up, as many at once as fit; returns what went wrong.
+
+        What is not done after so many seconds is ended.
+        """
+        return each_on_each_node(function, items, self._resources, seconds)
 
     def run(self, decider: Scheduler, stop: StopRequest) -> None:
         """Runs until the decider has finished or a stop is requested. A worker's death ends its job alone."""

@@ -13,7 +13,8 @@ from glifr.conditions import CONDITIONS, HYPERPARAMETERS, KINDS, Condition
 from glifr.errors import InputError, nearest
 from glifr.tasks import ARRAYS, TASKS
 from launch.studyfile.conditions import ConditionSpec, base_faults
-from launch.studyfile.models import StudySpec, TaskSpec
+from launch.studyfile.models import StudySpec
+from launch.studyfile.parts.task import TaskSpec
 from launch.studyfile.rules.cost import COST_CHECKS
 from launch.studyfile.rules.factors import FACTOR_CHECKS
 from launch.studyfile.rules.networks import NETWORK_CHECKS

@@ -136,11 +136,15 @@ def log_report(records: StudyRecords, mode: str, finish_seconds: float = FINISH_
         run.define_metric("looks/*", step_metric="look")
         for row in rows.look_rows(records.looks):
             run.log(row)
+        logged = []
         for kind, paths in (("report", report), ("tables", tables)):
             artifact = wandb.Artifact(f"{spec.name}-{study_hash[:8]}-{kind}", type=kind)
             for path in paths:
                 artifact.add_file(str(path), name=path.name)
-            run.log_artifact(artifact)
+            logged.append(run.log_artifact(artifact))
+        if mode == "online":  # the run's own end says nothing of files that the server refused
+            for artifact in logged:
+                artifact.wait(int(finish_seconds))
     finally:
         run.finish()
 

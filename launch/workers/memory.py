@@ -16,15 +16,9 @@ def peak_resident() -> int:
 
     A study's data lie in Ray's object store, which all workers of a node map: they are counted once, by Ray.
     """
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    if sys.platform == "darwin":  # there in bytes
-        return peak
-    return 1024 * max(0, peak - _shared())
-
-
-def _shared() -> int:
-    """Resident kB of shared memory."""
     with suppress(OSError):
-        found = re.search(r"^RssShmem:\s*(\d+) kB", _STATUS.read_text(), re.MULTILINE)
-        return int(found[1]) if found else 0
-    return 0
+        found = dict(re.findall(r"^(VmHWM|RssShmem):\s*(\d+) kB", _STATUS.read_text(), re.MULTILINE))
+        if "VmHWM" in found:
+            return 1024 * max(0, int(found["VmHWM"]) - int(found.get("RssShmem", 0)))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak

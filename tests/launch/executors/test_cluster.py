@@ -92,6 +92,30 @@ def overlap(a: UnitResult, b: UnitResult) -> bool:
     return a.started_at < b.finished_at and b.started_at < a.finished_at
 
 
+def notes_its_node(folder: str, what: str) -> None:
+    node = ray.get_runtime_context().get_node_id()
+    if what == "raises":
+        raise ArithmeticError("planted")
+    if what == "hangs":
+        time.sleep(3600)
+    (Path(folder) / f"{node}.{what}").touch()
+
+
+def test_work_is_done_on_each_node_and_what_fails_or_hangs_is_named(cluster: RayNodes, tmp_path: Path) -> None:
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    here = str(tmp_path)
+    with RayExecutor(tmp_path, "disabled", Resources(1, 0, None), Cluster(cluster.address)) as executor:
+        assert executor.on_each_node(notes_its_node, [(here, "a"), (here, "b")], 300.0) == []
+        done = [path.name.partition(".") for path in tmp_path.iterdir()]
+        assert sorted(what for _, _, what in done) == ["a", "a", "b", "b"]
+        assert len({node for node, _, _ in done}) == 2
+        (wrong,) = executor.on_each_node(notes_its_node, [(here, "raises")], 300.0)
+        assert "ArithmeticError: planted" in wrong
+        (late,) = executor.on_each_node(notes_its_node, [(here, "hangs")], 1.0)
+        assert late.endswith("not done within 1 s")
+        assert executor.on_each_node(notes_its_node, [(here, "c")], 300.0) == [], "the slots are free again"
+
+
 def test_slots_follow_cpus_and_fractions_of_gpus(cluster: RayNodes, tmp_path: Path) -> None:
     with RayExecutor(tmp_path, "disabled", Resources(0.25, 0.5, None), Cluster(cluster.address)) as executor:
         assert executor.slots == 4

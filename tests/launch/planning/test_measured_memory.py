@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import mmap
 
 import pytest
 
@@ -89,3 +90,12 @@ def test_the_peak_of_this_process_is_what_it_has_taken() -> None:
     assert 200e6 < peak_resident() - before < 600e6
     del taken
     assert peak_resident() - before > 200e6, "a peak stays"
+
+
+def test_what_is_shared_with_others_is_not_counted() -> None:
+    before = peak_resident()
+    shared = mmap.mmap(-1, 256 * 1024 * 1024)  # as the object store's
+    for place in range(0, len(shared), 4096):
+        shared[place] = 1
+    assert peak_resident() - before < 100e6
+    shared.close()

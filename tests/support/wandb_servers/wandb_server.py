@@ -17,10 +17,19 @@ _RUN = {
     "projectName": "glifr-studies", "entityName": "lab", "displayName": "run", "config": "{}", "sweepName": None,
     "historyLineCount": 0,
 }  # fmt: skip
+STORAGE = "/storage/artifacts/"
+_PROJECT = {"id": "p", "internalId": "p", "name": "glifr-studies", "entity": {"name": "lab"}}
+_ARTIFACT = {
+    "__typename": "Artifact", "id": "a", "versionIndex": 0, "artifactType": {"name": "report"}, "description": None,
+    "artifactSequence": {"__typename": "ArtifactSequence", "name": "small", "project": _PROJECT}, "metadata": None,
+    "ttlDurationSeconds": -2, "ttlIsInherited": True, "tags": [], "historyStep": None, "state": "COMMITTED", "size": 1,
+    "digest": "d", "digestAlgorithm": "MANIFEST_MD5", "commitHash": "c", "fileCount": 1, "aliases": [],
+    "createdAt": "2026-01-01T00:00:00Z", "updatedAt": None,
+}  # fmt: skip
 
 
 class WandbServer(ThreadingHTTPServer):
-    """What it does with requests to GraphQL is `graphql`, with all others `rest`.
+    """What it does with requests to GraphQL is `graphql`, with uploads of artifacts' files `storage`, else `rest`.
 
     Each is "answer", a status (500, 429, 401 ...), "hang" (no answer until the server ends) or "reset" (of the
     connection). rows: run id -> the lines of history that arrived. configs: of runs. asked: operations and paths,
@@ -29,9 +38,11 @@ class WandbServer(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, graphql: str | int = "answer", rest: str | int = "answer") -> None:
+    def __init__(
+        self, graphql: str | int = "answer", rest: str | int = "answer", storage: str | int = "answer"
+    ) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.graphql, self.rest = graphql, rest
+        self.graphql, self.rest, self.storage = graphql, rest, storage
         self.rows: dict[str, list[dict[str, Any]]] = {}
         self.configs: dict[str, dict[str, Any]] = {}
         self.asked: Counter[str] = Counter()
@@ -77,8 +88,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.asked[_operation(query["query"])] += 1
             self._reply(self.server.graphql, lambda: {"data": self._data(query["query"], query.get("variables") or {})})
             return
-        self.server.asked[re.sub(r"^/files/.*/", "/files/.../", path)] += 1
-        self._reply(self.server.rest, lambda: self._received(path, body))
+        stored = path.startswith(STORAGE)
+        self.server.asked[STORAGE if stored else re.sub(r"^/files/.*/", "/files/.../", path)] += 1
+        how = self.server.storage if stored else self.server.rest
+        self._reply(how, lambda: self._received(path, body))
 
     do_GET = do_PUT = do_POST  # noqa: N815 - the names that http.server calls
 
@@ -119,6 +132,8 @@ class _Handler(BaseHTTPRequestHandler):
         if "createRunFiles" in query:
             files = [{"name": n, "uploadUrl": f"{self.server.url}/storage/{n}"} for n in variables["files"]]
             return {"createRunFiles": {"runID": "r", "uploadHeaders": [], "files": files}}
+        if (made := self._artifact(query, variables)) is not None:
+            return made
         if "__schema" in query or "__type" in query:
             return {"__schema": {"queryType": {"fields": []}, "mutationType": {"fields": []}}}
         return {
@@ -130,6 +145,29 @@ class _Handler(BaseHTTPRequestHandler):
                 "cliVersionInfo": {"max_cli_version": "99.0.0"}, "latestLocalVersionInfo": None, "features": [],
             },
         }  # fmt: skip
+
+    def _artifact(self, query: str, variables: dict[str, Any]) -> dict[str, Any] | None:
+        """What an artifact's way to the server asks for; None for anything else."""
+        file = lambda name: {  # noqa: E731
+            "id": "f", "name": name, "displayName": name, "storagePath": f"artifacts/{name}", "artifact": {"id": "a"},
+            "uploadUrl": f"{self.server.url}{STORAGE}{name}", "uploadHeaders": [], "uploadMultipartUrls": None,
+        }  # fmt: skip
+        match _operation(query):
+            case "ArtifactType":
+                return {"project": {"artifact": None}}
+            case "CreateArtifact":
+                made = {"id": "a", "state": "PENDING", "artifactSequence": {"id": "s", "latestArtifact": None}}
+                return {"createArtifact": {"artifact": made}}
+            case "CreateArtifactManifest" | "UpdateArtifactManifest" as name:
+                return {name[0].lower() + name[1:]: {"artifactManifest": {"id": "m", "file": file("manifest.json")}}}
+            case "CreateArtifactFiles":
+                files = [{"node": file(given["name"])} for given in variables["input"]["artifactFiles"]]
+                return {"createArtifactFiles": {"files": {"edges": files}}}
+            case "CommitArtifact":
+                return {"commitArtifact": {"artifact": {"id": "a", "digest": "d"}}}
+            case "ArtifactByID":
+                return {"artifact": _ARTIFACT}
+        return None
 
     def _received(self, path: str, body: bytes) -> dict[str, Any]:
         found = re.fullmatch(r"/files/[^/]+/[^/]+/([^/]+)/file_stream", path)
