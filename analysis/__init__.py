@@ -5,7 +5,7 @@ From a notebook: `load` a folder, or take any DataFrame with a row a seed and a 
 """
 
 from analysis.judgement.assessment import Assessment, assess
-from analysis.judgement.warnings import cautions
+from analysis.judgement.warnings import report_warnings
 from analysis.load import load
 from analysis.report.make import PARTS, Part, ReportPaths, make_report, write_report
 from analysis.report.terminal_table import as_text, summarise, summary_table
@@ -30,7 +30,6 @@ __all__ = [
     "all_pairs",
     "as_text",
     "assess",
-    "cautions",
     "effects_to_test",
     "factorial",
     "iqm_interval",
@@ -39,6 +38,7 @@ __all__ = [
     "make_report",
     "pair",
     "refuse_undecidable",
+    "report_warnings",
     "smallest_p",
     "summarise",
     "summary_table",

@@ -65,7 +65,9 @@ def shape(name: str, tensor: Any, expected: tuple[int | str, ...], todo: str = "
         if all(n >= 1 if isinstance(e, str) else n == e for n, e in pairs):
             return
     wanted = f"a tensor of shape [{', '.join(str(e) for e in expected)}]"
-    raise InputError(Problem(f"{name} has the wrong shape", name, tensor if found is None else found, wanted, todo))
+    raise InputError(
+        Problem(f"the shape of {name} does not fit", name, tensor if found is None else found, wanted, todo)
+    )
 
 
 def alike(name: str, tensor: Tensor, like: Tensor) -> None:
@@ -73,4 +75,6 @@ def alike(name: str, tensor: Tensor, like: Tensor) -> None:
     if tensor.dtype != like.dtype or tensor.device != like.device:
         found, allowed = (f"{t.dtype} on {t.device}" for t in (tensor, like))
         hint = f"call {name}.to({str(like.device)!r}, {like.dtype}), or bring the network there"
-        raise InputError(Problem(f"{name} is not of the network's number type and device", name, found, allowed, hint))
+        raise InputError(
+            Problem(f"{name} must have the number type and device of the network", name, found, allowed, hint)
+        )

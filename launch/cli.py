@@ -10,7 +10,7 @@ import contextlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from rich.console import Console
 
@@ -19,6 +19,9 @@ from glifr.records import STAGES
 from glifr.records.reading import RecordError
 from launch.continuing import INSTALLED
 from launch.signals import StopSignals
+
+if TYPE_CHECKING:
+    from launch.studyfile import Study
 
 COMPLETE, REFUSED = 0, 2
 MOST_HOURS = 100_000
@@ -197,6 +200,19 @@ def _elsewhere(options: argparse.Namespace) -> list[str]:
     return [option for option in ("slots", "gpus") if getattr(options, option) is not None]
 
 
+def _refuse_unsendable(study: Study) -> None:
+    """Raises InputError for a task from outside that workers could not be given."""
+    from glifr.outside import referenced
+    from glifr.tasks import TASKS
+
+    name = study.spec.task.name
+    if name in TASKS or referenced(name, "tasks") is None:
+        return
+    from launch.executors.ray_data import refuse_unsendable
+
+    refuse_unsendable(study.spec.task.settings(), f"{study.path}: task.name")
+
+
 def _run(options: argparse.Namespace, given: Sequence[str], stop: StopSignals) -> int:
     # Imported late: a mistake in the study file is told before seconds go into importing Ray.
     from launch.studyfile import load_study
@@ -222,6 +238,9 @@ def _run(options: argparse.Namespace, given: Sequence[str], stop: StopSignals) -
     from launch.tracking.login import refuse_without_login
 
     refuse_without_login(study.spec.tracking.wandb.mode)
+    from launch.tracking.local import refuse_missing
+
+    refuse_missing(study.spec, str(study.path))
     if options.address is not None:  # told before the data are read, or downloaded
         from launch.executors.ray_connect import refuse_unusable
 
@@ -234,6 +253,7 @@ def _run(options: argparse.Namespace, given: Sequence[str], stop: StopSignals) -
         from launch.session import refuse_small_budget
 
         refuse_small_budget(make_plan(study, fingerprint=""))
+    _refuse_unsendable(study)
     if options.check:
         shown.print(f"{study.spec.name} ({study.profile}) is right: {', '.join(study.spec.conditions)}")
         return COMPLETE

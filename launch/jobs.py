@@ -39,6 +39,7 @@ class Step:
         failure: Why it ended, if without results.
         seconds: Wall time since the step before, as the executor measured it.
         cpu_seconds: Processor time, likewise.
+        peak_bytes: Most memory that the worker has taken so far; 0 where it was not measured.
     """
 
     scores: dict[str, tuple[int, float]]
@@ -46,6 +47,7 @@ class Step:
     failure: Failure | None = None
     seconds: float = 0.0
     cpu_seconds: float = 0.0
+    peak_bytes: int = 0
 
 
 class DataSource(Protocol):

@@ -29,6 +29,7 @@ from launch.budget.limits import BudgetedStop
 from launch.budget.plan_words import budget_words, refuse_too_small
 from launch.budget.rehearsal import Machine, elsewhere_words, rehearse, timed_here
 from launch.code import code_version
+from launch.compiling import compile_ahead
 from launch.continuing import interpreter, short, without_secrets
 from launch.executors.ray_connect import Cluster
 from launch.executors.ray_tune import RayExecutor
@@ -54,8 +55,9 @@ from launch.terminal.budget_view import equal_words
 from launch.terminal.end_summary import tell_end
 from launch.terminal.plan_view import plan_view
 from launch.terminal.progress import totals
+from launch.tracking.local import asked_for
 from launch.tracking.login import Decision, LoginFile, decide_mode, forget_key
-from launch.tracking.queue import Outage
+from launch.tracking.queue import WANDB, Outage
 from launch.tracking.wandb_run import mirror_report
 from launch.workers.alike import find_alike
 from launch.workers.calibration import calibrate
@@ -130,10 +132,12 @@ def run_study(
             rounds = Rounds(plan, ledger, executor, console, stop, lock.check, alike, *to_run)
             earlier = spent(layout)
             sessions = Sessions(layout, _command(given), executor.differences, plan.study.hash, plan.study.code)
-            Outage(layout).begin()
+            for mirror in (WANDB, *(local.name for _, local in asked_for(plan.study.spec))):
+                Outage(layout, mirror).begin()
             meter = Meter(rounds.conductor, executor.slots)
-            executor.on_nodes = _nodes_told(meter, rounds, ledger, console)
+            _listen(executor, meter, rounds, sessions, ledger, console)
             close = _closing(lock, sessions, meter, handover)
+            compile_ahead(console, executor, plan, ledger, here=cluster.address is None)
             stop.where, stop.at_leave = "left with jobs still ending; nothing is lost", notifier.leaving(close)
             rounds.run(meter, BudgetedStop(stop, spec.budget, earlier, spec.resources.gpus, meter))
             conductor = rounds.conductor
@@ -165,16 +169,19 @@ def _why_stopped(stop: StopSignals, conductor: StudyScheduler, asked: SessionOpt
     return conductor.halted
 
 
-def _nodes_told(meter: Meter, rounds: Rounds, ledger: Ledger, console: Console) -> Callable[[int, str], None]:
-    """What is done when a node has joined the cluster or left it."""
+def _listen(
+    executor: RayExecutor, meter: Meter, rounds: Rounds, sessions: Sessions, ledger: Ledger, console: Console
+) -> None:
+    """Hears of nodes that join or leave, and of workers that grow too large; tells how large they were before."""
 
-    def told(slots: int, text: str) -> None:
+    def told(slots: int, kind: str, text: str) -> None:
         meter.slots_are(slots)
         rounds.slots_are(slots)
-        ledger.event("nodes", text)
-        console.print(f"Nodes {text}.", markup=False, soft_wrap=True)
+        ledger.event(kind, text)
+        console.print(f"Nodes {text}." if kind == "nodes" else f"Memory: {text}.", markup=False, soft_wrap=True)
 
-    return told
+    executor.on_slots, executor.on_differences = told, sessions.note_differences
+    executor.measured = rounds.conductor.peak_bytes
 
 
 def _leaving(stop: StopSignals) -> Callable[[str], None]:

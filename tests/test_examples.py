@@ -36,8 +36,8 @@ SAID = {
 @pytest.mark.parametrize("name", SAID)
 def test_an_example_runs_to_its_report(name: str, tmp_path: Path) -> None:
     study = ROOT / "examples" / name / "study.yaml"
-    own = ["--set", "tracking.wandb.mode=disabled", "--set", "training.backend=torch"]
-    assert cli.main([str(study), "--profile", "quick", "--results", str(tmp_path), *own]) == 0
+    own = ["--results", str(tmp_path), "--set", "tracking.wandb.mode=disabled"]
+    assert cli.main([str(study), "--profile", "quick", *own]) == 0
     results = load(tmp_path / name / "quick")
     assert results.complete
     page = results.layout.report.read_text()

@@ -12,7 +12,7 @@ from scipy import stats
 
 from analysis import text
 from analysis.files import write_whole
-from analysis.report.page import environment, packaged
+from analysis.report.rendering import environment, packaged
 from analysis.results.load import Results
 from analysis.statistics import wording
 from analysis.statistics.comparisons import holm

@@ -10,7 +10,7 @@ from typing import Literal
 from analysis.files import claim, write_whole
 from analysis.judgement.assessment import assess
 from analysis.judgement.headline import answer
-from analysis.judgement.warnings import cautions
+from analysis.judgement.warnings import report_warnings
 from analysis.load import load
 from analysis.parallel import processes_ended
 from analysis.report.drawn_figures import page_figures
@@ -74,7 +74,7 @@ def _write_report(results: Results, parts: Collection[Part]) -> ReportPaths:
     layout = results.layout
     claim(layout.root, results.source)
     assessed = assess(results)
-    found = cautions(assessed)
+    found = report_warnings(assessed)
     tables: list[str] = []
     if "csv" in parts:
         tables = write_tables(layout, {**results.tables, **derived_tables(assessed, found)})

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from importlib.resources import files
 from typing import Any
-
-from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from analysis import tables as sheets
 from analysis.judgement.assessment import Assessment
@@ -22,49 +19,35 @@ from analysis.published import words
 from analysis.report import sentences as prose
 from analysis.report.methods import methods
 from analysis.report.page_figure import PageFigure
+from analysis.report.rendering import environment, packaged
 from analysis.results.provenance import SESSION_HEADS, provenance
 
 
-def render(assessment: Assessment, cautions: list[ReportWarning], figures: Mapping[str, PageFigure]) -> str:
+def render(assessment: Assessment, warnings: list[ReportWarning], figures: Mapping[str, PageFigure]) -> str:
     """The page's HTML."""
-    content = {**_head(assessment, cautions), **_body(assessment, cautions), "figures": figures}
+    content = {**_head(assessment, warnings), **_body(assessment, warnings), "figures": figures}
     content["figure_numbers"] = _figure_numbers(figures)
     return environment().get_template("report.html.j2").render(css=packaged("report.css"), **content)
 
 
-def environment() -> Environment:
-    """Templates of this room: everything from the records is escaped."""
-    return Environment(
-        loader=FunctionLoader(packaged),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-
-
-def packaged(name: str) -> str:
-    """A file of this room."""
-    return files("analysis.report").joinpath("templates", name).read_text(encoding="utf-8")
-
-
-def all_sheets(a: Assessment, cautions: list[ReportWarning]) -> list[sheets.Table]:
+def all_sheets(a: Assessment, warnings: list[ReportWarning]) -> list[sheets.Table]:
     """Every table that the study's content allows, in the order of the report."""
     results, searched = a.results, a.results.info.planned("search") > 0
-    found = [sheets.design_sheet(results), sheets.counts_sheet(results), sheets.conditions_sheet(a, cautions)]
+    found = [sheets.design_sheet(results), sheets.counts_sheet(results), sheets.conditions_sheet(a, warnings)]
+    measures = sheets.measures_sheet(results)
+    found += [measures] if measures else []
     found += [sheets.components_sheet(a)] if a.components else []
     found += [sheets.looks_sheet(results.info, a.looked)] if a.looked else []
-    found += [sheets.factorial_sheet(a, cautions), sheets.levels_sheet(a, cautions)] if a.factorial.effects else []
-    found += [sheets.level_pairs_sheet(a, cautions)] if a.factorial.pairs else []
-    found += [sheets.contrasts_sheet(a, cautions)] if a.planned else []
-    found += [sheets.pairs_sheet(a, cautions)] if a.pairs else []
-    found += sheets.published_sheets(a, cautions)
-    found += [sheets.silencing_sheet(a, cautions)] if len(a.silenced) else []
-    found += sheets.tuning_sheets(results, a.tunings, cautions) if searched else []
+    found += [sheets.factorial_sheet(a, warnings), sheets.levels_sheet(a, warnings)] if a.factorial.effects else []
+    found += [sheets.level_pairs_sheet(a, warnings)] if a.factorial.pairs else []
+    found += [sheets.contrasts_sheet(a, warnings)] if a.planned else []
+    found += [sheets.pairs_sheet(a, warnings)] if a.pairs else []
+    found += sheets.published_sheets(a, warnings)
+    found += [sheets.silencing_sheet(a, warnings)] if len(a.silenced) else []
+    found += sheets.tuning_sheets(results, a.tunings, warnings) if searched else []
     recovery = sheets.recovery_sheet(results)
     found += [recovery] if recovery else []
-    found += [sheets.clusters_sheet(a, cautions), sheets.cluster_networks_sheet(a)] if a.groups else []
+    found += [sheets.clusters_sheet(a, warnings), sheets.cluster_networks_sheet(a)] if a.groups else []
     found += [sheets.power_sheet(a)] if a.planned else []
     return [*found, sheets.reliability_sheet(results), sheets.runs_sheet(results)]
 
@@ -79,16 +62,15 @@ def _figure_numbers(figures: Mapping[str, PageFigure]) -> dict[str, int]:
     return {name: n for n, name in enumerate((n for n, shown in figures.items() if not shown.empty), 1)}
 
 
-def _head(a: Assessment, cautions: list[ReportWarning]) -> dict[str, Any]:
+def _head(a: Assessment, warnings: list[ReportWarning]) -> dict[str, Any]:
     info = a.results.info
     return {
         "info": info,
-        "quick": prose.QUICK,
         "complete": a.results.complete,
         "answer": answer(a),
-        "lights": lights(a, cautions),
+        "lights": lights(a, warnings),
         "findings": findings(a),
-        "cautions": cautions,
+        "warnings": warnings,
         "standing": prose.standing(a.results),
         "incidents": prose.incidents(a.results),
         "design": prose.design(info),
@@ -107,10 +89,10 @@ def _published(a: Assessment) -> dict[str, Any]:
     return {**said, "repetition": repetition, "order": words.order_words(b.order)}
 
 
-def _body(a: Assessment, cautions: list[ReportWarning]) -> dict[str, Any]:
+def _body(a: Assessment, warnings: list[ReportWarning]) -> dict[str, Any]:
     results = a.results
     return {
-        "sheets": _numbered(all_sheets(a, cautions)),
+        "sheets": _numbered(all_sheets(a, warnings)),
         "searched": results.info.planned("search") > 0,
         "single_network": single_network(results),
         "factorial": a.factorial,

@@ -10,9 +10,13 @@ _LARGEST_SVG = 260_000  # bytes
 
 @dataclass(frozen=True)
 class PageFigure:
-    """Words of a drawn figure, or of one that is missing: then `why` and what to do. source: a data URI, '' if missing.
+    """Words of a drawn figure, or of one that is missing.
 
-    files: SHA-256 of each of its files by the file's name.
+    Attributes:
+        why: Why it is missing, '' if it is not.
+        todo: What to do then.
+        source: A data URI, '' if missing.
+        files: SHA-256 of each of its files by the file's name.
     """
 
     title: str
@@ -34,5 +38,13 @@ def fits_page(svg: bytes) -> bool:
 
 
 def data_uri(content: bytes, kind: str) -> str:
-    """A picture within the page. kind: svg or png."""
+    """Puts a picture within the page.
+
+    Args:
+        content: The picture.
+        kind: svg or png.
+
+    Returns:
+        The data URI.
+    """
     return f"data:image/{'svg+xml' if kind == 'svg' else kind};base64,{base64.b64encode(content).decode()}"

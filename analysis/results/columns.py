@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
@@ -51,6 +51,21 @@ _TEST = (
     ),
     Column("test_accuracy", "number", "0 to 1", "share of the test data classified rightly; chance if diverged"),
 )
+_METRIC = "test_"
+
+
+def metric_column(name: str) -> str:
+    """The column of a metric of the task's own."""
+    return f"{_METRIC}{name}"
+
+
+def metric_columns(found: Iterable[str]) -> tuple[Column, ...]:
+    """The columns of metrics among the names of columns."""
+    known = {column.name for column in _TEST}
+    what = "a metric of the task's own, mean over the test data; that of chance if diverged"
+    return tuple(Column(n, "number", "", what) for n in found if n.startswith(_METRIC) and n not in known)
+
+
 _RUN = (
     Column("source", "text", "", "the unit whose hyperparameters were taken"),
     Column("attempts", "whole", "", "how often the unit was started"),

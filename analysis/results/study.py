@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from analysis.measure import Measure
+from analysis.results.columns import metric_column
 from glifr.conditions import CONDITIONS, HYPERPARAMETERS, Condition
 from glifr.records import (
     Declaration,
@@ -44,14 +45,24 @@ class TaskInfo:
     steps: int
     passes: int
     lengths: tuple[int, int] | None
+    metrics: tuple[Mapping[str, Any], ...] = ()
 
     def measure(self, primary: Primary) -> Measure:
         """A measure on test data; of a task that holds nothing out, on what was trained on."""
         if primary == "accuracy":
             name = "test accuracy" if self.held_out else "training accuracy"
             return Measure("test_accuracy", name, 100.0, "%", "points", 2, True, self.chance_accuracy)
-        name = "test loss" if self.held_out else "training loss"
-        return Measure("test_loss", name, 1.0, "", "", 4, False, self.chance_loss)
+        data = "test" if self.held_out else "training"
+        own = next((metric for metric in self.metrics if metric["name"] == primary), None)
+        if own is not None:
+            label, higher = f"{data} {own['name'].replace('_', ' ')}", own["better"] == "higher"
+            return Measure(metric_column(primary), label, 1.0, "", "", 4, higher, own["chance"])
+        return Measure("test_loss", f"{data} loss", 1.0, "", "", 4, False, self.chance_loss)
+
+    def measures(self) -> list[Measure]:
+        """Every measure of the task: accuracy, if it has one, loss, and its own."""
+        accuracy = [] if self.chance_accuracy is None else ["accuracy"]
+        return [self.measure(name) for name in (*accuracy, "loss", *(metric["name"] for metric in self.metrics))]
 
     @property
     def held_out(self) -> bool:
@@ -330,6 +341,7 @@ def _task(body: dict[str, Any]) -> TaskInfo:
         steps=body["steps"],
         passes=body.get("passes", 1),
         lengths=tuple(body["lengths"]) if "lengths" in body else None,
+        metrics=tuple(body.get("metrics", ())),
     )
 
 

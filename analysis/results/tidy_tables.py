@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.files import write_whole
-from analysis.results.columns import DERIVED, DTYPES, TABLES, Column
+from analysis.results.columns import DERIVED, DTYPES, TABLES, Column, metric_column, metric_columns
 from analysis.statistics.importance import as_shown
 from analysis.text import without_paths
 from glifr.conditions import HYPERPARAMETERS
@@ -16,6 +16,7 @@ from glifr.records import Layout, SeedOutcome, UnitRecords, Value
 
 Row = dict[str, Any]
 _MEASURED = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "test_loss", "test_accuracy")
+_TESTED = ("seeds", "silencing")  # the tables of what is measured on test data
 _OUTCOME = ("epochs", "diverged", "score", *_MEASURED)
 
 
@@ -51,11 +52,18 @@ def make_tables(
         "parameters": (row for u in trained for row in _parameters(u)),
     }
     besides = searched_besides(trained, spaces)
-    return {name: _frame(name, own, besides) for name, own in rows.items()}
+    metrics = metric_columns(metric_column(name) for name in _metrics(by_stage))
+    return {name: _frame(name, own, besides, metrics) for name, own in rows.items()}
 
 
-def _frame(table: str, rows: Iterable[Row], besides: tuple[Column, ...]) -> pd.DataFrame:
-    columns = with_besides(TABLES[table], besides)
+def _metrics(units: Iterable[UnitRecords]) -> list[str]:
+    """The names of the task's own metrics, as they are on record."""
+    outcomes = (outcome for unit in units if unit.result for outcome in unit.result.seeds)
+    return list(dict.fromkeys(name for outcome in outcomes for name in outcome.test_metrics))
+
+
+def _frame(table: str, rows: Iterable[Row], besides: tuple[Column, ...], metrics: tuple[Column, ...]) -> pd.DataFrame:
+    columns = (*with_besides(TABLES[table], besides), *(metrics if table in _TESTED else ()))
     texts = [c.name for c in besides if c.kind == "text"]
     shown = [{**row, **{n: as_shown(row[n]) for n in texts if row.get(n) is not None}} for row in rows]
     frame = pd.DataFrame.from_records(shown, columns=[c.name for c in columns])
@@ -165,6 +173,7 @@ def _seeds(unit: UnitRecords) -> Iterator[Row]:
         own: Row = {"seed": seed, "diverged": None, "network": None}
         if outcome is not None:
             own |= {name: getattr(outcome, name) for name in _OUTCOME}
+            own |= {metric_column(name): value for name, value in outcome.test_metrics.items()}
             own["network"] = outcome.network.path if outcome.network else None
         yield {**shared, **own}
 
@@ -172,7 +181,8 @@ def _seeds(unit: UnitRecords) -> Iterator[Row]:
 def _silencing(unit: UnitRecords) -> Iterator[Row]:
     for row in unit.result.silencing if unit.result else ():
         own = unit.unit
-        yield {"condition": own.condition, "repeat": own.repeat, "seed": own.number, **vars(row)}
+        metrics = {metric_column(name): value for name, value in row.test_metrics.items()}
+        yield {"condition": own.condition, "repeat": own.repeat, "seed": own.number, **vars(row), **metrics}
 
 
 def _parameters(unit: UnitRecords) -> Iterator[Row]:
@@ -196,8 +206,11 @@ def write_tables(layout: Layout, tables: Mapping[str, pd.DataFrame]) -> list[str
 def write_dictionary(layout: Layout, tables: Mapping[str, pd.DataFrame]) -> str:
     """Writes tables/columns.csv: what every column of every table means; returns its path. tables: the tidy ones."""
     known, own = {c.name for c in TABLES["seeds"]}, tables["seeds"]
+    metrics = metric_columns(map(str, own.columns))
+    known |= {column.name for column in metrics}
     besides = tuple(_besides(str(n), own[n].dtype == DTYPES["number"]) for n in own.columns if n not in known)
     every = {table: with_besides(columns, besides) for table, columns in TABLES.items()} | dict(DERIVED)
+    every |= {table: (*every[table], *metrics) for table in _TESTED}
     rows = [(table, *vars(c).values()) for table, columns in every.items() for c in columns]
     frame = pd.DataFrame(rows, columns=["table", "column", "kind", "unit", "meaning"])
     content = frame.to_csv(index=False, lineterminator="\n").encode()

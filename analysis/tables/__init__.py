@@ -6,6 +6,7 @@ from analysis.tables.components import components_sheet
 from analysis.tables.design import counts_sheet, design_sheet
 from analysis.tables.factors import factorial_sheet, level_pairs_sheet, levels_sheet
 from analysis.tables.looks import looks_sheet
+from analysis.tables.measures import measures_sheet
 from analysis.tables.performance import conditions_sheet
 from analysis.tables.power import power_sheet
 from analysis.tables.published import published_sheets
@@ -30,6 +31,7 @@ __all__ = [
     "level_pairs_sheet",
     "levels_sheet",
     "looks_sheet",
+    "measures_sheet",
     "pairs_sheet",
     "power_sheet",
     "published_sheets",

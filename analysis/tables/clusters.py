@@ -12,7 +12,7 @@ from analysis.statistics.groups import Groups
 from analysis.tables.table import Cell, Head, Table
 
 
-def clusters_sheet(a: Assessment, cautions: list[ReportWarning]) -> Table:
+def clusters_sheet(a: Assessment, found: list[ReportWarning]) -> Table:
     """One row per condition of GLIFR neurons."""
     by_name = {c.name: c for c in a.results.info.conditions}
     heads = (
@@ -26,7 +26,7 @@ def clusters_sheet(a: Assessment, cautions: list[ReportWarning]) -> Table:
         first = Cell(
             own.condition,
             condition=by_name[own.condition],
-            codes=tuple(codes_for(cautions, "table-clusters", own.condition)),
+            codes=tuple(codes_for(found, "table-clusters", own.condition)),
         )
         rows.append([first, *_cells(own)])
     caption = (

@@ -112,7 +112,7 @@ class ModuleNetwork(BaseNetwork):
         if not isinstance(hidden, Tensor) or hidden.shape not in ((batch, steps, neurons), (batch, neurons)):
             found = tuple(hidden.shape) if isinstance(hidden, Tensor) else type(hidden).__name__
             allowed = f"[B,T,H] = {[batch, steps, neurons]}, or [B,H] at each step"
-            raise InputError(Problem("the hidden tensor has the wrong shape", "hidden", found, allowed))
+            raise InputError(Problem("the shape of the hidden tensor does not fit", "hidden", found, allowed))
         if self._mask is not None:
             mask = self._mask
             if hidden.ndim == 2:

@@ -33,7 +33,7 @@ from torch import Tensor
 
 from glifr import checks
 from glifr.engine import graph as graphs
-from glifr.engine.trace import StepGraph, UnknownOperationError, apply, refusal, trace
+from glifr.engine.tracing import StepGraph, UnknownOperationError, apply, refusal, trace
 from glifr.errors import InputError, Problem
 from glifr.parameters import read_decay, read_multiplier, store_decay, store_multiplier
 

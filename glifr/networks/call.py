@@ -93,7 +93,7 @@ def _check_inputs(inputs: Any, in_size: int) -> None:
         or not inputs.shape[-2]
     ):
         allowed = f"a tensor of shape [B, T, {in_size}] or [T, {in_size}], with T >= 1"
-        raise InputError(Problem("inputs has the wrong shape", "inputs", found, allowed))
+        raise InputError(Problem("the shape of inputs does not fit", "inputs", found, allowed))
 
 
 def _run(network: Network, work: _Work) -> tuple[Tensor, NetworkState]:

@@ -94,7 +94,7 @@ def check_state(state: Any, recurrence: Recurrence, hidden: int, batch: int | No
     for name, t in found.items():
         if t.dtype != like.dtype or t.device != like.device:
             place, hint = f"state: {name}", f"state.to({str(like.device)!r}, {like.dtype})"
-            rule = "the state is not of the network's number type and device"
+            rule = "the state must have the number type and device of the network"
             raise InputError(Problem(rule, place, f"{t.dtype} on {t.device}", f"{like.dtype} on {like.device}", hint))
 
 

@@ -39,10 +39,10 @@ class _Part:
             if array is None:
                 continue
             if array.ndim != len(dimensions):
-                raise ValueError(f"{name} has {array.ndim} dimensions, not {len(dimensions)}")
+                raise ValueError(f"{name}: {array.ndim} dimensions, not {len(dimensions)}")
             for dimension, length in zip(dimensions, array.shape, strict=True):
                 if found.setdefault(dimension, length) != length:
-                    raise ValueError(f"{name} is {length} long where others are {found[dimension]}")
+                    raise ValueError(f"{name}: {length} long where others are {found[dimension]}")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from glifr.conditions import CONDITIONS, Condition
 from glifr.records.envelope import digest
 from glifr.records.factors import Factor, is_published
 
-Primary = Literal["accuracy", "loss"]
+Primary = str  # accuracy, loss, or a metric of the task's own
 ALPHA = 0.05
 SMALLEST_ACCURACY = 0.005  # half a percentage point
 SMALLEST_SHARE_OF_CHANCE = 0.01  # for a loss: of the loss of chance

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Self
 
 Stage = Literal["search", "confirm", "final", "silencing"]
@@ -206,6 +207,7 @@ class SeedOutcome:
         parameters: Its neuron parameters.
         characteristics: See `glifr.records.characteristics`; None for a diverged network and in folders of earlier
             versions.
+        test_metrics: Of the task's own, by name, where `test_loss` is.
     """
 
     seed: int
@@ -221,6 +223,7 @@ class SeedOutcome:
     network: NetworkFile | None = None
     parameters: tuple[ParameterSummary, ...] = ()
     characteristics: NetworkFile | None = None
+    test_metrics: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def from_json(cls, body: dict[str, Any]) -> Self:
@@ -244,6 +247,7 @@ class SilencingRow:
     silenced: int
     test_loss: float
     test_accuracy: float | None
+    test_metrics: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -292,6 +296,7 @@ class UnitResult:
         seeds_in_batch: Seeds that were in fact trained as one computation in the publishing attempt.
         processors: Kinds of processor of its attempts, in order and without repeats; more than one if it was tried
             again elsewhere. () in folders of earlier versions.
+        peak_bytes: Most memory that the publishing attempt's worker had taken by then; 0 if that is not on record.
     """
 
     unit: UnitId
@@ -309,9 +314,14 @@ class UnitResult:
     threads: int
     seeds_in_batch: int
     processors: tuple[str, ...] = ()
+    peak_bytes: int = 0
 
     def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "unit": str(self.unit)}
+        """What is recorded; metrics only where there are some."""
+        body = {**asdict(self), "unit": str(self.unit)}
+        for part in ("seeds", "silencing"):
+            body[part] = [own if own["test_metrics"] else _without(own, "test_metrics") for own in body[part]]
+        return body
 
     @classmethod
     def from_json(cls, body: dict[str, Any]) -> Self:

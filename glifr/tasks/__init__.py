@@ -12,7 +12,7 @@ from glifr.tasks.neuromorphic_mnist import NEUROMORPHIC_MNIST
 from glifr.tasks.pixel_mnist import PIXEL_MNIST
 from glifr.tasks.realizable import IDENTIFIABLE, REALIZABLE, recovery_task
 from glifr.tasks.sine import SINE
-from glifr.tasks.task import ArraySettings, Split, TaskData, TaskDefinition, TaskSettings, TrainOn
+from glifr.tasks.task import ArraySettings, Metric, Split, TaskData, TaskDefinition, TaskSettings, TrainOn
 from glifr.tasks.tensors import task_of_tensors
 
 _ALL = (LINE_MNIST, PIXEL_MNIST, NEUROMORPHIC_MNIST, SINE, REALIZABLE, IDENTIFIABLE)
@@ -39,6 +39,7 @@ __all__ = [
     "ARRAYS",
     "TASKS",
     "ArraySettings",
+    "Metric",
     "Split",
     "TaskData",
     "TaskDefinition",

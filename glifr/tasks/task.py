@@ -23,6 +23,29 @@ OwnLoss = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 
 
 @dataclass(frozen=True)
+class Metric:
+    """A further measure of a network on test data, beside loss and accuracy.
+
+    Attributes:
+        name: Its name, letters, digits and _; the tables have it as `test_<name>`.
+        of: As `TaskDefinition.own_loss`: from outputs, targets and lengths to a value of each sample [B], of which the
+            mean counts.
+        better: "higher" for a share, at most 1, as an accuracy; "lower" for an error, at least 0.
+        chance: Its value for a network that has learned nothing, which a diverged one has too.
+        smallest_effect: The smallest difference that matters, where a study says nothing.
+    """
+
+    name: str
+    of: OwnLoss = field(repr=False)
+    better: Literal["higher", "lower"]
+    chance: float
+    smallest_effect: float
+
+    def to_json(self) -> dict[str, Any]:
+        return {key: value for key, value in vars(self).items() if key != "of"}
+
+
+@dataclass(frozen=True)
 class ArraySettings:
     """What a study says of its own arrays.
 
@@ -157,7 +180,7 @@ class TaskDefinition:
         time_step_ms: dt of the network [ms].
         loss: "cross_entropy" or "mean_squared_error".
         readout: Whether every step is read, or the last one.
-        primary: What is compared on test data.
+        primary: What is compared on test data: "accuracy", "loss", or the name of one of its `metrics`.
         chance_loss: Loss of a network that knows only how often each target occurs.
         chance_accuracy: Its accuracy; None for regression.
         sources: Where the data can come from; the first is the default.
@@ -175,6 +198,7 @@ class TaskDefinition:
         own_loss: Another loss of the same targets: from outputs [B,O], or [B,T,O] where every step is read, targets,
             and the steps of each sequence [B] (None where all have T), to losses [B]. `loss` then says what targets
             are.
+        metrics: Further measures on test data.
     """
 
     name: str
@@ -185,7 +209,7 @@ class TaskDefinition:
     time_step_ms: float
     loss: Literal["cross_entropy", "mean_squared_error"]
     readout: Readout
-    primary: Literal["accuracy", "loss"]
+    primary: str
     chance_loss: float
     chance_accuracy: float | None
     sources: tuple[str, ...]
@@ -201,6 +225,7 @@ class TaskDefinition:
     neurons_are_outputs: bool = False
     lengths: tuple[int, int] | None = None
     own_loss: OwnLoss | None = None
+    metrics: tuple[Metric, ...] = ()
 
     def for_settings(self, settings: TaskSettings) -> TaskDefinition:
         """The task as a study sets it."""
@@ -213,6 +238,16 @@ class TaskDefinition:
     def held_out(self, source: str) -> bool:
         """True if there are data that no network is trained on."""
         return "test" in self.sizes(source)
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """What networks can be compared by on test data."""
+        accuracy = () if self.chance_accuracy is None else ("accuracy",)
+        return (*accuracy, "loss", *(metric.name for metric in self.metrics))
+
+    def smallest_effect(self, primary: str) -> float | None:
+        """The smallest difference that matters of one of its `metrics`; None for accuracy and loss."""
+        return next((metric.smallest_effect for metric in self.metrics if metric.name == primary), None)
 
     @property
     def classes(self) -> int | None:
@@ -237,7 +272,8 @@ class TaskDefinition:
 
 def task_record(task: TaskDefinition, source: str) -> dict[str, Any]:
     """What study.json tells of a task, but for how the study trains on it; see `recorded_task`."""
-    lengths = {} if task.lengths is None else {"lengths": list(task.lengths)}
+    later: dict[str, Any] = {} if task.lengths is None else {"lengths": list(task.lengths)}
+    later |= {"metrics": [metric.to_json() for metric in task.metrics]} if task.metrics else {}
     return {
         "name": task.name,
         "title": task.title,
@@ -253,7 +289,7 @@ def task_record(task: TaskDefinition, source: str) -> dict[str, Any]:
         "inputs": task.inputs,
         "outputs": task.outputs,
         "problems": task.problems,
-        **lengths,
+        **later,
     }
 
 
@@ -280,8 +316,9 @@ def recorded_task(body: Mapping[str, Any]) -> TaskDefinition:
         passes=body.get("passes", 1),
         problems=body.get("problems", 1),
         lengths=tuple(body["lengths"]) if "lengths" in body else None,
+        metrics=tuple(Metric(of=_not_here, **metric) for metric in body.get("metrics", ())),
     )
 
 
-def _not_here(settings: object) -> NoReturn:
+def _not_here(*settings: object) -> NoReturn:
     raise ValueError("this is a task without its data")

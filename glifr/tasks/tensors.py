@@ -87,7 +87,7 @@ def _split(part: str, samples: Samples) -> Split:
     if not rest:
         return Split(inputs, targets, _as_stored)
     (lengths,) = rest
-    check_lengths(f"lengths of {part}", lengths, len(inputs), inputs.shape[1] if inputs.ndim > 1 else 0)
+    check_lengths(f"{part} lengths", lengths, len(inputs), inputs.shape[1] if inputs.ndim > 1 else 0)
     every_step = targets.ndim == inputs.ndim == 3 and targets.shape[:2] == inputs.shape[:2]
     targets = without_padding(targets, lengths) if every_step else targets
     return Split(without_padding(inputs, lengths), targets, _as_stored, lengths=lengths)
@@ -125,16 +125,16 @@ def _check(splits: dict[SplitName, Split], classes: bool, readout: Readout) -> N
     outputs = splits["train"].targets.shape[-1]
     for part, split in splits.items():
         samples = len(split.stored)
-        checks.shape(f"inputs of {part}", split.stored, ("N", steps, inputs))
+        checks.shape(f"{part} inputs", split.stored, ("N", steps, inputs))
         values = (samples, steps, outputs) if readout == "all" else (samples, outputs)
-        checks.shape(f"targets of {part}", split.targets, (samples,) if classes else values)
+        checks.shape(f"{part} targets", split.targets, (samples,) if classes else values)
         numbers = (split.stored.dtype, split.targets.dtype)
         if numbers != (torch.float32, torch.int64 if classes else torch.float32):
             allowed = "float32 inputs, with int64 classes or float32 values as targets, alike in all splits"
             raise InputError(Problem("a task's tensors have other number types", part, numbers, allowed))
         if classes and int(split.targets.min()) < 0:
             rule = "classes are counted from 0"
-            raise InputError(Problem(rule, f"targets of {part}", int(split.targets.min()), "0, 1, 2, ..."))
+            raise InputError(Problem(rule, f"{part} targets", int(split.targets.min()), "0, 1, 2, ..."))
 
 
 def _entropy(counts: Tensor) -> float:

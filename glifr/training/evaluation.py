@@ -5,8 +5,8 @@ Shapes: R replicas, B batch, T steps, O outputs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -25,10 +25,11 @@ EVALUATION_BATCH = 500  # fixed: part of what decides the last bits of a reporte
 
 @dataclass(frozen=True)
 class Performance:
-    """Mean loss and accuracy over samples; accuracy None for regression."""
+    """Mean loss and accuracy over samples, accuracy None for regression; and the task's own metrics where asked."""
 
     loss: float
     accuracy: float | None
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
 
 def sample_losses(task: TaskDefinition, outputs: Tensor, targets: Tensor, lengths: Tensor | None = None) -> Tensor:
@@ -87,11 +88,19 @@ class Heard:
         way = one_by_one if outputs.device.type == "cpu" else together
         return way(self, self.of(outputs), reduce)
 
+    def metrics(self, outputs: Tensor) -> Tensor:
+        """The task's own metrics of R replicas [R,M], summed over samples in float64."""
+        every = zip(self.of(outputs).unbind(0), self.targets.unbind(0), self._lengths(outputs), strict=True)
+        rows = [[_double_sum(m.of(*part), 0) for m in self.task.metrics] for part in every]
+        return torch.tensor(rows, dtype=torch.float64, device=outputs.device).view(len(outputs), -1)
+
+    def _lengths(self, outputs: Tensor) -> Sequence[Tensor | None]:
+        return [None] * len(outputs) if self.lengths is None else self.lengths.unbind(0)
+
 
 def one_by_one(heard: Heard, outputs: Tensor, reduce: Reduction) -> Tensor:
     """`Heard.losses` of outputs that are read, in a computation for each replica."""
-    lengths = [None] * len(outputs) if heard.lengths is None else heard.lengths.unbind(0)
-    parts = zip(outputs.unbind(0), heard.targets.unbind(0), lengths, strict=True)
+    parts = zip(outputs.unbind(0), heard.targets.unbind(0), heard._lengths(outputs), strict=True)
     return stack([reduce(sample_losses(heard.task, *part), 0) for part in parts])
 
 
@@ -158,6 +167,7 @@ def evaluate(
     for network in networks:
         network.eval()
     device = split.targets.device
+    sums = torch.zeros(len(networks), len(task.metrics), dtype=torch.float64, device=device)
     tally = Tally(task, len(networks), device)
     for begin in range(0, len(split), EVALUATION_BATCH):
         index = torch.arange(begin, min(begin + EVALUATION_BATCH, len(split)), device=device)
@@ -166,7 +176,16 @@ def evaluate(
         heard = Heard(task, shared, None if lengths is None else lengths.expand(len(networks), -1))
         outputs = forward_replicas(networks, inputs, readout=heard.readout, neuron_masks=neuron_masks)
         tally.add(heard.losses(outputs, _double_sum), heard.of(outputs), shared)
-    return tally.read(len(split))
+        sums += heard.metrics(outputs)
+    means = (sums / len(split)).tolist()
+    names = [metric.name for metric in task.metrics]
+    every = zip(tally.read(len(split)), means, strict=True)
+    return [replace(found, metrics=dict(zip(names, own, strict=True))) for found, own in every]
+
+
+def chance(task: TaskDefinition) -> Performance:
+    """What a network has that has learned nothing."""
+    return Performance(task.chance_loss, task.chance_accuracy, {m.name: m.chance for m in task.metrics})
 
 
 def worst_score(task: TaskDefinition) -> float:

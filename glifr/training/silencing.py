@@ -15,7 +15,7 @@ from torch import Tensor
 from glifr.networks import BaseNetwork
 from glifr.records import SilencingRow
 from glifr.tasks import Split, TaskDefinition
-from glifr.training.evaluation import EVALUATION_BATCH, evaluate
+from glifr.training.evaluation import EVALUATION_BATCH, chance, evaluate
 from glifr.training.streams import stream
 
 _ALWAYS = 8  # masks at once where a mask's bits depend on how many there are: a fixed number
@@ -75,14 +75,15 @@ def silence(
         rows = torch.stack([row for _, _, row in part]).to(device)
         found = None if diverged else evaluate([network] * len(part), task, test, rows)
         for i, (fraction, mask, row) in enumerate(part):
-            usable = found[i] if found is not None and math.isfinite(found[i].loss) else None
+            usable = found[i] if found is not None and math.isfinite(found[i].loss) else chance(task)
             results.append(
                 SilencingRow(
                     fraction=fraction,
                     mask=mask,
                     silenced=int((row == 0).sum().item()),
-                    test_loss=usable.loss if usable else task.chance_loss,
-                    test_accuracy=usable.accuracy if usable else task.chance_accuracy,
+                    test_loss=usable.loss,
+                    test_accuracy=usable.accuracy,
+                    test_metrics=usable.metrics,
                 )
             )
     return tuple(results)

@@ -21,7 +21,7 @@ from glifr.configuration import Configuration, TrainingSettings
 from glifr.definitions import definition_of
 from glifr.records import EpochRecord, NetworkFile, ParameterSummary, SeedOutcome
 from glifr.tasks import Split, TaskData, TaskDefinition
-from glifr.training.evaluation import EVALUATION_BATCH, Performance, evaluate, sample_losses, score, worst_score
+from glifr.training.evaluation import EVALUATION_BATCH, Performance, chance, evaluate, sample_losses, score, worst_score
 from glifr.training.seed_run import SeedRun
 from glifr.training.steps import EagerSteps, PreparedSteps, RecordedSteps, StepRunner, recorder_for
 from glifr.training.streams import stream
@@ -207,6 +207,7 @@ class Training:
             validation_accuracy=last.validation_accuracy,
             test_loss=tested.loss if tested else None,
             test_accuracy=tested.accuracy if tested else None,
+            test_metrics=tested.metrics if tested else {},
             network=file,
             parameters=(*run.start, *summarise(run.network, "end"), *self._target_parameters(run.seed)),
         )
@@ -216,11 +217,11 @@ class Training:
         return () if self.task.target is None else summarise(self.task.target(seed), "target")
 
     def _test(self, run: SeedRun, test: Split) -> Performance:
-        chance = Performance(self.task.chance_loss, self.task.chance_accuracy)
         if run.diverged:
-            return chance
+            return chance(self.task)
         found = evaluate([run.network], self.task, test.part(run.seed))[0]
-        return found if math.isfinite(found.loss) else chance
+        finite = all(map(math.isfinite, (found.loss, *found.metrics.values())))
+        return found if finite else chance(self.task)
 
 
 def _identity(group: Sequence[SeedRun]) -> tuple[tuple[int, int], ...]:

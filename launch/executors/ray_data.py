@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import ray
+import ray.cloudpickle
 import torch
 from torch import Tensor
 
-from glifr.tasks import Split, TaskData
+from glifr.errors import InputError, Problem
+from glifr.tasks import Split, TaskData, TaskSettings, task_of
 from launch.jobs import DataSource
 
 _Array = np.ndarray[Any, Any]
@@ -25,6 +27,34 @@ def bytes_of(data: DataSource) -> int:
     tuning = data.tuning()
     splits = [s for s in (tuning.train, tuning.validation, data.test()) if s is not None]
     return sum(t.numel() * t.element_size() for split in splits for t in (split.stored, split.targets))
+
+
+def refuse_unsendable(settings: TaskSettings, place: str) -> None:
+    """Refuses a task of which a part cannot be sent to workers; Ray need not run.
+
+    Args:
+        settings: What the study says of the task.
+        place: Where the study names the task.
+
+    Raises:
+        InputError: It has such a part, which is named.
+    """
+    whole = task_of(settings)
+    task, tuning = whole.without_data(), whole.load(settings)
+    parts: dict[str, Any] = {f"{f.name}": getattr(task, f.name) for f in fields(task)}
+    parts |= {f"metric {metric.name}": metric.of for metric in task.metrics}
+    splits = {"train": tuning.train, "validation": tuning.validation, "test": whole.load_test(settings)}
+    parts |= {f"decode of {name}": split.decode for name, split in splits.items() if split is not None}
+    for name, part in parts.items():
+        if name == "metrics":
+            continue
+        try:
+            ray.cloudpickle.dumps(part)  # type: ignore[no-untyped-call]
+        except Exception as error:  # whatever pickle stumbles over
+            rule = f"the task's {name} cannot be sent to workers"
+            found = next(iter(str(error).splitlines()), type(error).__name__)
+            todo = "let it be a function of a module, and open files or make generators inside it"
+            raise InputError(Problem(f"{rule}: {found}", place, allowed="what pickle can take", todo=todo)) from None
 
 
 class SharedData:

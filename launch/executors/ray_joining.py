@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from glifr.errors import InputError
 from launch.executors.ray_nodes import alive, check_nodes
-from launch.planning.placement import Node, Resources, slots, trials_on
+from launch.planning.placement import Node, Resources, trials_on
 
 _POLL_SECONDS = 5.0
 _EMPTY_SECONDS = 1800.0  # how long a study waits for a node that a trial fits on
 
 
 class Membership:
-    """Watches, while entered, which nodes are up, and how many jobs may run at once on those that have been checked.
+    """Watches, while entered, which nodes are up and have been checked.
 
     Args:
         resources: What a trial takes.
         root: The results folder, which a new node must share.
         mixed: Whether its versions may differ.
-        hear: Called with the new number of slots and a sentence. From a thread, as `halt`.
+        hear: Called with which nodes joined or left. From a thread, as the others.
+        differ: Called with what the versions of nodes that joined differ in, if they do and may.
         halt: Called with the reason if a node that joined must not compute for this study, or none has been left for
             half an hour.
     """
@@ -34,12 +35,13 @@ class Membership:
         resources: Resources,
         root: Path,
         mixed: bool,
-        hear: Callable[[int, str], None],
+        hear: Callable[[str], None],
+        differ: Callable[[Sequence[str]], None],
         halt: Callable[[str], None],
     ) -> None:
-        self._resources, self._root, self._mixed, self._hear, self._halt = resources, root, mixed, hear, halt
+        self._resources, self._root, self._mixed = resources, root, mixed
+        self._hear, self._differ, self._halt = hear, differ, halt
         self._nodes = alive()
-        self.slots = slots(list(self._nodes.values()), resources)
         self._empty_since: float | None = None
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="membership", daemon=True)
@@ -51,6 +53,11 @@ class Membership:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._ended.set()
         self._thread.join(timeout=_POLL_SECONDS)  # it may be waiting for a node that does not answer
+
+    @property
+    def nodes(self) -> list[Node]:
+        """Those that are up and have been checked."""
+        return list(self._nodes.values())
 
     def _watch(self) -> None:
         while not self._ended.wait(_POLL_SECONDS):
@@ -64,14 +71,11 @@ class Membership:
     def _look(self) -> None:
         nodes, known = alive(), self._nodes
         joined, left = nodes.keys() - known.keys(), known.keys() - nodes.keys()
-        if joined:
-            check_nodes(self._root, self._mixed, only=joined)
+        if joined and (differences := check_nodes(self._root, self._mixed, only=joined)):
+            self._differ(differences)
         if joined or left:
             self._nodes = nodes
-            self.slots = slots(list(nodes.values()), self._resources)
-            fits = sum(trials_on(node, self._resources) for node in nodes.values())
-            told = [*_told(joined, nodes, "joined"), *_told(left, known, "left")]
-            self._hear(self.slots, f"{'; '.join(told)}: {self.slots if fits else 0} slots now")
+            self._hear("; ".join([*_told(joined, nodes, "joined"), *_told(left, known, "left")]))
         self._note_empty(nodes.values())
 
     def _note_empty(self, nodes: Iterable[Node]) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import secrets
 import shutil
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
+from typing import Any
 
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -14,7 +15,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from glifr.errors import InputError, Problem
 from launch.code import code_version, installed
 from launch.executors.node_check import ASKED, NodeReport, touch
-from launch.planning.placement import BYTES_PER_GB, Node
+from launch.planning.placement import BYTES_PER_GB, Node, Resources, trials_on
 
 _PROBE_SECONDS = 120.0
 _JOIN_SECONDS = 300.0
@@ -147,6 +148,29 @@ def _problem(root: Path, node: Node, answer: NodeReport | Problem, mixed: bool) 
         "install the project there as here (make setup), or take the node out of the cluster; "
         "or add --allow-mixed-nodes, and the report will warn of it",
     )
+
+
+def each_on_each_node(
+    function: Callable[..., object], items: Sequence[tuple[object, ...]], share: Resources, seconds: float
+) -> list[str]:
+    """`function` of each item's values on each node that is up and takes such a share; returns what went wrong."""
+    tasks: Any = ray.remote(max_retries=0, num_cpus=share.cpus, num_gpus=share.gpus)(function)
+    nodes = {node: what.name for node, what in alive().items() if trials_on(what, share)}
+    asked = {
+        tasks.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote(*item): name
+        for node, name in nodes.items()
+        for item in items
+    }
+    done, late = ray.wait(list(asked), num_returns=len(asked), timeout=seconds) if asked else ([], [])
+    wrong = [f"{asked[task]}: not done within {seconds:.0f} s" for task in late]
+    for task in late:
+        ray.cancel(task, force=True)
+    for task in done:
+        try:
+            ray.get(task)
+        except ray.exceptions.RayError as error:
+            wrong.append(f"{asked[task]}: {str(error).strip().splitlines()[-1]}")
+    return list(dict.fromkeys(wrong))
 
 
 def _unseen(folder: Path, nodes: Sequence[str], word: str) -> list[str]:

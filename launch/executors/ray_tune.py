@@ -29,16 +29,18 @@ from glifr.records import Layout, UnitId
 from launch.executors.ray_connect import Cluster, connect, disconnect
 from launch.executors.ray_data import SharedData, bytes_of
 from launch.executors.ray_joining import Membership
-from launch.executors.ray_nodes import alive, check_nodes, wait_for_nodes
+from launch.executors.ray_nodes import alive, check_nodes, each_on_each_node, wait_for_nodes
 from launch.executors.ray_watch import ClusterWatch
 from launch.failures import Failure, failure_of_lost
 from launch.full_disk import disk_is_full, full_disk
 from launch.jobs import DataSource, Result, Scheduler, Step, StopRequest, Work
 from launch.ledger.abandoned import mark, remove, remove_abandoned
 from launch.outside.modules import NO_CODE, OutsideCode
-from launch.planning.placement import BYTES_PER_GB, Resources, refuse_what_cannot_fit, slots
+from launch.planning.measured_memory import MeasuredMemory
+from launch.planning.placement import BYTES_PER_GB, Node, Resources, refuse_what_cannot_fit, trials_on
 from launch.tracking.queue import settle
 from launch.workers.gpu_share import cap_gpu_memory
+from launch.workers.memory import peak_resident
 from launch.workers.trial import run_watched_job
 
 _MOST_JOBS = 10_000_000  # Tune wants a total; the searcher says when it is over
@@ -51,12 +53,15 @@ class RayExecutor:
     cluster: where; an address alone may be given. work: what a worker does with a job. data: given to the workers
     through Ray's object store; None where each reads the files. environment: of the workers; Ray logs it. on_lost:
     called, from a thread, with a sentence, if the cluster dies under the driver. differences: in what its nodes differ,
-    once connected. code: from outside, for the workers. on_nodes: called, from a thread, with the slots and a sentence
-    when a node has joined the cluster or left it.
+    once connected. code: from outside, for the workers. on_slots: called, from a thread too, with the slots, why they
+    have changed ("nodes", "memory") and a sentence. on_differences: called, from a thread, with what the versions of
+    nodes that joined differ in. measured: bytes that a worker took in earlier sessions.
     """
 
     differences: Sequence[str] = ()
-    on_nodes: Callable[[int, str], None] | None = None
+    measured: int = 0
+    on_slots: Callable[[int, str, str], None] = staticmethod(lambda *_: None)
+    on_differences: Callable[[Sequence[str]], None] = staticmethod(lambda _: None)
 
     def __init__(  # noqa: PLR0913 - what a worker is given
         self,
@@ -74,6 +79,8 @@ class RayExecutor:
         self._environment, self._code = dict(environment), code
         self._root, self._mode, self._resources, self._work, self._data = root, tracking_mode, resources, work, data
         self._cluster = cluster if isinstance(cluster, Cluster) else Cluster(cluster)
+        self._nodes: Callable[[], Sequence[Node]] = lambda: list(alive().values())
+        self._room = MeasuredMemory(resources, lambda: self._nodes(), lambda n, told: self.on_slots(n, "memory", told))
         self._watch = None if on_lost is None else ClusterWatch(on_lost)
 
     def __enter__(self) -> Self:
@@ -100,7 +107,7 @@ class RayExecutor:
     @property
     def slots(self) -> int:
         """How many jobs run at once."""
-        return slots(list(alive().values()), self._resources)
+        return self._room.slots
 
     def map(self, function: Callable[..., Result], items: Sequence[tuple[object, ...]]) -> list[Result]:
         """`function` of each item's values, on as much of a node as a trial takes and as many at once."""
@@ -112,27 +119,40 @@ class RayExecutor:
             found += ray.get([task.remote(*item) for item in items[begin : begin + self.slots]])
         return found
 
+    def on_each_node(
+        self, function: Callable[..., object], items: Sequence[tuple[object, ...]], seconds: float
+    ) -> list[str]:
+        """`function` of each item's values on each node that is up, as many at once as fit; returns what went wrong.
+
+        What is not done after so many seconds is ended.
+        """
+        return each_on_each_node(function, items, self._resources, seconds)
+
     def run(self, decider: Scheduler, stop: StopRequest) -> None:
         """Runs until the decider has finished or a stop is requested. A worker's death ends its job alone."""
         with contextlib.ExitStack() as stack:
-            self._run(decider, stop, self._slots_of(decider, stack))
+            self._follow(decider, stack)
+            self._room.grew(self.measured)
+            self._run(decider, stop)
 
-    def _slots_of(self, decider: Scheduler, stack: contextlib.ExitStack) -> Callable[[], int]:
-        """How many jobs may run at once, now; on a cluster as its nodes come and go."""
+    def _follow(self, decider: Scheduler, stack: contextlib.ExitStack) -> None:
+        """From now on knows which nodes are up; on a cluster they come and go."""
         if self._cluster.address is None:
-            fixed = self.slots
-            return lambda: fixed
+            fixed = list(alive().values())
+            self._nodes = lambda: fixed
+            return
 
-        def hear(count: int, told: str) -> None:
-            if self.on_nodes is not None:
-                self.on_nodes(count, told)
+        def changed(told: str) -> None:
+            slots = self._room.slots if any(trials_on(node, self._resources) for node in followed.nodes) else 0
+            self.on_slots(self._room.slots, "nodes", f"{told}: {slots} slots now")
 
-        followed = Membership(self._resources, self._root, self._cluster.mixed, hear, decider.halt)
+        differ: Callable[[Sequence[str]], None] = lambda what: self.on_differences(what)  # noqa: E731 - set later
+        followed = Membership(self._resources, self._root, self._cluster.mixed, changed, differ, decider.halt)
+        self._nodes = lambda: followed.nodes
         stack.enter_context(followed)
-        return lambda: followed.slots
 
-    def _run(self, decider: Scheduler, stop: StopRequest, slots_now: Callable[[], int]) -> None:
-        scratch, live = _own_scratch(Layout(self._root).scratch), _Live(decider, stop, slots_now)
+    def _run(self, decider: Scheduler, stop: StopRequest) -> None:
+        scratch, live = _own_scratch(Layout(self._root).scratch), _Live(decider, stop, self._room)
         shared = None if self._data is None else SharedData(self._data)
         tuner = tune.Tuner(
             tune.with_resources(
@@ -181,7 +201,7 @@ def _own_scratch(parent: Path) -> Path:
 def _share(resources: Resources, config: dict[str, Any]) -> tune.PlacementGroupFactory:
     """What a job takes of a node."""
     gpus = resources.gpus_after(config["out_of_memory"])
-    memory = int(resources.memory * BYTES_PER_GB)
+    memory = int(config["memory"] * BYTES_PER_GB)
     amounts = {"CPU": resources.cpus, "GPU": gpus, "memory": memory}
     return tune.PlacementGroupFactory([{what: amount for what, amount in amounts.items() if amount}])
 
@@ -189,8 +209,8 @@ def _share(resources: Resources, config: dict[str, Any]) -> tune.PlacementGroupF
 class _Live:
     """Holds what lives in this driver alone. Tune pickles and copies its searcher; this stays behind, or the same."""
 
-    def __init__(self, decider: Scheduler, stop: StopRequest, slots_now: Callable[[], int]) -> None:
-        self.decider, self.stop, self.slots_now = decider, stop, slots_now
+    def __init__(self, decider: Scheduler, stop: StopRequest, room: MeasuredMemory) -> None:
+        self.decider, self.stop, self.room = decider, stop, room
         self.last_words: dict[str, str] = {}  # what Ray said of a trial whose worker was lost
 
     def __deepcopy__(self, memo: object) -> _Live:
@@ -220,7 +240,7 @@ class _Worker(tune.Trainable):
         started, busy = time.perf_counter(), time.process_time()
         step = next(self._steps)
         seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - busy
-        step = dataclasses.replace(step, seconds=seconds, cpu_seconds=cpu_seconds)
+        step = dataclasses.replace(step, seconds=seconds, cpu_seconds=cpu_seconds, peak_bytes=peak_resident())
         return {"step": json.dumps(dataclasses.asdict(step)), "done": step.done}  # as text: Tune flattens dicts
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -247,7 +267,7 @@ def _step_of(result: dict[str, Any] | None) -> Step | None:
     found = json.loads(text)
     failure = Failure(**found["failure"]) if found["failure"] else None
     scores = {u: (e, s) for u, (e, s) in found["scores"].items()}
-    return Step(scores, found["done"], failure, found["seconds"], found["cpu_seconds"])
+    return Step(scores, found["done"], failure, found["seconds"], found["cpu_seconds"], found["peak_bytes"])
 
 
 class _Searcher(Searcher):
@@ -261,13 +281,14 @@ class _Searcher(Searcher):
     def suggest(self, trial_id: str) -> Any:
         if self._live.decider.finished or self._live.stop.requested:  # Tune asks for ever where nothing runs
             return Searcher.FINISHED
-        if len(self._keys) >= self._live.slots_now():
+        if len(self._keys) >= self._live.room.slots:
             return None
         job = self._live.decider.next_job()
         if job is None:
             return None
         self._keys[trial_id] = job.key
-        return {"units": [str(unit) for unit in job.units], "key": job.key, "out_of_memory": job.out_of_memory}
+        units, memory = [str(unit) for unit in job.units], self._live.room.asked
+        return {"units": units, "key": job.key, "out_of_memory": job.out_of_memory, "memory": memory}
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         key = self._keys.pop(trial_id, None)
@@ -276,7 +297,9 @@ class _Searcher(Searcher):
         if error:
             self._live.decider.ended(key, None, failure_of_lost(self._live.last_words.pop(trial_id, "")))
         else:
-            self._live.decider.ended(key, _step_of(result))
+            step = _step_of(result)
+            self._live.room.grew(step.peak_bytes if step is not None else 0)
+            self._live.decider.ended(key, step)
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing to keep: a run is never restored by Tune."""
@@ -308,6 +331,7 @@ class _Scheduler(FIFOScheduler):
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         step = _step_of(result)
+        self._live.room.grew(step.peak_bytes if step is not None else 0)
         stop = step is not None and self._live.decider.step(trial.config["key"], step)
         return str(TrialScheduler.STOP if stop else TrialScheduler.CONTINUE)
 

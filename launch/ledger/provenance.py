@@ -97,6 +97,12 @@ class Sessions:
         self._all = [*earlier, session(command, nodes_differ, study_hash, code)]
         self._write()
 
+    def note_differences(self, nodes_differ: Sequence[str]) -> None:
+        """Notes in what nodes that joined during this session differ."""
+        known = self._all[-1]["nodes_differ"]
+        self._all[-1]["nodes_differ"] = list(dict.fromkeys([*known, *nodes_differ]))
+        self._write()
+
     def finish(self, exit_code: int, used: Mapping[str, float]) -> None:
         """Notes when and how this session ended, and how far it used its slots."""
         self._all[-1] |= {"finished_at": now(), "exit_code": exit_code, "utilisation": dict(used)}

@@ -5,6 +5,8 @@ Shapes: N samples, B batch, T steps, I inputs, O outputs.
 
 from __future__ import annotations
 
+import math
+import re
 from typing import Any
 
 import torch
@@ -15,6 +17,7 @@ from glifr.errors import InputError, Problem
 from glifr.tasks.task import Split, TaskDefinition, TaskSettings
 from glifr.tasks.tensors import check_lengths, refuse_shared_samples
 
+_METRIC = re.compile(r"[a-z][a-z0-9_]*")
 _LOOKED_AT = 64  # samples of each split that are decoded
 
 
@@ -29,13 +32,14 @@ def check_definition(task: TaskDefinition) -> None:
     words: tuple[tuple[str, Any, tuple[str, ...]], ...] = (
         ("loss", task.loss, ("cross_entropy", "mean_squared_error")),
         ("readout", task.readout, ("last", "all")),
-        ("primary", task.primary, ("accuracy", "loss")),
+        ("primary", task.primary, task.measures),
     )
     for name, given, allowed in words:
+        if name == "primary" and given == "accuracy" and task.chance_accuracy is None:
+            raise InputError(Problem("a task without accuracy cannot be judged by it", "primary", "accuracy", "loss"))
         if given not in allowed:
             raise InputError(Problem(f"the task has no such {name}", name, given, f"one of {', '.join(allowed)}"))
-    if task.primary == "accuracy" and task.chance_accuracy is None:
-        raise InputError(Problem("a task without accuracy cannot be judged by it", "primary", "accuracy", "loss"))
+    _check_metrics(task)
     if not task.sources or not all(isinstance(source, str) for source in task.sources):
         raise InputError(Problem("a task names where its data come from", "sources", task.sources, "one or more words"))
 
@@ -55,7 +59,7 @@ def check_data(task: TaskDefinition, settings: TaskSettings) -> None:
             raise InputError(Problem(f"the {name} split has another size than `sizes` says", name, found, str(said)))
         if split is not None:
             _check_split(task, name, split)
-    _check_own_loss(task, data.train)
+    _check_own_functions(task, data.train)
     refuse_shared_samples({name: split for name, split in splits.items() if split is not None})
     fingerprint = task.fingerprint(settings)
     if not isinstance(fingerprint, str) or not fingerprint:
@@ -68,26 +72,45 @@ def _check_split(task: TaskDefinition, name: str, split: Split) -> None:
         found = f"{len(split.stored)} and {len(split.targets)}"
         raise InputError(Problem("there are not as many inputs as targets", name, found, "one target for each input"))
     if split.lengths is not None:
-        check_lengths(f"lengths of {name}", split.lengths, len(split), task.steps)
+        check_lengths(f"{name} lengths", split.lengths, len(split), task.steps)
     inputs, targets = split.batch(torch.arange(min(_LOOKED_AT, len(split))))
-    checks.shape(f"inputs of {name}", inputs, (len(targets), task.steps, task.inputs))
+    checks.shape(f"{name} inputs", inputs, (len(targets), task.steps, task.inputs))
     if inputs.dtype != torch.float32:
-        raise InputError(Problem("inputs have another number type", f"inputs of {name}", inputs.dtype, "float32"))
-    for what, values in ((f"inputs of {name}", split.stored), (f"inputs of {name}", inputs)):
+        raise InputError(Problem("inputs have another number type", f"{name} inputs", inputs.dtype, "float32"))
+    for what, values in ((f"{name} inputs", split.stored), (f"{name} inputs", inputs)):
         if values.is_floating_point() and not bool(values.isfinite().all()):
             found = f"{int((~values.isfinite()).sum()):,} of {values.numel():,} numbers"
             raise InputError(Problem("the inputs have numbers that are not finite", what, found, "finite numbers"))
-    _check_targets(task, f"targets of {name}", split.targets)
+    _check_targets(task, f"{name} targets", split.targets)
 
 
-def _check_own_loss(task: TaskDefinition, split: Split) -> None:
-    """Raises InputError for a loss of one's own that is not one number for each sample, finite, with a gradient."""
-    if task.own_loss is None:
-        return
+def _check_metrics(task: TaskDefinition) -> None:
+    names = [metric.name for metric in task.metrics]
+    for metric in task.metrics:
+        if not _METRIC.fullmatch(metric.name) or metric.name in ("loss", "accuracy") or names.count(metric.name) > 1:
+            allowed = "lower-case letters, digits and _, each once; not loss or accuracy"
+            raise InputError(Problem("a metric has no such name", "metrics", metric.name, allowed))
+        if metric.better not in ("higher", "lower"):
+            raise InputError(Problem("a metric says which is better", metric.name, metric.better, "higher or lower"))
+        checks.number(f"chance of {metric.name}", metric.chance)
+        checks.number(f"smallest_effect of {metric.name}", metric.smallest_effect, above=0.0)
+
+
+def _check_own_functions(task: TaskDefinition, split: Split) -> None:
+    """Raises InputError unless own loss and metrics are a finite number for each sample, the loss with a gradient."""
     index = torch.arange(min(_LOOKED_AT, len(split)))
     _, targets = split.batch(index)
     every_step = (task.steps,) if task.readout == "all" else ()
     outputs = torch.zeros(len(index), *every_step, task.outputs, requires_grad=True)
+    for metric in task.metrics:
+        values = metric.of(outputs.detach(), targets, split.lengths_of(index))
+        checks.shape(f"metric {metric.name}", values, (len(index),))
+        low, high = (-math.inf, 1.0) if metric.better == "higher" else (0.0, math.inf)
+        if not bool((values.isfinite() & (values >= low) & (values <= high)).all()):
+            allowed = "finite values, at most 1 where higher is better, from 0 where lower is"
+            raise InputError(Problem("a metric has values that it cannot have", metric.name, values.tolist(), allowed))
+    if task.own_loss is None:
+        return
     losses = task.own_loss(outputs, targets, split.lengths_of(index))
     checks.shape("own_loss", losses, (len(index),))
     if not losses.requires_grad or not bool(losses.isfinite().all()):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from glifr.records import STAGES, Proposal, RecordError, Stage, UnitId, UnitResult, Value, seal
+from glifr.records import STAGES, Proposal, Stage, UnitId, UnitResult, Value, seal
 from glifr.training.train import worst_score
 from launch.failures import Failure, Retries, failure_of_lost
 from launch.jobs import Job, Step
@@ -23,11 +23,12 @@ from launch.ledger.attempts import (
     processors_of,
     record_failure,
 )
-from launch.ledger.durable import now, publish, set_aside
+from launch.ledger.durable import publish
 from launch.ledger.units import Ledger
 from launch.planning.plan import StudyPlan
 from launch.planning.seed_batches import SeedBatches
 from launch.planning.steps import scores_by_step
+from launch.scheduling.proposals import Proposals
 from launch.scheduling.pruned_result import pruned_result
 from launch.scheduling.search import ConditionSearch, PastTrial, rules_of
 from launch.scheduling.spending import SearchBudget, epochs_of_units, epochs_spent
@@ -50,10 +51,12 @@ class RunOptions:
 
 
 class ConditionRun:
-    """The state machine of one condition and repeat. `error` is set when it cannot go on.
+    """The state machine of one condition and repeat.
 
-    planned: units per stage.
-    source: the condition from whose final networks this one's start, seed by seed; `advance` after each end there.
+    Attributes:
+        planned: Units per stage.
+        source: The condition from whose final networks this one's start, seed by seed; `advance` after each end there.
+        error: Why it cannot go on, None if it can.
     """
 
     def __init__(
@@ -69,6 +72,9 @@ class ConditionRun:
         self.plan, self.name, self.repeat = plan, name, repeat
         self.own, self.planned = plan.conditions[name], plan.planned_in_repeat(name)
         self._ledger, self._options, self._may_publish, self.source = ledger, options, may_publish, source
+        self._proposals = Proposals(
+            plan, name, repeat, ledger, options.batches, options.code_version, source.name if source else None
+        )
         self.states = UnitStates()
         self.results: dict[UnitId, UnitResult] = {}
         self.failures: dict[UnitId, Failure] = {}
@@ -175,7 +181,7 @@ class ConditionRun:
             return self._waiting.appendleft(job)
         without = []
         for unit in job.units:
-            result = self._standing_result(unit)
+            result = self._proposals.existing_result(unit)
             if result is None and stopped_early:
                 result = self._publish_pruned(unit)
             if result is None:
@@ -284,20 +290,20 @@ class ConditionRun:
             source = self._ledger.proposal(unit)
             assert source is not None
             confirm = replace(unit, stage="confirm")
-            self._due(self._proposal(confirm, source.hyperparameters, seeds, str(unit)))
+            self._due(self._proposals.make(confirm, source.hyperparameters, seeds, str(unit)))
         confirmed = [u for u in self.states if u.stage == "confirm"]
         if all(self.states[u] is State.FAILED for u in confirmed):
             self.error = "no configuration could be confirmed: every confirm unit failed"
 
     def _advance_final(self, hyperparameters: Mapping[str, Value], source: str | None) -> None:
         seeds = self.plan.final_seeds(self.name, self.repeat)
-        units = [self._unit("final", seed) for seed in seeds]
+        units = [self._proposals.unit("final", seed) for seed in seeds]
         due = units if self.source is None else [unit for unit in units if self._can_start(unit, self.source)]
-        self._due(*(self._proposal(unit, hyperparameters, (unit.number,), source) for unit in due))
+        self._due(*(self._proposals.make(unit, hyperparameters, (unit.number,), source) for unit in due))
 
     def _can_start(self, unit: UnitId, source: ConditionRun) -> bool:
         """True if the network that a unit starts from is there; a unit whose network never will be has failed."""
-        theirs = _start_of(unit, source)
+        theirs = self._proposals.start_of(unit)
         state = source.states.get(theirs)
         if state is State.FAILED or (source.finished and state is not State.COMPLETE):
             self.states[unit] = State.FAILED
@@ -313,7 +319,7 @@ class ConditionRun:
             source = self._ledger.proposal(final)
             assert source is not None
             unit = replace(final, stage="silencing")
-            wanted = self._proposal(unit, source.hyperparameters, source.seeds, str(final))
+            wanted = self._proposals.make(unit, source.hyperparameters, source.seeds, str(final))
             due.append(replace(wanted, seeds_per_batch=source.seeds_per_batch))
         self._due(*due)
 
@@ -324,12 +330,12 @@ class ConditionRun:
             unit = proposal.unit
             if unit in self.states:
                 continue
-            standing = self._adopt(proposal)
-            result = self._standing_result(unit)
+            existing = self._proposals.adopt(proposal)
+            result = self._proposals.existing_result(unit)
             if result is not None:
                 self.results[unit], self.states[unit] = result, State(result.status)
                 continue
-            to_run.append(standing)
+            to_run.append(existing)
             self.states[unit] = State.WAITING
         for size, alike in groupby(to_run, key=self._units_a_job):
             self._waiting.extend(_job(group) for group in _groups([p.unit for p in alike], size))
@@ -342,34 +348,10 @@ class ConditionRun:
         assert self._search is not None
         still_open = self._search.open
         number, hyperparameters = self._search.ask()
-        unit = self._unit("search", number)
+        unit = self._proposals.unit("search", number)
         seeds = self.plan.study.spec.search_seeds(self.repeat)
-        self._ledger.propose(replace(self._proposal(unit, hyperparameters, seeds, None), open=still_open))
+        self._ledger.propose(replace(self._proposals.make(unit, hyperparameters, seeds, None), open=still_open))
         return _job([unit])
-
-    def _unit(self, stage: Stage, number: int) -> UnitId:
-        return UnitId(stage, self.name, number, self.repeat)
-
-    def _proposal(
-        self, unit: UnitId, hyperparameters: Mapping[str, Value], seeds: tuple[int, ...], source: str | None
-    ) -> Proposal:
-        own, in_turn = self.plan.at(self.name, hyperparameters), self.plan.study.spec.in_turn(unit.stage, self.name)
-        return Proposal(
-            unit=unit,
-            identity=self.plan.identity(unit.stage, self.name, hyperparameters, seeds),
-            hyperparameters=dict(hyperparameters),
-            seeds=seeds,
-            hidden_size=own.hidden_size,
-            trained_parameters=own.trained_parameters,
-            delay_steps=own.delay_steps,
-            source=source,
-            start_from=str(_start_of(unit, self.source)) if self.source and unit.stage == "final" else None,
-            code_version=self.plan.code_version(self.name, self._options.code_version),
-            proposed_at=now(),
-            data=self.plan.fingerprint,
-            neuron=self.plan.neuron_digest(self.name, hyperparameters),
-            seeds_per_batch=self._options.batches.choose(self.name, unit.stage, 1 if in_turn else len(seeds)),
-        )
 
     def _rank(self, unit: UnitId) -> tuple[float, int]:
         value = self.results[unit].value
@@ -384,14 +366,14 @@ class ConditionRun:
         search = ConditionSearch(self.name, self.own.space, rules, self.repeat)
         mine = (u.number for u in self._ledger.units("search", self.name) if u.repeat == self.repeat)
         begun = min(max(mine, default=-1) + 1, self._budget.most)
-        search.replay(self._past(self._unit("search", number), search) for number in range(begun))
+        search.replay(self._past(self._proposals.unit("search", number), search) for number in range(begun))
         return search
 
     def _past(self, unit: UnitId, search: ConditionSearch) -> PastTrial:
         proposal = self._ledger.proposal(unit)
         if proposal is None:
-            proposal = self._draw_again(unit, search)
-        result = self._standing_result(unit)
+            proposal = self._proposals.make_again(unit, search.draw_again())
+        result = self._proposals.existing_result(unit)
         in_turn = self.plan.study.spec.in_turn("search", self.name)
         scores = scores_by_step(self.plan.task, proposal, self._ledger.epochs(unit), in_turn)
         if result is None:
@@ -400,50 +382,6 @@ class ConditionRun:
             return PastTrial(proposal.hyperparameters, None, None, scores, proposal.open)
         self.results[unit], self.states[unit] = result, State(result.status)
         return PastTrial(proposal.hyperparameters, result.status, result.value, scores, proposal.open)
-
-    def _draw_again(self, unit: UnitId, search: ConditionSearch) -> Proposal:
-        """A proposal that was damaged: where the sampler still gives the same, what was done of it stands."""
-        seeds = self.plan.study.spec.search_seeds(self.repeat)
-        proposal = self._proposal(unit, search.draw_again(), seeds, None)
-        result = self._ledger.result(unit)
-        if (result is None or result.identity != proposal.identity) and self._ledger.layout.unit(unit).exists():
-            self._ledger.put_aside(unit)
-        self._ledger.propose(proposal)
-        return proposal
-
-    def _adopt(self, wanted: Proposal) -> Proposal:
-        """Proposes a unit, unless it stands so; returns what stands.
-
-        One of other hyperparameters was of an earlier, smaller search.
-        """
-        standing = self._ledger.proposal(wanted.unit)
-        if standing is not None and standing.hyperparameters != wanted.hyperparameters:
-            self._ledger.put_aside(wanted.unit)
-            self._ledger.event("warning", f"{wanted.unit}: put aside, the search has found another configuration since")
-            standing = None
-        if standing is not None and (
-            standing.identity == wanted.identity or standing.data != wanted.data or standing.neuron != wanted.neuron
-        ):
-            return standing  # of other data: it was kept though they have changed
-        return self._ledger.propose(wanted)
-
-    def _standing_result(self, unit: UnitId) -> UnitResult | None:
-        """The unit's result, if it is one of its proposal; else it is set aside: an orphan's, or of a proposal lost."""
-        try:
-            proposal, result = self._ledger.proposal(unit), self._ledger.result(unit)
-        except RecordError as error:
-            self._ledger.event("warning", f"{unit}: its records cannot be used, so it has no result now ({error})")
-            return None
-        if proposal is None or result is None or result.identity == proposal.identity:
-            return result
-        set_aside(self._ledger.layout.result(unit))
-        self._ledger.event("warning", f"{unit}: result of other settings set aside, the unit runs again")
-        return None
-
-
-def _start_of(unit: UnitId, source: ConditionRun) -> UnitId:
-    """The unit of `source` whose network a final unit starts from: that of the same seed."""
-    return UnitId("final", source.name, unit.number)
 
 
 def _job(units: list[UnitId], out_of_memory: int = 0) -> Job:

@@ -161,6 +161,11 @@ class StudyScheduler:
                 moved={unit: kinds for run in self._runs for unit, kinds in run.moved.items()},
             )
 
+    @property
+    def peak_bytes(self) -> int:
+        """The most memory that a worker is on record to have taken; 0 if there is no record."""
+        return max((r.peak_bytes for run in self._runs for r in run.results.values()), default=0)
+
     def _choose(self) -> ConditionRun | None:
         ready = [run for run in self._runs if run.ready]
         return min(ready, key=self._urgency, default=None)

@@ -13,7 +13,8 @@ from glifr.conditions import CONDITIONS, HYPERPARAMETERS, KINDS, Condition
 from glifr.errors import InputError, nearest
 from glifr.tasks import ARRAYS, TASKS
 from launch.studyfile.conditions import ConditionSpec, base_faults
-from launch.studyfile.models import StudySpec, TaskSpec
+from launch.studyfile.models import StudySpec
+from launch.studyfile.parts.task import TaskSpec
 from launch.studyfile.rules.cost import COST_CHECKS
 from launch.studyfile.rules.factors import FACTOR_CHECKS
 from launch.studyfile.rules.networks import NETWORK_CHECKS
@@ -288,8 +289,10 @@ def _contrasts(spec: StudySpec) -> Iterator[Fault]:
 def _primary(spec: StudySpec) -> Iterator[Fault]:
     task = spec.task.definition
     given = spec.analysis
-    if given.primary == "accuracy" and task.chance_accuracy is None:
-        yield Fault(("analysis", "primary"), f"the task {task.name} has no accuracy", given.primary, "loss")
+    if given.primary is not None and given.primary not in task.measures:
+        rule, measures = f"the task {task.name} has no measure {given.primary!r}", list(task.measures)
+        allowed = f"one of {', '.join(measures)}"
+        yield Fault(("analysis", "primary"), rule, given.primary, allowed, nearest(given.primary, measures))
     elif (given.primary or task.primary) == "accuracy" and (given.smallest_effect or 0) >= 1:
         rule, todo = "an accuracy is a share of 1, so this effect cannot be", "write 0.01 for one percentage point"
         yield Fault(("analysis", "smallest_effect"), rule, given.smallest_effect, "a number above 0, below 1", todo)

@@ -1,278 +1,47 @@
-"""A study as strict, frozen types. What each field takes is said by its type in `values`."""
+"""A whole study as a strict, frozen type; its sections are in `parts`, what each field takes in `values`."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import (
     AfterValidator,
-    Discriminator,
     Field,
-    ModelWrapValidatorHandler,
-    PrivateAttr,
-    Tag,
     ValidationInfo,
     ValidatorFunctionWrapHandler,
     field_validator,
-    model_validator,
 )
 
 from glifr.conditions import CONDITIONS, Condition, styled
-from glifr.outside import entry_points, is_reference
 from glifr.records import (
     Contrast,
     Declaration,
     Factor,
     LookDesign,
-    Primary,
     Stage,
     Value,
     default_contrasts,
     default_smallest_effect,
 )
-from glifr.records.declaration import ALPHA
-from glifr.tasks import ARRAYS, TASKS, ArraySettings, TaskDefinition, TaskSettings, TrainOn, task_of
-from glifr.tasks.arrays import NPZ
 from launch.studyfile import values as v
 from launch.studyfile.conditions import ConditionSpec, completed
 from launch.studyfile.cost import Budget, Notify
-from launch.studyfile.dimensions import OF_TRAINING, Dimension, Space, changes_of_trial, settings_in
+from launch.studyfile.dimensions import OF_TRAINING, Dimension, changes_of_trial, settings_in
 from launch.studyfile.factors import Crossing, Factors
 from launch.studyfile.factors.declared import declared_factors, hues
-from launch.studyfile.search.known import LearnFrom, StartAt, published_point
-from launch.studyfile.search.pruners import PRUNERS, Pruner
-from launch.studyfile.search.samplers import LEARNING, SAMPLERS, Sampler, one_of_these
+from launch.studyfile.parts.analysis import Analysis
+from launch.studyfile.parts.running import ParameterBudget, Resources, Tracking
+from launch.studyfile.parts.stages import Confirm, Final, Search, SeedLooks, Silencing
+from launch.studyfile.parts.task import TaskSpec
+from launch.studyfile.search.known import published_point
+from launch.studyfile.search.samplers import LEARNING
 from launch.studyfile.sections import Section
 from launch.studyfile.training import Training
-from launch.studyfile.tree import InvalidValue
 
 _SEEDS_OF_A_STUDY = 1_000_000
-NOT_READ = "not read"  # the source of a task from outside, where its code is not to be imported
 _FIRST_SEED = {"final": 1, "search": 100_001, "confirm": 200_001}
-
-
-class ParameterBudget(Section):
-    """The network whose number of trained parameters `hidden_size: matched` meets."""
-
-    condition: v.BaseName = "RNN"
-    hidden_size: Annotated[int, Field(ge=1, le=4096, description="a whole number from 1 to 4096")] = 256
-
-
-class TaskSpec(Section):
-    """The task, and where its data come from.
-
-    Attributes:
-        frequencies: In 1/ms, for tasks that have them (`TaskDefinition.options`).
-        noise: Standard deviation of noise on the inputs, likewise.
-        path: File of the task `arrays`, from the study's folder.
-        loss: Of the task `arrays`.
-        readout: Of the task `arrays`: whether every step is read, or the last one.
-        time_step_ms: Of the task `arrays`.
-    """
-
-    later = frozenset({"path", "loss", "readout", "time_step_ms"})
-
-    name: v.TaskName
-    source: Annotated[str, Field(description="one of the task's sources")]
-    data_root: Annotated[str, Field(min_length=1, description="a folder")] | None = None
-    train_on: Annotated[TrainOn, Field(description="train or train+validation")] = "train"
-    frequencies: v.Frequencies | None = None
-    noise: v.FromZero = 0.0
-    path: Annotated[str, Field(min_length=1, description="an .npz file, from the study's folder")] | None = None
-    loss: Annotated[Literal["cross_entropy", "mse"], Field(description="cross_entropy or mse")] | None = None
-    readout: Annotated[Literal["last", "all"], Field(description="last or all")] | None = None
-    time_step_ms: v.Positive | None = None
-    _folder: Path = PrivateAttr(default=Path())
-    _recorded: TaskDefinition | None = PrivateAttr(default=None)
-
-    @model_validator(mode="wrap")
-    @classmethod
-    def _default_source(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
-        if isinstance(data, dict) and "source" not in data:  # one from outside is given its source by the reader
-            task, name = TASKS.get(str(data.get("name"))), str(data.get("name"))
-            if name == ARRAYS:
-                return handler({**data, "source": NPZ})
-            unknown = NOT_READ if is_reference(name) or name in entry_points("tasks") else InvalidValue("no task")
-            data = {**data, "source": task.sources[0] if task else unknown}
-        return handler(data)
-
-    def settings(self) -> TaskSettings:
-        root = None if self.data_root is None else Path(self.data_root)
-        arrays = None
-        if self.path is not None:
-            loss, dt = self.loss or "cross_entropy", self.time_step_ms or 1.0
-            readout = self.readout or ("last" if loss == "cross_entropy" else "all")
-            arrays = ArraySettings(self._folder / self.path, loss, readout, dt)
-        return TaskSettings(self.name, self.source, root, self.train_on, self.frequencies, self.noise, arrays)
-
-    def found_from(self, folder: Path) -> None:
-        """Lets a relative `path` be taken from the study's folder."""
-        self._folder = folder.absolute()
-
-    @property
-    def definition(self) -> TaskDefinition:
-        """The task as the study sets it. One from outside must be importable, or taken from a record."""
-        return self._recorded or task_of(self.settings())
-
-    def take_recorded(self, task: TaskDefinition) -> None:
-        """Lets `definition` be what a results folder has on record, so that nothing from outside is imported."""
-        self._recorded = task
-
-
-class Search(Section):
-    """The search of each condition.
-
-    Attributes:
-        trials: Of one search; a grid determines their number.
-        epochs: Of one trial, null for those of training.
-        repeats: Independent searches of each condition, each with its own confirmation and its share of the final
-            seeds.
-        start_at: Points that every condition tries first, as far as it has their dimensions; they count as trials.
-        learn_from: A study of the same conditions, task and dimensions, whose trials teach the sampler.
-    """
-
-    later = frozenset({"start_at", "learn_from"})
-
-    trials: Annotated[int, Field(ge=1, le=100_000, description="a whole number from 1 to 100000")] | None = None
-    epochs: v.Count | None = None
-    seeds_per_trial: v.Seeds
-    spaces: Annotated[dict[v.Family, Space], Field(description="a space file or a space for each family")]
-    sampler: Annotated[Sampler, Field(discriminator="name", description=one_of_these(SAMPLERS))]
-    pruner: Annotated[Pruner, Field(discriminator="name", description=one_of_these(PRUNERS))]
-    repeats: v.Repeats = 1
-    start_at: StartAt = ()
-    learn_from: LearnFrom | None = None
-
-
-class Confirm(Section):
-    """The confirmation of each search.
-
-    Attributes:
-        top: How many of a condition's best configurations are trained again, each on `seeds`.
-    """
-
-    top: v.Count
-    seeds: v.Seeds
-
-
-class SeedLooks(Section):
-    """How many final networks a condition has over all repeats, if looks decide it.
-
-    After each look, conditions that are decided get no more; the error over all looks is held.
-
-    Attributes:
-        first: At the first look.
-        step: More at each further look.
-        most: At most.
-    """
-
-    first: Annotated[int, Field(ge=2, le=v.MAX_SEEDS, description="a whole number from 2: seeds at the first look")]
-    step: Annotated[int, Field(ge=1, le=v.MAX_SEEDS, description="a whole number from 1: seeds more at each look")]
-    most: Annotated[int, Field(ge=2, le=v.MAX_SEEDS, description="a whole number, `first` or more: seeds at the last")]
-
-
-def _number_or_looks(value: Any) -> str:
-    return v.LOOKS if isinstance(value, dict | SeedLooks) else v.NUMBER
-
-
-class Final(Section):
-    """The final networks of each condition.
-
-    Attributes:
-        seeds: How many networks, which seeds, or the looks that decide how many.
-    """
-
-    seeds: Annotated[
-        Annotated[v.Seeds, Tag(v.NUMBER)] | Annotated[SeedLooks, Tag(v.LOOKS)],
-        Discriminator(_number_or_looks),
-        Field(description=f"{v.SEEDS_RULE}, or {{first: 10, step: 5, most: 40}}"),
-    ]
-
-
-class Silencing(Section):
-    """The silencing of each final network.
-
-    Attributes:
-        fractions: Of its neurons.
-        masks: Random choices of neurons at each fraction.
-    """
-
-    fractions: v.Fractions
-    masks: v.Count
-
-
-class ContrastSpec(Section):
-    """The mean of some conditions minus the mean of others, within each seed.
-
-    Attributes:
-        of: The conditions that count positively.
-        minus: Those that count negatively.
-    """
-
-    of: v.ConditionNames
-    minus: v.ConditionNames
-
-
-class Analysis(Section):
-    """What is declared before results exist; null takes the default of `glifr.records.declaration`.
-
-    Attributes:
-        primary: The measure on test data.
-        smallest_effect: The smallest difference that matters, a share of 1 for accuracy.
-        alpha: Level of the tests.
-        contrasts: The planned family, by name.
-    """
-
-    primary: Annotated[Primary, Field(description="accuracy or loss")] | None = None
-    smallest_effect: v.Positive | None = None
-    alpha: v.Alpha = ALPHA
-    contrasts: (
-        Annotated[dict[v.ContrastName, ContrastSpec], Field(description="contrasts, each with `of` and `minus`")] | None
-    ) = None
-
-
-class Resources(Section):
-    """What one trial needs.
-
-    Attributes:
-        memory: In GB, which a node must have free of other trials; null where memory is no concern.
-        max_concurrent: Trials at the same time, null for as many as fit.
-        retries: Further attempts at a failed unit.
-        timeout_minutes: An epoch that takes longer is taken to hang, and its worker is ended; null for never.
-    """
-
-    cpus: v.Positive = 1.0
-    gpus: v.Gpus = 0.0
-    memory: v.Positive | None = None
-    max_concurrent: v.Count | None = None
-    retries: v.CountFromZero = 2
-    timeout_minutes: v.Minutes | None = 120.0
-
-
-class Wandb(Section):
-    """The mirror at Weights & Biases.
-
-    Attributes:
-        runs: The stages whose units become runs.
-        system_metrics: Whether each run has W&B's own metrics of processor, memory and GPU.
-    """
-
-    mode: Annotated[
-        Literal["auto", "online", "offline", "disabled"], Field(description="auto, online, offline or disabled")
-    ] = "auto"
-    project: v.Project = "glifr-studies"
-    entity: Annotated[str, Field(min_length=1, description="a W&B user or team")] | None = None
-    runs: Annotated[Literal["all", "final"], Field(description="all or final")] = "all"
-    system_metrics: v.Flag = False
-
-
-class Tracking(Section):
-    """Mirrors of the results, which a study can do without."""
-
-    wandb: Wandb = Wandb()
 
 
 class StudySpec(Section):
@@ -420,7 +189,8 @@ class StudySpec(Section):
         """How the conditions will be judged, with the defaults filled in."""
         given, task = self.analysis, self.task.definition
         primary = given.primary or task.primary
-        smallest = given.smallest_effect or default_smallest_effect(primary, task.chance_loss)
+        usual = task.smallest_effect(primary) or default_smallest_effect(primary, task.chance_loss)
+        smallest = given.smallest_effect or usual
         contrasts = (
             default_contrasts(list(self.conditions), self.reference, self.values)
             if given.contrasts is None

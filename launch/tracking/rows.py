@@ -190,6 +190,7 @@ def summary(unit: UnitId, outcomes: Sequence[SeedOutcome]) -> dict[str, Any]:
     found["diverged_seeds"] = sum(o.diverged for o in outcomes)
     if unit.stage == "final":
         found |= {"test_loss": outcomes[0].test_loss, "test_accuracy": outcomes[0].test_accuracy}
+        found |= {f"test_{name}": value for name, value in outcomes[0].test_metrics.items()}
     return found
 
 
@@ -199,7 +200,8 @@ def silencing_rows(primary: str, units: Iterable[UnitRecords]) -> list[dict[str,
     for unit in units:
         by_share: dict[float, list[float]] = {}
         for row in unit.result.silencing if unit.result else ():
-            told = row.test_loss if primary == "loss" or row.test_accuracy is None else row.test_accuracy
+            known = {"loss": row.test_loss, "accuracy": row.test_accuracy, **row.test_metrics}
+            told = row.test_loss if (found := known.get(primary)) is None else found
             by_share.setdefault(row.fraction, []).append(told)
         for share, values in by_share.items():
             of_condition = networks.setdefault(share, {}).setdefault(unit.unit.condition, [])

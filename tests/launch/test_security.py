@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 from paths import ROOT
-from small_study import TINY
+from small_study import NOT_COMPILED, TINY, fixed_seeds
 
 from glifr.records.storage import tensor_files as checkpoints
 
@@ -110,10 +110,6 @@ def test_a_malicious_checkpoint_is_not_executed(tmp_path: Path) -> None:
 KEY = "5ecre7" * 6 + "0123"
 
 
-FEW = ["--set", "search=null", "--set", "confirm=null", "--set", "silencing=null"]
-FEW += [f"--set=conditions.{name}.fixed={{learning_rate: 0.003}}" for name in ("RNN", "LHetA")]
-
-
 @pytest.mark.program
 def test_the_wandb_key_is_in_no_file(tmp_path: Path) -> None:
     """A key in the environment and in netrc; then every file that is left is searched.
@@ -126,7 +122,8 @@ def test_the_wandb_key_is_in_no_file(tmp_path: Path) -> None:
     credentials.write_text(f"machine api.wandb.ai login user password {KEY}\n")
     credentials.chmod(0o600)
     tools = {**os.environ, "PYTHONPATH": str(ROOT), "WANDB_API_KEY": KEY, "NETRC": str(credentials)}
-    given = [str(tmp_path / "small.yaml"), "--results", str(tmp_path / "results"), *FEW]
+    few = [*fixed_seeds("RNN", "LHetA"), "--set", NOT_COMPILED]
+    given = [str(tmp_path / "small.yaml"), "--results", str(tmp_path / "results"), *few]
     # a short name: Ray puts sockets there
     with tempfile.TemporaryDirectory(prefix="k", ignore_cleanup_errors=True) as place:
         tools |= {"TMPDIR": place, "WANDB_MODE": "offline"}

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from command_run import HANG, Run, begin
 from paths import ROOT
-from small_study import TINY
+from small_study import ONE_UNIT_STUDY, TINY
 
 from launch import cli
 
@@ -103,7 +103,7 @@ def test_a_later_signal_leaves_at_once_and_the_session_is_closed(begin: Callable
 
 @pytest.mark.timeout(600)
 def test_a_signal_in_the_report_leaves_it_out_and_the_command_as_printed_makes_it(begin: Callable[..., Run]) -> None:
-    run = begin()
+    run = begin(text=ONE_UNIT_STUDY)
     run.until_report()
     run.process.send_signal(signal.SIGUSR1)
     check_farewell(run, signal.SIGUSR1)
@@ -115,7 +115,7 @@ def test_a_signal_in_the_report_leaves_it_out_and_the_command_as_printed_makes_i
 
 
 def test_under_nohup_a_closed_terminal_is_not_heard(begin: Callable[..., Run]) -> None:
-    run = begin("nohup")
+    run = begin("nohup", text=ONE_UNIT_STUDY)
     run.until_trials_run()
     run.process.send_signal(signal.SIGHUP)
     run.until_report()

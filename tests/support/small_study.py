@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -64,8 +65,20 @@ ONE_UNIT = [
     "search=null", "confirm=null", "conditions.RNN.fixed={learning_rate: 0.003}", "final.seeds=1", "silencing=null",
 ]  # fmt: skip
 
+# the same as a file
+ONE_UNIT_STUDY = re.sub(r"\nsearch:.*(?=\ntracking)", "\nfinal: {seeds: 1}", ONE_CONDITION, flags=re.DOTALL).replace(
+    "RNN:   {delay: one_step}", "RNN: {fixed: {learning_rate: 0.003}}"
+)
+
 ONE_BY_ONE = SeedBatches("auto")
 TWO_PAY = SeedBatches("auto", most=2, table=dict.fromkeys(("RNN", "LSTM", "LHetA"), 2))
+
+
+def fixed_seeds(*conditions: str) -> list[str]:
+    """Arguments that leave the final networks of a study: neither a search nor silencing."""
+    given = ["search=null", "confirm=null", "silencing=null"]
+    given += [f"conditions.{name}.fixed={{learning_rate: 0.003}}" for name in conditions]
+    return [word for override in given for word in ("--set", override)]
 
 
 class NeverStop:

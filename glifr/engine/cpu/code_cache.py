@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from numba.core.caching import FunctionCache
@@ -24,6 +25,14 @@ def compile_cached(function: Callable[..., Any], signature: Any, options: dict[s
     code.enable_caching()
     code.compile()
     return code
+
+
+def is_kept(function: Callable[..., Any]) -> bool:
+    """True if the cache has code of a function of that qualified name."""
+    with suppress(Exception):  # no folder, or one that cannot be read
+        folder = Path(FunctionCache(function).cache_path)
+        return any(f".{function.__qualname__.rpartition('.')[2]}-" in path.name for path in folder.glob("*.nbi"))
+    return False
 
 
 class _Code(CFunc):

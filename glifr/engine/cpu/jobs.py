@@ -14,19 +14,20 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from types import FunctionType
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from numba import types
 from torch import Tensor
 
 from glifr.engine.cpu import codegen, passes
-from glifr.engine.cpu.code_cache import compile_cached
+from glifr.engine.cpu.code_cache import compile_cached, is_kept
 from glifr.engine.cpu.intrinsics import OPTIONS, intrinsic
 from glifr.engine.cpu.job import JOB
 from glifr.engine.layout import Layout
 
 Kind = Literal["coefficients", "forward", "backward", "product", "product_across"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 _SCAN = types.void(*[types.int64] * 7)
 _EMIT: dict[str, Callable[..., None]] = {
     "coefficients": codegen.emit_coefficients,
@@ -38,7 +39,17 @@ _EMIT: dict[str, Callable[..., None]] = {
 @cache
 def driver(kind: Kind) -> Any:
     """One of the C functions of `passes.py`, the same for all models."""
-    return _kept(getattr(passes, kind), types.void(types.int64), kind)
+    return compile_cached(_driver(kind), types.void(types.int64), OPTIONS)
+
+
+def drivers_kept() -> bool:
+    """True if the cache has the drivers, which take nearly all the time of a compilation."""
+    return all(is_kept(_driver(kind)) for kind in KINDS)
+
+
+def _driver(kind: Kind) -> Callable[..., None]:
+    function: Callable[..., None] = getattr(passes, kind)
+    return _named(FunctionType(function.__code__, function.__globals__, kind), kind)
 
 
 @cache
@@ -56,18 +67,18 @@ def scan(kind: Kind, layout: Layout) -> Any:
 
     # numba's cache cannot keep an intrinsic in a closure, so it becomes a global
     function = FunctionType(_scan.__code__, {"emitted": intrinsic(typed)}, kind)
-    return _kept(function, _SCAN, f"{layout.plan.model.digest}.{layout.facts}")
+    return compile_cached(_named(function, f"{layout.plan.model.digest}.{layout.facts}"), _SCAN, OPTIONS)
 
 
 def _scan(job: int, replica: int, first: int, count: int, begin: int, end: int, own: int) -> None:
     emitted(job, replica, first, count, begin, end, own)  # type: ignore[name-defined] # noqa: F821
 
 
-def _kept(function: Any, signature: Any, facts: str) -> Any:
-    """The C function of a function; from numba's cache on disk where it is there, of the same facts and sources."""
-    name = hashlib.sha256(f"{facts}.{_sources()}".encode()).hexdigest()[:24]  # names the file in the cache
+def _named(function: FunctionType, facts: str) -> FunctionType:
+    """The function under a name that its code has in numba's cache on disk, of the same facts and sources."""
+    name = hashlib.sha256(f"{facts}.{_sources()}".encode()).hexdigest()[:24]
     function.__module__, function.__qualname__ = __name__, f"{function.__name__}.{name}"
-    return compile_cached(function, signature, OPTIONS)
+    return function
 
 
 @cache

@@ -8,7 +8,8 @@ from importlib.util import find_spec
 from glifr.errors import nearest
 from glifr.records import Value
 from launch.studyfile.dimensions import Dimension
-from launch.studyfile.models import Search, StudySpec
+from launch.studyfile.models import StudySpec
+from launch.studyfile.parts.stages import Search
 from launch.studyfile.rules.registry import Registered, reads_into
 from launch.studyfile.search.known import LEARNING_RATES, PUBLISHED
 from launch.studyfile.search.samplers import LEARNING, CmaesSampler

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator
 from glifr.conditions import HYPERPARAMETERS
 from glifr.records import Value
 from launch.studyfile.dimensions import Dimension, cannot_be
-from launch.studyfile.models import SeedLooks, StudySpec
+from launch.studyfile.models import StudySpec
+from launch.studyfile.parts.stages import SeedLooks
 from launch.studyfile.rules.registry import Registered, reads_into
 from launch.studyfile.schema import allowed_at
 from launch.studyfile.tree import NOTHING, Fault

@@ -12,7 +12,7 @@ import pytest
 from published_study import with_values
 from records_factory import Synthetic, study_body, write_study
 
-from analysis import Results, assess, cautions, load
+from analysis import Results, assess, load, report_warnings
 from analysis import tables as sheets
 from analysis.judgement.alike import FEWEST, alike_pairs, averaging, no_finding, repeated, representatives
 from analysis.judgement.findings import findings
@@ -139,14 +139,14 @@ def test_an_effect_averages_over_a_pair_that_cancels_in_it() -> None:
 
 def test_what_is_no_finding_by_it_is_said_beside_each_number(plain: Results) -> None:
     a = assess(of_one_network(plain))
-    found = [c for c in cautions(a) if c.code == "alike"]
+    found = [c for c in report_warnings(a) if c.code == "alike"]
     assert {c.place: c.subjects for c in found} == {
         "table-conditions": ("Hom", "HomA"),
         "table-contrasts": (pair("HomA", "LHetA").name,),
         "table-pairs": (pair("HomA", "Hom").name,),
     }
     assert "Hom and HomA (results at most 0.03 points apart within each of 10 seeds)" in found[0].text
-    marked = [row[0] for row in sheets.pairs_sheet(a, cautions(a)).rows if row[0].codes]
+    marked = [row[0] for row in sheets.pairs_sheet(a, report_warnings(a)).rows if row[0].codes]
     assert [(cell.text, cell.codes) for cell in marked] == [(pair("HomA", "Hom").name, ("alike",))]
     assert not any("HomA did" in f.text for f in findings(a))
     assert any("Hom did" in f.text for f in findings(a))
@@ -157,12 +157,12 @@ def test_effects_that_average_over_them_carry_the_note(tmp_path: Path) -> None:
     root = write_study(tmp_path / "s", study)
     Layout(root).study.write_bytes(seal({**study_body(study), "alike": [["Hom", "HomA"]]}))
     a = assess(load(root))
-    (note,) = [c for c in cautions(a) if c.code == "alike" and c.place == "table-factorial"]
+    (note,) = [c for c in report_warnings(a) if c.code == "alike" and c.place == "table-factorial"]
     assert note.subjects == ("after-spike currents", "after-spike currents × learned neurons")
-    rows = {row[0].text: row[0].codes for row in sheets.factorial_sheet(a, cautions(a)).rows}
+    rows = {row[0].text: row[0].codes for row in sheets.factorial_sheet(a, report_warnings(a)).rows}
     assert "alike" in rows["after-spike currents"]
     assert "alike" not in rows["learned neurons"]
 
 
 def test_a_study_without_such_a_pair_is_not_warned(plain: Results) -> None:
-    assert "alike" not in {c.code for c in cautions(assess(plain))}
+    assert "alike" not in {c.code for c in report_warnings(assess(plain))}

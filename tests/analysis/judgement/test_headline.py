@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from records_factory import ALL, Synthetic, write_study
 
-from analysis import Assessment, Results, assess, cautions, figures, load
+from analysis import Assessment, Results, assess, figures, load, report_warnings
 from analysis.figures import Drawing
 from analysis.judgement.findings import findings
 from analysis.judgement.headline import Clause, Headline, answer
@@ -46,7 +46,7 @@ def judged(root: Path, study: Synthetic) -> Assessment:
 def page(a: Assessment) -> str:
     """The page without drawing its figures."""
     shown = {name: PageFigure(name, why="Not drawn.", todo="Draw it.") for name in figures.FIGURES}
-    return render(a, cautions(a), shown)
+    return render(a, report_warnings(a), shown)
 
 
 @pytest.fixture(scope="module", params=CASES, ids=lambda name: name.replace(" ", "-"))
@@ -132,7 +132,7 @@ def test_what_is_conditional_on_one_search_says_so_everywhere(tmp_path: Path) ->
     assert 'id="warning-one-search"' in html
     again = judged(tmp_path / "r", REPEATED)
     assert "conditional on" not in page(again)
-    assert "one-search" not in {c.code for c in cautions(again)}
+    assert "one-search" not in {c.code for c in report_warnings(again)}
     fixed = judged(tmp_path / "f", SMALL)
     assert answer(fixed).clauses[-1].text == (
         "all of it conditional on the settings of the study file, which were not tuned"
@@ -163,14 +163,14 @@ def test_with_repeats_a_dot_of_a_figure_is_a_repeat(tmp_path: Path) -> None:
 
 
 def _light(a: Assessment, name: str) -> Light:
-    return next(light for light in lights(a, cautions(a)) if light.name == name)
+    return next(light for light in lights(a, report_warnings(a)) if light.name == name)
 
 
 def test_the_light_is_green_when_everything_is_fair(tmp_path: Path) -> None:
     """All ten conditions, searched; that some choice lies at the end of its range is a warning of its own."""
     study = Synthetic(seeds=3, trials=6, confirm=1, epochs=2, silencing=False, failed_share=0.0, pruned_share=0.0)
     a = judged(tmp_path, study)
-    assert "at-a-bound" in {c.code for c in cautions(a)}
+    assert "at-a-bound" in {c.code for c in report_warnings(a)}
     assert _light(a, "Fair").state == "yes"
 
 

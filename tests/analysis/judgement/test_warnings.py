@@ -17,7 +17,7 @@ from paths import ROOT
 from published_study import shifted, with_settings
 from records_factory import Synthetic, study_body, write_study
 
-from analysis import Results, assess, cautions, load
+from analysis import Results, assess, load, report_warnings
 from analysis import tables as sheets
 from analysis.judgement.warnings import codes_for
 from analysis.results.load import KeptNetwork
@@ -44,7 +44,7 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> Results:
 
 
 def codes(results: Results) -> set[str]:
-    return {c.code for c in cautions(assess(results))}
+    return {c.code for c in report_warnings(assess(results))}
 
 
 def test_a_sound_study_has_no_warning(clean: Results) -> None:
@@ -224,7 +224,7 @@ FIRES: dict[str, tuple[Change, str, str]] = {
 @pytest.mark.parametrize("code", FIRES)
 def test_a_warning_fires_beside_its_number(code: str, clean: Results) -> None:
     change, place, subject = FIRES[code]
-    found = [c for c in cautions(assess(change(clean))) if c.code == code and c.place == place]
+    found = [c for c in report_warnings(assess(change(clean))) if c.code == code and c.place == place]
     assert len(found) == 1
     if subject:
         assert code in codes_for(found, place, subject)
@@ -243,13 +243,13 @@ def test_whatever_changed_between_sessions_is_named(key: str, clean: Results) ->
 
 def test_networks_of_two_devices_are_mixed(clean: Results) -> None:
     changed = _finals(_value("RNN", slice(3), device="NVIDIA"))(clean)
-    (found,) = [c for c in cautions(assess(changed)) if c.code != "one-search"]
+    (found,) = [c for c in report_warnings(assess(changed)) if c.code != "one-search"]
     assert "the device" in found.text
 
 
 def test_the_codes_stand_in_the_tables(clean: Results) -> None:
     lost = assess(_finals(_value("RNN", slice(1), diverged=True, test_accuracy=0.1))(clean))
-    found = cautions(lost)
+    found = report_warnings(lost)
     rows = {row[0].text: row[0].codes for row in sheets.conditions_sheet(lost, found).rows}
     assert "diverged" in rows["RNN"]
     assert rows["LHetA"] == ("one-search",)
@@ -271,7 +271,8 @@ def test_a_declared_contrast_of_a_condition_that_is_not_there(tmp_path: Path) ->
 
 def test_every_warning_is_documented() -> None:
     documented = (ROOT / "docs" / "statistics.md").read_text(encoding="utf-8")
-    source = (ROOT / "analysis" / "judgement" / "warnings.py").read_text(encoding="utf-8")
+    room = (ROOT / "analysis" / "judgement" / "warnings").glob("*.py")
+    source = "".join(path.read_text(encoding="utf-8") for path in room)
     known = set(re.findall(r'ReportWarning\(\s*"([a-z-]+)"', source))
     assert known == set(FIRES)
     assert {code for code in known if f"`{code}`" not in documented} == set()

@@ -10,7 +10,7 @@ import pytest
 from matplotlib.image import imread
 from paths import ROOT
 
-from analysis import PARTS, Results, figures, load, make_report
+from analysis import Results, figures, load, make_report
 from analysis.statistics.recovery import recovered, recoveries
 from glifr.records.archive import MOST_BYTES
 
@@ -78,7 +78,7 @@ def test_recovered_parameters_on_the_page_are_those_of_the_pack(stored: dict[str
 
 
 def test_tables_and_figures_are_made_of_a_stored_pack_again(tmp_path: Path) -> None:
-    made = make_report(STORED / "parameter_recovery.tar.xz", [*PARTS, "png"], out=tmp_path)
+    made = make_report(STORED / "parameter_recovery.tar.xz", parts=("html", "csv", "png"), out=tmp_path)
     assert made.complete
     assert {Path(path).stem for path in made.figures} < set(figures.FIGURES)
     assert {"parameter_distributions", "current_curves", "step_responses", "example_outputs", "learning_curves"} < {

@@ -12,7 +12,7 @@ from records_factory import Synthetic, write_study
 
 import analysis.results.networks
 import analysis.results.neurons
-from analysis import Results, assess, cautions, figures, load
+from analysis import Results, assess, figures, load, report_warnings
 from analysis import tables as sheets
 from analysis.figures import Drawing, MissingFigure
 from analysis.figures.distributions import shares
@@ -193,7 +193,7 @@ def test_table_7_and_its_warning(clusters: int, verdict: str, tmp_path: Path) ->
     study = STUDY.with_(clusters=clusters, seeds=2, diverged=frozenset())
     root = write_study(tmp_path / "s", study)
     judged = assess(load(root))
-    found = cautions(judged)
+    found = report_warnings(judged)
     sheet = sheets.clusters_sheet(judged, found)
     assert [row[0].text for row in sheet.rows] == ["Hom", "LHetA"]
     assert sheet.rows[0][-1].text == "not computable: all neurons are alike"
@@ -238,7 +238,7 @@ def test_a_damaged_file_is_named_and_the_others_are_used(tmp_path: Path, quick: 
     (problem,) = judged.problems
     assert problem.startswith("LHetA seed 1: ")
     assert problem.endswith("checksum does not fit its content")
-    assert "damaged-records" in {c.code for c in cautions(judged)}
+    assert "damaged-records" in {c.code for c in report_warnings(judged)}
 
 
 FIGURES = (

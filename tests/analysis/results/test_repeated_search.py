@@ -13,7 +13,7 @@ import statsmodels.formula.api as smf
 from records_factory import Synthetic, write_study
 from scipy import stats
 
-from analysis import Results, assess, cautions, load
+from analysis import Results, assess, load, report_warnings
 from analysis import tables as sheets
 from analysis.figures import FIGURES, Drawing, house_style
 from analysis.judgement.assessment import Assessment
@@ -72,7 +72,7 @@ def test_four_repeats_cannot_be_tested_however_many_networks_they_have(tmp_path:
     study = STUDY.with_(conditions=("Hom", "LHetA"), seeds=40, repeats=4, levels={"Hom": 0.8}, silencing=False)
     found = assess(load(write_study(tmp_path / "s", study)))
     assert {j.verdict.word for j in found.planned} == {"not testable"}
-    assert "p-unattainable" in {c.code for c in cautions(found)}
+    assert "p-unattainable" in {c.code for c in report_warnings(found)}
 
 
 def test_a_repeat_without_its_diverged_networks_is_the_mean_of_the_others(repeated: Results) -> None:

@@ -13,7 +13,7 @@ import pytest
 from paths import ROOT
 from records_factory import Synthetic, study_body, write_study
 
-from analysis import assess, cautions, load
+from analysis import assess, load, report_warnings
 from analysis.figures.drawing.drawing import Drawing
 from analysis.figures.search import search_results
 from analysis.figures.tuning import best_so_far, parallel_coordinates, search_slices
@@ -257,7 +257,7 @@ def test_more_networks_than_planned_are_said_and_are_no_damage(tmp_path: Path) -
     Layout(root).study.write_bytes(seal(study_body(SMALL.with_(seeds=2))))
     results = load(root)
     assert results.problems == ()
-    (warning,) = [c for c in cautions(assess(results)) if c.code == "beyond-plan"]
+    (warning,) = [c for c in report_warnings(assess(results)) if c.code == "beyond-plan"]
     assert "RNN 1 (final)" in warning.text
 
 

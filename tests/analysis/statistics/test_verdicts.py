@@ -18,7 +18,7 @@ from records_factory import Synthetic, write_study
 
 from analysis import Results, assess, figures, judge, load, make_report, pair
 from analysis.judgement import lights
-from analysis.judgement.warnings import cautions
+from analysis.judgement.warnings import report_warnings
 from analysis.report.compare import compare, comparison_sheet
 from analysis.statistics.comparisons import smallest_p
 from analysis.statistics.contrasts import all_pairs
@@ -203,7 +203,7 @@ def test_no_verdict_beside_the_published_or_another_study_contradicts_its_number
         assert (v.word == "not testable") == math.isnan(p), "Welch's test has no smallest p"
     # nor does the light
     words = [j.verdict for j in found.planned] + [e.verdict for e in found.factorial.effects]
-    powered = next(light for light in lights.lights(found, cautions(found)) if light.name == "Powered")
+    powered = next(light for light in lights.lights(found, report_warnings(found)) if light.name == "Powered")
     if powered.state == "no":
         assert not any(v.decided for v in words)
     if all(v.decided for v in words):

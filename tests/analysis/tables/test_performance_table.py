@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from records_factory import Synthetic, write_study
 
-from analysis import Assessment, assess, cautions, load
+from analysis import Assessment, assess, load, report_warnings
 from analysis.tables import Table, conditions_sheet
 from analysis.tables.derived import derived_tables
 from analysis.text import NOTHING
@@ -18,7 +18,7 @@ SMALL = Synthetic(conditions=("RNN", "LHetA"), seeds=12, trials=0, silencing=Fal
 
 def judged(tmp_path: Path, study: Synthetic) -> tuple[Assessment, Table]:
     a = assess(load(write_study(tmp_path / "s", study)))
-    return a, conditions_sheet(a, cautions(a))
+    return a, conditions_sheet(a, report_warnings(a))
 
 
 def column(sheet: Table, name: str) -> list[str]:

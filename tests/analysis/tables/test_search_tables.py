@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from records_factory import Synthetic, write_study
 
-from analysis import Results, assess, cautions, load, make_report
+from analysis import Results, assess, load, make_report, report_warnings
 from analysis import tables as sheets
 from analysis.figures import FIGURES, Drawing, house_style
 from analysis.judgement.assessment import Assessment
@@ -38,7 +38,7 @@ def a(results: Results) -> Assessment:
 
 @pytest.fixture(scope="module")
 def made(a: Assessment) -> dict[str, Table]:
-    return {sheet.name: sheet for sheet in sheets.tuning_sheets(a.results, a.tunings, cautions(a))}
+    return {sheet.name: sheet for sheet in sheets.tuning_sheets(a.results, a.tunings, report_warnings(a))}
 
 
 def _column(sheet: Table, head: str) -> int:
@@ -97,7 +97,7 @@ def test_a_value_at_an_end_is_marked_beside_its_own_search(results: Results) -> 
     moved["learning_rate"] = inside.mask(there, 1e-4)
     changed = replace(results, tables={**results.tables, "seeds": moved})
     assessed = assess(changed)
-    found = cautions(assessed)
+    found = report_warnings(assessed)
     (warning,) = [c for c in found if c.code == "at-a-bound"]
     assert "Hom (learning rate in 1 of 9 searches)" in warning.text
     assert "RNN" not in warning.text
@@ -153,7 +153,7 @@ def test_figures_of_the_search_show_every_repeat(a: Assessment) -> None:
 def test_words_of_a_study_with_repeats_name_repeats(a: Assessment, tmp_path: Path) -> None:
     """No count of seeds where repeats are what is counted; networks vary by their search too."""
     few = assess(load(write_study(tmp_path / "few", STUDY.with_(seeds=8, repeats=4))))
-    text = " ".join(caution.text for caution in (*cautions(a), *cautions(few)))
+    text = " ".join(warning.text for warning in (*report_warnings(a), *report_warnings(few)))
     assert "repeats could" in text
     assert not re.search(r"\d seeds could|20 are advised", text)
     with house_style():
@@ -195,12 +195,12 @@ def _coded(a: Assessment, found: list[ReportWarning]) -> dict[str, list[bool]]:
 def test_one_search_stands_beside_every_row_that_is_conditional_on_it(tmp_path: Path) -> None:
     cells = ("RNN", "Hom", "HomA", "LHet", "LHetA")
     once = assess(load(write_study(tmp_path / "s", ONCE.with_(conditions=cells))))
-    coded = _coded(once, cautions(once))
+    coded = _coded(once, report_warnings(once))
     assert set(coded) == WITH_INTERVALS
     assert all(all(rows) and rows for rows in coded.values()), coded
 
 
 def test_with_repeats_no_row_has_it(a: Assessment) -> None:
-    coded = _coded(a, cautions(a))
+    coded = _coded(a, report_warnings(a))
     assert {"conditions", "contrasts", "settings"} <= set(coded)
     assert not any(any(rows) for rows in coded.values())

@@ -321,5 +321,5 @@ def test_inputs_that_do_not_fit_are_refused(kind: type[Network], shape: tuple[in
 @pytest.mark.parametrize("track", [False, True])
 @pytest.mark.parametrize("wrong", [torch.zeros(4, 8, 3, dtype=torch.int64), torch.zeros(4, 8, 3, device="meta")])
 def test_inputs_of_another_kind_are_refused(kind: type[Network], wrong: Tensor, track: bool) -> None:
-    with pytest.raises(InputError, match="inputs is not of the network's number type and device"):
+    with pytest.raises(InputError, match="inputs must have the number type and device of the network"):
         small(kind)(wrong, track=track)

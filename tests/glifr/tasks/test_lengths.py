@@ -117,7 +117,7 @@ def test_silenced_and_whole_networks_are_evaluated_alike() -> None:
     ("lengths", "found"),
     [
         (LENGTHS.float(), "the lengths of sequences are whole numbers"),
-        (LENGTHS[:5], "lengths of train has the wrong shape"),
+        (LENGTHS[:5], "the shape of train lengths does not fit"),
         (LENGTHS - 1, r"sequence has as many steps as it cannot have(.|\n)*0 of sequence 0, and 1 more"),
         (LENGTHS + 1, r"10 of sequence 1, and 1 more(.|\n)*whole numbers from 1 to 9"),
     ],

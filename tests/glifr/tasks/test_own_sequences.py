@@ -71,14 +71,14 @@ def test_the_fingerprint_sees_a_single_number_and_a_shape() -> None:
 @pytest.mark.parametrize(
     ("train", "validation", "found"),
     [
-        ((INPUTS[0], torch.tensor([0, 1, 0])), None, "inputs of train has the wrong shape"),
-        ((INPUTS, torch.tensor([0, 1])), None, "targets of train has the wrong shape"),
-        ((INPUTS, torch.zeros(4, 2, 1)), None, "targets of train has the wrong shape"),
+        ((INPUTS[0], torch.tensor([0, 1, 0])), None, "the shape of train inputs does not fit"),
+        ((INPUTS, torch.tensor([0, 1])), None, "the shape of train targets does not fit"),
+        ((INPUTS, torch.zeros(4, 2, 1)), None, "the shape of train targets does not fit"),
         ((INPUTS, torch.tensor([0, 1, -1, 0])), None, "counted from 0"),
         ((INPUTS.double(), torch.tensor([0, 1, 1, 0])), None, "number types"),
         ((INPUTS, torch.tensor([0, 1, 1, 0], dtype=torch.int32)), None, "number types"),
-        ((INPUTS, torch.tensor([0, 1, 1, 0])), (INPUTS[:, :2], torch.tensor([0, 1, 1, 0])), "inputs of validation"),
-        ((INPUTS, torch.tensor([0, 1, 1, 0])), (INPUTS, torch.zeros(4, 3, 1)), "targets of validation"),
+        ((INPUTS, torch.tensor([0, 1, 1, 0])), (INPUTS[:, :2], torch.tensor([0, 1, 1, 0])), "validation inputs"),
+        ((INPUTS, torch.tensor([0, 1, 1, 0])), (INPUTS, torch.zeros(4, 3, 1)), "validation targets"),
     ],
 )
 def test_tensors_that_do_not_fit_are_refused(

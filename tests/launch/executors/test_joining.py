@@ -12,13 +12,15 @@ import pytest
 import ray
 from ray.cluster_utils import Cluster as RayNodes
 
-from glifr.records import UnitId
+from glifr.records import Layout, UnitId, read_sealed
+from launch.code import installed
 from launch.executors import ray_joining
 from launch.executors.ray_connect import Cluster
 from launch.executors.ray_tune import RayExecutor
 from launch.failures import Failure
 from launch.jobs import DataSource, Job, Step
-from launch.planning.placement import Resources
+from launch.ledger.provenance import Sessions
+from launch.planning.placement import Resources, slots
 from launch.scheduling.utilisation import Meter
 
 ONE = Resources(1, 0, None)
@@ -105,7 +107,7 @@ def test_a_node_that_joins_adds_a_slot(nodes: RayNodes, tmp_path: Path, monkeypa
     jobs, told = UntilTold(tmp_path), list[tuple[int, str]]()
     with RayExecutor(tmp_path, "disabled", ONE, Cluster(nodes.address), work=until_told) as executor:
         assert executor.slots == 1
-        executor.on_nodes = lambda slots, text: told.append((slots, text))
+        executor.on_slots = lambda slots, kind, text: told.append((slots, text))
         executor.run(jobs, JoinsOnceBegun(nodes, tmp_path))
     assert (jobs.halted, jobs.lost) == ("", [])
     assert {path.name for path in tmp_path.glob("begun-*")} == {"begun-0", "begun-1"}
@@ -116,8 +118,9 @@ def test_a_node_that_joins_adds_a_slot(nodes: RayNodes, tmp_path: Path, monkeypa
 
 
 @pytest.mark.program
-def test_a_node_that_joins_with_other_versions_ends_the_session(
-    nodes: RayNodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("mixed", [False, True], ids=["refused", "allowed"])
+def test_a_node_that_joins_with_other_versions_ends_the_session_or_is_on_record(
+    nodes: RayNodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mixed: bool
 ) -> None:
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
     monkeypatch.setattr(ray_joining, "_POLL_SECONDS", 0.5)
@@ -125,11 +128,21 @@ def test_a_node_that_joins_with_other_versions_ends_the_session(
     other.mkdir(parents=True)
     (other / "METADATA").write_text("Metadata-Version: 2.1\nName: torch\nVersion: 2.14.0\n")
     jobs = UntilTold(tmp_path)
-    with RayExecutor(tmp_path, "disabled", ONE, Cluster(nodes.address), work=until_told) as executor:
+    with RayExecutor(tmp_path, "disabled", ONE, Cluster(nodes.address, mixed=mixed), work=until_told) as executor:
+        assert executor.differences == []
+        sessions = Sessions(Layout(tmp_path), "")
+        executor.on_differences = sessions.note_differences
         monkeypatch.setenv("PYTHONPATH", str(other.parent))
         executor.run(jobs, JoinsOnceBegun(nodes, tmp_path))
-    assert jobs.count == 1
-    assert "torch 2.14.0" in jobs.halted
+    sessions.finish(0, {})
+    (session,) = read_sealed(Layout(tmp_path).provenance)
+    if mixed:
+        assert (jobs.halted, jobs.count) == ("", 2)
+        assert session["nodes_differ"] == [f"torch {' and '.join(sorted(['2.14.0', installed()['torch']]))}"]
+    else:
+        assert jobs.count == 1
+        assert "torch 2.14.0" in jobs.halted
+        assert session["nodes_differ"] == []
 
 
 @pytest.mark.program
@@ -137,21 +150,21 @@ def test_a_node_that_leaves_takes_its_slot(nodes: RayNodes, tmp_path: Path, monk
     monkeypatch.setattr(ray_joining, "_POLL_SECONDS", 0.5)
     second = nodes.add_node(num_cpus=1)
     nodes.wait_for_nodes()
-    heard, told = threading.Event(), list[tuple[int, str]]()
+    heard, told = threading.Event(), list[str]()
 
-    def hear(slots: int, text: str) -> None:
-        told.append((slots, text))
+    def hear(text: str) -> None:
+        told.append(text)
         heard.set()
 
     with (
         RayExecutor(tmp_path, "disabled", ONE, Cluster(nodes.address)),
-        ray_joining.Membership(ONE, tmp_path, False, hear, pytest.fail) as membership,
+        ray_joining.Membership(ONE, tmp_path, False, hear, pytest.fail, pytest.fail) as membership,
     ):
-        assert membership.slots == 2
+        assert slots(membership.nodes, ONE) == 2
         nodes.remove_node(second)
         assert heard.wait(HANG)
-        assert membership.slots == 1
-    assert told[0][1].startswith("left: ")
+        assert slots(membership.nodes, ONE) == 1
+    assert told[0].startswith("left: ")
 
 
 def test_utilisation_is_of_the_slots_that_were_there() -> None:

@@ -262,7 +262,7 @@ def test_e7_after_a_kill_the_next_job_waits_and_the_unit_is_tried_again(
 @pytest.mark.skipif(sys.platform != "linux", reason="Ray's memory monitor is Linux's")
 def test_e7_a_node_without_memory_ends_the_session_and_the_same_command_completes_it(tmp_path: Path) -> None:
     machine = Machine(tmp_path)
-    given = ("resources.retries=1", "resources.max_concurrent=2", "tracking.wandb.mode=disabled")
+    given = ("resources.retries=0", "resources.max_concurrent=2", "tracking.wandb.mode=disabled")
     short = {"RAY_memory_usage_threshold": "0.05", "RAY_memory_monitor_refresh_ms": "250"}
     ended = machine.run("http://127.0.0.1:1", *given, **short)
     assert ended.code == 1, ended.text

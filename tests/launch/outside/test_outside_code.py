@@ -2,43 +2,43 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from outside_code import SLOPE, STUDY, changed, write_study
-from paths import ROOT
-from small_study import NeverStop, new_conductor
+from outside_code import METRIC, SLOPE, STUDY, changed, looked_at, no_ray, plan_of, refused, run, write_study
+from small_study import NOT_COMPILED, fixed_seeds
 
 from glifr.errors import InputError
-from glifr.records import Layout, read_sealed
+from glifr.records import read_sealed
 from launch import cli
 from launch.code import code_version
-from launch.executors.in_process import InProcessExecutor
-from launch.ledger.folder import keep_code
-from launch.ledger.provenance import Sessions
 from launch.ledger.reconcile import settle
 from launch.ledger.units import Ledger
 from launch.outside import check
-from launch.planning.plan import StudyPlan, make_plan
 from launch.studyfile import load_study
 
-
-@pytest.fixture(autouse=True)
-def _no_ray(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A refusal comes before Ray."""
-
-    def started(**options: object) -> None:
-        raise AssertionError("Ray was started")
-
-    if "program" not in request.keywords:
-        monkeypatch.setattr("ray.init", started)
-
+__all__ = ["no_ray"]  # a fixture for every test
 
 OWN_LOSS = """
 TASK = replace(TASK, own_loss=lambda outputs, targets, lengths: outputs.square().mean(1))
+"""
+
+LOCKED = """
+import threading
+from dataclasses import replace
+from functools import partial
+
+lock, DATA = threading.Lock(), _
+
+
+def error(lock, outputs, targets, lengths):
+    return outputs.square().mean(1)
+
+
+def read(lock, stored):
+    return stored
+
+
 """
 
 # what is replaced in the code or in the study, and what the message says
@@ -53,9 +53,30 @@ WRONG_CODE = {
     "has an object of another kind": (("TASK, _", "_, TASK"), ["this is not what stands here: a TaskDefinition"]),
     "ends the process": (("import torch\n", "import os\nos._exit(3)\n"), ["slope ends the process (exit code 3)"]),
     "calls exit": (("import torch\n", "import torch\nraise SystemExit(0)\n"), ["importing slope raises SystemExit"]),
+    "has a metric of no such name": (
+        ("dt=1.0)\n", "dt=1.0)\n" + METRIC.replace('"brier"', '"Brier score"')),
+        ["a metric has no such name", "'Brier score'", "not loss or accuracy", "task.name"],
+    ),
+    "has a metric that is no share": (
+        ("dt=1.0)\n", "dt=1.0)\n" + METRIC.replace('better="lower"', 'better="higher"').replace("** 2", "** 2 + 1")),
+        ["a metric has values that it cannot have", "at most 1 where higher is better"],
+    ),
+    "is judged by what it has not": (
+        ("dt=1.0)\n", "dt=1.0)\n" + METRIC.replace('primary="brier"', 'primary="bier"')),
+        ["the task has no such primary", "one of accuracy, loss, brier"],
+    ),
+    "cannot be sent to a worker": (
+        ("dt=1.0)\n", "dt=1.0)\n" + LOCKED + "TASK = replace(TASK, own_loss=partial(error, lock))\n"),
+        ["the task's own_loss cannot be sent to workers", "_thread.lock", "task.name", "a function of a module"],
+    ),
+    "reads with what cannot be sent": (
+        ("dt=1.0)\n", "dt=1.0)\n" + LOCKED + "for split in (DATA.train,):\n    "
+         "object.__setattr__(split, 'decode', partial(read, lock))\n"),
+        ["the task's decode of train cannot be sent to workers", "_thread.lock"],
+    ),
     "has a loss of the whole batch": (
         ("dt=1.0)\n", "dt=1.0)\nfrom dataclasses import replace\n" + OWN_LOSS.replace(".mean(1)", ".mean()")),
-        ["own_loss has the wrong shape", "task.name"],
+        ["the shape of own_loss does not fit", "task.name"],
     ),
     "has a loss without a gradient": (
         ("dt=1.0)\n", "dt=1.0)\nfrom dataclasses import replace\n" + OWN_LOSS.replace("outputs.", "outputs.detach().")),
@@ -72,26 +93,15 @@ WRONG_CODE = {
 }  # fmt: skip
 
 
-def refused(path: Path, capsys: pytest.CaptureFixture[str]) -> str:
-    before = sorted(p.name for p in path.parent.iterdir())
-    assert cli.main([str(path), "--results", str(path.parent / "results")]) == 2
-    _, err = capsys.readouterr()
-    assert err.startswith("Nothing was started.")
-    assert "where:" in err
-    assert "outside.yaml: " in err
-    assert sorted(p.name for p in path.parent.iterdir()) == before
-    return err
-
-
 @pytest.mark.parametrize("case", WRONG_CODE)
 def test_wrong_code_is_told_as_its_own_before_anything_starts(
     case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     replaced, expected = WRONG_CODE[case]
     message = refused(write_study(tmp_path, changed(SLOPE, replaced)), capsys)
+    assert "outside.yaml: " in message
     for words in expected:
         assert words in message
-    assert "glifr-code-" not in message
 
 
 WRONG_NAMES = {
@@ -127,21 +137,6 @@ def test_code_that_hangs_is_ended(
     monkeypatch.setattr(check, "LIMIT", 1.0)
     hangs = changed(SLOPE, ("import torch\n", "import time, torch\ntime.sleep(600)\n"))
     assert "importing slope takes longer than 1 s" in refused(write_study(tmp_path, hangs), capsys)
-
-
-def plan_of(path: Path) -> StudyPlan:
-    study = load_study(path)
-    task = study.spec.task
-    return make_plan(study, task.definition.fingerprint(task.settings()))
-
-
-def run(plan: StudyPlan, root: Path) -> None:
-    """The plan in this process, on record as a session is."""
-    conductor = new_conductor(plan, root, code_version=code_version())
-    keep_code(Layout(root), plan.study.code)
-    Sessions(Layout(root), "test", code=plan.study.code)
-    InProcessExecutor(root).run(conductor, NeverStop())
-    assert conductor.complete
 
 
 PACKAGE_STUDY = changed(STUDY, ("code: [slope]", "code: [lab, tools, unused.py]"), ("'slope:TASK'", "'lab.tasks:TASK'"))
@@ -180,17 +175,6 @@ def test_an_edited_file_names_the_units_that_its_code_computed(tmp_path: Path) -
     assert not list(root.glob("units/*/*/*/result.json"))
 
 
-LOOKS = """
-import sys
-from launch import cli
-from analysis.__main__ import main as report
-code = cli.main([{study!r}, "--status", "--results", {results!r}])
-code += report([{root!r}])
-assert "slope" not in sys.modules
-sys.exit(code)
-"""
-
-
 def test_status_and_report_never_import_it(tmp_path: Path) -> None:
     """Even after the code has become a trap, and the folder of the study is on Python's path."""
     path, results = write_study(tmp_path), tmp_path / "results"
@@ -199,11 +183,7 @@ def test_status_and_report_never_import_it(tmp_path: Path) -> None:
     run(plan, root)
     trap = tmp_path / "imported"
     (tmp_path / "slope.py").write_text(f"open({str(trap)!r}, 'w').close()\nraise SystemExit(9)\n")
-    script = LOOKS.format(study=str(path), results=str(results), root=str(root))
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(tmp_path)])}
-    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=200)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "14/14 units" in done.stdout
+    assert "14/14 units" in looked_at(path, results, root, "slope")
     assert not trap.exists()
     (module,) = plan.study.code.modules
     assert f"slope {module.digest[:12]}" in (root / "report.html").read_text()
@@ -212,9 +192,10 @@ def test_status_and_report_never_import_it(tmp_path: Path) -> None:
 @pytest.mark.program
 def test_the_command_ships_and_records_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = write_study(tmp_path)
-    assert cli.main([str(path), "--plan", "--results", str(tmp_path / "results")]) == 0
+    given = [str(path), "--results", str(tmp_path / "results"), *fixed_seeds("RNN", "LHetA"), "--set", NOT_COMPILED]
+    assert cli.main([*given, "--plan"]) == 0
     assert not (tmp_path / "results").exists()
-    assert cli.main([str(path), "--results", str(tmp_path / "results")]) == 0, capsys.readouterr().out
+    assert cli.main(given) == 0, capsys.readouterr().out
     root = tmp_path / "results" / "outside" / "full"
     (session,) = read_sealed(root / "provenance.json")
     (module,) = load_study(path).code.modules

@@ -9,7 +9,7 @@ import torch
 from small_study import NeverStop, conduct, new_conductor, published, small_plan
 
 import glifr
-from analysis import assess, cautions, load, write_report
+from analysis import assess, load, report_warnings, write_report
 from glifr import BNNFC
 from glifr.errors import InputError
 from glifr.records import Layout, UnitId, read_sealed
@@ -95,7 +95,7 @@ def test_the_report_is_made_of_what_is_on_record(finished: Path) -> None:
     by_name = {c.name: c for c in results.info.conditions}
     assert by_name["slow"].style.color != by_name["LHetA"].style.color
     assert len({c.style.marker for c in results.info.conditions}) == len(by_name)
-    found = {c.code: c.text for c in cautions(assess(results))}
+    found = {c.code: c.text for c in report_warnings(assess(results))}
     assert "twin" in found["negative-control"]
     assert "training.batch_size is 600 for LHetA" in found["varied-on-purpose"]
     assert "200 for small" in found["varied-on-purpose"]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from wandb_machine import Machine, finals
-from wandb_server import KEY, WandbServer
+from wandb_server import KEY, STORAGE, WandbServer
 
 pytestmark = pytest.mark.program
 
@@ -32,8 +32,8 @@ def test_e2_a_study_is_online_by_a_netrc_with_a_port(machine: Machine) -> None:
     assert server.keys == {KEY}
     histories = [[row["epoch"] for row in rows if "epoch" in row] for rows in server.rows.values()]
     assert [h for h in sorted(histories) if h] == [[1, 2], [1, 2]]  # the study's own run has rows without epochs
-    assert "final/" not in "".join(line for line in ended.text.splitlines() if "W&B failed" in line)
-    assert "the session went on without it" not in ended.text
+    assert "W&B failed" not in ended.text
+    assert server.asked["CommitArtifact"] == 2  # report and tables have arrived
 
 
 def _settings(name: str) -> tuple[str | int, str | int]:
@@ -57,6 +57,31 @@ def test_e1_a_server_that_fails_holds_nothing_up(machine: Machine, how: str) -> 
     assert len(finals(machine.results)) == 2
     assert "2 of 2 units done" in ended.text
     assert ended.text.count("W&B failed") == 1
+    assert ended.text.count(REPAIR) == 1
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Machine:
+    """A study that has ended; the same command makes and mirrors its report again."""
+    machine = Machine(tmp_path_factory.mktemp("finished"))
+    with WandbServer() as server:
+        machine.log_in(f"127.0.0.1:{server.server_port}")
+        ended = machine.run(server.url)
+    assert ended.code == 0, ended.text
+    return machine
+
+
+@pytest.mark.parametrize("how", [429, 500, "hang", "reset", 403])
+def test_e1_a_server_that_fails_at_artifacts_alone_holds_nothing_up(finished: Machine, how: str | int) -> None:
+    with WandbServer(storage=how) as server:
+        finished.log_in(f"127.0.0.1:{server.server_port}")
+        ended = finished.run(server.url)
+    assert server.asked[STORAGE] > 0, ended.text
+    assert server.asked["CommitArtifact"] == 0
+    assert ended.code == 0, ended.text
+    assert "2 of 2 units done" in ended.text
+    assert "Report: " in ended.text
+    assert ended.text.count("report: W&B failed") == ended.text.count("W&B failed") == 1
     assert ended.text.count(REPAIR) == 1
 
 
