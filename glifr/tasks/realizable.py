@@ -18,6 +18,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -66,7 +67,12 @@ def identifiable_target(seed: int) -> BNNFC:
     It has a slow hyperpolarising and a faster depolarising current, both strong enough to be seen.
     """
     generator = torch.Generator().manual_seed(_FIRST_TARGET_SEED + seed % _PROBLEMS)
-    options = {"output_weight": False, "backend": "reference", "dtype": torch.float64, **IDENTIFIABLE_CONSTANTS}
+    options: dict[str, Any] = {
+        "output_weight": False,
+        "backend": "reference",
+        "dtype": torch.float64,
+        **IDENTIFIABLE_CONSTANTS,
+    }
     found = BNNFC(1, 1, 1, _DT, generator=generator, **options)
 
     def draw(low: float, high: float) -> Tensor:
