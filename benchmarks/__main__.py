@@ -14,9 +14,9 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.document import write_document
+from benchmarks.report.document import write_document
 from benchmarks.run import QUICK_ROUNDS, ROUNDS, Options, WrongBackendError, run, table
-from benchmarks.shapes import SHAPES
+from benchmarks.speed.shapes import SHAPES
 from glifr.errors import InputError, Problem
 
 

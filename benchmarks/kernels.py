@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.shapes import LINE, LINE_D1, PIXEL, Shape
+from benchmarks.speed.shapes import LINE, LINE_D1, PIXEL, Shape
 from benchmarks.words import markdown_table
 from glifr.engine.definition import NeuronModel
 from glifr.engine.graph import Node, needed

@@ -9,16 +9,16 @@ from typing import NamedTuple
 
 import torch
 
-from benchmarks import ceilings, epoch, floors, gate, growth, memory, seeds, steps
-from benchmarks.cases import LOOP, Candidate, NotMeasured, candidates, fastest
-from benchmarks.context import Context
-from benchmarks.figure import save_figure
 from benchmarks.machine import facts
-from benchmarks.progress import Progress
+from benchmarks.report.figure import save_figure
+from benchmarks.report.summary import ratios
 from benchmarks.results import Results
-from benchmarks.shapes import GROWTH, LINE, MEMORY, QUICK, SEEDS, SHAPES, Shape
-from benchmarks.summary import ratios
-from benchmarks.timing import Pace
+from benchmarks.speed import ceilings, epoch, floors, gate, growth, memory, seeds, steps
+from benchmarks.speed.cases import LOOP, Candidate, NotMeasured, candidates, fastest
+from benchmarks.speed.context import Context
+from benchmarks.speed.progress import Progress
+from benchmarks.speed.shapes import GROWTH, LINE, MEMORY, QUICK, SEEDS, SHAPES, Shape
+from benchmarks.speed.timing import Pace
 from glifr.engine.backends import choose_backend
 
 ROUNDS, QUICK_ROUNDS = 15, 3

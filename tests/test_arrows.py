@@ -109,14 +109,14 @@ def test_every_room_has_its_arrows_and_they_point_one_way() -> None:
 
 
 def test_a_room_is_small_and_says_what_belongs_in_it() -> None:
-    for package in ROOMS:
+    for package in (*ROOMS, "benchmarks", "tests"):
         for folder in {path.parent for path in files(package)}:
             room = folder.relative_to(ROOT).as_posix()
             if room == "launch/cluster":  # a script and what it starts
                 continue
             own = [path for path in folder.glob("*.py") if path.name != "__init__.py"]
             assert len(own) <= MOST_FILES, f"{room} has {len(own)} files"
-            assert ast.get_docstring(ast.parse((folder / "__init__.py").read_text())), room
+            assert package == "tests" or ast.get_docstring(ast.parse((folder / "__init__.py").read_text())), room
 
 
 def importers(*modules: str) -> set[str]:

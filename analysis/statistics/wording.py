@@ -35,7 +35,7 @@ def between(low: float, high: float, measure: Measure) -> str:
 def effect_words(effect: Effect) -> str:
     """What an effect is about, to begin a sentence with: 'Delay (2 instead of 0.5)'."""
     factors = effect.term.factors
-    said = " with ".join(effect.factors)
+    said = text.listed(effect.factors)
     if effect.single and effect.kind != "levels":
         first, last = factors[0].levels[0].name, factors[0].levels[-1].name
         said += f" (from {first} to {last})" if effect.kind == "trend" else f" ({last} instead of {first})"
@@ -59,7 +59,7 @@ def _part_words(v: Verdict, near: str) -> str:
         "better": "made the networks better",
         "worse": "made the networks worse",
         "equivalent": f"had a real but small effect ({near})" if v.sign else f"changed nothing that matters ({near})",
-        "inconclusive": "remains open",
+        "inconclusive": "is inconclusive",
         "not testable": f"cannot be tested here ({v.note})",
     }
     return words[v.word]
@@ -68,8 +68,8 @@ def _part_words(v: Verdict, near: str) -> str:
 def _interaction_words(v: Verdict, near: str) -> str:
     words: dict[Word, str] = {
         "present": f"interact: together they give {'more' if v.sign > 0 else 'less'} than they add up to",
-        "equivalent": f"add up but for a real, small rest ({near})" if v.sign else f"add up ({near})",
-        "inconclusive": "are left open as to whether they add up",
+        "equivalent": f"add up except for a real but small remainder ({near})" if v.sign else f"add up ({near})",
+        "inconclusive": "may or may not add up",
         "not testable": f"cannot be tested for an interaction here ({v.note})",
     }
     return words[v.word]
@@ -79,7 +79,7 @@ def _levels_words(v: Verdict, near: str) -> str:
     words: dict[Word, str] = {
         "present": "made a difference",
         "equivalent": f"changed nothing that matters between any two levels ({near})",
-        "inconclusive": "remains open",
+        "inconclusive": "is inconclusive",
         "not testable": f"cannot be tested here ({v.note})",
     }
     return words[v.word]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks.abilities.layers import LAYERS
 from benchmarks.abilities.probes import NOT_OFFERED, PROBES, tried
-from benchmarks.peers import why_not_importable
+from benchmarks.speed.peers import why_not_importable
 from benchmarks.words import markdown_table
 
 _HEAD = f"""# Among torch's own tools

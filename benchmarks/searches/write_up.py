@@ -39,18 +39,30 @@ def _between(text: str, begin: str, end: str, parts: list[str]) -> str:
     return f"{before}{begin}\n{body}\n\n{end}{after}"
 
 
+_CONTROLS = {  # of the rows' label and kind
+    ("before", "pair"): "Hom against HomA, when each condition's search had proposals of its own",
+    ("after", "pair"): "Hom against HomA, now",
+    (
+        "one search",
+        "streams",
+    ): "Hom against Hom by two search seeds, one search each: seeds as units, `one-search` fires",
+    ("six searches", "streams"): "Hom against Hom by two search seeds, six searches each: repeats as units",
+}
+
+
 def _control(folder: Path) -> str:
     """What real studies of one network against itself came to."""
     rows = read_rows(folder / "negative_control.csv")
     lines = []
-    for label, kind in dict.fromkeys((row["label"], row["kind"]) for row in rows):
+    for (label, kind), words in _CONTROLS.items():
         own = [row for row in rows if (row["label"], row["kind"]) == (label, kind)]
+        if not own:
+            continue
         different = sum(row["verdict"] in ("better", "worse") for row in own)
         largest = max(abs(float(row["difference"])) for row in own)
-        named = sum(row["alike"] == "True" for row in own)
-        share_different = share((different, len(own)))
-        lines.append([label, str(len(own)), share_different, f"{100 * largest:.1f}", f"{named} of {len(own)}"])
-    head = ["real studies of Hom against HomA", "studies", "called better or worse, percent"]
+        named = f"{sum(row['alike'] == 'True' for row in own)} of {len(own)}" if kind == "pair" else "two studies"
+        lines.append([words, str(len(own)), share((different, len(own))), f"{100 * largest:.1f}", named])
+    head = ["real studies of one network against itself", "studies", "called better or worse, percent"]
     return table([*head, "largest difference, points", "named as one network"], lines)
 
 

@@ -18,15 +18,17 @@ from paths import ROOT
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import __main__ as command
-from benchmarks import cases, ceilings, epoch, first_epoch, gate, memory, run, seeds, shapes, steps, summary, timing
-from benchmarks.cases import Candidate
-from benchmarks.context import Context
-from benchmarks.document import write_document
-from benchmarks.figure import draw
-from benchmarks.peers import PEERS
-from benchmarks.progress import Progress
+from benchmarks import first_epoch, run
+from benchmarks.report import summary
+from benchmarks.report.document import write_document
+from benchmarks.report.figure import draw
 from benchmarks.results import TABLES, Results
-from benchmarks.shapes import Shape
+from benchmarks.speed import cases, ceilings, epoch, gate, memory, seeds, shapes, steps, timing
+from benchmarks.speed.cases import Candidate
+from benchmarks.speed.context import Context
+from benchmarks.speed.peers import PEERS
+from benchmarks.speed.progress import Progress
+from benchmarks.speed.shapes import Shape
 from benchmarks.words import amount
 from glifr.conditions import CONDITIONS
 from glifr.engine import portable
@@ -154,8 +156,10 @@ def test_nan_and_exceptions_are_wrong(monkeypatch: pytest.MonkeyPatch, what: str
 
 
 def test_what_is_absent_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("benchmarks.peers.importlib.util.find_spec", lambda name: None if name == "norse" else object())
-    monkeypatch.setattr("benchmarks.peers.importlib.import_module", _fails_for_snntorch)
+    monkeypatch.setattr(
+        "benchmarks.speed.peers.importlib.util.find_spec", lambda name: None if name == "norse" else object()
+    )
+    monkeypatch.setattr("benchmarks.speed.peers.importlib.import_module", _fails_for_snntorch)
     found, absent = cases.candidates(CPU)
     why = dict(absent)
     assert why["Norse LIF"] == "norse is not installed"
@@ -291,7 +295,7 @@ def test_refusals_name_what_is_allowed(tmp_path: Path, capsys: pytest.CaptureFix
 
 def test_time_left_follows_what_was_spent(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     now = [0.0]
-    monkeypatch.setattr("benchmarks.progress.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("benchmarks.speed.progress.time.monotonic", lambda: now[0])
     progress = Progress({"first": 10.0, "second": 10.0})
     progress.begin("first")
     now[0] = 20.0  # twice as slow as expected

@@ -13,10 +13,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from benchmarks.cases import LOOP
+from benchmarks.report.summary import ratios
 from benchmarks.results import Results
-from benchmarks.shapes import GOALS, Goal
-from benchmarks.summary import ratios
+from benchmarks.speed.cases import LOOP
+from benchmarks.speed.shapes import GOALS, Goal
 from benchmarks.words import amount
 
 _INK, _MUTED, _FAINT, _GRID = "#1f2328", "#59636e", "#c9d1d9", "#e6e9ec"

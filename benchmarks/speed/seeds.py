@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.cases import Step, seeds_step
-from benchmarks.context import Context
-from benchmarks.shapes import Shape
-from benchmarks.timing import interleaved
+from benchmarks.speed.cases import Step, seeds_step
+from benchmarks.speed.context import Context
+from benchmarks.speed.shapes import Shape
+from benchmarks.speed.timing import interleaved
 
 REPLICAS, QUICK_REPLICAS = (1, 2, 4, 8, 16), (1, 2, 4)
 

@@ -1,6 +1,6 @@
 """Peak memory of one training step above what the process had before it, each candidate in a process of its own.
 
-python -m benchmarks.memory DEVICE THREADS CANDIDATE SHAPE-AS-JSON   prints the bytes
+python -m benchmarks.speed.memory DEVICE THREADS CANDIDATE SHAPE-AS-JSON   prints the bytes
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from typing import Any
 
 import torch
 
-from benchmarks import cases
-from benchmarks.cases import Candidate, training_step
-from benchmarks.context import Context
 from benchmarks.machine import free_memory
-from benchmarks.shapes import Shape
-from benchmarks.steps import needed_memory
+from benchmarks.speed import cases
+from benchmarks.speed.cases import Candidate, training_step
+from benchmarks.speed.context import Context
+from benchmarks.speed.shapes import Shape
+from benchmarks.speed.steps import needed_memory
 
-_ROOT, _AT_MOST = Path(__file__).resolve().parent.parent, 600  # seconds for one process
+_ROOT, _AT_MOST = Path(__file__).resolve().parents[2], 600  # seconds for one process
 _STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
@@ -49,7 +49,7 @@ def measure(context: Context, shapes: Sequence[Shape], candidates: Sequence[Cand
 def in_own_process(shape: Shape, candidate: Candidate, device: torch.device) -> int | str:
     """Bytes, or why there are none."""
     arguments = (str(device), str(torch.get_num_threads()), candidate.name, json.dumps(asdict(shape)))
-    command = [sys.executable, "-m", "benchmarks.memory", *arguments]
+    command = [sys.executable, "-m", "benchmarks.speed.memory", *arguments]
     try:
         done = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, timeout=_AT_MOST, check=False)
     except subprocess.TimeoutExpired:

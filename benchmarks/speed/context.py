@@ -8,10 +8,10 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.cases import Candidate, NotMeasured, Step
 from benchmarks.results import Results
-from benchmarks.shapes import Shape
-from benchmarks.timing import Pace
+from benchmarks.speed.cases import Candidate, NotMeasured, Step
+from benchmarks.speed.shapes import Shape
+from benchmarks.speed.timing import Pace
 
 _SLOW_ROUNDS = 5  # a slow shape has so many times fewer rounds
 

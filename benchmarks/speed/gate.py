@@ -12,8 +12,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from benchmarks.cases import LOOP, Kind, backends, network
-from benchmarks.shapes import Shape
+from benchmarks.speed.cases import LOOP, Kind, backends, network
+from benchmarks.speed.shapes import Shape
 from glifr.networks import forward_replicas
 
 LIMIT, OWN_ERRORS, DOUBLE_LIMIT = 2e-6, 3, 1e-10

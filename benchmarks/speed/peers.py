@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from benchmarks.shapes import Shape
+from benchmarks.speed.shapes import Shape
 
 _LIBRARY = {"nn.RNN": "torch", "nn.LSTM": "torch", "snnTorch RLeaky": "snntorch", "Norse LIF": "norse"}
 PEERS = tuple(_LIBRARY)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.cases import LOOP, Candidate, Step, training_step
-from benchmarks.context import Context
 from benchmarks.machine import free_memory
-from benchmarks.shapes import Shape
-from benchmarks.timing import Sample, interleaved
+from benchmarks.speed.cases import LOOP, Candidate, Step, training_step
+from benchmarks.speed.context import Context
+from benchmarks.speed.shapes import Shape
+from benchmarks.speed.timing import Sample, interleaved
 
 # float32 numbers a step keeps for each neuron, sample and step of time, with room to spare: for the decision alone
 _NUMBERS_OF_LOOP, _NUMBERS = 32, 14

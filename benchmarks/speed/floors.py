@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmarks.ceilings import operations_of_products
-from benchmarks.context import Context
-from benchmarks.timing import seconds_per_step, waiting
+from benchmarks.speed.ceilings import operations_of_products
+from benchmarks.speed.context import Context
+from benchmarks.speed.timing import seconds_per_step, waiting
 from glifr.engine.backends import available
 from glifr.neurons import tanh
 

@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from benchmarks.cases import LOOP, adam, loss_of, network, outputs_of
-from benchmarks.context import Context
-from benchmarks.shapes import LINE
-from benchmarks.timing import waiting
+from benchmarks.speed.cases import LOOP, adam, loss_of, network, outputs_of
+from benchmarks.speed.context import Context
+from benchmarks.speed.shapes import LINE
+from benchmarks.speed.timing import waiting
 from glifr.conditions import CONDITIONS
 from glifr.errors import InputError
 from glifr.tasks import TASKS, Split, TaskData, TaskSettings

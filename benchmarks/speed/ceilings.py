@@ -13,10 +13,10 @@ from typing import Any
 
 import torch
 
-from benchmarks.cases import Candidate, training_step
-from benchmarks.context import Context
-from benchmarks.shapes import Shape
-from benchmarks.timing import seconds_per_step, waiting
+from benchmarks.speed.cases import Candidate, training_step
+from benchmarks.speed.context import Context
+from benchmarks.speed.shapes import Shape
+from benchmarks.speed.timing import seconds_per_step, waiting
 from glifr.engine.backends import choose_backend
 
 _PRODUCTS = re.compile(r"gemm|gemv|cutlass|cublas|nvjet|xmma|splitk", re.IGNORECASE)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from benchmarks.cases import seeds_step
-from benchmarks.context import Context
-from benchmarks.shapes import Shape
-from benchmarks.timing import interleaved
+from benchmarks.speed.cases import seeds_step
+from benchmarks.speed.context import Context
+from benchmarks.speed.shapes import Shape
+from benchmarks.speed.timing import interleaved
 
 _FACTORS, _QUICK_FACTORS = (1, 2, 4, 8), (1, 2)
 AXES = ("T", "B", "R")

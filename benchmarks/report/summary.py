@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from benchmarks.cases import LOOP
-from benchmarks.epoch import LOADED, OURS, PRELOADED
 from benchmarks.results import Results
-from benchmarks.shapes import GOALS, Goal
+from benchmarks.speed.cases import LOOP
+from benchmarks.speed.epoch import LOADED, OURS, PRELOADED
+from benchmarks.speed.shapes import GOALS, Goal
 
 
 def ratios(steps: pd.DataFrame, against: str = LOOP) -> pd.DataFrame:

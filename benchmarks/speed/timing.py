@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import torch
 
-from benchmarks.cases import Step
+from benchmarks.speed.cases import Step
 
 _WARM_STEPS, _WARM_SECONDS, _WARM_AT_MOST = 3, 0.2, 5.0  # at least so many and so long; no more once it took that long
 

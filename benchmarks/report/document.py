@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from benchmarks import summary
-from benchmarks.cases import LOOP
-from benchmarks.figure import NAME
 from benchmarks.machine_words import machine_words
+from benchmarks.report import summary
+from benchmarks.report.figure import NAME
 from benchmarks.results import Results
+from benchmarks.speed.cases import LOOP
 from benchmarks.words import amount, markdown_table, span
 from glifr.errors import InputError, Problem
 

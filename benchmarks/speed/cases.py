@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from benchmarks.graphs import recorded
-from benchmarks.peers import PEERS, peer, why_absent
-from benchmarks.shapes import Shape
+from benchmarks.speed.graphs import recorded
+from benchmarks.speed.peers import PEERS, peer, why_absent
+from benchmarks.speed.shapes import Shape
 from glifr.configuration import TrainingSettings
 from glifr.engine.backends import BACKENDS, choose_backend
 from glifr.errors import InputError
