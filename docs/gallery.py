@@ -25,8 +25,8 @@ _SCREEN, _SHOWN = (1200, 1050), (800, 700)  # pixels
 _HEAD = """# Gallery
 
 What a study ends with: the first screen of its report, made from the packs in `docs/results` by `make gallery`. The
-sentence at the head, the lights and the figure come of the records alone. A study that says "inconclusive" is shown like any other.
-[Results](results/README.md) has the numbers; `python -m analysis docs/results/NAME.tar.xz` makes a whole report.
+sentence at the head, the lights and the figure come of the records alone. A study that says "inconclusive" is shown like
+any other. [Results](results/README.md) has the numbers; `python -m analysis docs/results/NAME.tar.xz` makes a whole report.
 """
 
 
@@ -59,16 +59,15 @@ def picture(page: Path, command: str) -> bytes:
 def entry(name: str, results: Results) -> str:
     """A study's part of the page."""
     info = results.info
-    named = listed(info.names)
-    networks = count(len(results.finals), "final network")
+    title = info.task.title[:1].upper() + info.task.title[1:]
+    conditions, networks = count(len(info.names), "condition"), count(len(results.finals), "final network")
     said = answer(assess(results)).text
-    return (
-        f"## {info.name}\n\n{info.task.title[:1].upper()}{info.task.title[1:]}; {count(len(info.names), 'condition')} ({named}), {networks}.\n\n"
-        f"> {said}\n\n![The first screen of the report of {info.name}](gallery/{name}.png)\n"
-    )
+    shown = f"![The first screen of the report of {info.name}](gallery/{name}.png)"
+    return f"## {info.name}\n\n{title}; {conditions} ({listed(info.names)}), {networks}.\n\n> {said}\n\n{shown}\n"
 
 
 def main() -> None:
+    """Writes the page and its pictures."""
     command, parts = browser(), [_HEAD]
     PICTURES.mkdir(exist_ok=True)
     for pack in sorted((DOCS / "results").glob("*.tar.xz")):
