@@ -25,8 +25,9 @@ _SCREEN, _SHOWN = (1200, 1050), (800, 700)  # pixels
 _HEAD = """# Gallery
 
 What a study ends with: the first screen of its report, made from the packs in `docs/results` by `make gallery`. The
-sentence at the head, the lights and the figure come of the records alone. A study that says "inconclusive" is shown like
-any other. [Results](results/README.md) has the numbers; `python -m analysis docs/results/NAME.tar.xz` makes a whole report.
+sentence at the head, the lights and the figure come of the records alone. A study that says "inconclusive" is shown
+like any other. [Results](results/README.md) has the numbers; `python -m analysis docs/results/NAME.tar.xz`
+makes a whole report.
 """
 
 
