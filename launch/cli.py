@@ -238,6 +238,9 @@ def _run(options: argparse.Namespace, given: Sequence[str], stop: StopSignals) -
     from launch.tracking.login import refuse_without_login
 
     refuse_without_login(study.spec.tracking.wandb.mode)
+    from launch.tracking.local import refuse_missing
+
+    refuse_missing(study.spec, str(study.path))
     if options.address is not None:  # told before the data are read, or downloaded
         from launch.executors.ray_connect import refuse_unusable
 

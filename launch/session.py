@@ -55,8 +55,9 @@ from launch.terminal.budget_view import equal_words
 from launch.terminal.end_summary import tell_end
 from launch.terminal.plan_view import plan_view
 from launch.terminal.progress import totals
+from launch.tracking.local import asked_for
 from launch.tracking.login import Decision, LoginFile, decide_mode, forget_key
-from launch.tracking.queue import Outage
+from launch.tracking.queue import WANDB, Outage
 from launch.tracking.wandb_run import mirror_report
 from launch.workers.alike import find_alike
 from launch.workers.calibration import calibrate
@@ -131,7 +132,8 @@ def run_study(
             rounds = Rounds(plan, ledger, executor, console, stop, lock.check, alike, *to_run)
             earlier = spent(layout)
             sessions = Sessions(layout, _command(given), executor.differences, plan.study.hash, plan.study.code)
-            Outage(layout).begin()
+            for mirror in (WANDB, *(local.name for _, local in asked_for(plan.study.spec))):
+                Outage(layout, mirror).begin()
             meter = Meter(rounds.conductor, executor.slots)
             _listen(executor, meter, rounds, sessions, ledger, console)
             close = _closing(lock, sessions, meter, handover)

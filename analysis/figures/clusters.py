@@ -39,7 +39,13 @@ def clusters_and_null(a: Assessment) -> Drawing | MissingFigure:
             axes.plot(network["clusters"], network["index"], color=condition.style.color, lw=1, alpha=0.8, zorder=3)
             best = network[network["best"]]
             axes.plot(
-                best["clusters"], best["index"], condition.style.marker, color=condition.style.color, ms=4, zorder=4
+                best["clusters"],
+                best["index"],
+                marker=condition.style.marker,
+                ls="none",
+                color=condition.style.color,
+                ms=4,
+                zorder=4,
             )
     flat[0].set_xticks(COUNTS[::2])
     figure.supxlabel("clusters", color=MUTED, fontsize=9)

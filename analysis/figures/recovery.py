@@ -36,7 +36,8 @@ def parameter_recovery(results: Results) -> Drawing | MissingFigure:
             axes.plot(
                 mine["target"],
                 mine["found"],
-                style.marker,
+                marker=style.marker,
+                ls="none",
                 color=style.color,
                 mec=edge(style.color),
                 mew=0.5,

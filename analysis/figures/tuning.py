@@ -53,7 +53,7 @@ def best_so_far(results: Results) -> Drawing | MissingFigure:
             whole = own["value"].where(own["status"] == "complete").to_numpy(dtype=np.float64)
             best, x = np.fmin.accumulate(whole), np.arange(1, len(own) + 1)
             axes.step(x, best, where="post", color=style.color, lw=1.5 if several == 1 else 0.8, label=label)
-            axes.plot(x[-1:], best[-1:], style.marker, color=style.color, ms=5)
+            axes.plot(x[-1:], best[-1:], marker=style.marker, ls="none", color=style.color, ms=5)
             parts.append(pd.DataFrame({"condition": condition.name, "repeat": repeat, "trials": x, "best": best}))
             label = "_nolegend_"  # one entry per condition
     log_axis(axes.yaxis)
@@ -120,7 +120,7 @@ def search_slices(results: Results) -> Drawing | MissingFigure:
             own = whole[(whole["condition"] == condition.name) & whole[parameter].notna()]
             style = condition.style
             shown = own[parameter] if not choices else [place_of(v, choices) for v in own[parameter]]
-            axes.plot(shown, own["value"], style.marker, color=style.color, ms=3.5, alpha=0.8, mew=0)
+            axes.plot(shown, own["value"], marker=style.marker, ls="none", color=style.color, ms=3.5, alpha=0.8, mew=0)
         ends = {float(own[end]) for own in spaces for end in ("low", "high") if end in own}
         for end in ends:
             axes.axvline(end, color=MUTED, lw=0.9, ls=(0, (4, 3)), zorder=1)

@@ -1,1 +1,4 @@
-"""Mirrors of the ledger: W&B (login, runs, back-fill, workspace) and Optuna's SQLite. Nothing waits for them."""
+"""Mirrors of the ledger: W&B (login, runs, back-fill, workspace), TensorBoard, MLflow, Optuna's SQLite.
+
+Nothing waits for them.
+"""

@@ -1,7 +1,7 @@
-"""Tells W&B beside the work: nothing waits for it, and after two failures in a session nothing is told any more.
+"""Tells a mirror beside the work: nothing waits for it, and after two failures in a session nothing is told any more.
 
-Each job has a thread of its own, which does what it is given in order. What W&B then lacks is brought up later, from
-the records, by `python -m launch.tracking sync RESULTS`.
+Each job has a thread of its own for each mirror, which does what it is given in order. What W&B then lacks is brought
+up later, from the records, by `python -m launch.tracking sync RESULTS`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from glifr.records import Layout
 from launch.ledger.durable import append
 from launch.ledger.units import Ledger
 
+WANDB = "W&B"
 MOST_FAILURES = 2
 START_SECONDS = 15.0  # for a run to start
 FINISH_SECONDS = 15.0  # for a run to be sent to its end
@@ -25,10 +26,11 @@ _Action = Callable[[], object]
 
 
 class Outage:
-    """W&B's failures in a session of a study: a line each in a file that all its processes see."""
+    """A mirror's failures in a session of a study: a line each in a file that all its processes see."""
 
-    def __init__(self, layout: Layout) -> None:
-        self._layout, self._path = layout, layout.wandb / "failures.log"
+    def __init__(self, layout: Layout, mirror: str = WANDB) -> None:
+        folder = layout.wandb if mirror == WANDB else layout.root / mirror.lower()
+        self._layout, self._path, self.mirror = layout, folder / "failures.log", mirror
         self._over = False
 
     def begin(self) -> None:
@@ -44,20 +46,20 @@ class Outage:
 
     @property
     def over(self) -> bool:
-        """True if W&B has failed too often to be told anything more."""
+        """True if the mirror has failed too often to be told anything more."""
         self._over = self._over or len(self.failures) >= MOST_FAILURES
         return self._over
 
     def note(self, what: str, reason: str) -> None:
         """Puts a failure on record, for the session and in the study's log."""
-        line = " ".join(f"{what}: W&B failed ({reason})".split())
+        line = " ".join(f"{what}: {self.mirror} failed ({reason})".split())
         Ledger(self._layout.root).event("warning", line)
         with contextlib.suppress(OSError):
             self._path.parent.mkdir(parents=True, exist_ok=True)
             append(self._path, line + "\n")
 
     def guarded(self, what: str, action: _Action) -> None:
-        """Calls unless W&B has failed too often. An error is put on record and no more: the ledger has all."""
+        """Calls unless the mirror has failed too often. An error is put on record and no more: the ledger has all."""
         if self.over:
             return
         try:
@@ -73,7 +75,7 @@ class ActionQueue:
         self._outage, self._what = outage, what
         self._actions: queue.SimpleQueue[_Action | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="wandb", daemon=True)
-        _AT_WORK.add(self._thread)
+        _AT_WORK[self._thread] = outage
         self._thread.start()
 
     def do(self, action: _Action) -> None:
@@ -87,20 +89,22 @@ class ActionQueue:
     def _work(self) -> None:
         while (action := self._actions.get()) is not None:
             self._outage.guarded(self._what, action)
-        _AT_WORK.discard(self._thread)
+        _AT_WORK.pop(self._thread, None)
 
 
-_AT_WORK: set[threading.Thread] = set()  # of this process
+_AT_WORK: dict[threading.Thread, Outage] = {}  # of this process
 
 
 def settle(layout: Layout, seconds: float = SETTLE_SECONDS) -> None:
-    """Waits until W&B has been told all that this process had for it, and no longer than so many seconds."""
-    until, outage = time.monotonic() + seconds, Outage(layout)
+    """Waits until each mirror has been told all that this process had for it, and no longer than so many seconds."""
+    until = time.monotonic() + seconds
     for thread in list(_AT_WORK):
         thread.join(max(0.0, until - time.monotonic()))
-    left = sum(thread.is_alive() for thread in _AT_WORK)
-    if left and not outage.over:
-        outage.note(f"the runs of {left} jobs", f"not sent {seconds:g} s after the end")
+    left = [outage for thread, outage in list(_AT_WORK.items()) if thread.is_alive()]
+    for mirror in dict.fromkeys(outage.mirror for outage in left):
+        own, outage = sum(o.mirror == mirror for o in left), Outage(layout, mirror)
+        if not outage.over:
+            outage.note(f"the runs of {own} jobs", f"not sent {seconds:g} s after the end")
 
 
 def within(seconds: float, action: _Action) -> None:

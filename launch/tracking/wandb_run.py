@@ -8,88 +8,32 @@ wrong here touches the study: it is noted and the mirror stays behind, until `py
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import wandb
 
-from glifr.records import EpochRecord, Layout, Proposal, SeedOutcome, StudyRecords, UnitId
-from launch.ledger.attempts import Lease
+from glifr.records import EpochRecord, Layout, Proposal, SeedOutcome, StudyRecords
 from launch.tracking import rows as rows
 from launch.tracking.login import MODES, Login, use_handed
-from launch.tracking.queue import FINISH_SECONDS, START_SECONDS, ActionQueue, Outage, within
+from launch.tracking.queue import FINISH_SECONDS, START_SECONDS, WANDB, Outage, within
 from launch.tracking.rows import Computation, TrackedStudy
+from launch.tracking.tracker import JobMirror, Run
 
 _LEAVE_SECONDS = 5.0
 
 
-class Tracker:
-    """The W&B runs of one job, one per unit; used as a context so that a stopped job closes its runs.
+def wandb_mirror(layout: Layout, tracked: TrackedStudy, computed: Computation, mode: str) -> JobMirror | None:
+    """W&B as a mirror of a job that is so computed; None where it is disabled."""
+    if mode == "disabled":
+        return None
 
-    Its methods return at once. computed: what computes the job.
-    """
+    def start(proposal: Proposal, token: str) -> Run:
+        return UnitRun(layout, tracked, computed, mode, proposal, token)
 
-    def __init__(
-        self,
-        layout: Layout,
-        tracked: TrackedStudy,
-        computed: Computation,
-        mode: str,
-        proposals: Sequence[Proposal],
-        leases: Sequence[Lease],
-    ) -> None:
-        self._layout, self._tracked, self._computed, self._mode = layout, tracked, computed, mode
-        units = zip(proposals, leases, strict=True)
-        self._units = [] if mode == "disabled" else [u for u in units if tracked.has_run(u[0].unit)]
-        self._runs: dict[UnitId, UnitRun] = {}
-        self._beside: ActionQueue | None = None
-
-    def __enter__(self) -> Self:
-        if self._units:
-            self._beside = ActionQueue(Outage(self._layout), ", ".join(str(p.unit) for p, _ in self._units))
-            if self._mode == "online":
-                self._beside.do(use_handed)
-            for proposal, lease in self._units:
-                self._beside.do(partial(self._start, proposal, lease))
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if self._beside is None:
-            return
-        code = 1 if error is not None and not isinstance(error, GeneratorExit) else 0
-        for proposal, _ in self._units:
-            self._beside.do(partial(self._finish, proposal.unit, code))
-        self._beside.close()
-
-    def epochs(self, records: Mapping[UnitId, Sequence[EpochRecord]]) -> None:
-        """Logs one row per unit and epoch, each with its epoch number."""
-        if self._beside is not None:
-            self._beside.do(partial(self._log, {unit: tuple(own) for unit, own in records.items()}))
-
-    def summary(self, unit: UnitId, outcomes: Sequence[SeedOutcome]) -> None:
-        """Puts the final numbers into the run's summary."""
-        if self._beside is not None:
-            self._beside.do(partial(self._summarise, unit, tuple(outcomes)))
-
-    def _start(self, proposal: Proposal, lease: Lease) -> None:
-        run = UnitRun(self._layout, self._tracked, self._computed, self._mode, proposal, lease.token)
-        self._runs[proposal.unit] = run
-
-    def _log(self, records: Mapping[UnitId, Sequence[EpochRecord]]) -> None:
-        for unit, own in records.items():
-            if unit in self._runs:
-                self._runs[unit].epochs(own)
-
-    def _summarise(self, unit: UnitId, outcomes: Sequence[SeedOutcome]) -> None:
-        if unit in self._runs:
-            self._runs[unit].outcomes(outcomes)
-
-    def _finish(self, unit: UnitId, code: int) -> None:
-        if (run := self._runs.pop(unit, None)) is not None:
-            run.finish(exit_code=code)
+    return JobMirror(WANDB, start, use_handed if mode == "online" else None)
 
 
 class UnitRun:

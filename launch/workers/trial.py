@@ -42,8 +42,10 @@ from launch.ledger.units import Ledger
 from launch.planning.seed_batches import seeds_per_batch, training_settings
 from launch.planning.steps import scores_by_step
 from launch.studyfile import StudySpec, hyperparameters_in
+from launch.tracking.local import local_mirrors
 from launch.tracking.rows import Computation, TrackedStudy, commit_of, tracked
-from launch.tracking.wandb_run import Tracker
+from launch.tracking.tracker import Trackers
+from launch.tracking.wandb_run import wandb_mirror
 from launch.workers.characteristics import keep_characteristics
 from launch.workers.data import FromFiles
 from launch.workers.in_turn import at_the_end
@@ -192,7 +194,7 @@ def _train(
     yield Step(_scores(context.task, proposals, last, in_turn), done=True)
 
 
-def _tracker(context: Context, layout: Layout, proposals: Sequence[Proposal], leases: Sequence[Lease]) -> Tracker:
+def _tracker(context: Context, layout: Layout, proposals: Sequence[Proposal], leases: Sequence[Lease]) -> Trackers:
     device = device_for(context.spec)
     try:
         sessions = read_sealed(layout.provenance)
@@ -200,7 +202,11 @@ def _tracker(context: Context, layout: Layout, proposals: Sequence[Proposal], le
         sessions = []
     backend = _backend(context.spec, proposals[0], device)
     computed = Computation(backend, _device_name(device), commit_of(sessions, leases[0].started_at))
-    return Tracker(layout, context.tracked, computed, context.tracking_mode, proposals, leases)
+    mirrors = [
+        wandb_mirror(layout, context.tracked, computed, context.tracking_mode),
+        *local_mirrors(layout, context.tracked, computed),
+    ]
+    return Trackers(layout, context.tracked, proposals, leases, [mirror for mirror in mirrors if mirror is not None])
 
 
 def _backend(spec: StudySpec, proposal: Proposal, device: torch.device) -> str:

@@ -37,7 +37,7 @@ ARCHITECTURES_WIDTHS = (
     + """
 code: [my_lab]
 conditions:
-  gru: {network: "my_lab:GRU", hidden_size: 4, fixed: {learning_rate: 1.0e-3}}
+  gru: {network: "my_lab:GRU", hidden_size: 5, fixed: {learning_rate: 1.0e-3}}
 factors:
   network:
     LSTM: {base: LSTM, fixed: {learning_rate: 1.0e-3}}
@@ -78,7 +78,7 @@ def test_learning_rate_times_dropout_times_batch_size(tmp_path: Path, capsys: py
     assert len(found.finals) == 16
     assert found.finals["test_loss"].nunique() == 16  # no two of them trained alike
     effects = {effect.term.name for effect in assess(found).factorial.effects}
-    assert {"learning_rate", "dropout", "batch_size"} <= effects
+    assert {"fixed.learning_rate", "training.dropout", "training.batch_size"} <= effects
     assert any("\N{MULTIPLICATION SIGN}" in name for name in effects)
 
 

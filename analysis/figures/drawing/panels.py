@@ -34,7 +34,7 @@ def panels(conditions: tuple[ConditionInfo, ...], reference: str, height: float 
         axes.set_title(f"{condition.name}{mark}", loc="left", color=INK, x=0.085, pad=5)
         # the marker before the name is the condition's own in every figure
         place_of_marker = {"transform": axes.transAxes, "clip_on": False}
-        axes.plot([0.03], [1.075], style.marker, color=style.color, ms=5.5, **place_of_marker)
+        axes.plot([0.03], [1.075], marker=style.marker, ls="none", color=style.color, ms=5.5, **place_of_marker)
         if place + columns >= len(conditions):
             axes.tick_params(labelbottom=True)
     return figure, flat[: len(conditions)]

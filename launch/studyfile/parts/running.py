@@ -55,6 +55,15 @@ class Wandb(Section):
 
 
 class Tracking(Section):
-    """Mirrors of the results, which a study can do without."""
+    """Mirrors of the results, which a study can do without.
+
+    Attributes:
+        tensorboard: Whether each run also has TensorBoard's event files, in the folder tensorboard of the results.
+        mlflow: Whether each run is also in a local MLflow store, in the folder mlflow of the results.
+    """
+
+    later = frozenset({"tensorboard", "mlflow"})
 
     wandb: Wandb = Wandb()
+    tensorboard: v.Flag = False
+    mlflow: v.Flag = False
