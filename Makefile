@@ -16,6 +16,7 @@
 # make docs    set up and build the documentation's site into build/site; a warning fails it
 # make notebook RESULTS=results/<study>/<profile>   run docs/library.ipynb and store what it shows
 # make pictures   the pictures of docs/results, from its packs
+# make gallery   docs/gallery.md, from the packs of docs/results (needs Chromium)
 # make dashboard RESULTS=results/<study>/<profile>   the searches of a study in optuna-dashboard
 # make chaos   disturb small studies in full (hours; stopped, it goes on) and write docs/reliability.md
 # make overhead  time 1,000 trials that train nothing, and play 10,000 on 64 simulated slots
@@ -32,7 +33,7 @@ FETCH   := $(if $(UV),$(UV) pip install --python $(RUN),$(RUN) -m pip install --
 RESOLVE := $(VENV)/bin/uv pip compile --quiet --all-extras pyproject.toml
 RESULTS ?= results/smnist_ablation/quick
 
-.PHONY: setup dev lock resolve study studies-quick test test-programs test-cluster check docs pictures notebook bench kernels simulate dashboard chaos overhead clean
+.PHONY: setup dev lock resolve study studies-quick test test-programs test-cluster check docs pictures gallery notebook bench kernels simulate dashboard chaos overhead clean
 
 setup: $(STAMP)
 
@@ -111,6 +112,9 @@ docs: dev
 
 pictures: setup
 	for pack in docs/results/*.tar.xz; do $(RUN) -m analysis $$pack --only figures || exit; done
+
+gallery: setup
+	PYTHONPATH=. $(RUN) docs/gallery.py
 
 notebook: dev
 	$(RUN) tests/support/run_notebook.py $(RESULTS)
