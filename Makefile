@@ -1,11 +1,11 @@
-# make study   set up and run the quick study      make test    set up and run the tests (under ten minutes on two cores)
+# make study   set up and run the quick study      make test    set up and run the tests (kept to ten minutes)
 # make setup   set up only (what a study needs)    make check   lint and types
 #                 TORCH=cpu TORCH_INDEX=URL takes torch and torchvision from an index of builds for the CPU
 # make lock    write requirements.txt anew: every package of a study, with its version and the hashes of its files
 # make dev     set up for work on the project too: tests, lint, types, the site
 # make resolve  whether the oldest versions that pyproject.toml allows, and those of constraints.txt, can be installed
 # make test-programs   the tests of the real command under its real neighbours: Ray clusters, a W&B server, signals, whole
-#                 studies, the examples (a quarter of an hour on two cores)
+#                 studies, the examples
 # make test-cluster   the Slurm script under a real Slurm, submitted jobs (Debian: slurm-wlm, munge, iproute2; as root; some twenty minutes)
 # make studies-quick   the quick profile of every study in studies/ and examples/, one after another (40 minutes on two cores)
 # make simulate   thousands of simulated studies, without and with searches: do intervals cover and tests err as they say
@@ -16,6 +16,7 @@
 # make docs    set up and build the documentation's site into build/site; a warning fails it
 # make notebook RESULTS=results/<study>/<profile>   run docs/library.ipynb and store what it shows
 # make pictures   the pictures of docs/results, from its packs
+# make gallery   docs/gallery.md, from the packs of docs/results (needs Chromium)
 # make dashboard RESULTS=results/<study>/<profile>   the searches of a study in optuna-dashboard
 # make chaos   disturb small studies in full (hours; stopped, it goes on) and write docs/reliability.md
 # make overhead  time 1,000 trials that train nothing, and play 10,000 on 64 simulated slots
@@ -32,7 +33,7 @@ FETCH   := $(if $(UV),$(UV) pip install --python $(RUN),$(RUN) -m pip install --
 RESOLVE := $(VENV)/bin/uv pip compile --quiet --all-extras pyproject.toml
 RESULTS ?= results/smnist_ablation/quick
 
-.PHONY: setup dev lock resolve study studies-quick test test-programs test-cluster check docs pictures notebook bench kernels simulate dashboard chaos overhead clean
+.PHONY: setup dev lock resolve study studies-quick test test-programs test-cluster check docs pictures gallery notebook bench kernels simulate dashboard chaos overhead clean
 
 setup: $(STAMP)
 
@@ -112,6 +113,9 @@ docs: dev
 
 pictures: setup
 	for pack in docs/results/*.tar.xz; do $(RUN) -m analysis $$pack --only figures || exit; done
+
+gallery: setup
+	PYTHONPATH=. $(RUN) docs/gallery.py
 
 notebook: dev
 	$(RUN) tests/support/run_notebook.py $(RESULTS)

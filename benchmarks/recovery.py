@@ -1,7 +1,7 @@
 """Whether the parameters of a single neuron can be recovered from its firing; writes recovery.md.
 
 `python -m benchmarks.recovery [--targets 20] [--starts 6] [--iterations 100] [--docs DIR]`, some minutes of a core.
-The targets of the task `realizable` are weighed beside targets that are designed so that after-spike currents matter.
+The targets of the task `realizable` are weighed beside those of the task `identifiable`.
 """
 
 from __future__ import annotations
@@ -19,53 +19,25 @@ from torch import Tensor
 from benchmarks.words import amount, markdown_table
 from glifr.characterise.fitting import fit, identifiability
 from glifr.networks import BNNFC
-from glifr.parameters import store_decay, store_multiplier
-from glifr.tasks.realizable import stimuli, target
+from glifr.tasks.realizable import (
+    IDENTIFIABLE_CONSTANTS,
+    decode,
+    identifiable_stimuli,
+    identifiable_target,
+    stimuli,
+    target,
+)
 
 PARAMETERS = ("thresh", "k_m", "k_j", "r_j", "a_j")
 WITHIN = 0.05
-_DT, _R, _TAU = 0.05, 40.0, 0.25  # ms; R and tau of the designed targets
-_HELD = 40  # steps of one level of their input
-
-
-def designed_stimuli() -> Tensor:
-    """Eight sequences of 400 steps, levels from -0.2 to 0.8 held for 2 ms: silence to the highest rate [8,400,1]."""
-    generator = torch.Generator().manual_seed(7)
-    levels = torch.rand(8, 400 // _HELD, generator=generator, dtype=torch.float64)
-    return (0.3 + 0.5 * (2 * levels - 1)).repeat_interleave(_HELD, 1).unsqueeze(2)
+_DT = 0.05  # ms
 
 
 def neuron(generator: torch.Generator, heterogeneous: bool = False, wide: float = 1.0) -> BNNFC:
     """A learner at its usual start, with the constants of the designed targets. wide: of the spreads of its start."""
-    layer: dict[str, Any] = {"R": _R, "neuron_spread": min(wide, 3.0), "after_spike_spread": wide}
-    settings = {"tau": _TAU, "output_weight": False, "dtype": torch.float64, **layer}
+    layer: dict[str, Any] = {"neuron_spread": min(wide, 3.0), "after_spike_spread": wide, **IDENTIFIABLE_CONSTANTS}
+    settings = {"output_weight": False, "dtype": torch.float64, **layer}
     return BNNFC(1, 1, 1, _DT, heterogeneous, generator=generator, **settings)
-
-
-def designed_target(number: int) -> BNNFC:
-    """A neuron with a slow hyperpolarising and a faster depolarising current, both strong enough to be seen."""
-    generator = torch.Generator().manual_seed(1000 + number)
-    found = neuron(generator)
-
-    def draw(low: float, high: float) -> Tensor:
-        return low + (high - low) * torch.rand((), generator=generator, dtype=torch.float64)
-
-    def sign() -> float:
-        return 1.0 if torch.rand((), generator=generator) > 0.5 else -1.0
-
-    layer = found.neuron_layer
-    with torch.no_grad():
-        layer.weight_iv.fill_(draw(0.5, 1.0))
-        layer.weight_lat.fill_(sign() * draw(0.2, 0.4))
-        layer.thresh.fill_(draw(0.2, 1.5))
-        layer.trans_k_m.fill_(store_decay(_DT * draw(0.05, 0.2)))
-        for j, (low, high) in enumerate([(0.15, 0.4), (1.0, 2.0)]):
-            layer.trans_k_j[j] = store_decay(_DT * draw(low, high))
-        layer.trans_r_j[0] = store_multiplier(-draw(0.2, 0.7))
-        layer.trans_r_j[1] = store_multiplier(sign() * draw(0.2, 0.7))
-        layer.a_j[0] = -draw(0.5, 2.0)
-        layer.a_j[1] = draw(0.5, 2.0)
-    return found
 
 
 def recovered(found: BNNFC, true: BNNFC) -> dict[str, bool]:
@@ -95,7 +67,7 @@ def weigh(targets: Sequence[BNNFC], inputs: Tensor) -> Weighed:
 
 def fitted(targets: Sequence[BNNFC], starts: int, iterations: int) -> tuple[list[BNNFC], list[float]]:
     """The best of several starts for each target, and its loss."""
-    inputs, count = designed_stimuli(), len(targets)
+    inputs, count = decode(identifiable_stimuli()), len(targets)
     with torch.no_grad():
         goals = torch.stack([one(inputs) for one in targets])
     kinds = [(False, 1.0), (True, 1.0), *[(True, 10.0)] * (starts - 2)][:starts]
@@ -111,9 +83,9 @@ def fitted(targets: Sequence[BNNFC], starts: int, iterations: int) -> tuple[list
 
 def document(count: int, starts: int, iterations: int) -> str:
     """The page."""
-    designed = [designed_target(n) for n in range(count)]
-    usual = weigh([target(n) for n in range(count)], stimuli().unsqueeze(2))
-    strong = weigh(designed, designed_stimuli())
+    designed = [identifiable_target(n) for n in range(count)]
+    usual = weigh([target(n) for n in range(count)], decode(stimuli()))
+    strong = weigh(designed, decode(identifiable_stimuli()))
     begin = time.process_time()
     networks, losses = fitted(designed, starts, iterations)
     minutes = (time.process_time() - begin) / 60
@@ -123,11 +95,11 @@ def document(count: int, starts: int, iterations: int) -> str:
         for name in PARAMETERS
     ]
     rows.append(["all", "", "", _share(all(r.values()) for r in each)])
-    columns = ["", "`realizable`", "designed", f"designed: recovered within {WITHIN:.0%}"]
+    columns = ["", "`realizable`", "`identifiable`", f"`identifiable`: recovered within {WITHIN:.0%}"]
     exact = sum(loss < 1e-15 for loss in losses)
     last = (
         f"Median condition of the relative derivatives: {_median(usual.conditions)} (`realizable`), "
-        f"{_median(strong.conditions)} (designed). Fits of the designed targets: {starts} starts each (one "
+        f"{_median(strong.conditions)} (`identifiable`). Fits: {starts} starts each (one "
         f"homogeneous, one heterogeneous, others with ten times its after-spike spread), at most {iterations} steps of "
         f"Levenberg and Marquardt in float64, {amount(minutes)} minutes of CPU in all; {exact} of {count} end at an "
         f"exact fit (loss below 1e-15), the worst at {max(losses):.0e}. No noise was added."
@@ -152,9 +124,11 @@ columns give the mean squared error that is left if a value is 5 % off and all o
 (median over targets, of the worse of two currents; `glifr.characterise.fitting.identifiability`). What float32 rounds
 away is about 1e-15, so nothing smaller can be learned from such data, by any method.
 
-The targets of the task `realizable` have the after-spike currents of the usual start. The designed ones have R 40, tau
-0.25 ms, a slow hyperpolarising and a faster depolarising current, multipliers of 0.2 to 0.7 in size, and input that is
-held for 2 ms; they are fitted from the usual starts by `glifr.characterise.fitting.fit`, not by gradient descent."""
+The targets of the task `realizable` have the after-spike currents of the usual start. Those of the task `identifiable`
+are designed so that all five parameters can be told: R 40, tau 0.25 ms, a slow hyperpolarising and a faster
+depolarising current, multipliers of 0.2 to 0.7 in size, and input that is held for 2 ms. They are fitted from the usual
+starts by `glifr.characterise.fitting.fit`, not by gradient descent. What gradient descent finds is the question of the
+study `identifiable_recovery`; [Results](results/README.md#parameter-recovery) has what it found."""
 
 
 def main() -> None:

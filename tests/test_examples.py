@@ -27,6 +27,7 @@ SAID = {
     "gru": ("my_lab:gru", "Its layers", "what leaves its part `cell`"),
     "adaptive_threshold": ("adaptive threshold", "Its sigma_v", "neuron parameters thresh, decay_m learned"),
     "until_decided": ("Looks: seeds until it is decided", "neurons 4 instead of 32"),
+    "working_memory": ("delayed match", "heterogeneous"),
     "partly_learned": ("neuron parameters thresh learned instead of fixed", "none: a negative control"),
 }
 

