@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping
 from analysis.results.load import Results
 from analysis.results.study import StudyInfo
 from analysis.results.summaries import Tuning, by_condition
-from analysis.text import listed
+from analysis.text import count, listed
 from glifr.records import design_in
 
 _NAMED = 9  # conditions or searches of one kind that are named one by one
+TRIALS_PER_SETTING = 10  # Loeppky, Sacks and Welch, Technometrics 51(4), 2009: ten runs per input
 SIZE_TOLERANCE = 1.02  # largest over smallest number of trained parameters
 
 
@@ -64,6 +65,27 @@ def unequal_spaces(results: Results) -> list[str]:
             words = {n: _range(json.loads(text)) for n, text in ranges.items()}
             found.append(f"{name.replace('_', ' ')}: {_grouped(words)}")
     return found
+
+
+def trials_per_search(info: StudyInfo) -> int:
+    """The fewest that a search of a condition was given; 0 without a search."""
+    return min((c.planned["search"] // info.repeats for c in info.conditions if c.planned.get("search")), default=0)
+
+
+def coarse_searches(info: StudyInfo) -> tuple[str, list[str]]:
+    """Finds whether conditions with more settings to search had too few trials to search them as well as the others.
+
+    Returns:
+        Numbers of settings and of trials per search in words, and the conditions that search more settings than another
+        one; '' and none if all search as many, or if there are `TRIALS_PER_SETTING` trials for each setting.
+    """
+    sizes = {c.name: len(c.space) for c in info.conditions if c.planned.get("search")}
+    trials = trials_per_search(info)
+    least = min(sizes.values(), default=0)
+    more = [name for name, size in sizes.items() if size > least and trials < TRIALS_PER_SETTING * size]
+    if not more:
+        return "", []
+    return f"{_grouped(sizes)}; {count(trials, 'trial')} per search", more
 
 
 def varied_on_purpose(info: StudyInfo) -> list[str]:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from analysis.judgement import fairness
 from analysis.judgement.alike import alike_pairs
 from analysis.judgement.assessment import Assessment
 from analysis.judgement.findings import contrast_row, effect_row
@@ -103,6 +104,8 @@ def _conditions(a: Assessment) -> Iterator[Clause]:
     info = a.results.info
     if on := info.conditional_on:
         yield Clause(f"all of it conditional on {on}", "warning-one-search" if info.planned("search") else "design")
+    elif trials := fairness.trials_per_search(info):
+        yield Clause(f"each condition with settings found in searches of {count(trials, 'trial')}", "table-tuning")
     done, planned = a.results.count("complete", "final"), info.planned("final")
     if done < planned:
         yield Clause(f"from {done:,} of {count(planned, 'planned final network')}", "table-counts")

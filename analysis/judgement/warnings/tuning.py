@@ -31,7 +31,7 @@ def _edges(searches: list[Tuning]) -> list[str]:
 
 
 def chances(a: Assessment) -> Iterator[ReportWarning]:
-    """unequal-budgets, unequal-spaces and unequal-sizes."""
+    """unequal-budgets, unequal-spaces, coarse-search and unequal-sizes."""
     budgets = fairness.unequal_budgets(a.results, a.tunings)
     if budgets:
         yield ReportWarning("unequal-budgets", f"Unequal budgets: {'; '.join(budgets)}.", "table-tuning")
@@ -39,6 +39,14 @@ def chances(a: Assessment) -> Iterator[ReportWarning]:
     if spaces:
         text = f"Conditions search a shared hyperparameter in different ranges: {'; '.join(spaces)}."
         yield ReportWarning("unequal-spaces", text.replace("ranges. ", "ranges: "), "table-settings")
+    searched, more = fairness.coarse_searches(a.results.info)
+    if more:
+        text = (
+            f"Conditions search different numbers of settings in equal numbers of trials ({searched}; "
+            f"{fairness.TRIALS_PER_SETTING} per setting are advised). More settings are then searched more coarsely, "
+            "which can make a condition look worse than it is; differences between such conditions hold at this budget."
+        )
+        yield ReportWarning("coarse-search", text, "table-settings", tuple(more))
     sizes = fairness.unequal_sizes(a.results)
     if sizes:
         yield ReportWarning("unequal-sizes", f"Networks of unequal size: {sizes}.", "table-conditions")

@@ -107,6 +107,7 @@ def work(what: str, folder: Path) -> str:
     return done.stdout
 
 
+@pytest.mark.program
 def test_after_it_no_unit_of_a_whole_study_compiles_anything(tmp_path: Path) -> None:
     """Search, confirm, final and silencing of two networks, in a process of its own, with the cache of another."""
     work("ahead", tmp_path)
