@@ -7,7 +7,7 @@
 # make test-programs   the tests of the real command under its real neighbours: Ray clusters, a W&B server, signals, whole
 #                 studies, the examples
 # make test-cluster   the Slurm script under a real Slurm, submitted jobs (Debian: slurm-wlm, munge, iproute2; as root; some twenty minutes)
-# make studies-quick   the quick profile of every study in studies/, one after another (half an hour on two cores)
+# make studies-quick   the quick profile of every study in studies/ and examples/, one after another (40 minutes on two cores)
 # make simulate   thousands of simulated studies, without and with searches: do intervals cover and tests err as they say
 #                 (half an hour of a core; stopped, it goes on), then write docs/statistics.md
 # make bench   set up and time every backend (some ten minutes on two quiet cores), then write docs/performance.md
@@ -74,7 +74,8 @@ study: setup
 	$(RUN) launch/study.py studies/smnist_ablation.yaml --profile quick
 
 studies-quick: setup
-	for study in studies/*.yaml; do $(RUN) launch/study.py $$study --profile quick || exit; done
+	for example in examples/*/make_*.py; do $(RUN) $$example || exit; done
+	for study in studies/*.yaml examples/*/study.yaml; do $(RUN) launch/study.py $$study --profile quick || exit; done
 
 TESTS = $(RUN) -m pytest -n 3 --dist loadfile --no-loadscope-reorder --ignore=tests/cluster
 
@@ -108,7 +109,8 @@ bench: setup
 	$(RUN) -m benchmarks --write-docs
 
 docs: dev
-	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict --quiet
+	PYTHONPATH=. $(RUN) docs/site_pages.py build/docs
+	$(VENV)/bin/zensical build --strict --clean
 
 pictures: setup
 	for pack in docs/results/*.tar.xz; do $(RUN) -m analysis $$pack --only figures || exit; done

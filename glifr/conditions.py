@@ -20,6 +20,7 @@ Setting = float | str  # also a whole number, or true and false
 OF_A_NEURON = ("thresh", "k_m")
 OF_A_CURRENT = ("k_j", "r_j", "a_j")
 CONSTANTS = ("tau", "sigma_v", "R", "I0", "v_reset")  # of GLIFR neurons
+UNITS = {"delay": "ms", "dt": "ms", "tau": "ms"}  # of those values of a condition that have one
 NOT_SEARCHED = ("learned", "output_weight", "learned_from")  # settings that say what a condition is
 
 

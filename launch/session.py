@@ -26,7 +26,7 @@ from glifr.engine.backends import uncompiled_words
 from glifr.errors import InputError
 from glifr.records import Layout, Stage, scan
 from launch.budget.limits import BudgetedStop
-from launch.budget.plan_words import budget_words, refuse_too_small
+from launch.budget.plan_words import IN_TIME, budget_words, refuse_too_small, too_small_words
 from launch.budget.rehearsal import Machine, elsewhere_words, rehearse, timed_here
 from launch.code import code_version
 from launch.compiling import compile_ahead
@@ -38,7 +38,7 @@ from launch.ledger.lock import DriverLock
 from launch.ledger.provenance import Sessions
 from launch.ledger.reconcile import Choice, settle
 from launch.ledger.repair import damaged_study, set_damaged_aside
-from launch.ledger.spent import spent
+from launch.ledger.spent import Spent, spent
 from launch.ledger.units import Ledger
 from launch.notice import Notifier
 from launch.planning.alike_pairs import AlikePair, alike_words
@@ -127,13 +127,12 @@ def run_study(
             for note in _uncompiled(plan):
                 console.print(f"Note: {note}", markup=False)
                 ledger.event("warning", note)
-            keep_code(layout, plan.study.code)
+            _begin_records(layout, plan)
             alike = _alike_pairs(console, plan, layout, ledger)
             rounds = Rounds(plan, ledger, executor, console, stop, lock.check, alike, *to_run)
             earlier = spent(layout)
             sessions = Sessions(layout, _command(given), executor.differences, plan.study.hash, plan.study.code)
-            for mirror in (WANDB, *(local.name for _, local in asked_for(plan.study.spec))):
-                Outage(layout, mirror).begin()
+            _tell_small_budget(console, plan, executor, tracking.mode, ledger, earlier)
             meter = Meter(rounds.conductor, executor.slots)
             _listen(executor, meter, rounds, sessions, ledger, console)
             close = _closing(lock, sessions, meter, handover)
@@ -257,6 +256,28 @@ def _units_needed(plan: StudyPlan) -> int:
 def refuse_small_budget(plan: StudyPlan) -> None:
     """Raises InputError for a budget of epochs that is below what can be tested; hours are known once it is timed."""
     refuse_too_small(plan, _units_needed(plan))
+
+
+def _begin_records(layout: Layout, plan: StudyPlan) -> None:
+    """Keeps the code from outside, and forgets what went wrong with mirrors in earlier sessions."""
+    keep_code(layout, plan.study.code)
+    for mirror in (WANDB, *(local.name for _, local in asked_for(plan.study.spec))):
+        Outage(layout, mirror).begin()
+
+
+def _tell_small_budget(
+    console: Console, plan: StudyPlan, executor: RayExecutor, mode: str, ledger: Ledger, earlier: Spent
+) -> None:
+    """Tells before the first unit that a limit in time is below what can be tested: nothing would be decided."""
+    budget = plan.study.spec.budget
+    if earlier != Spent() or budget is None or not set(budget.limits) & set(IN_TIME):
+        return
+    with console.status("timing a short trial of each condition"):
+        measured = estimate(plan, executor, calibrate, mode if mode == "disabled" else "offline")
+    told = list(too_small_words(plan, measured.timings, measured.slots, _units_needed(plan)))
+    if told:
+        console.print("\n".join(["Warning: " + told[0], *told[1:]]), markup=False)
+        ledger.event("warning", "; ".join(line.strip() for line in told))
 
 
 def _resources(plan: StudyPlan) -> Resources:

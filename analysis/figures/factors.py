@@ -19,10 +19,11 @@ from analysis.results.study import ConditionInfo
 from analysis.statistics.factorial import Design, Term, curve_band, level_values
 from analysis.statistics.intervals import SHOWN_FROM, t_interval
 from analysis.text import count, listed, span
-from glifr.conditions import own_style
+from glifr.conditions import UNITS, own_style
 from glifr.records import Factor
 
 _LINES = ("-", (0, (5, 3)), (0, (1, 1.6)), (0, (7, 2, 1, 2)))
+_BESIDE, _LETTER, _NAME_HEIGHT = 0.36, 0.03, 0.075  # of names beside lines: in places of levels; a share of the height
 _Drawn = tuple[object, ...]  # a row of the data of a figure
 _NO_FACTORS = "Declare under 'factors' in the study file what its conditions cross; docs/own_study.md shows how."
 
@@ -101,7 +102,7 @@ def _effect_panel(axes: Axes, term: Term, values: pd.DataFrame) -> list[_Drawn]:
         axes.plot([place + 0.14] * 2, [low, high], color=color, lw=2.4, solid_capstyle="butt", zorder=3)
         axes.plot([place + 0.14], [mean], marker="o", color=color, ms=6.5, mec="white", zorder=4)
         rows.append((factor.name, level.name, len(own), mean, low, high))
-    axes.set_title(f"{factor.name}{f' ({term.at})' if term.at else ''}", loc="left", color=INK)
+    axes.set_title(f"{with_unit(factor)}{f' ({term.at})' if term.at else ''}", loc="left", color=INK)
     axes.set_xticks(places, [level.name for level in factor.levels])
     axes.set_xlim(-0.4, len(places) - 0.4)
     axes.grid(axis="y")
@@ -173,7 +174,7 @@ def _curve(axes: Axes, term: Term, values: pd.DataFrame) -> list[_Drawn]:
         axes.plot(np.full(len(level), place), level, ".", color=color, ms=4, alpha=0.5, zorder=2)
     axes.set_xticks(x, [level.name for level in factor.levels])
     axes.minorticks_off()
-    axes.set_xlabel(f"{factor.name}{f' ({term.at})' if term.at else ''}")
+    axes.set_xlabel(f"{with_unit(factor)}{f' ({term.at})' if term.at else ''}")
     axes.grid(axis="y")
     names = [level.name for level in factor.levels]
     return list(zip([factor.name] * len(x), names, x, [len(y)] * len(x), center, low, high, strict=True))
@@ -198,18 +199,25 @@ def factorial_interaction(a: Assessment) -> Drawing | MissingFigure:
     for empty in grid[len(ways) :]:
         empty.remove()
     panels, rows = list(grid[: len(ways)]), []
-    by_name = {c.name: c for c in info.conditions}
+    by_name, names = {c.name: c for c in info.conditions}, {}
     for panel, way in zip(panels, ways, strict=True):
         cells = _cells(found.design, tuple(level.name for level in way))
+        ends: list[tuple[str, float]] = []
         for line in range(len(second.levels)):
             level, middle = second.levels[line].name, (len(second.levels) - 1) / 2
             own = {p[0]: by_name[c] for p, c in cells.items() if p[1] == level}
-            rows += _line(panel, first, level, own, found.shown, line - middle, line)
+            drawn = _line(panel, first, own, found.shown, line - middle, line)
+            rows += drawn
+            ends += [(level, float(str(drawn[-1][3])))] if drawn else []
         panel.set_title(", ".join(f"{f.name} {x.name}" for f, x in zip(others, way, strict=True)), loc="left")
         panel.set_xticks(range(len(first.levels)), [level.name for level in first.levels])
-        panel.set_xlabel(first.name)
+        panel.set_xlabel(with_unit(first))
         panel.set_xlim(-0.4, len(first.levels) - 0.35)
         panel.grid(axis="y")
+        if len(first.levels) > 2:
+            names[panel] = ends
+    for panel, ends in names.items():  # once all panels have their common limits
+        _name_lines(panel, ends, len(first.levels) - 1)
     panels[0].set_ylabel(measure.axis)
     data = pd.DataFrame(rows, columns=["condition", first.name, "n", "mean", "low", "high"])
     lines = listed([f"{_LINE_WORDS[i % len(_LINES)]} {level.name}" for i, level in enumerate(second.levels)])
@@ -233,9 +241,9 @@ def _cells(design: Design, way: tuple[str, ...]) -> dict[tuple[str, str], str]:
 
 
 def _line(
-    axes: Axes, first: Factor, name: str, cells: dict[str, ConditionInfo], values: pd.DataFrame, side: float, line: int
+    axes: Axes, first: Factor, cells: dict[str, ConditionInfo], values: pd.DataFrame, side: float, line: int
 ) -> list[_Drawn]:
-    """One line of means, which is called `name`; side: of the middle, to keep the lines apart."""
+    """One line of means. side: of the middle, to keep the lines apart."""
     rows: list[_Drawn] = []
     ends: list[tuple[float, float]] = []
     shift = 0.07 * side
@@ -255,10 +263,31 @@ def _line(
         rows.append((condition.name, level.name, len(own), mean, low, high))
         ends.append((x, mean))
     if ends:
-        if len(first.levels) > 2:
-            _label(axes, name, ends[-1], (10, 0))
         axes.plot(*zip(*ends, strict=True), color=MUTED, lw=1.1, ls=_LINES[line % len(_LINES)], zorder=1)
     return rows
+
+
+def _name_lines(axes: Axes, ends: list[tuple[str, float]], last: int) -> None:
+    """The lines' names beside their ends, to the right of all dots, one above the other where they would touch.
+
+    Args:
+        axes: Where they are drawn.
+        ends: Name and last mean of each line.
+        last: Place of the last level.
+    """
+    low, high = axes.get_ylim()
+    gap, before = _NAME_HEIGHT * (high - low), -np.inf
+    for name, mean in sorted(ends, key=lambda end: end[1]):
+        before = max(mean, before + gap)
+        axes.text(last + _BESIDE, before, name, va="center", fontsize=7.5, color=INK)
+    longest = max((len(name) for name, _ in ends), default=0)
+    axes.set_xlim(-0.4, last + _BESIDE + _LETTER * longest * (last + 1))
+
+
+def with_unit(factor: Factor) -> str:
+    """A factor's name for an axis: with its unit, as "delay (ms)"."""
+    unit = UNITS.get(factor.name) if factor.ordered else None
+    return f"{factor.name} ({unit})" if unit else factor.name
 
 
 def _label(axes: Axes, words: str, at: tuple[float, float], offset: tuple[float, float]) -> None:

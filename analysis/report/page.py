@@ -49,7 +49,7 @@ def all_sheets(a: Assessment, warnings: list[ReportWarning]) -> list[sheets.Tabl
     found += [recovery] if recovery else []
     found += [sheets.clusters_sheet(a, warnings), sheets.cluster_networks_sheet(a)] if a.groups else []
     found += [sheets.power_sheet(a)] if a.planned else []
-    return [*found, sheets.reliability_sheet(results), sheets.runs_sheet(results)]
+    return [*found, sheets.cost_sheet(results), sheets.reliability_sheet(results), sheets.runs_sheet(results)]
 
 
 def _numbered(found: list[sheets.Table]) -> dict[str, sheets.Table]:

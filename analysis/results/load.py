@@ -35,6 +35,8 @@ class Results:
         tables: The five tidy tables.
         counts: Columns condition, stage, planned, complete, pruned, failed, unfinished, not started, diverged
             (networks).
+        spent: Columns condition, stage, networks, epochs (of one network), seconds (that jobs held a slot), of what
+            gave a result.
         sessions: The body of provenance.json.
         finished_at: When the last result was written.
         problems: What could not be used, without the folder's own path.
@@ -48,6 +50,7 @@ class Results:
     info: StudyInfo
     tables: dict[str, pd.DataFrame]
     counts: pd.DataFrame
+    spent: pd.DataFrame
     sessions: tuple[dict[str, Any], ...]
     finished_at: str
     problems: tuple[str, ...]
@@ -193,6 +196,7 @@ def assemble(records: StudyRecords, source: Path, layout: Layout, networks: Netw
         info=info,
         tables=tables,
         counts=counts,
+        spent=_spent(known),
         sessions=tuple(records.sessions),
         finished_at=max(finished, default=""),
         problems=(*_problems(records), *_notes(info, records, tables), *([] if networks else [WITHOUT])),
@@ -246,6 +250,16 @@ def _counts(info: StudyInfo, units: list[UnitRecords]) -> pd.DataFrame:
                 | {"not started": waiting, "diverged": diverged}
             )
     return pd.DataFrame(rows)
+
+
+def _spent(units: list[UnitRecords]) -> pd.DataFrame:
+    rows = []
+    for unit, result in ((u.unit, u.result) for u in units if u.result is not None):
+        trained = unit.stage != "silencing"
+        networks, epochs = (len(result.seeds), sum(o.epochs for o in result.seeds)) if trained else (1, 0)
+        rows.append((unit.condition, unit.stage, networks, epochs, result.seconds))
+    found = pd.DataFrame(rows, columns=["condition", "stage", "networks", "epochs", "seconds"])
+    return found.groupby(["condition", "stage"], as_index=False, sort=False).sum()
 
 
 def _notes(info: StudyInfo, records: StudyRecords, tables: dict[str, pd.DataFrame]) -> list[str]:

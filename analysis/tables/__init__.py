@@ -11,7 +11,7 @@ from analysis.tables.performance import conditions_sheet
 from analysis.tables.power import power_sheet
 from analysis.tables.published import published_sheets
 from analysis.tables.recovery import recovery_sheet
-from analysis.tables.reliability import reliability_sheet, runs_sheet
+from analysis.tables.reliability import cost_sheet, reliability_sheet, runs_sheet
 from analysis.tables.robustness import silencing_sheet
 from analysis.tables.table import Cell, Head, Table
 from analysis.tables.tuning import tuning_sheets
@@ -25,6 +25,7 @@ __all__ = [
     "components_sheet",
     "conditions_sheet",
     "contrasts_sheet",
+    "cost_sheet",
     "counts_sheet",
     "design_sheet",
     "factorial_sheet",

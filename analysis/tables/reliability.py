@@ -6,7 +6,7 @@ import pandas as pd
 
 from analysis import text
 from analysis.results.load import Results
-from analysis.tables.table import Cell, Head, Table
+from analysis.tables.table import Cell, Head, Table, reference_rows
 from glifr.records import STAGES
 
 _COUNTED = ("attempts", "failures", "resumed", "repeated_epochs")
@@ -50,6 +50,38 @@ def reliability_sheet(results: Results) -> Table:
         "report. Silencing runs, which train nothing, are in the ledger."
     )
     return Table("reliability", "Attempts, retries and repeated work", caption, heads, rows)
+
+
+def cost_sheet(results: Results) -> Table:
+    """A row for each condition: what each stage took of it."""
+    spent = results.spent
+    stages = [stage for stage in STAGES if (spent["stage"] == stage).any()]
+    rows = []
+    for condition in (*results.info.conditions, None):
+        own = spent if condition is None else spent[spent["condition"] == condition.name]
+        cells = [Cell("all" if condition is None else condition.name, condition=condition)]
+        for stage in (*stages, None):
+            part = own if stage is None else own[own["stage"] == stage]
+            cells += _cost_cells(part, trained=stage != "silencing", every=stage is None)
+        rows.append(cells)
+    heads = [Head("Condition", "left")]
+    for stage in stages:
+        names = ("networks", "slot-seconds") if stage == "silencing" else ("networks", "epochs", "slot-seconds")
+        heads += [Head(name, group=stage.capitalize()) for name in names]
+    heads += [Head(name, group="All stages") for name in ("epochs", "slot-seconds")]
+    caption = (
+        "Networks that were trained, or silenced; epochs of one network, of trials that were stopped early those that "
+        "they had; slot-seconds: how long a slot, which is what one trial takes of a machine, was held for them. Of "
+        "attempts that gave a result: failed ones, and slots that waited, are not in it."
+    )
+    return Table("cost", "What each condition cost", caption, tuple(heads), rows, reference_rows(results))
+
+
+def _cost_cells(part: pd.DataFrame, trained: bool, every: bool) -> list[Cell]:
+    networks, epochs, seconds = (part[name].sum() for name in ("networks", "epochs", "seconds"))
+    shown = [] if every else [f"{networks:,.0f}"]
+    shown += [f"{epochs:,.0f}"] if trained else []
+    return [Cell(words) for words in (*shown, f"{seconds:,.0f}" if seconds >= 10 else f"{seconds:.1f}")]
 
 
 def unit_rows(results: Results) -> pd.DataFrame:

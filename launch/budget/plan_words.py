@@ -10,6 +10,8 @@ from launch.planning.plan import StudyPlan
 from launch.planning.shrink import cost_in, epochs_of, shrink, smallest
 from launch.terminal.budget_view import shrunk_words
 
+IN_TIME = ("hours", "gpu_hours")  # limits that a study can be held beside only once it is timed
+
 
 def budget_words(
     plan: StudyPlan, timings: Mapping[str, Sequence[Timing]], slots: int, hours: float | None, units_needed: int
@@ -23,6 +25,19 @@ def budget_words(
             continue
         found = shrink(plan, kind, limit, cost_in(kind, timings, slots), units_needed)
         yield from shrunk_words(plan, found, units_needed)
+
+
+def too_small_words(
+    plan: StudyPlan, timings: Mapping[str, Sequence[Timing]], slots: int, units_needed: int
+) -> Iterator[str]:
+    """What a session is told before it starts of a limit in time below the smallest study that can be tested."""
+    spec = plan.study.spec
+    for kind, limit in spec.budget.limits.items() if spec.budget is not None else ():
+        if kind not in IN_TIME or spec.looks is not None:
+            continue
+        found = shrink(plan, kind, limit, cost_in(kind, timings, slots), units_needed)
+        if not found.fits:
+            yield from shrunk_words(plan, found, units_needed)
 
 
 def refuse_too_small(plan: StudyPlan, units_needed: int) -> None:

@@ -9,7 +9,7 @@ from small_study import STUDY, small_plan
 
 from analysis import smallest_p, units_needed
 from glifr.errors import InputError
-from launch.budget.plan_words import budget_words, refuse_too_small
+from launch.budget.plan_words import budget_words, refuse_too_small, too_small_words
 from launch.planning.estimate import Timing
 from launch.planning.estimate import cost as estimated
 from launch.planning.plan import StudyPlan
@@ -114,6 +114,14 @@ def test_hours_of_the_command_stand_in_for_the_studys_budget(tmp_path: Path) -> 
     assert "epochs" not in words(plan, 1000.0)
     assert "the budget is too small for these conditions" in words(plan, 1e-6)
     assert words(plan_of(tmp_path)) == ""
+
+
+def test_a_session_is_told_of_hours_below_what_can_be_tested_and_of_nothing_else(tmp_path: Path) -> None:
+    def told(*overrides: str) -> str:
+        return "\n".join(too_small_words(plan_of(tmp_path, *overrides), TIMINGS, 2, NEEDED))
+
+    assert "the budget is too small for these conditions" in told("budget={hours: 1.0e-6}")
+    assert told("budget={hours: 1000}") == told() == told("budget={epochs: 1}") == ""
 
 
 def test_a_budget_of_epochs_below_what_can_be_tested_is_refused(tmp_path: Path) -> None:
