@@ -109,7 +109,8 @@ bench: setup
 	$(RUN) -m benchmarks --write-docs
 
 docs: dev
-	NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict --quiet
+	PYTHONPATH=. $(RUN) docs/site_pages.py build/docs
+	$(VENV)/bin/zensical build --strict --clean
 
 pictures: setup
 	for pack in docs/results/*.tar.xz; do $(RUN) -m analysis $$pack --only figures || exit; done

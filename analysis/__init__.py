@@ -1,7 +1,7 @@
 """Tables, figures and the report of a study, from its results folder alone: no Ray, W&B, torch or network.
 
-From a notebook: `load` a folder, or take any DataFrame with a row a seed and a column a condition and give it to
-`judge`, `factorial`, `t_interval` and the others. docs/statistics.md shows how.
+From a notebook: `load` a folder, or give any DataFrame with one row per seed and one column per condition to `judge`,
+ `factorial`, `t_interval` and the others. docs/statistics.md shows how.
 """
 
 from analysis.judgement.assessment import Assessment, assess

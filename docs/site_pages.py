@@ -1,6 +1,7 @@
-"""Pages that the site makes from other files: the notebook, the keys of a study file, and what lies outside `docs`.
+"""Writes what the site is built from: `python docs/site_pages.py FOLDER`.
 
-mkdocs calls the functions whose names begin with `on_`.
+Beside the files of `docs` that is what is made of others: the notebook, the keys of a study file, and copies of files
+outside `docs` that its pages link to.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 import base64
 import json
 import re
+import shutil
+import sys
 from collections.abc import Iterator
 from inspect import cleandoc
 from pathlib import Path
@@ -15,16 +18,14 @@ from typing import Any
 
 import nbformat
 from griffe import Docstring, DocstringSectionKind
-from mkdocs.config.defaults import MkDocsConfig
-from mkdocs.structure.files import File, Files
-from mkdocs.structure.pages import Page
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from launch.studyfile.schema import allowed_at, sections, untagged
 from launch.studyfile.sections import Changes
 
-ROOT = Path(__file__).resolve().parent.parent
+DOCS = Path(__file__).resolve().parent
+ROOT = DOCS.parent
 NOTEBOOK, PAGE = "library.ipynb", "library.md"
 OUTSIDE = re.compile(r"\]\(\.\./([^)#]+)\)")  # in a page of docs/ itself: a link to another file of the project
 
@@ -35,23 +36,29 @@ Every key of a study's YAML, made from the types that check it. Below `profiles:
 """
 
 
-def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Adds the pages that are made, and the files that pages link to outside `docs`."""
+def write_pages(folder: Path) -> None:
+    """Writes into an empty folder all that the site is built from: the files of `docs`, and the pages that are made.
+
+    Links that lead out of `docs` lead to copies in `source/`, and those to the notebook to its page.
+    """
+    shutil.copytree(DOCS, folder, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
     for name, content in {**notebook_page(), "study-file.md": study_file_page()}.items():
-        files.append(File.generated(config, name, content=content))
-    pages = [file for file in files.documentation_pages() if "/" not in file.src_uri]
-    linked = {name for file in pages for name in OUTSIDE.findall(file.content_string)}
+        path = folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+    linked: set[str] = set()
+    for page in folder.rglob("*.md"):
+        text = page.read_text(encoding="utf-8")
+        if page.parent == folder:
+            linked |= set(OUTSIDE.findall(text))
+            text = OUTSIDE.sub(r"](source/\1)", text)
+        if page.name != PAGE:
+            text = text.replace(f"]({NOTEBOOK})", f"]({PAGE})")
+        page.write_text(text, encoding="utf-8")
     for name in sorted(linked):
-        files.append(File.generated(config, f"source/{name}", abs_src_path=str(ROOT / name)))
-    return files
-
-
-def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Turns links that lead out of `docs` to the copies in the site, and those to the notebook to its page."""
-    own = page.file.src_uri
-    if own != PAGE:
-        markdown = markdown.replace(f"]({NOTEBOOK})", f"]({PAGE})")
-    return markdown if "/" in own else OUTSIDE.sub(r"](source/\1)", markdown)
+        copy = folder / "source" / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / name, copy)
 
 
 def notebook_page() -> dict[str, str | bytes]:
@@ -124,3 +131,8 @@ def _default(value: Any) -> str:
     if isinstance(value, BaseModel):
         return "that of each key"
     return "empty" if value == "" else f"`{json.dumps(value)}`".replace('"', "")
+
+
+if __name__ == "__main__":
+    shutil.rmtree(sys.argv[1], ignore_errors=True)
+    write_pages(Path(sys.argv[1]))

@@ -255,7 +255,7 @@ def _run(options: argparse.Namespace, given: Sequence[str], stop: StopSignals) -
         refuse_small_budget(make_plan(study, fingerprint=""))
     _refuse_unsendable(study)
     if options.check:
-        shown.print(f"{study.spec.name} ({study.profile}) is right: {', '.join(study.spec.conditions)}")
+        shown.print(f"{study.spec.name} ({study.profile}) is valid: {', '.join(study.spec.conditions)}")
         return COMPLETE
     plan = make_plan(study, study.spec.task.definition.fingerprint(study.spec.task.settings()))
     chosen = plan.of(options.only)

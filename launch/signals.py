@@ -158,7 +158,7 @@ class StopSignals:
         hangs.daemon = True
         hangs.start()
         try:
-            self._say(f"{reason}: {self.where}. To go on:\n  {continue_command(self._given)}")
+            self._say(f"{reason}: {self.where}. To continue:\n  {continue_command(self._given)}")
             self.at_leave(code)
         finally:
             os._exit(code)

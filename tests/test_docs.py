@@ -13,7 +13,7 @@ from types import ModuleType
 import pytest
 from paths import ROOT
 
-pytest.importorskip("mkdocs")
+pytest.importorskip("zensical")
 
 import glifr
 from launch.studyfile import StudySpec
@@ -22,16 +22,21 @@ from launch.studyfile.schema import sections
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The site, built in a folder of its own."""
     folder = tmp_path_factory.mktemp("site")
-    done = subprocess.run(
-        [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)],
-        cwd=ROOT,
-        env={**os.environ, "NO_MKDOCS_2_WARNING": "1", "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    return folder
+    settings = (ROOT / "mkdocs.yml").read_text()
+    for ours, other in (("build/docs", "docs"), ("build/site", "site"), ("paths: [.]", f"paths: [{ROOT}]")):
+        assert ours in settings
+        settings = settings.replace(ours, other)
+    (folder / "mkdocs.yml").write_text(settings)
+    for command in (
+        [sys.executable, str(ROOT / "docs" / "site_pages.py"), str(folder / "docs")],
+        [str(Path(sys.executable).with_name("zensical")), "build", "--strict", "--clean"],
+    ):
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+    return folder / "site"
 
 
 @pytest.fixture

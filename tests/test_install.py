@@ -57,7 +57,7 @@ def _needs(name: str) -> set[str]:
 
 
 def test_e8_a_study_needs_no_tool_of_the_developers() -> None:
-    tools = {"mkdocs", "mkdocs-material", "pymdown-extensions", "mkdocstrings", "pytest", "mypy", "ruff", "uv"}
+    tools = {"zensical", "pymdown-extensions", "mkdocstrings", "pytest", "mypy", "ruff", "uv"}
     assert not _needs("study") & tools
     study = next(line for line in (ROOT / "Makefile").read_text().splitlines() if line.startswith("study:"))
     assert study == "study: setup"

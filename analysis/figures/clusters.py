@@ -16,7 +16,7 @@ from analysis.text import span
 
 
 def clusters_and_null(a: Assessment) -> Drawing | MissingFigure:
-    """The Calinski-Harabasz index over its null's mean against the number of clusters, a line a network."""
+    """The Calinski-Harabasz index over its null's mean against the number of clusters, one line per network."""
     name, title = "clusters", "Clusters of neurons, against none"
     if not a.neurons.clustered:
         return MissingFigure(name, title, *not_recorded(a.results, glifr=True))

@@ -24,7 +24,7 @@ def label(parameter: str) -> str:
 
 
 def distributions(name: str, title: str, neurons: Neurons, conditions: tuple[ConditionInfo, ...]) -> Drawing:
-    """A row a condition, a column a parameter: shares of neurons in bins, averaged over networks."""
+    """One row per condition, a column a parameter: shares of neurons in bins, averaged over networks."""
     data = shares(neurons.table)
     rows = [c for c in conditions if (data["condition"] == c.name).any()]
     names = in_order(data["parameter"])

@@ -22,7 +22,7 @@ Array = NDArray[np.float32]
 
 
 def example_outputs(a: Assessment) -> Drawing | MissingFigure:
-    """Outputs over time, with the target, of one network a condition on a few samples."""
+    """Outputs over time, with the target, of one network per condition on a few samples."""
     name, title = "example_outputs", "Example outputs"
     shown, info = a.neurons.shown, a.results.info
     if not shown:
@@ -91,7 +91,7 @@ def after_spike_currents(a: Assessment) -> Drawing | MissingFigure:
 
 
 def _courses(a: Assessment, name: str, title: str, label: str, values: dict[str, Array]) -> Drawing:
-    """A panel a condition with a line a neuron. values: [K,T,N] by condition, of which the first sample is drawn."""
+    """One panel per condition, one line per neuron. values: [K,T,N] by condition; the first sample is drawn."""
     info, shown = a.results.info, {s.condition: s for s in a.neurons.shown}
     conditions = tuple(c for c in info.conditions if c.name in values)
     figure, flat = panels(conditions, info.reference)
@@ -127,8 +127,8 @@ def _courses(a: Assessment, name: str, title: str, label: str, values: dict[str,
 def _seeds(shown: Sequence[ExampleNetwork]) -> str:
     each = sorted({s.seed for s in shown})
     if len(each) == 1:
-        return f"One network a condition: seed {each[0]}, the lowest."
-    return f"One network a condition, that of its lowest seed ({listed([f'{s.condition} {s.seed}' for s in shown])})."
+        return f"One network per condition: seed {each[0]}, the lowest."
+    return f"One network per condition, that of its lowest seed ({listed([f'{s.condition} {s.seed}' for s in shown])})."
 
 
 def _sample(own: ExampleNetwork, place: int) -> str:

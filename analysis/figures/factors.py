@@ -30,7 +30,7 @@ _NO_FACTORS = "Declare under 'factors' in the study file what its conditions cro
 
 @dataclass(frozen=True)
 class _Values:
-    """What the figures draw: a row a unit, as shown, without diverged networks; how many these are."""
+    """What the figures draw: one row per unit, as shown, without diverged networks; how many these are."""
 
     design: Design
     shown: pd.DataFrame

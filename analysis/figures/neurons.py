@@ -17,7 +17,7 @@ _NUMBERS = ["mean", "sd", "q05", "q25", "median", "q75", "q95"]
 
 
 def parameter_distributions(a: Assessment) -> Drawing | MissingFigure:
-    """Each neuron parameter before and after training, a row a condition: distributions, or quantiles on record."""
+    """Each neuron parameter before and after training, one row per condition: distributions, or quantiles on record."""
     name, title = "parameter_distributions", "Neuron parameters before and after training"
     info, table = a.results.info, a.results.tables["parameters"]
     own = table[table["stage"] == "final"]

@@ -24,7 +24,7 @@ _FIRST_WIDTH = 7.2  # inches: it stands beside the answer
 
 
 def condition_dots(results: Results) -> Drawing | MissingFigure:
-    """Every final network as a dot, with mean and interval a condition."""
+    """Every final network as a dot, with mean and interval per condition."""
     info, measure = results.info, results.info.measure
     name, title = "condition_dots", f"Final {measure.label} by condition"
     if not len(results.finals):

@@ -73,7 +73,7 @@ def power_by_seeds(a: Assessment) -> Drawing | MissingFigure:
 
 
 def run_timeline(results: Results) -> Drawing | MissingFigure:
-    """When each trained unit ran, a lane a condition and stage."""
+    """When each trained unit ran, one lane per condition and stage."""
     name, title = "run_timeline", "When each unit ran"
     units = unit_rows(results)
     done = units[units["started_at"].notna() & units["finished_at"].notna()]

@@ -32,7 +32,7 @@ _THEIRS = "#8c959f"
 
 
 def beside_published(a: Assessment) -> Drawing | MissingFigure:
-    """A row a condition: this study's networks above, the published runs below."""
+    """One row per condition: this study's networks above, the published runs below."""
     name, title = "published", "This study beside the published runs"
     b = a.published
     if b is None:

@@ -20,7 +20,7 @@ _LABELS = {"voltage": "voltage", "firing": "firing (0 to 1)", "after_spike": "af
 
 
 def current_curves(a: Assessment) -> Drawing | MissingFigure:
-    """Firing of neurons by themselves against a constant synaptic input, a panel a condition."""
+    """Firing of neurons by themselves against a constant synaptic input, one panel per condition."""
     name, title = "current_curves", "Firing against input current"
     if not a.neurons.curves:
         return MissingFigure(name, title, *not_recorded(a.results, glifr=True))
@@ -43,7 +43,7 @@ def current_curves(a: Assessment) -> Drawing | MissingFigure:
 
 
 def step_responses(a: Assessment) -> Drawing | MissingFigure:
-    """Voltage, firing and after-spike current over time around a step of input, a column a condition."""
+    """Voltage, firing and after-spike current over time around a step of input, one column per condition."""
     name, title = "step_responses", "Responses to a step of current"
     if not a.neurons.responses:
         return MissingFigure(name, title, *not_recorded(a.results, glifr=True))
@@ -74,7 +74,7 @@ def step_responses(a: Assessment) -> Drawing | MissingFigure:
         + (" Bands that leave an axis are cut: after-spike currents can grow without bound." if cut else "")
     )
     kept = data.rename(columns={"what": "quantity", "x": "time_ms", "mean": "median"})
-    return Drawing(name, title, "Responses to a step of current, a column a condition", caption, figure, kept)
+    return Drawing(name, title, "Responses to a step of current, one column per condition", caption, figure, kept)
 
 
 def _panel(axes: Axes, own: pd.DataFrame, condition: ConditionInfo, on_ms: float) -> None:

@@ -18,10 +18,10 @@ _STRIP = 1.7  # room above the largest value for them
 
 
 def search_results(results: Results) -> Drawing | MissingFigure:
-    """Value of each trial against its learning rate, a panel a condition."""
+    """Value of each trial against its learning rate, one panel per condition."""
     info, name, title = results.info, "search_results", "Search: value against learning rate"
     if not info.planned("search"):
-        todo = "Add a 'search' section to the study file if each condition shall find its own settings."
+        todo = "Add a 'search' section to the study file if each condition should find its own settings."
         return MissingFigure(name, title, "The study has no search: its hyperparameters are fixed.", todo)
     data = _data(results)
     if not data["value"].notna().any():

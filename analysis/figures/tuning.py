@@ -55,7 +55,7 @@ def best_so_far(results: Results) -> Drawing | MissingFigure:
             axes.step(x, best, where="post", color=style.color, lw=1.5 if several == 1 else 0.8, label=label)
             axes.plot(x[-1:], best[-1:], marker=style.marker, ls="none", color=style.color, ms=5)
             parts.append(pd.DataFrame({"condition": condition.name, "repeat": repeat, "trials": x, "best": best}))
-            label = "_nolegend_"  # one entry a condition
+            label = "_nolegend_"  # one entry per condition
     log_axis(axes.yaxis)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("trials spent (pruned and failed ones count)")

@@ -71,7 +71,7 @@ def find_alike(results: Results) -> tuple[AlikeConditions, ...]:
 
 
 def _wide(results: Results, column: str) -> pd.DataFrame:
-    """A row a seed, a column a condition; NaN for networks that diverged, which are equal for another reason."""
+    """One row per seed, one column per condition; NaN for diverged networks, which are equal for another reason."""
     finals = results.finals
     kept = finals[~finals["diverged"].fillna(False).astype(bool)]
     wide = kept.pivot(index="seed", columns="condition", values=column)

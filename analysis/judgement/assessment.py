@@ -82,7 +82,7 @@ class Assessment:
 
     @cached_property
     def groups(self) -> list[Groups]:
-        """True if neurons fall into groups, a row a condition of GLIFR neurons that are on file."""
+        """True if neurons fall into groups, one row per condition of GLIFR neurons that are on file."""
         return groups(self.neurons.clustered)
 
     @cached_property

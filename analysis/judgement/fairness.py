@@ -101,7 +101,7 @@ def varied_on_purpose(info: StudyInfo) -> list[str]:
 
 
 def no_longer_shared(info: StudyInfo) -> list[str]:
-    """What networks of one seed share no longer where conditions differ in what is declared to vary."""
+    """What networks of one seed no longer share where conditions differ in what is declared to vary."""
     words = {
         "training.epochs": "the number of epochs (the order of samples is the same in those that both have)",
         "training.batch_size": "the batches, and so the number of steps (the order of samples is the same)",

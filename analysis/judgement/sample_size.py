@@ -70,8 +70,8 @@ def _first(a: Assessment, open_: Sequence[ContrastSensitivity], have: int) -> Se
         return SeedAdvice(f"{why}, so there is nothing to plan seeds by.", "")
     unit = a.results.info.unit
     text = (
-        f"No number of {unit}s can be told: the spread of the differences is known from {count(most, 'pair')} at most, "
-        f"and from fewer than {FEWEST} such a number could be wrong by a factor of ten. Run {_ADVISED} {unit}s."
+        f"No number of {unit}s can be given: the spread of the differences is known from {count(most, 'pair')} at "
+        f"most, and from fewer than {FEWEST} such a number could be wrong by a factor of ten. Run {_ADVISED} {unit}s."
     )
     return SeedAdvice(text, command(a, _ADVISED) if have < _ADVISED else "")
 
@@ -88,7 +88,7 @@ def _more(a: Assessment, lacking: Sequence[tuple[ContrastSensitivity, PairsNeede
     unit = a.results.info.unit
     within = [(r, need, need.seen) for r, need in lacking if need.seen is not None]
     beyond = [r.contrast.name for r, need in lacking if need.seen is None]
-    never = f" {listed(beyond)}: more than {MOST:,} {unit}s, so more are no way to a verdict." if beyond else ""
+    never = f" {listed(beyond)}: more than {MOST:,} {unit}s, so adding some will not give a verdict." if beyond else ""
     if not within:
         return SeedAdvice(f"Inconclusive for want of {unit}s.{never}", "")
     worst, need, most = max(within, key=lambda found: found[2])
@@ -97,7 +97,7 @@ def _more(a: Assessment, lacking: Sequence[tuple[ContrastSensitivity, PairsNeede
         f"{most:,} {unit}s per condition, {most - have:,} more than planned, would decide each with 80 % power "
         f"({worst.contrast.name} needs the most). That number is an estimate from {count(worst.pairs, 'pair')}: "
         f"{pairs(need.low)} to {pairs(need.high)} with the ends of the 95 % interval of the spread.{never} Choose the "
-        f"number once and judge only then: to add {unit}s until a result appears makes false findings likely."
+        f"number once and judge only then: adding {unit}s until a result appears makes false findings likely."
     )
     return SeedAdvice(text, command(a, most))
 

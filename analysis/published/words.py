@@ -31,7 +31,7 @@ def standing(b: PublishedComparison, evidence: bool) -> str:
     which = "every condition" if len(changed) == len(b.rows) else text.listed(changed)
     return (
         f"{quick}Other settings than the published runs ({text.listed(differing(b))}) in {which}: a difference there "
-        "is no failure to reproduce them, and equivalence no repetition."
+        "is not a failure to reproduce them, and equivalence is not a repetition."
     )
 
 

@@ -90,7 +90,7 @@ class Results:
         return done[done[self.info.measure.column].notna()]
 
     def final_values(self) -> pd.DataFrame:
-        """Primary measure as recorded: a row a seed, a column a condition of the study, NaN where there is none."""
+        """Primary measure as recorded: one row per seed, one column per condition, NaN where there is none."""
         return self._wide(self.info.measure.column).astype("float64")
 
     def unit_values(self, without_diverged: bool = False, column: str = "") -> pd.DataFrame:

@@ -85,7 +85,7 @@ def observe(results: Results) -> Neurons:
 
 
 def shown_networks(results: Results) -> list[KeptNetwork]:
-    """At most `NETWORKS` final networks a condition."""
+    """At most `NETWORKS` final networks per condition."""
     by_condition = [[n for n in results.kept if n.condition == condition] for condition in results.info.names]
     return [network for own in by_condition for network in own[:NETWORKS]]
 

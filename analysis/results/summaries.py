@@ -1,4 +1,4 @@
-"""One row a condition: what its final networks reached, and what its search cost and found."""
+"""One row per condition: what its final networks reached, and what its search cost and found."""
 
 from __future__ import annotations
 

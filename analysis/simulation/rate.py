@@ -7,17 +7,9 @@ from dataclasses import dataclass
 from analysis.statistics.intervals import share_limits
 
 
-@dataclass(frozen=True)
-class Rate:
-    """A share of studies, `count` of `total`, with its exact 95 % interval.
+class Share:
+    """A share, `count` of `total`, with its exact 95 % interval."""
 
-    Attributes:
-        what: A short name, for a file.
-    """
-
-    null: str
-    units: int
-    what: str
     count: int
     total: int
 
@@ -29,3 +21,18 @@ class Rate:
     def limits(self) -> tuple[float, float]:
         """Clopper and Pearson's."""
         return share_limits(self.count, self.total)
+
+
+@dataclass(frozen=True)
+class Rate(Share):
+    """A share of studies.
+
+    Attributes:
+        what: A short name, for a file.
+    """
+
+    null: str
+    units: int
+    what: str
+    count: int
+    total: int

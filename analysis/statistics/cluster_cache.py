@@ -1,4 +1,4 @@
-"""Keeps what clustering found, by the SHA-256 of the file it was found in: half a second a network, once."""
+"""Keeps what clustering found, by the SHA-256 of the file it was found in: half a second per network, once."""
 
 from __future__ import annotations
 

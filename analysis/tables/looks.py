@@ -13,7 +13,7 @@ from glifr.records import Look
 
 
 def looks_sheet(info: StudyInfo, found: Looked) -> Table:
-    """A row a look: its units, boundary, what it decided, and who went on."""
+    """One row per look: its units, boundary, what it decided, and who went on."""
     unit = f"{info.unit}s"
     heads = (
         Head("Look"),

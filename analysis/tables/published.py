@@ -48,7 +48,7 @@ def _values(a: Assessment, b: PublishedComparison, found: list[ReportWarning]) -
             marked.add(len(rows))
             rows.append(_small(_cells(b, b.rows_kept[i], infos[row.condition], ()), b.diverged[row.condition]))
             anchors.append("")
-    title, caption = "Beside the published", _caption(b, rule_words(a.results.info))
+    title, caption = "Comparison with published runs", _caption(b, rule_words(a.results.info))
     return Table("published", title, caption, heads, rows, frozenset(marked), tuple(anchors))
 
 
@@ -131,7 +131,12 @@ def _settings(a: Assessment, b: PublishedComparison) -> Table:
     planned = text.span([c.planned["final"] for c in a.results.info.conditions])
     runs = text.span([len(values) for values in b.task.values.values()])
     rows.append(
-        [Cell("networks a condition"), Cell(text.NOTHING), Cell(f"{planned} planned"), Cell(f"{runs}, of other seeds")]
+        [
+            Cell("networks per condition"),
+            Cell(text.NOTHING),
+            Cell(f"{planned} planned"),
+            Cell(f"{runs}, of other seeds"),
+        ]
     )
     caption = "What this study and the published runs were trained with, condition by condition; rows set apart differ."
     return Table("published_settings", "Settings beside the published", caption, heads, rows, frozenset(marked))

@@ -85,5 +85,5 @@ def rule_words(info: StudyInfo) -> str:
 
 
 def reference_rows(results: Results) -> frozenset[int]:
-    """The rows of the reference condition in a table with a row a condition."""
+    """The rows of the reference condition in a table with one row per condition."""
     return frozenset(i for i, name in enumerate(results.info.names) if name == results.info.reference)

@@ -53,7 +53,7 @@ class SimulationResult:
 
 
 def plan_of(trials: int, epochs: int, sampler: str, *overrides: str) -> StudyPlan:
-    """The study of the repository with one search of so many trials a condition, of few epochs, without silencing."""
+    """The study of the repository with one search of so many trials per condition, of few epochs, without silencing."""
     changes = ["search.repeats=1", f"search.trials={trials}", f"search.sampler.name={sampler}", "silencing=null"]
     changes += ["search.pruner.startup_trials=8", "confirm.top=3", "confirm.seeds=3"]
     changes += [f"search.epochs={epochs}", f"training.epochs={epochs}", "search.pruner.warmup_epochs=0"]

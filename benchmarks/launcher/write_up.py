@@ -29,7 +29,7 @@ def _section(measured: Path) -> str:
 | a slot's time for each trial, median over the run (fastest stretch) | {slot} |
 | inside the trial (proposal, lease, records, result), mean | {real["seconds_in_trials"]} s |
 | the driver's memory, at the first and the last sample | {real["driver_mb_begin"]} MB, {real["driver_mb_end"]} MB |
-| growth | {real["kb_per_trial"]} kB a trial |
+| growth | {real["kb_per_trial"]} kB per trial |
 
 | {played["conditions"]} conditions x {played["trials_each"]} trials played on {played["slots"]} simulated slots | |
 | --- | --- |

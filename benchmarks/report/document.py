@@ -166,7 +166,7 @@ def _seeds(results: Results) -> list[str]:
         ]
         for _, row in summary.seeds(table).iterrows()
     ]
-    columns = ["", "R", "median ms a step", "seeds' steps a second", "against one seed alone"]
+    columns = ["", "R", "median ms per step", "seeds' steps per second", "against one seed alone"]
     return ["### Several seeds at once", markdown_table(columns, rows)]
 
 

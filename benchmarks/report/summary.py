@@ -49,7 +49,7 @@ def epochs(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def seeds(table: pd.DataFrame) -> pd.DataFrame:
-    """One row a shape and R: median ms a step, seeds' steps a second, and how many times those of one seed alone."""
+    """One row per shape and R: median ms per step, seeds' steps per second, and its ratio to one seed alone."""
     keys = ["shape", "title", "graph"]
     one = table[table["R"] == 1][["shape", "graph", "round", "seconds"]].rename(columns={"seconds": "one"})
     joined = table.merge(one, on=["shape", "graph", "round"])

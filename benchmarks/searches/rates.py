@@ -9,7 +9,7 @@ import numpy as np
 
 from analysis.simulation.families import PLANNED, Judgements, effects, judgements
 from analysis.simulation.nulls import NAMES
-from analysis.statistics.intervals import share_limits
+from analysis.simulation.rate import Share
 from benchmarks.searches.cases import Case
 from benchmarks.searches.play import StudyOutcome
 from glifr.conditions import CONDITIONS
@@ -19,23 +19,18 @@ OWN = 0.01  # of accuracy: by how much the planted reference is better
 
 
 @dataclass(frozen=True)
-class SearchRate:
-    """A share of studies, `count` of `total`. test: sign-flip, or t on the same units."""
+class SearchRate(Share):
+    """A share of studies.
+
+    Attributes:
+        test: Sign-flip, or t on the same units.
+    """
 
     case: Case
     what: str
     test: str
     count: int
     total: int
-
-    @property
-    def share(self) -> float:
-        return self.count / self.total
-
-    @property
-    def limits(self) -> tuple[float, float]:
-        """Clopper and Pearson's, 95 %."""
-        return share_limits(self.count, self.total)
 
 
 @dataclass(frozen=True)

@@ -146,7 +146,7 @@ def _designs(folder: Path) -> str:
         sizes = [f"{design.trials} × {design.trial_seeds}", f"{design.top} × {design.confirm_seeds}"]
         numbers = [f"{100 * float(own[key]):.2f}" if own[key] != "nan" else "" for key in ("regret", "luck", "noise")]
         rows.append([str(r), *sizes, str(design.final_seeds), f"{design.epochs:,}", *numbers])
-    of_each = f"Of each of r searches of one condition ({SEARCH_EPOCHS} epochs a trial, 30 for the others):"
+    of_each = f"Of each of r searches of one condition ({SEARCH_EPOCHS} epochs per trial, 30 for the others):"
     return f"{of_each}\n\n{table(head, rows)}"
 
 

@@ -1,4 +1,4 @@
-"""One file a neuron model: state, parameters, constants, and one step, from which every engine is made.
+"""One file per neuron model: state, parameters, constants, and one step, from which every engine is made.
 
 A new model is a new file like these; nothing else names its states or parameters. How the step of one neuron becomes a
 sequence of many is no matter of this room: `glifr.engine`.

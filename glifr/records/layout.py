@@ -37,12 +37,12 @@ class Layout:
 
     @property
     def events(self) -> Path:
-        """What the driver did and warned of, a JSON object a line."""
+        """What the driver did and warned of, one JSON object per line."""
         return self.root / "events.jsonl"
 
     @property
     def looks(self) -> Path:
-        """One record a look, in a study that adds seeds until it is decided."""
+        """One record per look, in a study that adds seeds until it is decided."""
         return self.root / "looks"
 
     def look(self, number: int) -> Path:
@@ -123,7 +123,7 @@ class Layout:
         return self.root / relative
 
     def attempts(self, unit: UnitId) -> Path:
-        """One folder an attempt, named by its lease token, with lease.json, epochs.jsonl, checkpoints, failure.json."""
+        """One folder per attempt, named by its lease token, with lease, epochs, checkpoints and failure."""
         return self.unit(unit) / "attempts"
 
     def attempt(self, unit: UnitId, token: str) -> Path:

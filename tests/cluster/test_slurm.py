@@ -146,7 +146,7 @@ def test_a_cancelled_job_is_stopped_and_stays_away(slurm: Slurm) -> None:
     study.job.cancel()
     study.job.wait_for_state("CANCELLED")
     assert [session["exit_code"] for session in study.sessions()] == [143], study.job.output
-    assert re.search(r"To go on:\n +\S*python\S* launch/study.py", study.job.output)
+    assert re.search(r"To continue:\n +\S*python\S* launch/study.py", study.job.output)
 
 
 def test_a_node_that_dies_costs_a_restart(slurm: Slurm) -> None:

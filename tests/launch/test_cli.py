@@ -252,7 +252,7 @@ def test_interrupted_and_continued_by_the_same_command_it_is_the_same_study(tmp_
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=HANG)
     assert process.returncode == 130, out
-    assert "To go on:" in out
+    assert "To continue:" in out
     assert "Traceback" not in out
     done = {p: p.stat().st_mtime_ns for p in root.glob("units/*/*/*/result.json")}
     assert 2 <= len(done) < 14

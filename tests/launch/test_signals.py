@@ -37,7 +37,7 @@ def check_continues(run: Run) -> str:
     command = shlex.join([os.path.relpath(sys.executable, ROOT), "launch/study.py", *run.given])
     if not Path(sys.executable).is_relative_to(ROOT):
         command = shlex.join([sys.executable, "launch/study.py", *run.given])
-    assert f"To go on:\n  {command}\n" in run.text
+    assert f"To continue:\n  {command}\n" in run.text
     assert "Report: " not in run.text
     return run.text
 
@@ -108,7 +108,7 @@ def test_a_signal_in_the_report_leaves_it_out_and_the_command_as_printed_makes_i
     run.process.send_signal(signal.SIGUSR1)
     check_farewell(run, signal.SIGUSR1)
     assert not (run.root / "report.html").exists()
-    command = run.text.rpartition("To go on:\n")[2].strip()
+    command = run.text.rpartition("To continue:\n")[2].strip()
     done = subprocess.run(shlex.split(command), cwd=ROOT, capture_output=True, text=True, timeout=HANG)
     assert done.returncode == 0, done.stdout + done.stderr
     assert (run.root / "report.html").exists()

@@ -1,4 +1,4 @@
-"""Small multiples: a panel a condition with its own curve in colour and all others in grey, on shared axes."""
+"""Small multiples: one panel per condition with its own curve in colour and all others in grey, on shared axes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PANEL = 1.75  # inches high
 
 
 def panels(conditions: tuple[ConditionInfo, ...], reference: str, height: float = _PANEL) -> tuple[Figure, list[Axes]]:
-    """A figure with one titled panel a condition on shared axes, at most five a row."""
+    """A figure with one titled panel per condition on shared axes, at most five per row."""
     columns = min(5, len(conditions))
     rows = math.ceil(len(conditions) / columns)
     # few panels would else be stretched over the whole width

@@ -1,4 +1,4 @@
-"""Rows of conditions: a dot a network (or pair of networks) with the interval of their mean above it."""
+"""Rows of conditions: one dot per network (or pair of networks) with the interval of their mean above it."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Rows:
 
 
 def condition_rows(conditions: Iterable[ConditionInfo]) -> tuple[Row, ...]:
-    """A row a condition."""
+    """One row per condition."""
     return tuple(Row(c.name, c.style) for c in conditions)
 
 

@@ -69,7 +69,7 @@ def varied(a: Assessment) -> Iterator[ReportWarning]:
     if told := fairness.varied_on_purpose(info):
         text = (
             f"Conditions had unequal chances on purpose, which is what this study asks about: {'; '.join(told)}. "
-            f"Networks of one seed share no longer {listed(fairness.no_longer_shared(info))}."
+            f"Networks of one seed no longer share {listed(fairness.no_longer_shared(info))}."
         )
         yield ReportWarning("varied-on-purpose", text, "design")
 

@@ -20,14 +20,14 @@ def published(a: Assessment) -> Iterator[ReportWarning]:
         which = "Every condition" if len(changed) == len(b.rows) else listed(changed)
         text = (
             f"{which}: other settings than the published runs beside ({listed(differing(b))}). A difference from them "
-            "is no failure to reproduce."
+            "is not a failure to reproduce."
         )
         # beside a row only where it sets the row apart
         yield ReportWarning("published-other-settings", text, "table-published", changed if b.same else ())
     outside = [r for r in b.same if r.outside] if a.results.info.evidence else []
     if outside:
         text = (
-            f"With the published settings, and beyond the margin by the whole interval: {amounts(b, outside)}, this "
+            f"With the published settings, but with the whole interval beyond the margin: {amounts(b, outside)}, this "
             "study minus published. An error here, a setting that is not on record, or a real difference."
         )
         yield ReportWarning("published-differs", text, "table-published", tuple(r.condition for r in outside))

@@ -44,7 +44,10 @@ def nested(a: Assessment) -> Iterator[ReportWarning]:
     doubled = a.results.doubled
     if doubled:
         named = listed([f"{c} seed {s}" for c, s in doubled])
-        text = f"More than one value for a network ({named}): repeats within one are no samples; the first counts."
+        text = (
+            f"More than one value for a network ({named}): repeats within a network are not independent samples; the "
+            "first counts."
+        )
         yield ReportWarning("nested-replicates", text, "table-conditions", tuple(dict.fromkeys(c for c, _ in doubled)))
 
 

@@ -31,7 +31,7 @@ def diverged(a: Assessment) -> Iterator[ReportWarning]:
         named = listed([f"{n} of {name}" for name, n in lost.items()])
         text = (
             f"Diverged final networks: {named}. They stay in, at the value of chance; a t interval then covers too "
-            "little, the interquartile mean holds."
+            "little; the interquartile mean is reliable."
         )
         yield ReportWarning("diverged", text, "table-conditions", tuple(lost))
     changed = [
@@ -43,10 +43,10 @@ def diverged(a: Assessment) -> Iterator[ReportWarning]:
         pairs = zip(a.factorial.effects, a.factorial_kept.effects, strict=False)
         parts = [e.name for e, kept in pairs if e.verdict.word != kept.verdict.word]
         if parts:
-            text = f"Without diverged networks the verdict would be another: {listed(parts)}."
+            text = f"Without diverged networks the verdict would be different: {listed(parts)}."
             yield ReportWarning("verdict-hangs-on-diverged", text, "table-factorial", tuple(parts))
     if changed:
-        text = f"Without diverged networks the verdict would be another: {listed(changed)}."
+        text = f"Without diverged networks the verdict would be different: {listed(changed)}."
         yield ReportWarning("verdict-hangs-on-diverged", text, "table-contrasts", tuple(changed))
 
 
@@ -59,7 +59,7 @@ def skewed(a: Assessment) -> Iterator[ReportWarning]:
     if skewed:
         text = (
             f"Skewed, or with a value far from the others: {listed(skewed)}. A t interval of such a mean covers less "
-            "than it says; the interquartile mean holds."
+            "than it says; the interquartile mean is reliable."
         )
         yield ReportWarning("skewed", text, "table-conditions", tuple(skewed))
 
@@ -81,6 +81,7 @@ def spread(a: Assessment) -> Iterator[ReportWarning]:
     wide = [j.contrast.name for j in a.planned if j.sd_ratio > SPREAD]
     if wide:
         text = (
-            f"One side spreads more than {SPREAD:g} times as much as the other: {listed(wide)}. See Welch's p beside."
+            f"One side spreads more than {SPREAD:g} times as much as the other: {listed(wide)}. See Welch's p beside "
+            "it."
         )
         yield ReportWarning("unequal-spread", text, "table-contrasts", tuple(wide))

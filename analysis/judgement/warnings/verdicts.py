@@ -79,6 +79,6 @@ def clusters(a: Assessment) -> Iterator[ReportWarning]:
     if unstable := found[UNSTABLE]:
         text = (
             f"The neurons of {listed(unstable)} have structure beyond a continuum, but no stable clusters: resampled "
-            "neurons are cut otherwise, so their number and members mean nothing."
+            "neurons fall into other clusters, so their number and members mean nothing."
         )
         yield ReportWarning("clusters-not-stable", text, "table-clusters", tuple(unstable))

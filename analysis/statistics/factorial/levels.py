@@ -39,7 +39,7 @@ class LevelMean:
 
 
 def level_values(values: pd.DataFrame, term: Term) -> pd.DataFrame:
-    """The mean of each level of a factor, a row a unit that has all its cells."""
+    """The mean of each level of a factor, one row per unit that has all its cells."""
     (factor,) = term.factors
     whole = values.sort_index()[list(term.conditions)].dropna()
     by_level = {

@@ -114,7 +114,7 @@ def test_a_heterogeneous_start_of_its_own_is_another_setting(line: Results) -> N
     found = beside(replace(line, info=replace(line.info, conditions=conditions)))
     assert found.other_settings("RHetA") == ("start of neuron parameters",)
     assert [r.condition for r in found.same] == [n for n in SEVERAL if n != "RHetA"]
-    assert "in RHetA: a difference there is no failure" in words.standing(found, True)
+    assert "in RHetA: a difference there is not a failure" in words.standing(found, True)
 
 
 def test_before_there_are_networks_the_study_file_tells_the_learning_rate(line: Results) -> None:
@@ -172,7 +172,7 @@ def test_the_section_stands_in_the_report(report: analysis.ReportPaths) -> None:
     assert "The 100 published runs of line-by-line MNIST (Winston et al., Neural Computation 35(4), 2023)" in text
     assert "8 of 10 conditions with the published settings are equivalent" in text
     assert "Hom (−2.00 points) differs from the published runs with the same settings" in text
-    assert "With the published settings, and beyond the margin by the whole interval: Hom (−2.00 points)" in text
+    assert "With the published settings, but with the whole interval beyond the margin: Hom (−2.00 points)" in text
     assert "±0.341 points" in text
     assert "The margin would let pass" in text
     assert "no difference" not in text.lower()

@@ -15,15 +15,9 @@ import pytest
 import torch
 from paths import ROOT
 
-from glifr.conditions import CONDITIONS
-from glifr.configuration import Configuration, TrainingSettings
-from glifr.definitions import build_network
 from glifr.errors import InputError
-from glifr.tasks import TASKS, Split, TaskData, TaskSettings, aer, event_bins, mnist, nmnist, saccades
+from glifr.tasks import TASKS, TaskSettings, aer, event_bins, mnist, nmnist, saccades
 from glifr.tasks import synthetic_events as generator
-from glifr.training.train import Training
-from launch.planning.plan import make_plan
-from launch.studyfile import load_study
 
 TASK = TASKS["neuromorphic_mnist"]
 SYNTHETIC = TaskSettings("neuromorphic_mnist", "synthetic_saccades")
@@ -45,91 +39,6 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.delenv("GLIFR_DATA", raising=False)
     nmnist._part.cache_clear()
-
-
-# --- the file format ---
-
-
-def test_hand_written_bytes_are_these_events() -> None:
-    found = aer.decode(BYTES, "a file")
-    assert found.x.tolist() == [3, 33, 0]
-    assert found.y.tolist() == [5, 0, 33]
-    assert found.on.tolist() == [True, False, True]
-    assert found.microseconds.tolist() == [0x010203, 1000, 0x7FFFFF]
-    assert aer.encode(found) == BYTES
-
-
-def test_a_row_of_240_is_the_clock_and_no_event() -> None:
-    clock = bytes.fromhex("00 f0 00 00 05")
-    event = bytes.fromhex("01 02 00 00 07")
-    found = aer.decode(event + clock + event + clock + event, "a file")
-    assert found.microseconds.tolist() == [7, 7 + 8192, 7 + 2 * 8192]
-    assert found.x.tolist() == [1, 1, 1]
-
-
-@pytest.mark.parametrize(
-    ("raw", "said"),
-    [
-        (BYTES[:-1], ["cut short", "14 bytes", "multiple of 5"]),
-        (b"", ["empty", "0 bytes"]),
-        (BYTES + bytes([34, 0, 0, 0, 0]), ["outside the sensor", "event 3: x 34, y 0", "0 to 33"]),
-        (BYTES[:5] + bytes([0, 99, 0, 0, 0]) + BYTES, ["outside the sensor", "event 1: x 0, y 99"]),
-        (bytes([0, 240, 0, 0, 0]), ["no event"]),
-    ],
-)
-def test_a_damaged_file_is_refused_with_its_name(raw: bytes, said: list[str]) -> None:
-    with pytest.raises(InputError) as refused:
-        aer.decode(raw, "Train/3/00017.bin")
-    for words in ["Train/3/00017.bin", "fetch", *said]:
-        assert words in str(refused.value)
-
-
-@pytest.mark.parametrize("row", [(34, 0, True, 0), (0, 34, True, 0), (0, 0, True, -1), (0, 0, True, 1 << 23)])
-def test_what_the_format_cannot_hold_is_not_written(row: tuple[int, int, bool, int]) -> None:
-    with pytest.raises(ValueError, match="outside"):
-        aer.encode(events(row))
-
-
-def test_any_events_come_back_as_they_were_written() -> None:
-    random = np.random.default_rng(0)
-    x, y = random.integers(34, size=(2, 5000)).astype(np.uint8)
-    written = aer.Events(x, y, random.random(5000) < 0.5, random.integers(1 << 23, size=5000))
-    read = aer.decode(aer.encode(written), "a file")
-    for name in ("x", "y", "on", "microseconds"):
-        assert np.array_equal(getattr(read, name), getattr(written, name))
-
-
-# --- bins ---
-
-
-def test_bins_worked_out_by_hand() -> None:
-    """Input number: 1156 for ON, plus 34 y, plus x. A second event in a bin adds nothing; at 15 ms it is too late."""
-    packed = event_bins.pack(
-        events(
-            (3, 5, True, 0),
-            (3, 5, True, 999),
-            (3, 5, False, 999),
-            (33, 33, True, 1000),
-            (0, 0, False, 14_999),
-            (1, 1, True, 15_000),
-            (2, 2, True, 300_000),
-        )
-    )
-    inputs = event_bins.decode(torch.from_numpy(packed[None]))
-    assert inputs.shape == (1, 15, 2312)
-    assert inputs.dtype == torch.float32
-    assert torch.nonzero(inputs[0]).tolist() == [[0, 173], [0, 1156 + 173], [1, 2311], [14, 0]]
-    assert inputs.max() == 1
-
-
-def test_decoding_against_a_plain_loop() -> None:
-    packed = torch.from_numpy(np.random.default_rng(1).integers(256, size=(3, 4335), dtype=np.uint8))
-    inputs = event_bins.decode(packed)
-    flat = inputs.reshape(3, -1).tolist()
-    for row, stored in zip(flat, packed.tolist(), strict=True):
-        assert row == [float(stored[bit // 8] >> bit % 8 & 1) for bit in range(34_680)]
-    rows = torch.tensor([2, 0])
-    assert torch.equal(event_bins.decode(packed[rows]), inputs[rows]), "each row by itself"
 
 
 # --- N-MNIST's folders ---
@@ -449,58 +358,3 @@ def test_the_generator_refuses(
     assert generator.main(["--out", str(tmp_path), *options]) == 2
     assert said in capsys.readouterr().err
     assert [p.name for p in tmp_path.iterdir()] == ["keep.txt"]
-
-
-# --- networks and the study ---
-
-
-@pytest.mark.parametrize("name", CONDITIONS)
-def test_every_condition_starts_at_steps_of_one_millisecond(name: str) -> None:
-    delay = None if name == "LSTM" else 1
-    sizes = {"in_size": TASK.inputs, "out_size": 10, "hidden_size": 8}
-    network = build_network(CONDITIONS[name], **sizes, dt=TASK.time_step_ms, delay_steps=delay, hyperparameters={})
-    inputs, _ = TASK.load(SYNTHETIC).train.batch(torch.arange(4))
-    outputs = network(inputs)
-    outputs = outputs[0] if isinstance(outputs, tuple) else outputs
-    assert outputs.shape == (4, 15, 10)
-    assert torch.isfinite(outputs).all()
-    if name in ("Hom", "LHetA"):  # k_m starts at 0.05 per ms
-        stored = dict(network.named_parameters()) | dict(network.named_buffers())
-        (k_m,) = (value for key, value in stored.items() if key.endswith("trans_k_m"))
-        assert torch.sigmoid(k_m).flatten().tolist() == pytest.approx([0.05] * 8)
-
-
-def test_training_on_synthetic_recordings_lowers_the_loss() -> None:
-    full = TASK.load(SYNTHETIC)
-    assert full.validation is not None
-    every, few = torch.arange(0, 3600, 4), torch.arange(0, 700, 4)
-    data = TaskData(
-        Split(full.train.stored[every], full.train.targets[every], full.train.decode),
-        Split(full.validation.stored[few], full.validation.targets[few], full.validation.decode),
-    )
-    configuration = Configuration(CONDITIONS["LHetA"], 32, 1, {"learning_rate": 1e-2})
-    training = Training(TASK, data, configuration, TrainingSettings(epochs=3, batch_size=64), [0])
-    losses = []
-    while not training.finished:
-        losses.append(training.run_epoch()[-1].validation_loss)
-    assert losses[-1] < losses[0]
-    assert losses[-1] < 0.6 * TASK.chance_loss
-
-
-def test_the_study_is_as_published() -> None:
-    """Sizes, delays and settings of the published runs; the LSTM there has 128 cells and twice the parameters."""
-    study = load_study(STUDY)
-    assert (study.spec.task.source, study.spec.task.train_on) == ("nmnist", "train+validation")
-    assert (study.spec.training.epochs, study.spec.training.batch_size) == (30, 512)
-    assert len(study.spec.final_seeds()) == 10
-    planned = make_plan(study, fingerprint="").conditions
-    sizes = {"RNN": 256, "LSTM": 128, "Hom": 256, "HomA": 256, "LHet": 255, "LHetA": 252}
-    sizes |= {"FHet": 256, "FHetA": 256, "RHet": 255, "RHetA": 252}
-    assert {name: planned[name].hidden_size for name in sizes} == sizes
-    assert {planned[name].delay_steps for name in planned if name != "LSTM"} == {1}
-    assert planned["RNN"].trained_parameters == 2312 * 256 + 256 * 256 + 256 + 256 * 10 + 10
-    assert planned["LSTM"].trained_parameters == 1_251_594
-    assert all(study.spec.conditions[name].fixed == {"learning_rate": 1e-3} for name in sizes)
-    quick = load_study(STUDY, profile="quick").spec
-    assert quick.task.source == "synthetic_saccades"
-    assert not quick.evidence

@@ -34,7 +34,7 @@ def test_a_killed_ray_is_told_and_the_same_command_continues(name: str, what: st
     assert run.end() == 1
     said = re.sub(r"\s+", " ", run.text)
     assert re.search(rf"{what} at [\d.]+:\d+ has ended or cannot be reached: left with jobs still ending", said), said
-    assert "nothing is lost. To go on:" in said
+    assert "nothing is lost. To continue:" in said
     assert "Traceback" not in said
     assert [session["exit_code"] for session in run.sessions()] == [1]
     assert not (run.root / "driver.lock").exists()

@@ -155,7 +155,7 @@ def test_where_the_search_is_repeated_the_repeats_are_what_is_compared(tmp_path:
     text = shown(tmp_path, 20, f"search.repeats={repeats}")
     assert f"{repeats} paired repeats can reach in the sign-flip test: {smallest_p(repeats):.2g}" in text
     assert ("out of reach" in text) == (repeats == 5)
-    assert f"{repeats} x 3 x 2" in text  # trials, seeds a trial
+    assert f"{repeats} x 3 x 2" in text  # trials, seeds per trial
     assert f"seeds of each of the {repeats} independent searches" in text
 
 

@@ -26,7 +26,7 @@ from launch.scheduling.utilisation import Utilisation
 from launch.studyfile.cost import Budget
 from launch.terminal.end_summary import missing
 
-# TINY: two conditions, each 2 trials of 3 epochs, 1 confirm of 3, 2 finals of 3: 15 epochs a condition, 30 in all
+# TINY: two conditions, each 2 trials of 3 epochs, 1 confirm of 3, 2 finals of 3: 15 epochs per condition, 30 in all
 
 
 def scheduled(plan: StudyPlan, root: Path) -> StudyScheduler:

@@ -62,7 +62,7 @@ def test_check_says_that_a_study_is_right_and_starts_nothing(
     monkeypatch.setattr("ray.init", None)
     given = [str(ROOT / "studies" / "sine_ablation.yaml"), "--check", "--results", str(tmp_path / "r")]
     assert cli.main(given) == 0
-    assert "sine_ablation (full) is right: " in capsys.readouterr().out
+    assert "sine_ablation (full) is valid: " in capsys.readouterr().out
     assert cli.main([*given, "--set", "training.epochs=0"]) == 2
     assert "training.epochs" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())

@@ -155,7 +155,7 @@ def test_delay_in_steps(tmp_path: Path) -> None:
         "RNN": 1,
         "LSTM": None,
         "LHet": 1,  # never less than a step
-        "LHetA": 20,  # 1 ms at 0.05 ms a step
+        "LHetA": 20,  # 1 ms at 0.05 ms per step
     }
 
 
