@@ -1,4 +1,7 @@
-"""One session of a study: from an accepted plan to the report."""
+"""One session of a study: from an accepted plan to the report.
+
+The analysis is imported where it is used: it brings scipy and pandas, and no unit waits for them.
+"""
 
 from __future__ import annotations
 
@@ -7,20 +10,10 @@ import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from analysis import (
-    ReportPaths,
-    as_text,
-    effects_to_test,
-    load,
-    refuse_undecidable,
-    smallest_p,
-    summarise,
-    units_needed,
-    write_report,
-)
 from glifr.definitions import definition_of
 from glifr.engine.backends import uncompiled_words
 from glifr.errors import InputError
@@ -62,6 +55,9 @@ from launch.tracking.wandb_run import mirror_report
 from launch.workers.alike import find_alike
 from launch.workers.calibration import calibrate
 from launch.workers.data import FromFiles
+
+if TYPE_CHECKING:
+    from analysis import ReportPaths
 
 COMPLETE, INCOMPLETE = 0, 1
 
@@ -216,6 +212,8 @@ def _closing(lock: DriverLock, sessions: Sessions, meter: Meter, handover: Login
 def refuse_looks(plan: StudyPlan) -> None:
     """Raises InputError for a study whose first look could decide nothing."""
     if plan.study.spec.looks is not None:
+        from analysis import refuse_undecidable
+
         refuse_undecidable(plan.summary())
 
 
@@ -240,6 +238,8 @@ def show_plan(
             played = rehearse(plan, measured.timings, slots)
         more += elsewhere_words(machine, played, timed is not plan)
     more += budget_words(plan, measured.timings, slots or measured.slots, hours, _units_needed(plan))
+    from analysis import effects_to_test, smallest_p
+
     console.print(plan_view(timed, measured, smallest_p, effects_to_test, where, pairs or (), more))
     for note in _uncompiled(plan):
         console.print(f"Note: {note}", markup=False)
@@ -249,8 +249,11 @@ def show_plan(
 def _units_needed(plan: StudyPlan) -> int:
     """The fewest seeds with which a planned contrast can be significant; 1 where none is tested."""
     declared = plan.study.spec.declaration()
-    tested = bool(declared.contrasts) and plan.study.spec.evidence
-    return units_needed(len(declared.contrasts), declared.alpha) if tested else 1
+    if not declared.contrasts or not plan.study.spec.evidence:
+        return 1
+    from analysis import units_needed
+
+    return units_needed(len(declared.contrasts), declared.alpha)
 
 
 def refuse_small_budget(plan: StudyPlan) -> None:
@@ -312,6 +315,8 @@ def _look_back(
 
 def _report(console: Console, root: Path, tracking: Decision) -> ReportPaths | None:
     """Makes the report and mirrors it; None if there was no room for it."""
+    from analysis import as_text, load, summarise, write_report
+
     try:
         results = load(root)
         made = write_report(results)

@@ -19,11 +19,12 @@ from paths import SUPPORT
 from small_study import STUDY, StopAfter, conduct, small_plan
 
 from analysis import load, make_report
-from glifr.records import Layout, UnitRecords, read_characteristics, scan
+from glifr.records import Layout, Look, UnitRecords, read_characteristics, scan
 from launch.tracking import sync as tracking_sync
 from launch.tracking import wandb_run as tracking
 from launch.tracking.offline_files import OfflineRun, read_run, read_runs
-from launch.tracking.rows import histograms
+from launch.tracking.queue import settle
+from launch.tracking.rows import histograms, look_rows
 from launch.tracking.sync import OfflineFiles, Server, synchronise
 
 # with one condition, and nothing to compile
@@ -176,6 +177,38 @@ def test_the_studys_own_run_has_silencing_curves_report_and_tables(tmp_path: Pat
     half = table[table["fraction"] == 0.5].groupby("seed")["test_accuracy"].mean().mean()
     assert run.history[1]["silencing/LHetA"] == pytest.approx(half)
     assert [name.rpartition("-")[2] for name in run.artifacts] == ["report", "tables"]
+
+
+def test_the_rows_of_looks_are_read_back_as_they_were_written(tmp_path: Path) -> None:
+    root = tmp_path / "results"
+    plan = small_plan(
+        tmp_path, "search=null", "confirm=null", "conditions.LHetA.fixed={learning_rate: 0.003}", text=ONE
+    )
+    conduct(plan, root)
+    make_report(root)
+    looks = tuple(
+        Look(number, 5 * number, "declared", "data", 0.99, 0.01, (), (), {"LHetA": 5 * (number + 1)})
+        for number in (1, 2)
+    )
+    tracking.log_report(replace(scan(root), looks=looks), "offline")
+    tracking.leave()  # W&B's service writes on until then
+    (run,) = [run for run in read_runs(root / "wandb").values() if run.job_type == "report"]
+    told = [{k: v for k, v in row.items() if not k.startswith("_")} for row in run.history if "look" in row]
+    assert told == look_rows(looks)
+    assert [row["looks/units"] for row in told] == [5, 10]
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random", "qmc", "cmaes"])
+def test_what_a_sampler_proposed_is_read_back_as_it_was_tried(sampler: str, tmp_path: Path) -> None:
+    root = tmp_path / "results"
+    own = [f"search.sampler={{name: {sampler}}}", "search.trials=3", "search.epochs=1", "silencing=null"]
+    conduct(small_plan(tmp_path, *own, text=ONE), root, mode="offline")
+    settle(Layout(root), seconds=120)
+    tried = {str(u.unit): u.proposal.hyperparameters for u in trained(root) if u.unit.stage == "search"}
+    assert len(tried) == 3
+    runs = {run.config["unit"]: run.config for run in read_runs(root / "wandb").values() if "unit" in run.config}
+    for unit, values in tried.items():
+        assert {name: runs[unit][name] for name in values} == pytest.approx(values)
 
 
 def test_units_of_a_driver_at_work_are_left_alone(folder: Path) -> None:
