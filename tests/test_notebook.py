@@ -44,7 +44,7 @@ def test_the_network_is_the_best_seed_with_its_published_test_result(fresh: Any,
     seed = glifr.best_seed(results, "LHetA")
     assert f"best seed: {seed}" in shown(fresh)
     published = UnitResult.from_json(read_sealed(Layout(results).result(UnitId("final", "LHetA", seed)))).seeds[0]
-    found = re.search(r"Performance\(loss=([\d.]+), accuracy=([\d.]+)\)", shown(fresh))
+    found = re.search(r"Performance\(loss=([\d.]+), accuracy=([\d.]+)", shown(fresh))
     assert found is not None
     # the notebook's backend may round otherwise than the study's
     assert float(found[1]) == pytest.approx(published.test_loss, rel=1e-4)

@@ -109,7 +109,8 @@ def load_study(
     set_paths = [p for p, mark in tree.marks.items() if mark.file == "--set"]
     for name, variant in variants.items():
         if name != chosen:
-            reading.checked(with_source(variant) if reading.imports else variant, ignore=set_paths)
+            variant = with_source(variant) if reading.imports else variant
+            reading.problems += reading.wrong_in(variant, set_paths, overrides)
     if spec is None or reading.problems:
         raise InputError(*{str(problem): problem for problem in reading.problems}.values())
     if code == "tried" and (networks := _to_try(spec)) is not None:

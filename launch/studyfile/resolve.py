@@ -115,6 +115,21 @@ class StudyReading:
                 tree = self.with_spaces(spelled_out(tree.replaced(*renamed_override(path, leaf))))
         return tree
 
+    def wrong_in(self, tree: Tree, set_paths: Sequence[KeyPath], overrides: Sequence[str]) -> list[Problem]:
+        """What is wrong in a profile that is not chosen, as it is written, and what the overrides would not mend."""
+        found = self._found(tree, set_paths)
+        if found and overrides:
+            mended = self._found(self.overridden(tree, overrides), ())
+            found = [problem for problem in found if problem in mended]
+        return found
+
+    def _found(self, tree: Tree, ignore: Sequence[KeyPath]) -> list[Problem]:
+        before = len(self.problems)
+        self.checked(tree, ignore)
+        found = self.problems[before:]
+        del self.problems[before:]
+        return found
+
     def checked(self, tree: Tree, ignore: Sequence[KeyPath] = ()) -> StudySpec | None:
         """The study if it is right; else its problems are noted, but for those at or below the paths of `ignore`."""
         sections: dict[str, Any] = {}

@@ -6,10 +6,11 @@ import pytest
 import torch
 
 from benchmarks import recovery
+from glifr.tasks.realizable import identifiable_target
 
 
 def test_currents_are_matched_and_five_percent_is_the_bound() -> None:
-    true, found = recovery.designed_target(3), recovery.designed_target(3)
+    true, found = identifiable_target(3), identifiable_target(3)
     layer = found.neuron_layer
     with torch.no_grad():
         for tensor in (layer.trans_k_j, layer.trans_r_j, layer.a_j):

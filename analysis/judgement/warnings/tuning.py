@@ -44,7 +44,7 @@ def chances(a: Assessment) -> Iterator[ReportWarning]:
         text = (
             f"Conditions search different numbers of settings in equal numbers of trials ({searched}; "
             f"{fairness.TRIALS_PER_SETTING} per setting are advised). More settings are then searched more coarsely, "
-            "which can make a condition look worse than it is; differences between such conditions hold at this budget."
+            "which puts a condition at a disadvantage; differences between such conditions hold at this budget."
         )
         yield ReportWarning("coarse-search", text, "table-settings", tuple(more))
     sizes = fairness.unequal_sizes(a.results)

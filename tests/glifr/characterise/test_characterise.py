@@ -256,7 +256,7 @@ def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
     [
         ({"curves/firing": None}, "firing"),
         ({"curves/firing": np.zeros((41, 3, 1))}, "3 dimensions"),
-        ({"steps/voltage": np.zeros((2, 11))}, "voltage is 2 long"),
+        ({"steps/voltage": np.zeros((2, 11))}, "voltage: 2 long"),
         ({"format": np.asarray(99)}, "format 99"),
         ({"curves/extra": np.zeros(3)}, "extra"),
         ({"start/thresh": np.array([object()])}, "pickle"),

@@ -91,7 +91,7 @@ BAD = {
     "no side": ("contrasts={a: {of: RNN}}", "the key 'minus' is missing"),
     "alpha": ("alpha=0.7", "the number is too large"),
     "percent": ("smallest_effect=2", "write 0.01 for one percentage point"),
-    "measure": ("primary=precision", "not one of the words"),
+    "measure": ("primary=precision", "has no measure 'precision'"),
 }
 
 

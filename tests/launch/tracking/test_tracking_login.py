@@ -27,10 +27,10 @@ from launch.tracking.login import HANDED, Login, LoginFile, decide_mode, forget_
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A home folder without a login, and a W&B that has read no settings yet."""
+    wandb.teardown()  # first: a service that is in the environment would come back there when it no longer runs
     for name in [n for n in os.environ if n.startswith("WANDB_") or "proxy" in n.lower()]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))
-    wandb.teardown()
     yield tmp_path
     wandb.teardown()
 
