@@ -1,4 +1,4 @@
-# make study   set up and run the quick study      make test    set up and run the tests (kept to ten minutes)
+# make study   set up and run the quick study      make test    set up and run the tests (a quarter of an hour)
 # make setup   set up only (what a study needs)    make check   lint and types
 #                 TORCH=cpu TORCH_INDEX=URL takes torch and torchvision from an index of builds for the CPU
 # make lock    write requirements.txt anew: every package of a study, with its version and the hashes of its files
@@ -6,6 +6,7 @@
 # make resolve  whether the oldest versions that pyproject.toml allows, and those of constraints.txt, can be installed
 # make test-programs   the tests of the real command under its real neighbours: Ray clusters, a W&B server, signals, whole
 #                 studies, the examples
+# make test-all   both, in one go: half an hour
 # make test-cluster   the Slurm script under a real Slurm, submitted jobs (Debian: slurm-wlm, munge, iproute2; as root; some twenty minutes)
 # make studies-quick   the quick profile of every study in studies/ and examples/, one after another (40 minutes on two cores)
 # make simulate   thousands of simulated studies, without and with searches: do intervals cover and tests err as they say
@@ -33,7 +34,7 @@ FETCH   := $(if $(UV),$(UV) pip install --python $(RUN),$(RUN) -m pip install --
 RESOLVE := $(VENV)/bin/uv pip compile --quiet --all-extras pyproject.toml
 RESULTS ?= results/smnist_ablation/quick
 
-.PHONY: setup dev lock resolve study studies-quick test test-programs test-cluster check docs pictures gallery notebook bench kernels simulate dashboard chaos overhead clean
+.PHONY: setup dev lock resolve study studies-quick test test-programs test-all test-cluster check docs pictures gallery notebook bench kernels simulate dashboard chaos overhead clean
 
 setup: $(STAMP)
 
@@ -84,6 +85,10 @@ test: dev
 
 test-programs: dev
 	$(TESTS) -m program
+
+# in one go, as programs wait while others compute
+test-all: dev
+	$(TESTS)
 
 test-cluster: dev
 	$(INSTALL) -e '.[dev,jobs]'

@@ -142,7 +142,8 @@ def test_ci_runs_every_target_of_tests_and_between_them_every_test() -> None:
     makefile = (ROOT / "Makefile").read_text()
     called = re.findall(r"^\s*make (\S+)$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
     targets = re.findall(r"^(test[\w-]*): dev$", makefile, re.MULTILINE)
-    assert called == [*targets, "check", "resolve"]
+    assert called == ["test-all", "test-cluster", "check", "resolve"]
+    assert "\ntest-all: dev\n\t$(TESTS)\n" in makefile
     assert "\ntest: dev\n\t$(TESTS) -m 'not program'\n" in makefile
     assert "\ntest-programs: dev\n\t$(TESTS) -m program\n" in makefile
     assert re.findall(r"--ignore=(\S+)", makefile) == re.findall(r"-m pytest (tests/\S+)\n", makefile)[:1]

@@ -71,7 +71,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Machine:
     return machine
 
 
-@pytest.mark.parametrize("how", [429, 500, "hang", "reset", 403])
+@pytest.mark.parametrize("how", [429, "hang", 403])
 def test_e1_a_server_that_fails_at_artifacts_alone_holds_nothing_up(finished: Machine, how: str | int) -> None:
     with WandbServer(storage=how) as server:
         finished.log_in(f"127.0.0.1:{server.server_port}")
