@@ -8,7 +8,7 @@
 #                 studies, the examples
 # make test-all   both, in one go: half an hour
 # make test-cluster   the Slurm script under a real Slurm, submitted jobs (Debian: slurm-wlm, munge, iproute2; as root; some twenty minutes)
-# make studies-quick   the quick profile of every study in studies/ and examples/, one after another (40 minutes on two cores)
+# make studies-quick   the quick profile of every study in studies/ and examples/, one after another
 # make simulate   thousands of simulated studies, without and with searches: do intervals cover and tests err as they say
 #                 (half an hour of a core; stopped, it goes on), then write docs/statistics.md
 # make bench   set up and time every backend (some ten minutes on two quiet cores), then write docs/performance.md

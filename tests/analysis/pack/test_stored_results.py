@@ -11,7 +11,7 @@ from matplotlib.image import imread
 from paths import ROOT
 
 from analysis import Results, figures, load, make_report
-from analysis.statistics.recovery import recovered, recoveries
+from analysis.statistics.recovery import WITHIN, recovered, recoveries
 from glifr.records.archive import MOST_BYTES
 
 STORED = ROOT / "docs" / "results"
@@ -50,7 +50,7 @@ def test_a_pack_is_a_whole_study_of_committed_code(stored: dict[str, Results]) -
 
 
 def test_numbers_on_the_page_are_those_of_the_pack(stored: dict[str, Results]) -> None:
-    told = {study: results for study, results in stored.items() if study != "parameter_recovery"}
+    told = {study: results for study, results in stored.items() if not study.endswith("_recovery")}
     assert len(told) == 3
     for study, results in told.items():
         measure, rows = results.info.measure, _rows(study)
@@ -64,17 +64,30 @@ def test_numbers_on_the_page_are_those_of_the_pack(stored: dict[str, Results]) -
             )
 
 
+def _recovered(results: Results) -> dict[tuple[str, str], str]:
+    found = recovered(recoveries(results.tables["parameters"]))
+    return {(r.condition, r.parameter): f"{r.recovered} of {r.networks}" for r in found}
+
+
 def test_recovered_parameters_on_the_page_are_those_of_the_pack(stored: dict[str, Results]) -> None:
     results = stored["parameter_recovery"]
-    rows = _rows("parameter_recovery")
+    rows, counted = _rows("parameter_recovery"), _recovered(results)
     assert results.info.names == ["LHet", "LHetA", "RHetA"]
-    counted = {
-        (r.condition, r.parameter): f"{r.recovered} of {r.networks}"
-        for r in recovered(recoveries(results.tables["parameters"]))
-    }
     for parameter in ("thresh", "k_m"):
         assert rows[f"`{parameter}`"] == [counted[name, parameter] for name in results.info.names]
     assert all(counted[name, p] == "0 of 20" for name in ("LHetA", "RHetA") for p in ("k_j", "r_j", "a_j"))
+
+
+def test_identifiable_parameters_on_the_page_are_those_of_the_pack(stored: dict[str, Results]) -> None:
+    results = stored["identifiable_recovery"]
+    rows, counted = _rows("identifiable_recovery"), _recovered(results)
+    for parameter in ("thresh", "k_m", "k_j", "r_j", "a_j"):
+        own = [counted.get((name, parameter), "has none") for name in results.info.names]
+        assert rows[f"`{parameter}`"] == own
+    found = recoveries(results.tables["parameters"])
+    each = (found["error"] <= WITHIN).groupby([found["condition"], found["seed"]]).all()
+    all_five = [f"{each[name].sum()} of {len(each[name])}" for name in ("LHetA", "RHetA")]
+    assert rows["all five"] == ["has none", *all_five]
 
 
 def test_tables_and_figures_are_made_of_a_stored_pack_again(tmp_path: Path) -> None:
