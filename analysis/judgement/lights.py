@@ -55,7 +55,8 @@ def _fair(a: Assessment, codes: set[str]) -> Light:
         return Light("Fair", "partly", "Nothing was tuned: each condition ran with the settings of the study file.")
     read = "test data read once" if a.results.info.task.held_out else "the task holds no data out"
     same = "Same budget, ranges of shared hyperparameters and sizes for every condition; fresh final seeds"
-    return Light("Fair", "yes", f"{same}; {read}.")
+    coarse = " Conditions with more settings were searched more coarsely." if "coarse-search" in codes else ""
+    return Light("Fair", "yes", f"{same}; {read}.{coarse}")
 
 
 def _powered(a: Assessment) -> Light:

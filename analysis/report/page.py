@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -36,7 +37,7 @@ def all_sheets(a: Assessment, warnings: list[ReportWarning]) -> list[sheets.Tabl
     found = [sheets.design_sheet(results), sheets.counts_sheet(results), sheets.conditions_sheet(a, warnings)]
     measures = sheets.measures_sheet(results)
     found += [measures] if measures else []
-    found += [sheets.components_sheet(a)] if a.components else []
+    found += [sheets.components_sheet(a)] if any(not math.isnan(c.seed) for c in a.components) else []
     found += [sheets.looks_sheet(results.info, a.looked)] if a.looked else []
     found += [sheets.factorial_sheet(a, warnings), sheets.levels_sheet(a, warnings)] if a.factorial.effects else []
     found += [sheets.level_pairs_sheet(a, warnings)] if a.factorial.pairs else []

@@ -46,7 +46,7 @@ def conditions_sheet(a: Assessment, found: list[ReportWarning]) -> Table:
         f"the mean of the middle half, with its 95 % bootstrap interval, from {BOOTSTRAP_FROM} {info.unit}s on. n: "
         "finished of planned networks. Delay: of the "
         "lateral input. Trials: configurations tried in the search. Time: mean wall time to train one final "
-        f"network.{_missing_words(a.performances)}{_diverged_words(a.performances)}"
+        f"network.{_missing_words(a.performances)}{_diverged_words(a.performances)}{_untold(a)}"
     )
     return Table("conditions", "Conditions", caption, heads, rows, frozenset(marked))
 
@@ -106,6 +106,12 @@ def delay(condition: ConditionInfo, time_step_ms: float) -> str:
     """The delay of the lateral input in words: 'none', '1 ms'."""
     steps = condition.delay_steps
     return "none" if steps is None else f"{steps * time_step_ms:g} ms"
+
+
+def _untold(a: Assessment) -> str:
+    """Why no condition's spread can be divided between searches and seeds, where that is so for one reason."""
+    reason, *others = {c.reason for c in a.components} or {""}
+    return f" {reason[0].upper()}{reason[1:]}." if reason and not others else ""
 
 
 def _missing_words(rows: Sequence[Performance]) -> str:

@@ -19,6 +19,7 @@ from records_factory import Synthetic, study_body, write_study
 
 from analysis import Results, assess, load, report_warnings
 from analysis import tables as sheets
+from analysis.judgement.lights import lights
 from analysis.judgement.warnings import codes_for
 from analysis.results.load import KeptNetwork
 from glifr.records import Characteristics, Contrast, Layout, NetworkFile, pair, seal
@@ -235,6 +236,12 @@ def test_a_warning_fires_beside_its_number(code: str, clean: Results) -> None:
     assert len(found) == 1
     if subject:
         assert code in codes_for(found, place, subject)
+
+
+def test_a_coarse_search_is_told_beside_the_light(clean: Results) -> None:
+    assessed = assess(_searched_coarsely(clean))
+    (fair,) = [light for light in lights(assessed, report_warnings(assessed)) if light.name == "Fair"]
+    assert fair.why.endswith("Conditions with more settings were searched more coarsely.")
 
 
 def test_structure_beyond_the_null_is_never_called_a_continuum(clean: Results) -> None:

@@ -18,6 +18,7 @@ from analysis import tables as sheets
 from analysis.figures import FIGURES, Drawing, house_style
 from analysis.judgement.assessment import Assessment
 from analysis.report.compare import compare
+from analysis.report.page import all_sheets
 from analysis.statistics.components import components
 from analysis.statistics.factorial import factorial
 
@@ -116,7 +117,14 @@ def test_the_components_are_those_of_a_mixed_model(repeated: Results, assessed: 
         assert 100 * found.seed == pytest.approx(math.sqrt(fit.scale), rel=1e-3)
         assert 100 * found.search == pytest.approx(math.sqrt(fit.cov_re.iloc[0, 0]), rel=1e-3)
         assert found.share == pytest.approx(found.search**2 / (found.search**2 + found.seed**2))
-    assert "components" in {s.name for s in [sheets.components_sheet(assessed)]}
+    assert "components" in {s.name for s in all_sheets(assessed, [])}
+
+
+def test_one_network_per_repeat_is_told_once_and_has_no_table(tmp_path: Path) -> None:
+    one = assess(load(write_study(tmp_path / "s", STUDY.with_(seeds=10))))
+    made = {s.name: s for s in all_sheets(one, [])}
+    assert "components" not in made
+    assert made["conditions"].caption.endswith("One network per repeat: search and seed cannot be told apart.")
 
 
 def test_components_are_unbiased_in_unequal_repeats() -> None:
