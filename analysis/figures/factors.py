@@ -214,8 +214,7 @@ def factorial_interaction(a: Assessment) -> Drawing | MissingFigure:
         panel.set_xlabel(with_unit(first))
         panel.set_xlim(-0.4, len(first.levels) - 0.35)
         panel.grid(axis="y")
-        if len(first.levels) > 2:
-            names[panel] = ends
+        names[panel] = ends
     for panel, ends in names.items():  # once all panels have their common limits
         _name_lines(panel, ends, len(first.levels) - 1)
     panels[0].set_ylabel(measure.axis)
@@ -258,8 +257,6 @@ def _line(
         axes.plot(jitter, own, ".", color=condition.style.color, ms=3.5, alpha=0.55, zorder=1)
         axes.plot([x, x], [low, high], color=condition.style.color, lw=2, zorder=2)
         scatter(axes, Row(condition.name, condition.style), np.array([x]), np.array([mean]), np.array([False]))
-        if len(first.levels) == 2:  # else the names would lie over each other
-            _label(axes, condition.name, (x, mean), (7, 7 if side > 0 else -7))
         rows.append((condition.name, level.name, len(own), mean, low, high))
         ends.append((x, mean))
     if ends:
@@ -288,7 +285,3 @@ def with_unit(factor: Factor) -> str:
     """A factor's name for an axis: with its unit, as "delay (ms)"."""
     unit = UNITS.get(factor.name) if factor.ordered else None
     return f"{factor.name} ({unit})" if unit else factor.name
-
-
-def _label(axes: Axes, words: str, at: tuple[float, float], offset: tuple[float, float]) -> None:
-    axes.annotate(words, at, offset, textcoords="offset points", va="center", fontsize=7.5, color=INK)
