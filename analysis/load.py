@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from analysis.garbage import uncollected
 from analysis.pack.opened import opened
-from analysis.results.load import Results, assemble, load_folder, uncollected
+from analysis.results.load import Results, assemble, load_folder
 from glifr.records import Layout, scan
 
 

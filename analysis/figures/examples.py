@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from analysis.figures.drawing.drawing import Drawing, MissingFigure, new_figure
-from analysis.figures.drawing.panels import panels
+from analysis.figures.drawing.panels import panels, same_limits
 from analysis.figures.drawing.style import FAINT, INK, MUTED, WIDTH, both_ways_log
 from analysis.judgement.assessment import Assessment
 from analysis.judgement.missing_data import not_recorded
@@ -30,11 +30,12 @@ def example_outputs(a: Assessment) -> Drawing | MissingFigure:
     by_name = {c.name: c for c in info.conditions}
     columns = max(len(s.examples.samples) for s in shown)
     figure = new_figure(WIDTH, 0.7 + 0.82 * len(shown))
-    grid = figure.subplots(len(shown), columns, sharex=True, sharey=True, squeeze=False)
+    grid = figure.subplots(len(shown), columns, squeeze=False)
     for row, own in zip(grid, shown, strict=True):
         for place, axes in enumerate(row):
             _output_panel(axes, own, place, by_name[own.condition])
         row[0].set_ylabel(own.condition, color=INK, rotation=0, ha="right", va="center")
+    same_limits(list(grid.flat))
     for place, axes in enumerate(grid[0]):
         axes.set_title(_sample(shown[0], place), loc="left", color=MUTED, fontsize=8)
     figure.supxlabel("time (ms)", color=MUTED, fontsize=9)

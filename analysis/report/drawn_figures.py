@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from analysis.files import remove, write_whole
+from analysis.garbage import collect_young, uncollected
 from analysis.judgement.assessment import Assessment
 from analysis.parallel import shared_out
 from analysis.report.digest import figures_digest
@@ -57,22 +58,28 @@ def page_figures(assessed: Assessment, png: bool = False) -> dict[str, PageFigur
 
 
 def _draw(assessed: Assessment, png: bool, names: Sequence[str]) -> list[_Made]:
-    from analysis.figures import FIGURES, house_style
-    from analysis.figures.drawing.drawing import MissingFigure, png_bytes, svg_bytes
+    from analysis.figures import house_style
 
     found = []
-    with house_style():
+    with house_style(), uncollected():
         for name in names:
-            drawn = FIGURES[name](assessed)
-            if isinstance(drawn, MissingFigure):
-                found.append(_Made(name, PageFigure(drawn.title, why=drawn.why, todo=drawn.todo), {}))
-                continue
-            contents = {"svg": svg_bytes(drawn)}
-            if png or not fits_page(contents["svg"]):
-                contents["png"] = png_bytes(drawn)
-            contents["csv"] = drawn.data.to_csv(index=False, lineterminator="\n").encode()
-            found.append(_Made(name, PageFigure(drawn.title, drawn.alternative, drawn.caption), contents))
+            found.append(_drawn(assessed, png, name))
+            collect_young()
     return found
+
+
+def _drawn(assessed: Assessment, png: bool, name: str) -> _Made:
+    from analysis.figures import FIGURES
+    from analysis.figures.drawing.drawing import MissingFigure, png_bytes, svg_bytes
+
+    drawn = FIGURES[name](assessed)
+    if isinstance(drawn, MissingFigure):
+        return _Made(name, PageFigure(drawn.title, why=drawn.why, todo=drawn.todo), {})
+    contents = {"svg": svg_bytes(drawn)}
+    if png or not fits_page(contents["svg"]):
+        contents["png"] = png_bytes(drawn)
+    contents["csv"] = drawn.data.to_csv(index=False, lineterminator="\n").encode()
+    return _Made(name, PageFigure(drawn.title, drawn.alternative, drawn.caption), contents)
 
 
 def _written(layout: Layout, made: _Made) -> PageFigure:

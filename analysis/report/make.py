@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from analysis.files import claim, write_whole
+from analysis.garbage import uncollected
 from analysis.judgement.assessment import assess
 from analysis.judgement.headline import answer
 from analysis.judgement.warnings import report_warnings
@@ -66,7 +67,7 @@ def make_report(root: Path, parts: Collection[Part] = PARTS, out: Path | None = 
 
 def write_report(results: Results, parts: Collection[Part] = PARTS) -> ReportPaths:
     """As `make_report`, of results in memory."""
-    with processes_ended():
+    with processes_ended(), uncollected():
         return _write_report(results, parts)
 
 
@@ -81,9 +82,10 @@ def _write_report(results: Results, parts: Collection[Part]) -> ReportPaths:
         tables.append(write_dictionary(layout, results.tables))
     shown = page_figures(assessed, "png" in parts) if {"html", "figures", "png"} & set(parts) else {}
     drawn = [f"{layout.figures.name}/{file}" for figure in shown.values() for file in figure.files]
+    sheets = all_sheets(assessed, found) if {"html", "latex"} & set(parts) else []
     if "html" in parts:
-        write_whole(layout.report, render(assessed, found, shown).encode())
-    latex = write_latex(layout, all_sheets(assessed, found), methods(assessed)) if "latex" in parts else []
+        write_whole(layout.report, render(assessed, found, shown, sheets).encode())
+    latex = write_latex(layout, sheets, methods(assessed)) if "latex" in parts else []
     write_manifest(layout, results.info)
     return ReportPaths(
         layout.report, tuple(tables), tuple(drawn), tuple(latex), results.complete, answer(assessed).text

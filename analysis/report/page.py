@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -24,9 +24,14 @@ from analysis.report.rendering import environment, packaged
 from analysis.results.provenance import SESSION_HEADS, provenance
 
 
-def render(assessment: Assessment, warnings: list[ReportWarning], figures: Mapping[str, PageFigure]) -> str:
-    """The page's HTML."""
-    content = {**_head(assessment, warnings), **_body(assessment, warnings), "figures": figures}
+def render(
+    assessment: Assessment,
+    warnings: list[ReportWarning],
+    figures: Mapping[str, PageFigure],
+    found: Sequence[sheets.Table],
+) -> str:
+    """The page's HTML. found: its tables, see `all_sheets`."""
+    content = {**_head(assessment, warnings), **_body(assessment, found), "figures": figures}
     content["figure_numbers"] = _figure_numbers(figures)
     return environment().get_template("report.html.j2").render(css=packaged("report.css"), **content)
 
@@ -53,7 +58,7 @@ def all_sheets(a: Assessment, warnings: list[ReportWarning]) -> list[sheets.Tabl
     return [*found, sheets.cost_sheet(results), sheets.reliability_sheet(results), sheets.runs_sheet(results)]
 
 
-def _numbered(found: list[sheets.Table]) -> dict[str, sheets.Table]:
+def _numbered(found: Sequence[sheets.Table]) -> dict[str, sheets.Table]:
     """The tables by name, counted in the order of the page."""
     return {s.name: replace(s, title=f"Table {n}. {s.title}") for n, s in enumerate(found, 1)}
 
@@ -90,10 +95,10 @@ def _published(a: Assessment) -> dict[str, Any]:
     return {**said, "repetition": repetition, "order": words.order_words(b.order)}
 
 
-def _body(a: Assessment, warnings: list[ReportWarning]) -> dict[str, Any]:
+def _body(a: Assessment, found: Sequence[sheets.Table]) -> dict[str, Any]:
     results = a.results
     return {
-        "sheets": _numbered(all_sheets(a, warnings)),
+        "sheets": _numbered(found),
         "searched": results.info.planned("search") > 0,
         "single_network": single_network(results),
         "factorial": a.factorial,

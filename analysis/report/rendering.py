@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -10,6 +11,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from analysis.text import count, listed
 
 
+@cache  # it keeps the templates that it has compiled
 def environment(escaping: bool = True) -> Environment:
     """The environment of the templates.
 

@@ -5,16 +5,15 @@ Everything else in this room works on what this returns.
 
 from __future__ import annotations
 
-import gc
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from analysis.garbage import uncollected
 from analysis.results.networks import KeptNetwork, Networks, NetworksInFolder
 from analysis.results.study import StudyInfo, read_study
 from analysis.results.tidy_tables import make_tables, status
@@ -60,10 +59,15 @@ class Results:
 
     def count(self, what: str, stage: Stage | None = None, condition: str | None = None) -> int:
         """The sum of a column of `counts`, over one stage and one condition where given."""
-        rows = self.counts
-        rows = rows if stage is None else rows[rows["stage"] == stage]
-        rows = rows if condition is None else rows[rows["condition"] == condition]
-        return int(rows[what].sum())
+        return sum(
+            int(row[what])
+            for row in self._count_rows
+            if stage in (None, row["stage"]) and condition in (None, row["condition"])
+        )
+
+    @cached_property
+    def _count_rows(self) -> list[dict[str, Any]]:
+        return [{str(name): value for name, value in row.items()} for row in self.counts.to_dict("records")]
 
     @property
     def complete(self) -> bool:
@@ -71,7 +75,7 @@ class Results:
         rows = self.counts[self.counts["stage"].isin(["final", "silencing"])]
         return bool((rows["complete"] >= rows["planned"]).all()) and len(rows) > 0
 
-    @property
+    @cached_property
     def finals(self) -> pd.DataFrame:
         """Rows of the table of seeds that are finished final networks with a value of the primary measure."""
         return self._measured.drop_duplicates(["condition", "seed"])
@@ -83,7 +87,7 @@ class Results:
         again = again[again.duplicated(["condition", "seed"])]
         return [(str(c), int(s)) for c, s in zip(again["condition"], again["seed"], strict=True)]
 
-    @property
+    @cached_property
     def _measured(self) -> pd.DataFrame:
         seeds = self.tables["seeds"]
         done = seeds[(seeds["stage"] == "final") & (seeds["status"] == "complete")]
@@ -169,18 +173,6 @@ def load_folder(root: Path, out: Path | None = None) -> Results:
     with uncollected():
         networks = NetworksInFolder(Layout(root), caching=out is None)
         return assemble(scan(root), root, Layout(root if out is None else out), networks)
-
-
-@contextmanager
-def uncollected() -> Iterator[None]:
-    """Without Python's cycle collector: the records have no cycles, and it would walk all of them again and again."""
-    collected = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collected:
-            gc.enable()
 
 
 def assemble(records: StudyRecords, source: Path, layout: Layout, networks: Networks | None) -> Results:

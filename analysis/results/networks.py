@@ -117,8 +117,14 @@ def _course(network: KeptNetwork, what: str, x: NDArray[Any], values: NDArray[An
 
     Quantiles are kept to the precision of the values that they are of.
     """
-    bands = np.nanquantile(values.astype(np.float64), BANDS, axis=1).astype(values.dtype)
+    bands = quantiles(values.astype(np.float64)).astype(values.dtype)
     return QuantileCurves(network.condition, network.seed, what, values.shape[1], x, bands)
+
+
+def quantiles(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """`BANDS` of each row: numpy's own that leaves out what is not a number takes the rows one by one."""
+    whole = not np.isnan(values).any()
+    return np.asarray(np.quantile(values, BANDS, axis=1) if whole else np.nanquantile(values, BANDS, axis=1))
 
 
 def _settings(found: Characteristics) -> dict[str, float]:

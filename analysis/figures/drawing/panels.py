@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 
 from analysis.figures.drawing.drawing import new_figure
 from analysis.figures.drawing.style import BAND, FAINT, INK, MUTED, WIDTH
@@ -38,6 +40,20 @@ def panels(conditions: tuple[ConditionInfo, ...], reference: str, height: float 
         if place + columns >= len(conditions):
             axes.tick_params(labelbottom=True)
     return figure, flat[: len(conditions)]
+
+
+def same_limits(grid: Sequence[Axes]) -> None:
+    """Gives every panel of a grid limits that hold the data of all, and labels at its outer sides alone.
+
+    As shared axes would; each step of those asks all others, so a grid takes the square of its panels' time.
+    """
+    held = [axes.dataLim for axes in grid if axes.has_data()]
+    whole = Bbox.union(held) if held else None
+    for axes in grid:
+        if whole is not None:
+            axes.dataLim.set(whole)
+            axes.autoscale_view()
+        axes.label_outer()
 
 
 def draw_curves(axes: list[Axes], conditions: tuple[ConditionInfo, ...], curves: pd.DataFrame, x: str) -> None:

@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 from matplotlib.markers import MarkerStyle
@@ -13,6 +14,8 @@ from records_factory import CHANCE, Synthetic, write_study
 
 from analysis import Results, assess, figures, load
 from analysis.figures import Drawing, MissingFigure
+from analysis.figures.drawing.drawing import new_figure, svg_bytes
+from analysis.figures.drawing.panels import same_limits
 from analysis.statistics.intervals import t_interval
 from glifr.conditions import CONDITIONS, Condition, styled
 
@@ -188,3 +191,18 @@ def test_a_hyperparameter_has_the_same_place_in_every_panel(tmp_path: Path) -> N
     assert places == [[0, 1], [0, 1, 3], [0, 1, 2, 3]]
     assert labels == {("rate", "weights", "neurons", "currents")}
     assert "learning rate, weight spread, neuron spread, after spike spread" in drawing.caption
+
+
+@pytest.mark.parametrize("held", [6, 5, 0])
+def test_panels_with_the_same_limits_look_as_shared_axes_do(held: int) -> None:
+    drawn = []
+    for shared in (True, False):
+        with figures.house_style():
+            figure = new_figure(6, 4)
+            grid = figure.subplots(2, 3, sharex=shared, sharey=shared)
+            for place, axes in enumerate(grid.flat[:held]):
+                axes.plot([0.0, 1 + place], [place, -2.0 * place])
+            if not shared:
+                same_limits(list(grid.flat))
+            drawn.append(svg_bytes(Drawing("x", "", "", "", figure, pd.DataFrame())))
+    assert drawn[0] == drawn[1]

@@ -15,7 +15,7 @@ from analysis.figures import Drawing
 from analysis.judgement.findings import findings
 from analysis.judgement.headline import Clause, Headline, answer
 from analysis.judgement.lights import Light, lights
-from analysis.report.page import render
+from analysis.report.page import all_sheets, render
 from analysis.report.page_figure import PageFigure
 from glifr.conditions import CONDITIONS
 
@@ -46,7 +46,8 @@ def judged(root: Path, study: Synthetic) -> Assessment:
 def page(a: Assessment) -> str:
     """The page without drawing its figures."""
     shown = {name: PageFigure(name, why="Not drawn.", todo="Draw it.") for name in figures.FIGURES}
-    return render(a, report_warnings(a), shown)
+    warnings = report_warnings(a)
+    return render(a, warnings, shown, all_sheets(a, warnings))
 
 
 @pytest.fixture(scope="module", params=CASES, ids=lambda name: name.replace(" ", "-"))

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import subprocess
 import sys
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 from paths import ROOT
 from records_factory import Synthetic, write_study
 
 import analysis
 from analysis import parallel
-from analysis.figures import FIGURES
+from analysis.figures import FIGURES, Drawing
+from analysis.figures.drawing.drawing import svg_bytes
 from analysis.judgement.assessment import Assessment
 from analysis.report import drawn_figures
 from glifr.records import Layout, read_sealed, seal
@@ -164,3 +168,21 @@ def test_a_digest_is_the_same_in_every_process(root: Path, few: None) -> None:
     assert len(found) == 1
     analysis.make_report(root, ONLY)
     assert json.loads((root / ".analysis" / drawn_figures.NAME).read_bytes())["digest"] == found.pop().strip()
+
+
+def test_figures_that_were_drawn_are_not_kept_in_memory(root: Path, few: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their objects are in cycles, and the collector is off meanwhile."""
+    alive: list[weakref.ref[Figure]] = []
+    most = 0
+
+    def noted(drawing: Drawing) -> bytes:
+        nonlocal most
+        most = max(most, sum(figure() is not None for figure in alive))
+        alive.append(weakref.ref(drawing.figure))
+        return svg_bytes(drawing)
+
+    monkeypatch.setattr(analysis.figures.drawing.drawing, "svg_bytes", noted)
+    analysis.make_report(root, ONLY)
+    assert len(alive) == 3
+    assert most == 0
+    assert gc.isenabled()

@@ -18,7 +18,7 @@ from analysis.figures import Drawing, MissingFigure
 from analysis.figures.distributions import shares
 from analysis.judgement.warnings import codes_for
 from analysis.report.methods import methods
-from analysis.results.networks import QuantileCurves
+from analysis.results.networks import BANDS, QuantileCurves, quantiles
 from analysis.results.neurons import across_networks, features
 from analysis.statistics.clusters import Clustering
 from analysis.tables.derived import derived_tables
@@ -275,3 +275,12 @@ def test_before_any_network_has_finished_it_says_that(tmp_path: Path) -> None:
     judged = assess(load(write_study(tmp_path / "s", STUDY.with_(done=()))))
     for name in FIGURES:
         assert missing(figures.FIGURES[name](judged)) == "No final network has finished yet."
+
+
+def test_a_neuron_that_is_not_a_number_is_left_out_of_its_own_row_alone() -> None:
+    values = np.random.default_rng(2).normal(size=(4, 9))
+    lacking = values.copy()
+    lacking[1, 3] = np.nan
+    whole, found = quantiles(values), quantiles(lacking)
+    np.testing.assert_array_equal(np.delete(found, 1, axis=1), np.delete(whole, 1, axis=1))
+    np.testing.assert_array_equal(found[:, 1], np.quantile(np.delete(values[1], 3), BANDS))
