@@ -45,6 +45,7 @@ def test_an_example_runs_to_its_report(name: str, tmp_path: Path) -> None:
         assert words in page
 
 
+@pytest.mark.program
 def test_every_example_is_held_and_good_in_every_profile() -> None:
     found = sorted(path.parent.name for path in (ROOT / "examples").glob("*/study.yaml"))
     assert set(SAID) <= set(found)
@@ -53,6 +54,7 @@ def test_every_example_is_held_and_good_in_every_profile() -> None:
             assert load_study(ROOT / "examples" / name / "study.yaml", profile=profile).spec.name == name
 
 
+@pytest.mark.program
 def test_the_pages_show_the_examples_as_they_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The code of a page is the example's, which the tests above run; its study and its commands are right."""
     for page, name, file in (

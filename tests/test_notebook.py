@@ -40,6 +40,7 @@ def kinds(notebook: Any) -> list[list[tuple[str, list[str]]]]:
     return [[(o.output_type, sorted(o.get("data", {}))) for o in cell.get("outputs", [])] for cell in notebook.cells]
 
 
+@pytest.mark.program
 def test_the_network_is_the_best_seed_with_its_published_test_result(fresh: Any, results: Path) -> None:
     seed = glifr.best_seed(results, "LHetA")
     assert f"best seed: {seed}" in shown(fresh)

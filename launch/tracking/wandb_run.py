@@ -25,10 +25,8 @@ from launch.tracking.tracker import JobMirror, Run
 _LEAVE_SECONDS = 5.0
 
 
-def wandb_mirror(layout: Layout, tracked: TrackedStudy, computed: Computation, mode: str) -> JobMirror | None:
-    """W&B as a mirror of a job that is so computed; None where it is disabled."""
-    if mode == "disabled":
-        return None
+def wandb_mirror(layout: Layout, tracked: TrackedStudy, computed: Computation, mode: str) -> JobMirror:
+    """W&B as a mirror of a job that is so computed. mode: online or offline."""
 
     def start(proposal: Proposal, token: str) -> Run:
         return UnitRun(layout, tracked, computed, mode, proposal, token)

@@ -44,8 +44,7 @@ from launch.planning.steps import scores_by_step
 from launch.studyfile import StudySpec, hyperparameters_in
 from launch.tracking.local import local_mirrors
 from launch.tracking.rows import Computation, TrackedStudy, commit_of, tracked
-from launch.tracking.tracker import Trackers
-from launch.tracking.wandb_run import wandb_mirror
+from launch.tracking.tracker import JobMirror, Trackers
 from launch.workers.characteristics import keep_characteristics
 from launch.workers.data import FromFiles
 from launch.workers.in_turn import at_the_end
@@ -203,10 +202,22 @@ def _tracker(context: Context, layout: Layout, proposals: Sequence[Proposal], le
     backend = _backend(context.spec, proposals[0], device)
     computed = Computation(backend, _device_name(device), commit_of(sessions, leases[0].started_at))
     mirrors = [
-        wandb_mirror(layout, context.tracked, computed, context.tracking_mode),
+        _wandb_mirror(context, layout, computed),
         *local_mirrors(layout, context.tracked, computed),
     ]
     return Trackers(layout, context.tracked, proposals, leases, [mirror for mirror in mirrors if mirror is not None])
+
+
+def _wandb_mirror(context: Context, layout: Layout, computed: Computation) -> JobMirror | None:
+    """W&B as a mirror of a job; None where it is disabled.
+
+    Its package takes a second to import and leaves folders in the temporary one: only where it is used.
+    """
+    if context.tracking_mode == "disabled":
+        return None
+    from launch.tracking.wandb_run import wandb_mirror
+
+    return wandb_mirror(layout, context.tracked, computed, context.tracking_mode)
 
 
 def _backend(spec: StudySpec, proposal: Proposal, device: torch.device) -> str:

@@ -65,6 +65,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("GLIFR_DATA", raising=False)
 
 
+@pytest.mark.program
 def test_a_whole_run_from_gate_to_document(tiny: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out"
     assert command.main(["--quick", "--out", str(out)]) == 0
@@ -339,6 +340,7 @@ print([outcome.epochs for outcome in training.outcomes()])
 """
 
 
+@pytest.mark.program
 def test_science_and_benchmarks_need_few_libraries() -> None:
     code = _BLOCKED + _TRAINED
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)

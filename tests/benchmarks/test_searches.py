@@ -100,6 +100,7 @@ def test_conditions_that_share_proposals_differ_less_by_luck() -> None:
     assert common < 0.6 * own
 
 
+@pytest.mark.program
 def test_one_search_errs_and_ten_do_not() -> None:
     """The networks of one search are no independent units; repeats are. A few studies of the real designs."""
     same = dict.fromkeys(CONDITIONS, Surface())

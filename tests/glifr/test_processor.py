@@ -37,6 +37,7 @@ def kind_in(**variables: str) -> str:
     return subprocess.check_output(command, cwd=ROOT, env={**os.environ, **variables}, text=True).strip()
 
 
+@pytest.mark.program
 def test_the_kind_is_what_compiled_code_is_made_for() -> None:
     assert kind_in() == processor_kind()
     assert kind_in(NUMBA_CPU_NAME="generic").startswith("generic (torch ")
@@ -57,6 +58,7 @@ def moved(tmp_path: Path) -> tuple[StudyPlan, Path]:
     return small_plan(tmp_path, *OVERRIDES, text=ONE_CONDITION), tmp_path / "r"
 
 
+@pytest.mark.program
 def test_r6_a_unit_that_goes_on_on_another_kind_is_told(moved: tuple[StudyPlan, Path]) -> None:
     plan, root = moved
     conductor = conduct(plan, root)

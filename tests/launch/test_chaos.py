@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from command_run import HANG
 from paths import SUPPORT, TESTS
 
 
@@ -20,7 +21,7 @@ def rows(part: str, file: str, tmp_path: Path) -> list[dict[str, str]]:
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS.parent), str(SUPPORT)]), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=HANG,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
@@ -28,6 +29,7 @@ def rows(part: str, file: str, tmp_path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
+@pytest.mark.program
 def test_killed_at_a_write_and_continued_it_is_the_same_study(tmp_path: Path) -> None:
     found = rows("writes", "write_points", tmp_path)
     assert len(found) == 4
@@ -35,6 +37,7 @@ def test_killed_at_a_write_and_continued_it_is_the_same_study(tmp_path: Path) ->
         assert (row["killed"], row["exit_code"], row["same"], row["lost"]) == ("True", "0", "True", "0"), row
 
 
+@pytest.mark.program
 def test_planted_damage_is_named_and_never_taken_as_done(tmp_path: Path) -> None:
     found = rows("damages", "corruptions", tmp_path)
     assert len(found) == 40

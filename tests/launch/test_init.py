@@ -19,7 +19,11 @@ def begin(path: Path, *more: str) -> int:
     return cli.main(["init", str(path), *more])
 
 
-@pytest.mark.parametrize("more", [(), ("--code",), *(("--like", name) for name in STUDIES)], ids=" ".join)
+@pytest.mark.parametrize(
+    "more",
+    [(), pytest.param(("--code",), marks=pytest.mark.program), *(("--like", name) for name in STUDIES)],
+    ids=" ".join,
+)
 def test_what_it_writes_is_right(more: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "new" / "mine.yaml"
     assert begin(path, *more) == 0

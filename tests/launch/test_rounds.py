@@ -109,6 +109,7 @@ def test_a_study_runs_from_look_to_look_and_what_is_decided_stops(whole: Path) -
     assert said[0].startswith("Look 1 of 3 at 8 seeds")
 
 
+@pytest.mark.program
 @pytest.mark.parametrize("polls", [3, 31, 55, 62])
 def test_an_interrupted_study_takes_the_same_looks(whole: Path, tmp_path: Path, polls: int) -> None:
     plan, root = plan_of(tmp_path), tmp_path / "results"
@@ -119,6 +120,7 @@ def test_an_interrupted_study_takes_the_same_looks(whole: Path, tmp_path: Path, 
     assert published(root, CONDITIONS) == published(whole, CONDITIONS)
 
 
+@pytest.mark.program
 def test_a_look_stands_though_the_driver_dies_before_it_proposes(
     whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -152,6 +154,7 @@ def test_a_look_that_stands_is_not_replaced(whole: Path) -> None:
     assert records(whole) == before
 
 
+@pytest.mark.program
 def test_a_look_whose_judgement_fails_leaves_the_study_incomplete(
     whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -101,7 +101,7 @@ def test_a_later_signal_leaves_at_once_and_the_session_is_closed(begin: Callable
     assert not (run.root / "driver.lock").exists()
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1500)
 def test_a_signal_in_the_report_leaves_it_out_and_the_command_as_printed_makes_it(begin: Callable[..., Run]) -> None:
     run = begin(text=ONE_UNIT_STUDY)
     run.until_report()

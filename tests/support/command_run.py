@@ -18,7 +18,7 @@ from small_study import NOT_COMPILED, TINY
 
 from glifr.records import Layout, read_sealed
 
-HANG = 240.0  # a deadline that only catches what hangs
+HANG = 600.0  # a deadline that only catches what hangs
 
 
 class Run:

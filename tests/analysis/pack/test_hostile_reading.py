@@ -43,6 +43,7 @@ def test_the_page_has_no_row_for_a_sentence_that_no_report_has() -> None:
     assert [start for start in _beginnings() if not any(start in text for text in texts)] == []
 
 
+@pytest.mark.program
 def test_what_is_said_first_links_to_what_is_on_the_page(
     study: tuple[Results, Assessment], tmp_path_factory: pytest.TempPathFactory
 ) -> None:

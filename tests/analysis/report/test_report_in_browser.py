@@ -57,6 +57,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_report(root).report
 
 
+@pytest.mark.program
 @pytest.mark.parametrize("width", [390, 1440])
 def test_nothing_overflows(report: Path, width: int, tmp_path: Path) -> None:
     source = report.read_text(encoding="utf-8")

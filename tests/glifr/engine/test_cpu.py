@@ -255,6 +255,7 @@ def test_nothing_beside_an_array_is_touched(where: str) -> None:
     assert done.stdout == "as before\n"
 
 
+@pytest.mark.program
 def test_compiled_code_in_the_cache_is_of_these_sources(tmp_path: Path) -> None:
     """Numba looks whether the compiled function's own file has changed, not at those it takes functions from."""
     package = Path(glifr.__file__).parent

@@ -23,7 +23,7 @@ def of_ray(run: Run, name: str) -> psutil.Process:
     return next(p for p in psutil.Process(run.process.pid).children() if p.name() == name)
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1500)
 @pytest.mark.parametrize(
     ("name", "what"), [("raylet", "this node's own Ray"), ("gcs_server", "the head of the Ray cluster")]
 )
@@ -44,7 +44,7 @@ def test_a_killed_ray_is_told_and_the_same_command_continues(name: str, what: st
     assert again.end() == 130, "the same command does not continue"
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1500)
 def test_a_driver_that_stood_still_leaves_its_successor_alone(begin: Callable[..., Run]) -> None:
     """It is replaced while it is frozen, and wakes while the other is at work: it removes nothing of the other's."""
     first = begin(text=ONE_CONDITION)

@@ -52,6 +52,7 @@ def sessions(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> list[d
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
+@pytest.mark.program
 def test_every_session_ends_complete_and_equal(sessions: list[dict[str, Any]]) -> None:
     assert len(sessions) == len(FILES) + 1
     assert [s for s in sessions if not (s["complete"] and s["same"])] == []

@@ -56,6 +56,7 @@ def versions(study: Study, own: str = "own") -> dict[str, str]:
     return {name: plan.code_version(name, own) for name in plan.conditions}
 
 
+@pytest.mark.program
 def test_an_installed_package_is_known_by_name_version_and_files(tmp_path: Path, site: Path, on_path: Site) -> None:
     on_path(site)
     study = load_study(written(tmp_path))
@@ -141,6 +142,7 @@ WRONG = {
 }  # fmt: skip
 
 
+@pytest.mark.program
 @pytest.mark.parametrize("case", WRONG)
 def test_a_wrong_package_is_told_before_anything_starts(
     case: str, tmp_path: Path, on_path: Site, capsys: pytest.CaptureFixture[str]
@@ -161,6 +163,7 @@ def refused(path: Path, capsys: pytest.CaptureFixture[str]) -> str:
     return err
 
 
+@pytest.mark.program
 def test_a_name_that_two_packages_give_is_refused_where_it_is_used(
     tmp_path: Path, site: Path, on_path: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -180,6 +183,7 @@ def test_a_name_that_two_packages_give_is_refused_where_it_is_used(
     assert cli.main([str(written(tmp_path, *unused)), "--check"]) == 0, capsys.readouterr()
 
 
+@pytest.mark.program
 def test_a_name_of_the_project_stays_the_projects(
     tmp_path: Path, on_path: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:

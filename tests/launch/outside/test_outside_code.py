@@ -93,6 +93,7 @@ WRONG_CODE = {
 }  # fmt: skip
 
 
+@pytest.mark.program
 @pytest.mark.parametrize("case", WRONG_CODE)
 def test_wrong_code_is_told_as_its_own_before_anything_starts(
     case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -155,6 +156,7 @@ def write_package(folder: Path) -> Path:
     return path
 
 
+@pytest.mark.program
 def test_an_edited_file_names_the_units_that_its_code_computed(tmp_path: Path) -> None:
     path, root = write_package(tmp_path), tmp_path / "results" / "outside" / "full"
     plan = plan_of(path)
@@ -175,6 +177,7 @@ def test_an_edited_file_names_the_units_that_its_code_computed(tmp_path: Path) -
     assert not list(root.glob("units/*/*/*/result.json"))
 
 
+@pytest.mark.program
 def test_status_and_report_never_import_it(tmp_path: Path) -> None:
     """Even after the code has become a trap, and the folder of the study is on Python's path."""
     path, results = write_study(tmp_path), tmp_path / "results"

@@ -74,6 +74,7 @@ def test_it_is_in_the_rows_that_are_tracked(root: Path) -> None:
     assert rows.summary(UnitId("final", "RNN", seed), result.seeds)["test_brier"] == value
 
 
+@pytest.mark.program
 def test_a_study_may_choose_among_the_measures(tmp_path: Path) -> None:
     declared = plan_of(tmp_path, "analysis.primary=loss").study.spec.declaration()
     assert declared.primary == "loss"

@@ -87,6 +87,7 @@ WRONG_CODE = {
 }
 
 
+@pytest.mark.program
 @pytest.mark.parametrize("case", WRONG_CODE)
 def test_a_wrong_network_is_told_before_anything_starts(
     case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -159,6 +160,7 @@ def test_a_wrong_study_of_networks_is_refused(case: str, tmp_path: Path, capsys:
 NAMELESS = ('hidden="cell"', 'hidden=""')
 
 
+@pytest.mark.program
 def test_silencing_and_dropout_need_a_named_hidden_tensor(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = write_lab(tmp_path, changed(LAB, NAMELESS), SINE)
     assert "cannot be silenced" in refused(path, capsys)
@@ -220,6 +222,7 @@ def test_a_searched_setting_takes_its_place(tmp_path: Path) -> None:
     assert plan.identity("search", "gru", {"settings.layers": 3}, (1,)) != plan.identity("search", "gru", {}, (1,))
 
 
+@pytest.mark.program
 def test_a_study_runs_is_stale_after_an_edit_and_is_looked_at_without_its_code(tmp_path: Path) -> None:
     path, results = write_lab(tmp_path), tmp_path / "results"
     root, plan = results / "outside" / "full", plan_of(path)

@@ -88,6 +88,7 @@ def test_a_learned_start_may_draw_from_any_condition_with_its_parameters(finishe
     assert proposal.start_from == "final/wide/2"
 
 
+@pytest.mark.program
 def test_the_report_is_made_of_what_is_on_record(finished: Path) -> None:
     body = read_sealed(Layout(finished).study)
     assert body["conditions"]["some"]["values"]["learned"] == ["thresh", "r_j"]

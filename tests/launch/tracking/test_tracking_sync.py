@@ -88,6 +88,7 @@ def folder(killed: Path, tmp_path: Path) -> Path:
     return shutil.copytree(killed, tmp_path / "results")
 
 
+@pytest.mark.program
 def test_a_kill_loses_rows_and_the_back_fill_brings_them_back(folder: Path) -> None:
     assert told(unit_runs(folder)) != on_record(folder)
     outcome = synchronise(scan(folder), OfflineFiles(Layout(folder)))
