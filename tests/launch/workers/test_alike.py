@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import io
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 from rich.console import Console
 from small_study import conduct, small_plan
 
@@ -15,9 +18,9 @@ from launch.ledger.folder import recorded_alike, write_study
 from launch.planning.alike_pairs import AlikePair
 from launch.planning.estimate import Estimate, Span, Timing
 from launch.planning.plan import StudyPlan
-from launch.session import alike_conditions
 from launch.terminal.plan_view import plan_view
 from launch.workers.alike import find_alike
+from launch.workers.alike_ahead import AlikeLook
 from launch.workers.data import FromFiles
 
 FIXED = """
@@ -121,14 +124,39 @@ def test_networks_of_an_alike_pair_come_out_alike(tmp_path: Path) -> None:
     assert (HOM, True) in found
 
 
-def test_what_cannot_be_seen_ends_no_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("at_once", [True, False])
+def test_what_cannot_be_seen_ends_no_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: bool) -> None:
     def fails(*_: object) -> None:
         raise RuntimeError("no memory\nat all")
 
-    monkeypatch.setattr("launch.session.find_alike", fails)
-    warned: list[str] = []
-    assert alike_conditions(small_plan(tmp_path, text=FIXED), warned.append) is None
+    monkeypatch.setattr("launch.workers.alike_ahead.find_alike", fails)
+    plan, warned = small_plan(tmp_path, text=FIXED), list[str]()
+    assert AlikeLook(plan, FromFiles(plan.study.spec.task.settings()), at_once).pairs(warned.append) is None
     assert warned == ["whether conditions behave alike could not be seen: RuntimeError: no memory"]
+
+
+def test_a_look_that_was_begun_goes_on_while_its_caller_waits_for_something_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, may_end, seen_by = threading.Event(), threading.Event(), list[str]()
+
+    def slow(*given: Any) -> tuple[AlikePair, ...]:
+        seen_by.append(threading.current_thread().name)
+        begun.set()
+        assert may_end.wait(60)
+        return find_alike(*given)
+
+    monkeypatch.setattr("launch.workers.alike_ahead.find_alike", slow)
+    plan = small_plan(tmp_path, text=FIXED)
+    threads = torch.get_num_threads()
+    look = AlikeLook(plan, FromFiles(plan.study.spec.task.settings()), at_once=True)
+    assert begun.wait(60)  # before anybody asks
+    may_end.set()
+    warned: list[str] = []
+    assert look.pairs(warned.append) == (AlikePair(HOM, ("after-spike currents",)),)
+    assert look.pairs(warned.append) == (AlikePair(HOM, ("after-spike currents",)),)
+    assert (len(seen_by), warned, torch.get_num_threads()) == (1, [], threads)
+    assert seen_by != [threading.current_thread().name]
 
 
 @pytest.mark.parametrize(
