@@ -7,7 +7,6 @@ from dataclasses import fields, replace
 from typing import Any, Self
 
 from glifr.conditions import CONDITIONS, NOT_READ, Condition, NetworkKind, Setting, Start
-from glifr.definitions.build import load_network
 from glifr.errors import InputError, Problem, nearest
 from launch.studyfile import values as v
 from launch.studyfile.sections import Changes
@@ -204,6 +203,8 @@ def with_networks(tree: Tree) -> tuple[Tree, list[Problem]]:
     """`tree` with what is known of each network from outside, whose code is imported; and what is wrong with them."""
     problems = []
     for name, network in networks_in(tree.data).items():
+        from glifr.definitions.build import load_network  # torch, for which other studies' refusals need not wait
+
         path = ("conditions", name, "network")
         try:
             known = {"name": network, **load_network(network).kind.to_json()}

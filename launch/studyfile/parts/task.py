@@ -14,7 +14,7 @@ from pydantic import (
 
 from glifr.outside import entry_points, is_reference
 from glifr.tasks import ARRAYS, TASKS, ArraySettings, TaskDefinition, TaskSettings, TrainOn, task_of
-from glifr.tasks.arrays import NPZ
+from glifr.tasks.task import NPZ
 from launch.studyfile import values as v
 from launch.studyfile.sections import Section
 from launch.studyfile.tree import InvalidValue
