@@ -222,7 +222,7 @@ def _run(options: argparse.Namespace, given: Sequence[str], stop: StopSignals) -
     study = load_study(study_file(options.study), profile=options.profile, overrides=options.overrides, code=seen)
     from launch.ledger.folder import results_folder, results_path
     from launch.looks import refuse_changed
-    from launch.planning.machine_checks import refuse_impossible, refuse_too_large
+    from launch.planning.machine_checks import fitted, refuse_too_large
     from launch.planning.own_starts import refuse_unfit_starts
     from launch.planning.plan import make_plan, refuse_unknown
 
@@ -234,7 +234,7 @@ def _run(options: argparse.Namespace, given: Sequence[str], stop: StopSignals) -
         return show_status(study, root, shown, given, failures=options.failures)
     refuse_unknown(study.spec, options.only)
     if not (elsewhere := _elsewhere(options)):
-        refuse_impossible(study.spec, options.address)
+        study = fitted(study, options.address, shown.print)
     from launch.tracking.login import refuse_without_login
 
     refuse_without_login(study.spec.tracking.wandb.mode)

@@ -29,7 +29,14 @@ from glifr.records import Layout, UnitId
 from launch.executors.ray_connect import Cluster, connect, disconnect
 from launch.executors.ray_data import SharedData, bytes_of
 from launch.executors.ray_joining import Membership
-from launch.executors.ray_nodes import alive, check_nodes, each_on_each_node, wait_for_nodes
+from launch.executors.ray_nodes import (
+    alive,
+    alone_on_a_gpu,
+    check_nodes,
+    each_on_each_node,
+    gpu_kinds,
+    wait_for_nodes,
+)
 from launch.executors.ray_watch import ClusterWatch
 from launch.failures import Failure, failure_of_lost
 from launch.full_disk import disk_is_full, full_disk
@@ -80,7 +87,7 @@ class RayExecutor:
         self._root, self._mode, self._resources, self._work, self._data = root, tracking_mode, resources, work, data
         self._cluster = cluster if isinstance(cluster, Cluster) else Cluster(cluster)
         self._nodes: Callable[[], Sequence[Node]] = lambda: list(alive().values())
-        self._room = MeasuredMemory(resources, lambda: self._nodes(), lambda n, told: self.on_slots(n, "memory", told))
+        self._room = self._room_for(resources)
         self._watch = None if on_lost is None else ClusterWatch(on_lost)
 
     def __enter__(self) -> Self:
@@ -89,7 +96,7 @@ class RayExecutor:
         self._folders = connect(self._cluster, env_vars, bytes_of(self._data) if self._data else 0, self._code)
         try:
             wait_for_nodes(self._cluster.nodes)
-            refuse_what_cannot_fit(list(alive().values()), self._resources)
+            refuse_what_cannot_fit(self.nodes, self._resources)
             if self._cluster.address is not None:
                 self.differences = check_nodes(self._root, self._cluster.mixed)
             if self._watch is not None:
@@ -104,10 +111,32 @@ class RayExecutor:
             self._watch.__exit__(None, None, None)
         disconnect(self._folders)
 
+    def _room_for(self, one: Resources) -> MeasuredMemory:
+        return MeasuredMemory(one, lambda: self._nodes(), lambda n, told: self.on_slots(n, "memory", told))
+
+    def take(self, wanted: Resources) -> None:
+        """From now on a trial takes this; InputError if no node has it."""
+        refuse_what_cannot_fit(self.nodes, wanted)
+        self._resources, self._room = wanted, self._room_for(wanted)
+
     @property
     def slots(self) -> int:
         """How many jobs run at once."""
         return self._room.slots
+
+    @property
+    def nodes(self) -> Sequence[Node]:
+        """Those that are up."""
+        return list(alive().values())
+
+    @property
+    def gpu_kinds(self) -> list[str]:
+        """What kinds of GPU they have."""
+        return gpu_kinds()
+
+    def alone_on_a_gpu(self, function: Callable[..., Result], values: Sequence[object], seconds: float) -> Result:
+        """`function` of the values in a process of its own on a whole GPU; TimeoutError if it takes longer."""
+        return alone_on_a_gpu(function, values, self._resources, seconds)
 
     def map(self, function: Callable[..., Result], items: Sequence[tuple[object, ...]]) -> list[Result]:
         """`function` of each item's values, on as much of a node as a trial takes and as many at once."""

@@ -23,6 +23,7 @@ class Resources(Section):
     """What one trial needs.
 
     Attributes:
+        gpus: Of one trial; `auto` for what a probe of the largest condition measures it to need, none where none is.
         memory: In GB, which a node must have free of other trials; null to go by what workers are measured to take.
         max_concurrent: Trials at the same time, null for as many as fit.
         retries: Further attempts at a failed unit.
@@ -35,6 +36,16 @@ class Resources(Section):
     max_concurrent: v.Count | None = None
     retries: v.CountFromZero = 2
     timeout_minutes: v.Minutes | None = 120.0
+
+    @property
+    def on_gpu(self) -> bool:
+        """True if trials compute on a GPU."""
+        return self.gpus == "auto" or self.gpus > 0
+
+    @property
+    def gpus_at_most(self) -> float:
+        """GPUs of one trial, before any probe: `auto` is at most a whole one."""
+        return 1.0 if self.gpus == "auto" else self.gpus
 
 
 class Wandb(Section):
