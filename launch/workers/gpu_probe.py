@@ -24,13 +24,13 @@ _TIMED = 2  # epochs, after one that compiles kernels and records steps
 
 
 def measure_trial(plan: StudyPlan, trial: Probed, device: str = "cuda") -> Measured:
-    """Trains the trial for a few steps in this process, which should have a GPU to itself, and evaluates it.
+    """Trains the trial for a few steps in this process, a fresh one with a GPU to itself, and evaluates it.
 
     Raises:
         Exception: Whatever CUDA says, where there is none or its memory does not suffice.
     """
     torch.set_num_threads(max(1, int(plan.study.spec.resources.cpus)))
-    torch.cuda.reset_peak_memory_stats()
+    torch.cuda.init()  # says so where there is no GPU, or no driver
     own = plan.at(trial.condition, trial.values)
     training = sample_training(plan, own, trial.values, trial.seeds, torch.device(device), _BATCHES)
     training.run_epoch()
