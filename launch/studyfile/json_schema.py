@@ -23,8 +23,8 @@ def json_schema() -> dict[str, Any]:
     """The schema of a study with its profiles."""
     schema = StudySpec.model_json_schema()
     kinds, study = schema.pop("$defs"), schema
-    for path, kind in sections():
-        _describe(kinds[kind.__name__] if path else study, described(kind)[1])
+    for path, section in sections():
+        _describe(kinds[section.__name__] if path else study, described(section)[1])
     kinds["TaskSpec"]["required"].remove("source")  # the task's first, where it is not given
     spaces = kinds["Search"]["properties"]["spaces"]
     file = {"type": "string", "description": "a space file, from the study's folder"}
