@@ -20,11 +20,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from glifr.errors import InputError, Problem, nearest
-from glifr.tasks.task import Split, SplitName, TaskData, TaskDefinition, TaskSettings, without_padding
+from glifr.tasks.task import NPZ, Split, SplitName, TaskData, TaskDefinition, TaskSettings, without_padding
 from glifr.tasks.tensors import Samples, check_lengths, refuse_shared_samples, task_of_tensors
 
 _SPLITS = get_args(SplitName)
-NPZ = "npz"  # its source
 _PARTS = ("inputs", "targets", "lengths")
 _KNOWN = [f"{split}_{part}" for split in _SPLITS for part in _PARTS]
 Arrays = Mapping[str, NDArray[Any]]

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from glifr.tasks import mnist
 from glifr.tasks.task import Split, SplitName, TaskData, TaskDefinition, TaskSettings
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 
 def normalised(pixels: Tensor) -> Tensor:
     """uint8 images [B,28,28] -> float32, with the published mean and standard deviation."""
-    return pixels.to(torch.float32).div_(255).sub_(mnist.MEAN).div_(mnist.STD)
+    return pixels.float().div_(255).sub_(mnist.MEAN).div_(mnist.STD)
 
 
 def digits_task(name: str, title: str, inputs: int, steps: int, decode: Callable[[Tensor], Tensor]) -> TaskDefinition:
     """The class is read after the last of `steps` steps of 0.05 ms. decode: images [B,28,28] -> inputs [B,T,I]."""
 
     def split(settings: TaskSettings, *names: SplitName) -> Split:
+        import torch
+
         parts = [mnist.images(settings.source, settings.data_root, part) for part in names]
         pixels = torch.cat([torch.tensor(p.pixels) for p in parts])
         return Split(pixels, torch.cat([torch.tensor(p.digits) for p in parts]), decode)

@@ -13,12 +13,15 @@ Stored: the 15 * 2312 = 34,680 bits of a recording packed in 4,335 bytes, bit i 
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from glifr.tasks.aer import SENSOR, Events
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 STEPS = 15
 INPUTS = 2 * SENSOR * SENSOR
@@ -39,6 +42,8 @@ def pack(events: Events) -> NDArray[np.uint8]:
 
 def decode(packed: Tensor) -> Tensor:
     """Bits [B,4335] uint8 -> inputs [B,T=15,I=2312] float32, 0 or 1, on the device of the bits."""
+    import torch
+
     places = torch.arange(8, dtype=torch.uint8, device=packed.device)
     bits = (packed.unsqueeze(2) >> places).bitwise_and_(1)
     return bits.to(torch.float32).view(len(packed), STEPS, INPUTS)

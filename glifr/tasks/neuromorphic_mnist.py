@@ -17,7 +17,6 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from glifr.tasks import aer, event_bins, mnist, nmnist, saccades
 from glifr.tasks.nmnist import SYNTHETIC, Recordings
@@ -52,6 +51,8 @@ def recordings(source: str, data_root: Path | None, split: SplitName) -> Recordi
 
 
 def _split(settings: TaskSettings, *names: SplitName) -> Split:
+    import torch
+
     parts = [recordings(settings.source, settings.data_root, name) for name in names]
     bits = torch.cat([torch.from_numpy(part.bits) for part in parts])
     return Split(bits, torch.cat([torch.from_numpy(part.digits) for part in parts]), event_bins.decode)

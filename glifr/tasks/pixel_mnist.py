@@ -5,9 +5,12 @@ Source: Winston et al., Neural Computation 35(4), 2023 (sequential MNIST, pixel 
 
 from __future__ import annotations
 
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from glifr.tasks.digits import digits_task, normalised
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def decode(pixels: Tensor) -> Tensor:

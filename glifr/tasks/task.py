@@ -8,18 +8,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeAlias
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:  # a study file is read, and refused, without torch
+    import torch
+    from torch import Tensor
 
-from glifr.networks.base import BaseNetwork
-from glifr.networks.lengths import is_padding
+    from glifr.networks.base import BaseNetwork
 
+ARRAYS = "arrays"  # the task whose data are a study's own file
+NPZ = "npz"  # its source
 TrainOn = Literal["train", "train+validation"]
 Readout = Literal["last", "all"]
 SplitName = Literal["train", "validation", "test"]
-OwnLoss = Callable[[Tensor, Tensor, Tensor | None], Tensor]
+OwnLoss: TypeAlias = "Callable[[Tensor, Tensor, Tensor | None], Tensor]"
 
 
 @dataclass(frozen=True)
@@ -149,6 +151,8 @@ class Split:
 
 def without_padding(values: Tensor, lengths: Tensor) -> Tensor:
     """`values` [N,T,...] with zeros after the end of each sequence, whatever stands there. lengths: [N]."""
+    from glifr.networks.lengths import is_padding
+
     padding = is_padding(lengths, values.shape[1], values.device)
     return values.masked_fill(padding.view(*values.shape[:2], *[1] * (values.ndim - 2)), 0)
 

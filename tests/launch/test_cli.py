@@ -71,6 +71,25 @@ def refused(arguments: Sequence[str], capsys: pytest.CaptureFixture[str]) -> str
     return err
 
 
+SECONDS = ("torch", "ray", "wandb", "optuna", "pandas", "matplotlib")  # each costs as many to import, or nearly
+
+
+def test_a_bad_file_is_refused_without_what_takes_seconds_to_import(tmp_path: Path) -> None:
+    """But for a study that is right in itself, for which this machine is too small."""
+    paths = []
+    for number, case in enumerate(sorted(FILES.keys() - {"GPU where none is"})):
+        content, _ = FILES[case]
+        path = tmp_path / f"{number}.yaml"
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        paths.append(str(path))
+    code = (
+        "import sys; from launch import cli; codes = {cli.main([path]) for path in sys.argv[1:]}; "
+        f"print(codes, *[m for m in {SECONDS} if m in sys.modules])"
+    )
+    run = subprocess.run([sys.executable, "-c", code, *paths], cwd=ROOT, capture_output=True, text=True, timeout=HANG)
+    assert run.stdout == "{2}\n", run.stdout + run.stderr
+
+
 @pytest.mark.parametrize("case", FILES)
 def test_a_bad_study_is_refused_and_leaves_nothing(
     case: str, tmp_path: Path, study: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

@@ -14,7 +14,7 @@ from pydantic import (
 
 from glifr.outside import entry_points, is_reference
 from glifr.tasks import ARRAYS, TASKS, ArraySettings, TaskDefinition, TaskSettings, TrainOn, task_of
-from glifr.tasks.arrays import NPZ
+from glifr.tasks.task import NPZ
 from launch.studyfile import values as v
 from launch.studyfile.sections import Section
 from launch.studyfile.tree import InvalidValue
@@ -26,6 +26,10 @@ class TaskSpec(Section):
     """The task, and where its data come from.
 
     Attributes:
+        name: The task.
+        source: Where its data come from; by default the first of the task's sources.
+        data_root: The folder that has the data; null for $GLIFR_DATA and the usual places.
+        train_on: What final networks are trained on. With the validation split too, nothing is validated.
         frequencies: In 1/ms, for tasks that have them (`TaskDefinition.options`).
         noise: Standard deviation of noise on the inputs, likewise.
         path: File of the task `arrays`, from the study's folder.
