@@ -16,6 +16,7 @@ from rich.console import Console
 
 from glifr.errors import InputError, Problem
 from glifr.records import STAGES
+from glifr.records.collector import collect_from_here
 from glifr.records.reading import RecordError
 from launch.continuing import INSTALLED
 from launch.signals import StopSignals
@@ -268,6 +269,7 @@ def _run(options: argparse.Namespace, given: Sequence[str], stop: StopSignals) -
     from launch.notice import Notifier
     from launch.session import SessionOptions, run_study, show_plan
 
+    collect_from_here()
     cluster = Cluster(options.address, options.insecure_cluster, options.wait_for_nodes, options.allow_mixed_nodes)
     if options.plan:
         machine = Machine(options.slots, options.gpus) if elsewhere else None

@@ -51,19 +51,26 @@ _TEST = (
     ),
     Column("test_accuracy", "number", "0 to 1", "share of the test data classified rightly; chance if diverged"),
 )
-_METRIC = "test_"
+Part = Literal["validation", "test"]
+_METRIC: Mapping[Part, str] = MappingProxyType(
+    {
+        "validation": "a metric of the task's own, mean over the validation data after the epoch",
+        "test": "a metric of the task's own, mean over the test data; that of chance if diverged",
+    }
+)
+# the tables that have metrics of the task's own, and on which data these are measured
+MEASURED_ON: Mapping[str, Part] = MappingProxyType({"epochs": "validation", "seeds": "test", "silencing": "test"})
 
 
-def metric_column(name: str) -> str:
+def metric_column(name: str, part: Part = "test") -> str:
     """The column of a metric of the task's own."""
-    return f"{_METRIC}{name}"
+    return f"{part}_{name}"
 
 
-def metric_columns(found: Iterable[str]) -> tuple[Column, ...]:
-    """The columns of metrics among the names of columns."""
-    known = {column.name for column in _TEST}
-    what = "a metric of the task's own, mean over the test data; that of chance if diverged"
-    return tuple(Column(n, "number", "", what) for n in found if n.startswith(_METRIC) and n not in known)
+def metric_columns(found: Iterable[str], part: Part) -> tuple[Column, ...]:
+    """The columns of metrics among the names of columns. part: the data that they are measured on."""
+    known = {column.name for column in (*_MEASURES, *_TEST)}
+    return tuple(Column(n, "number", "", _METRIC[part]) for n in found if n.startswith(f"{part}_") and n not in known)
 
 
 _RUN = (

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, get_args
 
 import pandas as pd
 
 from analysis.files import write_whole
-from analysis.results.columns import DERIVED, DTYPES, TABLES, Column, metric_column, metric_columns
+from analysis.results.columns import DERIVED, DTYPES, MEASURED_ON, TABLES, Column, Part, metric_column, metric_columns
 from analysis.statistics.importance import as_shown
 from analysis.text import without_paths
 from glifr.conditions import HYPERPARAMETERS
@@ -16,7 +16,6 @@ from glifr.records import Layout, SeedOutcome, UnitRecords, Value
 
 Row = dict[str, Any]
 _MEASURED = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy", "test_loss", "test_accuracy")
-_TESTED = ("seeds", "silencing")  # the tables of what is measured on test data
 _OUTCOME = ("epochs", "diverged", "score", *_MEASURED)
 
 
@@ -52,18 +51,23 @@ def make_tables(
         "parameters": (row for u in trained for row in _parameters(u)),
     }
     besides = searched_besides(trained, spaces)
-    metrics = metric_columns(metric_column(name) for name in _metrics(by_stage))
-    return {name: _frame(name, own, besides, metrics) for name, own in rows.items()}
+    names = {part: _metrics(by_stage, part) for part in get_args(Part)}
+    metrics = {t: metric_columns((metric_column(n, on) for n in names[on]), on) for t, on in MEASURED_ON.items()}
+    return {name: _frame(name, own, besides, metrics.get(name, ())) for name, own in rows.items()}
 
 
-def _metrics(units: Iterable[UnitRecords]) -> list[str]:
-    """The names of the task's own metrics, as they are on record."""
-    outcomes = (outcome for unit in units if unit.result for outcome in unit.result.seeds)
-    return list(dict.fromkeys(name for outcome in outcomes for name in outcome.test_metrics))
+def _metrics(units: Iterable[UnitRecords], part: Part) -> list[str]:
+    """The names of the task's own metrics, as they are on record for these data."""
+    found: Iterable[Mapping[str, float]]
+    if part == "test":
+        found = (outcome.test_metrics for unit in units if unit.result for outcome in unit.result.seeds)
+    else:
+        found = (record.validation_metrics for unit in units for record in unit.epochs)
+    return list(dict.fromkeys(name for own in found for name in own))
 
 
 def _frame(table: str, rows: Iterable[Row], besides: tuple[Column, ...], metrics: tuple[Column, ...]) -> pd.DataFrame:
-    columns = (*with_besides(TABLES[table], besides), *(metrics if table in _TESTED else ()))
+    columns = (*with_besides(TABLES[table], besides), *metrics)
     texts = [c.name for c in besides if c.kind == "text"]
     shown = [{**row, **{n: as_shown(row[n]) for n in texts if row.get(n) is not None}} for row in rows]
     frame = pd.DataFrame.from_records(shown, columns=[c.name for c in columns])
@@ -154,7 +158,9 @@ def _trial(unit: UnitRecords, chosen: bool) -> Row:
 
 
 def _epochs(unit: UnitRecords) -> Iterator[Row]:
-    return ({**_unit(unit), **vars(record)} for record in unit.epochs)
+    for record in unit.epochs:
+        metrics = {metric_column(name, "validation"): value for name, value in record.validation_metrics.items()}
+        yield {**_unit(unit), **vars(record), **metrics}
 
 
 def _seeds(unit: UnitRecords) -> Iterator[Row]:
@@ -206,11 +212,11 @@ def write_tables(layout: Layout, tables: Mapping[str, pd.DataFrame]) -> list[str
 def write_dictionary(layout: Layout, tables: Mapping[str, pd.DataFrame]) -> str:
     """Writes tables/columns.csv: what every column of every table means; returns its path. tables: the tidy ones."""
     known, own = {c.name for c in TABLES["seeds"]}, tables["seeds"]
-    metrics = metric_columns(map(str, own.columns))
-    known |= {column.name for column in metrics}
+    metrics = {table: metric_columns(map(str, tables[table].columns), on) for table, on in MEASURED_ON.items()}
+    known |= {column.name for column in metrics["seeds"]}
     besides = tuple(_besides(str(n), own[n].dtype == DTYPES["number"]) for n in own.columns if n not in known)
     every = {table: with_besides(columns, besides) for table, columns in TABLES.items()} | dict(DERIVED)
-    every |= {table: (*every[table], *metrics) for table in _TESTED}
+    every |= {table: (*every[table], *found) for table, found in metrics.items()}
     rows = [(table, *vars(c).values()) for table, columns in every.items() for c in columns]
     frame = pd.DataFrame(rows, columns=["table", "column", "kind", "unit", "meaning"])
     content = frame.to_csv(index=False, lineterminator="\n").encode()

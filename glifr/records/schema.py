@@ -136,6 +136,7 @@ class EpochRecord:
         validation_accuracy: Their accuracy, likewise.
         diverged: Whether the seed's loss had become non-finite by this epoch.
         seconds: Wall time of the epoch divided by the seeds trained in it.
+        validation_metrics: Of the task's own, by name, where `validation_loss` is; without those that are not finite.
     """
 
     seed: int
@@ -146,9 +147,12 @@ class EpochRecord:
     validation_accuracy: float | None
     diverged: bool
     seconds: float
+    validation_metrics: Mapping[str, float] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """What is recorded; metrics only where there are some."""
+        body = asdict(self)
+        return body if self.validation_metrics else _without(body, "validation_metrics")
 
     @classmethod
     def from_json(cls, body: dict[str, Any]) -> Self:

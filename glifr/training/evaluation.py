@@ -25,7 +25,7 @@ EVALUATION_BATCH = 500  # fixed: part of what decides the last bits of a reporte
 
 @dataclass(frozen=True)
 class Performance:
-    """Mean loss and accuracy over samples, accuracy None for regression; and the task's own metrics where asked."""
+    """Mean loss and accuracy over samples, accuracy None for regression; and the task's own metrics."""
 
     loss: float
     accuracy: float | None

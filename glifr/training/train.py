@@ -133,15 +133,17 @@ class Training:
         seconds = (time.perf_counter() - started) / len(group)
         for run, train, validation in zip(group, trained, validated, strict=True):
             run.diverged = not (math.isfinite(train.loss) and (validation is None or math.isfinite(validation.loss)))
+            held_out = None if run.diverged else validation
             run.last = EpochRecord(
                 seed=run.seed,
                 epoch=run.epoch + 1,
                 train_loss=None if run.diverged else train.loss,
                 train_accuracy=None if run.diverged else train.accuracy,
-                validation_loss=None if run.diverged or validation is None else validation.loss,
-                validation_accuracy=None if run.diverged or validation is None else validation.accuracy,
+                validation_loss=held_out.loss if held_out else None,
+                validation_accuracy=held_out.accuracy if held_out else None,
                 diverged=run.diverged,
                 seconds=seconds,
+                validation_metrics=_finite(held_out.metrics) if held_out else {},
             )
 
     def _train_on_all(self, group: Sequence[SeedRun]) -> list[Performance]:
@@ -226,6 +228,10 @@ class Training:
 
 def _identity(group: Sequence[SeedRun]) -> tuple[tuple[int, int], ...]:
     return tuple(run.identity for run in group)
+
+
+def _finite(metrics: Mapping[str, float]) -> dict[str, float]:
+    return {name: value for name, value in metrics.items() if math.isfinite(value)}
 
 
 def _diverged_record(run: SeedRun) -> EpochRecord:

@@ -7,13 +7,11 @@ Workers are reused from trial to trial (starting one costs seconds). Tune's stor
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 import logging
 import os
 import tempfile
-import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -25,7 +23,7 @@ from ray.tune import Stopper
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from glifr.records import Layout, UnitId
+from glifr.records import Layout
 from launch.executors.ray_connect import Cluster, connect, disconnect
 from launch.executors.ray_data import SharedData, bytes_of
 from launch.executors.ray_joining import Membership
@@ -38,6 +36,7 @@ from launch.executors.ray_nodes import (
     wait_for_nodes,
 )
 from launch.executors.ray_watch import ClusterWatch
+from launch.executors.ray_worker import Worker
 from launch.failures import Failure, failure_of_lost
 from launch.full_disk import disk_is_full, full_disk
 from launch.jobs import DataSource, Result, Scheduler, Step, StopRequest, Work
@@ -45,9 +44,6 @@ from launch.ledger.abandoned import mark, remove, remove_abandoned
 from launch.outside.modules import NO_CODE, OutsideCode
 from launch.planning.measured_memory import MeasuredMemory
 from launch.planning.placement import BYTES_PER_GB, Node, Resources, refuse_what_cannot_fit, trials_on
-from launch.tracking.queue import settle
-from launch.workers.gpu_share import cap_gpu_memory
-from launch.workers.memory import peak_resident
 from launch.workers.trial import run_watched_job
 
 _MOST_JOBS = 10_000_000  # Tune wants a total; the searcher says when it is over
@@ -185,7 +181,7 @@ class RayExecutor:
         shared = None if self._data is None else SharedData(self._data)
         tuner = tune.Tuner(
             tune.with_resources(
-                tune.with_parameters(_Worker, work=self._work, data=shared), partial(_share, self._resources)
+                tune.with_parameters(Worker, work=self._work, data=shared), partial(_share, self._resources)
             ),
             param_space={"root": str(self._root), "tracking": self._mode},
             tune_config=tune.TuneConfig(
@@ -247,45 +243,6 @@ class _Live:
 
     def __reduce__(self) -> tuple[type[object], tuple[()]]:
         return (object, ())
-
-
-class _Worker(tune.Trainable):
-    """An actor that computes one job after another; one `step` is one epoch."""
-
-    # `tune.with_parameters` adds what the searcher's configurations do not carry
-    def setup(self, config: dict[str, Any], work: Work, data: DataSource | None) -> None:  # type: ignore[override]
-        self._steps: Generator[Step, None, None] | None = None
-        self._work, self._data = work, data
-        given = ray.get_runtime_context().get_assigned_resources()  # type: ignore[no-untyped-call]
-        cap_gpu_memory(given.get("GPU", 0.0))
-        self._begin(config)
-
-    def _begin(self, config: dict[str, Any]) -> None:
-        units, self._root = [UnitId.parse(name) for name in config["units"]], Path(config["root"])
-        self._steps = self._work(self._root, units, config["tracking"], self._data)
-
-    def step(self) -> dict[str, Any]:
-        assert self._steps is not None
-        started, busy = time.perf_counter(), time.process_time()
-        step = next(self._steps)
-        seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - busy
-        step = dataclasses.replace(step, seconds=seconds, cpu_seconds=cpu_seconds, peak_bytes=peak_resident())
-        return {"step": json.dumps(dataclasses.asdict(step)), "done": step.done}  # as text: Tune flattens dicts
-
-    def reset_config(self, new_config: dict[str, Any]) -> bool:
-        self._end()
-        self._begin(new_config)
-        return True
-
-    def cleanup(self) -> None:
-        """Ends the worker: what W&B has not been told yet gets some seconds."""
-        self._end()
-        settle(Layout(self._root))
-
-    def _end(self) -> None:
-        """Ends a stopped job: closes its W&B runs."""
-        if self._steps is not None:
-            self._steps.close()
 
 
 def _step_of(result: dict[str, Any] | None) -> Step | None:

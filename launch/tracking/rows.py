@@ -34,6 +34,11 @@ _BINS = 64
 _QUANTILES = {"minimum": 0.0, "q05": 0.05, "q25": 0.25, "median": 0.5, "q75": 0.75, "q95": 0.95, "maximum": 1.0}
 
 
+def validation_of(metric: str) -> str:
+    """What a metric of the task's own is called where it is measured on validation data, as in the tables."""
+    return f"validation_{metric}"
+
+
 @dataclass(frozen=True)
 class Histogram:
     """counts[i] neurons lie between edges[i] and edges[i + 1]."""
@@ -54,16 +59,23 @@ class TrackedStudy:
 
     Attributes:
         code: Hashes of the modules from outside.
+        metrics: The names of the task's own.
     """
 
     spec: StudySpec
     profile: str
     study_hash: str
     code: Mapping[str, str] = field(default_factory=dict)
+    metrics: tuple[str, ...] = ()
 
     def has_run(self, unit: UnitId) -> bool:
         """True if W&B gets a run of the unit (`tracking.wandb.runs`)."""
         return unit.stage != "silencing" and (self.spec.tracking.wandb.runs == "all" or unit.stage == "final")
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """What rows of epochs may have: the measures of every task, and the task's own metrics."""
+        return (*MEASURES, *map(validation_of, self.metrics))
 
     def name_of(self, what: str) -> str:
         """The name of a run: no other profile or study in the project has it."""
@@ -100,7 +112,8 @@ class Computation:
 def tracked(study: Mapping[str, Any]) -> TrackedStudy:
     """The study of a study.json."""
     code = {name: module["digest"] for name, module in study.get("code", {}).items()}
-    return TrackedStudy(read_resolved(study["spec"]), study["profile"], study["hash"], code)
+    metrics = tuple(metric["name"] for metric in study.get("task", {}).get("metrics", ()))
+    return TrackedStudy(read_resolved(study["spec"]), study["profile"], study["hash"], code, metrics)
 
 
 def hashes(study: Mapping[str, Any], sessions: Iterable[Mapping[str, Any]]) -> list[str]:
@@ -168,10 +181,7 @@ def epoch_rows(unit: UnitId, records: Iterable[EpochRecord]) -> list[dict[str, A
 
 def _epoch_row(unit: UnitId, records: Sequence[EpochRecord]) -> dict[str, Any]:
     row: dict[str, Any] = {"epoch": records[0].epoch, "diverged_seeds": sum(r.diverged for r in records)}
-    for measure in MEASURES:
-        values = {r.seed: getattr(r, measure) for r in records if getattr(r, measure) is not None}
-        if not values:
-            continue
+    for measure, values in _measured(records).items():
         if unit.stage == "final":
             row[measure] = next(iter(values.values()))
             continue
@@ -182,6 +192,18 @@ def _epoch_row(unit: UnitId, records: Sequence[EpochRecord]) -> dict[str, Any]:
             row |= {f"{measure}/min": min(numbers), f"{measure}/max": max(numbers)}
             row |= {f"{measure}/seed_{seed}": value for seed, value in values.items()}
     return row
+
+
+def _measured(records: Sequence[EpochRecord]) -> dict[str, dict[int, float]]:
+    """Measure -> seed -> value, of one epoch; the task's own metrics last."""
+    found: dict[str, dict[int, float]] = {}
+    for measure in MEASURES:
+        values = {r.seed: getattr(r, measure) for r in records if getattr(r, measure) is not None}
+        found |= {measure: values} if values else {}
+    for record in records:
+        for name, value in record.validation_metrics.items():
+            found.setdefault(validation_of(name), {})[record.seed] = value
+    return found
 
 
 def summary(unit: UnitId, outcomes: Sequence[SeedOutcome]) -> dict[str, Any]:

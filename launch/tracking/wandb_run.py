@@ -61,7 +61,7 @@ class UnitRun:
             config=rows.config(tracked, computed, proposal),
         )
         self._run.define_metric("epoch")
-        for measure in rows.MEASURES:  # not "*": W&B would put the last epoch into the row of parameters, too
+        for measure in tracked.measures:  # not "*": W&B would put the last epoch into the row of parameters, too
             self._run.define_metric(measure, step_metric="epoch")
             self._run.define_metric(f"{measure}/*", step_metric="epoch")
 

@@ -22,7 +22,7 @@ from glifr.records.atomic import write_whole
 from launch.planning.plan import StudyPlan, make_plan
 from launch.studyfile import StudySpec, load_study
 from launch.tracking.login import decide_mode, is_of_wandb
-from launch.tracking.rows import hashes
+from launch.tracking.rows import hashes, validation_of
 from launch.tracking.wandb_run import leave
 
 try:
@@ -89,7 +89,8 @@ def _workspace(shown: RunFilter, entity: str, address: str | None) -> Any:
 def _sections(shown: RunFilter) -> dict[str, list[Any]]:
     """Search runs log their measures with /mean, final ones without: so each section has its runs without a filter."""
     spec, runs = shown.spec, shown.runs
-    measures = ("validation_loss", "validation_accuracy", "train_loss")
+    own = (validation_of(metric.name) for metric in spec.task.definition.metrics)
+    measures = ("validation_loss", "validation_accuracy", *own, "train_loss")
     return {
         "Overview": [_bars("test_accuracy", runs), _bars("test_loss", runs), _bars("diverged_seeds", runs)],
         "Learning curves by condition": [_curves(measure, runs) for measure in measures],

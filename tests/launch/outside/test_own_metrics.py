@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from outside_code import METRIC, SLOPE, write_study
-from small_study import conduct
+from small_study import StopAfter, conduct
 
 from analysis import assess, load
 from analysis.report.make import make_report
 from analysis.results.tidy_tables import write_dictionary
 from analysis.tables.measures import measures_sheet
 from glifr.errors import InputError
-from glifr.records import Layout, UnitId, UnitResult, read_sealed
+from glifr.records import Layout, UnitId, UnitResult, read_epochs, read_sealed, scan
 from launch.planning.plan import StudyPlan, make_plan
 from launch.studyfile import load_study
 from launch.tracking import rows
@@ -44,7 +45,39 @@ def test_it_is_recorded_and_in_the_tables(root: Path) -> None:
     whole = final.set_index(["condition", "seed"])["test_brier"]
     assert intact.to_dict() == pytest.approx(whole.to_dict(), rel=1e-6)
     write_dictionary(Layout(root), results.tables)
-    assert "seeds,test_brier,number" in (Layout(root).tables / "columns.csv").read_text()
+    columns = (Layout(root).tables / "columns.csv").read_text()
+    assert "seeds,test_brier,number" in columns
+    assert "epochs,validation_brier,number" in columns
+    assert "epochs,test_brier" not in columns
+    assert "seeds,validation_brier" not in columns
+
+
+def test_each_epoch_has_it_on_validation_data(root: Path) -> None:
+    units = [unit for unit in scan(root).units if unit.unit.stage != "silencing"]
+    assert {unit.unit.stage for unit in units} == {"search", "confirm", "final"}
+    table = load(root).tables["epochs"].set_index(["stage", "condition", "number", "seed", "epoch"])
+    for unit in units:
+        own = unit.unit
+        for record in unit.epochs:
+            value = record.validation_metrics["brier"]
+            assert 0 < value < 1
+            place = (own.stage, own.condition, own.number, record.seed, record.epoch)
+            assert table.loc[place, "validation_brier"] == value
+        told = [
+            row.get("validation_brier", row.get("validation_brier/mean")) for row in rows.epoch_rows(own, unit.epochs)
+        ]
+        assert told == [record.validation_metrics["brier"] for record in unit.epochs]
+
+
+def test_a_study_that_was_stopped_has_the_epochs_of_one_that_was_not(root: Path, tmp_path: Path) -> None:
+    plan = plan_of(tmp_path)
+    assert not conduct(plan, tmp_path / "results", StopAfter(5)).complete
+    assert conduct(plan, tmp_path / "results").complete
+
+    def series(folder: Path) -> dict[UnitId, list[Mapping[str, float]]]:
+        return {unit.unit: [record.validation_metrics for record in unit.epochs] for unit in scan(folder).units}
+
+    assert series(tmp_path / "results") == series(root)
 
 
 def test_networks_are_compared_by_it(root: Path) -> None:
@@ -87,5 +120,8 @@ def test_a_task_without_any_records_what_it_did_before(tmp_path: Path) -> None:
     assert conduct(plan, tmp_path / "results").complete
     unit = next((tmp_path / "results").glob("units/final/RNN/*/result.json"))
     assert "test_metrics" not in unit.read_text()
+    epochs = next(unit.parent.glob("attempts/*/epochs.jsonl"))
+    assert "metrics" not in epochs.read_text()
+    assert all(record.validation_metrics == {} for record in read_epochs(epochs).records)
     assert "metrics" not in read_sealed(tmp_path / "results" / "study.json")["task"]
     assert measures_sheet(load(tmp_path / "results")) is None

@@ -32,7 +32,7 @@ class Told:
     ) -> None:
         self.config, self.drawn, self.rows, self.final = config, drawn, {}, {}
         for name, values in scalars.items():
-            if name.partition("/")[0] in rows.MEASURES or name == "diverged_seeds":
+            if name.startswith(("train_", "validation_")) or name == "diverged_seeds":
                 for step, value in values:
                     self.rows.setdefault(step, {})[name] = value
             else:
