@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch.autograd import DeviceType
+from torch.autograd import DeviceType  # type: ignore[attr-defined]
 
 from glifr.tasks import TaskDefinition
 from glifr.training.random_data import random_data
@@ -30,7 +30,7 @@ def measure_trial(plan: StudyPlan, trial: Probed, device: str = "cuda") -> Measu
         Exception: Whatever CUDA says, where there is none or its memory does not suffice.
     """
     torch.set_num_threads(max(1, int(plan.study.spec.resources.cpus)))
-    torch.cuda.init()  # says so where there is no GPU, or no driver
+    torch.cuda.init()  # type: ignore[no-untyped-call] # says so where there is no GPU, or no driver
     own = plan.at(trial.condition, trial.values)
     training = sample_training(plan, own, trial.values, trial.seeds, torch.device(device), _BATCHES)
     training.run_epoch()
@@ -56,7 +56,7 @@ def _seconds(training: Training) -> float:
 
 def _kernel_seconds(training: Training) -> float:
     """Of an epoch, in which kernels ran; 0 where the profiler sees none."""
-    seen = torch.profiler.supported_activities()
+    seen = torch.profiler.supported_activities()  # type: ignore[no-untyped-call]
     with torch.profiler.profile(activities=seen & {torch.profiler.ProfilerActivity.CUDA} or seen) as profiler:
         training.run_epoch()
         torch.cuda.synchronize()
