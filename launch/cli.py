@@ -16,6 +16,7 @@ from rich.console import Console
 
 from glifr.errors import InputError, Problem
 from glifr.records import STAGES
+from glifr.records.collector import collect_from_here
 from glifr.records.reading import RecordError
 from launch.continuing import INSTALLED
 from launch.signals import StopSignals
@@ -222,7 +223,7 @@ def _run(options: argparse.Namespace, given: Sequence[str], stop: StopSignals) -
     study = load_study(study_file(options.study), profile=options.profile, overrides=options.overrides, code=seen)
     from launch.ledger.folder import results_folder, results_path
     from launch.looks import refuse_changed
-    from launch.planning.machine_checks import refuse_impossible, refuse_too_large
+    from launch.planning.machine_checks import fitted, refuse_too_large
     from launch.planning.own_starts import refuse_unfit_starts
     from launch.planning.plan import make_plan, refuse_unknown
 
@@ -234,7 +235,7 @@ def _run(options: argparse.Namespace, given: Sequence[str], stop: StopSignals) -
         return show_status(study, root, shown, given, failures=options.failures)
     refuse_unknown(study.spec, options.only)
     if not (elsewhere := _elsewhere(options)):
-        refuse_impossible(study.spec, options.address)
+        study = fitted(study, options.address, shown.print)
     from launch.tracking.login import refuse_without_login
 
     refuse_without_login(study.spec.tracking.wandb.mode)
@@ -268,6 +269,7 @@ def _run(options: argparse.Namespace, given: Sequence[str], stop: StopSignals) -
     from launch.notice import Notifier
     from launch.session import SessionOptions, run_study, show_plan
 
+    collect_from_here()
     cluster = Cluster(options.address, options.insecure_cluster, options.wait_for_nodes, options.allow_mixed_nodes)
     if options.plan:
         machine = Machine(options.slots, options.gpus) if elsewhere else None
