@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from analysis.garbage import uncollected
 from analysis.pack.opened import opened
 from analysis.results.load import Results, assemble, load_folder
 from glifr.records import Layout, scan
+from glifr.records.collector import uncollected
 
 
 def load(root: Path, out: Path | None = None) -> Results:

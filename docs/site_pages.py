@@ -1,7 +1,7 @@
-"""Writes what the site is built from: `python docs/site_pages.py FOLDER`.
+"""Writes what the site is built from: `python docs/site_pages.py FOLDER`. Without one: docs/study-file.md anew.
 
-Beside the files of `docs` that is what is made of others: the notebook, the keys of a study file, and copies of files
-outside `docs` that its pages link to.
+Beside the files of `docs` that is what is made of others: the notebook, and copies of files outside `docs` that its
+pages link to.
 """
 
 from __future__ import annotations
@@ -12,21 +12,20 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator
-from inspect import cleandoc
 from pathlib import Path
 from typing import Any
 
 import nbformat
-from griffe import Docstring, DocstringSectionKind
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from launch.studyfile.schema import allowed_at, sections, untagged
+from launch.studyfile.schema import allowed_at, described, sections, untagged
 from launch.studyfile.sections import Changes
 
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
 NOTEBOOK, PAGE = "library.ipynb", "library.md"
+STUDY_FILE = DOCS / "study-file.md"
 OUTSIDE = re.compile(r"\]\(\.\./([^)#]+)\)")  # in a page of docs/ itself: a link to another file of the project
 
 _STUDY_FILE = """# The study file
@@ -42,7 +41,7 @@ def write_pages(folder: Path) -> None:
     Links that lead out of `docs` lead to copies in `source/`, and those to the notebook to its page.
     """
     shutil.copytree(DOCS, folder, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
-    for name, content in {**notebook_page(), "study-file.md": study_file_page()}.items():
+    for name, content in notebook_page().items():
         path = folder / name
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(content.encode() if isinstance(content, str) else content)
@@ -89,20 +88,9 @@ def study_file_page() -> str:
 
 
 def _section(path: tuple[Any, ...], kind: type[BaseModel]) -> str:
-    said, meanings = section_text(kind)
+    said, meanings = described(kind)
     rows = ["| key | may be | default | meaning |", "| --- | --- | --- | --- |", *_rows(path, kind, meanings)]
     return "\n".join([f"## {_shown(path)}", "", said, "", *rows])
-
-
-def section_text(kind: type[BaseModel]) -> tuple[str, dict[str, str]]:
-    """What a section's docstring says of it, and of its keys by name."""
-    text, meanings = "", {}
-    for part in Docstring(cleandoc(kind.__doc__ or "")).parse("google", warnings=False):
-        if part.kind == DocstringSectionKind.text:
-            text = part.value
-        elif part.kind == DocstringSectionKind.attributes:
-            meanings = {key.name: " ".join(key.description.split()) for key in part.value}
-    return text, meanings
 
 
 def _shown(path: tuple[Any, ...]) -> str:
@@ -134,5 +122,8 @@ def _default(value: Any) -> str:
 
 
 if __name__ == "__main__":
-    shutil.rmtree(sys.argv[1], ignore_errors=True)
-    write_pages(Path(sys.argv[1]))
+    if sys.argv[1:]:
+        shutil.rmtree(sys.argv[1], ignore_errors=True)
+        write_pages(Path(sys.argv[1]))
+    else:
+        STUDY_FILE.write_text(study_file_page(), encoding="utf-8")

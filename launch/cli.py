@@ -16,6 +16,7 @@ from rich.console import Console
 
 from glifr.errors import InputError, Problem
 from glifr.records import STAGES
+from glifr.records.collector import collect_from_here
 from glifr.records.reading import RecordError
 from launch.continuing import INSTALLED
 from launch.signals import StopSignals
@@ -213,8 +214,8 @@ def _refuse_unsendable(study: Study) -> None:
     refuse_unsendable(study.spec.task.settings(), f"{study.path}: task.name")
 
 
-def _refuse(study: Study, options: argparse.Namespace) -> None:
-    """Raises InputError for what a sound study cannot have: here, now, or with these options. The quick ones first."""
+def _accepted(study: Study, options: argparse.Namespace, shown: Console) -> Study:
+    """A sound study as it runs here; InputError for what it cannot have here, now or with these options."""
     # Imported late: what can be told without torch is told before it is imported.
     from launch.executors.address import refuse_no_address
     from launch.planning.plan import make_plan, refuse_unknown
@@ -222,9 +223,9 @@ def _refuse(study: Study, options: argparse.Namespace) -> None:
     refuse_unknown(study.spec, options.only)
     refuse_no_address(options.address)
     if not _elsewhere(options):
-        from launch.planning.machine_checks import refuse_impossible
+        from launch.planning.machine_checks import fitted
 
-        refuse_impossible(study.spec, options.address)
+        study = fitted(study, options.address, shown.print)
     from launch.tracking.login import refuse_without_login
 
     refuse_without_login(study.spec.tracking.wandb.mode)
@@ -244,6 +245,7 @@ def _refuse(study: Study, options: argparse.Namespace) -> None:
 
         refuse_small_budget(make_plan(study, fingerprint=""))
     _refuse_unsendable(study)
+    return study
 
 
 def _run(options: argparse.Namespace, given: Sequence[str], stop: StopSignals) -> int:
@@ -261,7 +263,7 @@ def _run(options: argparse.Namespace, given: Sequence[str], stop: StopSignals) -
 
         root = results_path(study, options.results)
         return show_status(study, root, shown, given, failures=options.failures)
-    _refuse(study, options)
+    study = _accepted(study, options, shown)
     if options.check:
         shown.print(f"{study.spec.name} ({study.profile}) is valid: {', '.join(study.spec.conditions)}")
         return COMPLETE
@@ -281,6 +283,7 @@ def _run(options: argparse.Namespace, given: Sequence[str], stop: StopSignals) -
     from launch.notice import Notifier
     from launch.session import SessionOptions, run_study, show_plan
 
+    collect_from_here()
     cluster = Cluster(options.address, options.insecure_cluster, options.wait_for_nodes, options.allow_mixed_nodes)
     if options.plan:
         machine = Machine(options.slots, options.gpus) if _elsewhere(options) else None

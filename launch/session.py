@@ -20,7 +20,7 @@ from glifr.errors import InputError
 from glifr.records import Layout, Stage, scan
 from launch.budget.limits import BudgetedStop
 from launch.budget.plan_words import IN_TIME, budget_words, refuse_too_small, too_small_words
-from launch.budget.rehearsal import Machine, elsewhere_words, rehearse, timed_here
+from launch.budget.rehearsal import Machine, elsewhere_words, rehearse, share_there, timed_here
 from launch.code import code_version
 from launch.compiling import compile_ahead
 from launch.continuing import interpreter, short, without_secrets
@@ -28,7 +28,7 @@ from launch.executors.ray_connect import Cluster
 from launch.executors.ray_tune import RayExecutor
 from launch.ledger.folder import create, keep_code, recorded_alike, refuse_foreign
 from launch.ledger.lock import DriverLock
-from launch.ledger.provenance import Sessions
+from launch.ledger.provenance import Sessions, recorded_share
 from launch.ledger.reconcile import Choice, settle
 from launch.ledger.repair import damaged_study, set_damaged_aside
 from launch.ledger.spent import Spent, spent
@@ -36,6 +36,7 @@ from launch.ledger.units import Ledger
 from launch.notice import Notifier
 from launch.planning.alike_pairs import alike_words
 from launch.planning.estimate import estimate
+from launch.planning.gpu_share import GpuShare
 from launch.planning.placement import Resources
 from launch.planning.plan import StudyPlan
 from launch.rounds import Rounds
@@ -43,6 +44,7 @@ from launch.scheduling.scheme import under_its_scheme
 from launch.scheduling.spending import SearchBudget
 from launch.scheduling.study_scheduler import StudyScheduler
 from launch.scheduling.utilisation import Meter
+from launch.sharing import settle_share
 from launch.signals import StopSignals
 from launch.terminal.budget_view import equal_words
 from launch.terminal.end_summary import tell_end
@@ -119,6 +121,7 @@ def run_study(
         with lock, handover.of(tracking.login):
             plan = _look_back(console, plan, layout, lock, asked.stale, asked.only)
             ledger, to_run = Ledger(root), (asked.only, asked.last)
+            plan, share = _share(console, layout, executor, plan)
             for note in _uncompiled(plan):
                 console.print(f"Note: {note}", markup=False)
                 ledger.event("warning", note)
@@ -126,14 +129,14 @@ def run_study(
             alike = _alike_pairs(console, plan, layout, ledger, look)
             rounds = Rounds(plan, ledger, executor, console, stop, lock.check, alike, *to_run)
             earlier = spent(layout)
-            sessions = Sessions(layout, _command(given), executor.differences, plan.study.hash, plan.study.code)
+            sessions = Sessions(layout, _command(given), executor.differences, plan.study.hash, plan.study.code, share)
             _tell_small_budget(console, plan, executor, tracking.mode, ledger, earlier)
             meter = Meter(rounds.conductor, executor.slots)
             _listen(executor, meter, rounds, sessions, ledger, console)
             close = _closing(lock, sessions, meter, handover)
             compile_ahead(console, executor, plan, ledger, here=cluster.address is None)
             stop.where, stop.at_leave = "left with jobs still ending; nothing is lost", notifier.leaving(close)
-            rounds.run(meter, BudgetedStop(stop, spec.budget, earlier, spec.resources.gpus, meter))
+            rounds.run(meter, BudgetedStop(stop, spec.budget, earlier, plan.gpus, meter))
             conductor = rounds.conductor
             code = stop.exit_code if stop.requested else COMPLETE if rounds.complete else INCOMPLETE
             close(code)
@@ -183,6 +186,14 @@ def _listen(
     executor.measured = rounds.conductor.peak_bytes
 
 
+def _share(
+    console: Console, layout: Layout, executor: RayExecutor, plan: StudyPlan
+) -> tuple[StudyPlan, GpuShare | None]:
+    """The plan with its trials' share of a GPU, told in a line; see `settle_share`."""
+    kept = recorded_share(layout)
+    return settle_share(plan, executor, _resources(plan), kept, lambda text: console.print(text, soft_wrap=True))
+
+
 def _leaving(stop: StopSignals) -> Callable[[str], None]:
     return lambda reason: stop.leave(reason, INCOMPLETE)
 
@@ -228,11 +239,14 @@ def show_plan(
 
     machine: another that is asked about. hours: a limit, in place of the study's budget.
     """
+    plan = plan if machine is None else share_there(plan, machine)
     slots = None if machine is None else machine.trials_at_once(_resources(plan))
     timed = plan if machine is None else timed_here(plan)
     mode = "disabled" if decide_mode(plan.study.spec.tracking.wandb.mode).mode == "disabled" else "offline"
     status = console.status("timing a short trial of each condition")
     with status, RayExecutor(root, mode, _resources(timed), cluster, code=plan.study.code) as executor:
+        timed, _ = _share(console, Layout(root), executor, timed)
+        plan = timed if machine is None else plan
         measured = estimate(timed, executor, calibrate, mode)
         look = AlikeLook(plan, FromFiles(plan.study.spec.task.settings()))
         pairs = look.pairs(lambda text: console.print(text, markup=False))
@@ -241,7 +255,7 @@ def show_plan(
     if machine is not None and slots is not None:
         with console.status("playing the study"):
             played = rehearse(plan, measured.timings, slots)
-        more += elsewhere_words(machine, played, timed is not plan)
+        more += elsewhere_words(machine, played, timed is not plan, plan.gpu_share is not None)
     more += budget_words(plan, measured.timings, slots or measured.slots, hours, _units_needed(plan))
     from analysis import effects_to_test, smallest_p
 
@@ -290,7 +304,7 @@ def _tell_small_budget(
 
 def _resources(plan: StudyPlan) -> Resources:
     given = plan.study.spec.resources
-    return Resources(given.cpus, given.gpus, given.max_concurrent, given.memory or 0.0)
+    return Resources(given.cpus, plan.gpus, given.max_concurrent, given.memory or 0.0)
 
 
 def _look_back(

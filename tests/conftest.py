@@ -27,12 +27,24 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests marked `shared` are skipped, with the reason, where ../shared does not lie beside the project."""
+    items[:] = mixed(items)
     if SHARED.is_dir():
         return
     skip = pytest.mark.skip(reason="needs ../shared (reference vectors, MNIST files) beside the project")
     for item in items:
         if item.get_closest_marker("shared"):
             item.add_marker(skip)
+
+
+def mixed(items: list[pytest.Item]) -> list[pytest.Item]:
+    """Files with tests of programs spread evenly among the others: while a program waits, another test computes."""
+    files: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        files.setdefault(item.path, []).append(item)
+    programs = [path for path, own in files.items() if any(item.get_closest_marker("program") for item in own)]
+    others = [path for path in files if path not in programs]
+    place = {path: number / len(group) for group in (programs, others) for number, path in enumerate(group)}
+    return [item for path in sorted(files, key=place.__getitem__) for item in files[path]]
 
 
 @pytest.fixture(scope="session")

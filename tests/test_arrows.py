@@ -31,7 +31,7 @@ def files(room: str) -> list[Path]:
 GROUND = {
     "glifr": ("errors", "checks", "conditions", "configuration", "parameters", "outside"),
     "launch": ("jobs", "failures", "full_disk", "code", "continuing"),
-    "analysis": ("text", "files", "measure", "parallel", "garbage"),
+    "analysis": ("text", "files", "measure", "parallel"),
 }
 MAY_IMPORT = {
     "glifr": {

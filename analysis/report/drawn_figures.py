@@ -15,12 +15,12 @@ from functools import partial
 from pathlib import Path
 
 from analysis.files import remove, write_whole
-from analysis.garbage import collect_young, uncollected
 from analysis.judgement.assessment import Assessment
 from analysis.parallel import shared_out
 from analysis.report.digest import figures_digest
 from analysis.report.page_figure import PageFigure, data_uri, fits_page
 from glifr.records import InputError, Layout
+from glifr.records.collector import collect_young, uncollected
 
 KINDS = ("svg", "png", "csv")
 NAME = "figures.json"

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Literal
 
 from analysis.files import claim, write_whole
-from analysis.garbage import uncollected
 from analysis.judgement.assessment import assess
 from analysis.judgement.headline import answer
 from analysis.judgement.warnings import report_warnings
@@ -22,6 +21,7 @@ from analysis.report.page import all_sheets, render
 from analysis.results.load import Results
 from analysis.results.tidy_tables import write_dictionary, write_tables
 from analysis.tables.derived import derived_tables
+from glifr.records.collector import uncollected
 
 Part = Literal["html", "latex", "csv", "figures", "png"]
 PARTS: tuple[Part, ...] = ("html", "latex", "csv", "figures")  # what is made if nothing is said

@@ -13,12 +13,12 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.garbage import uncollected
 from analysis.results.networks import KeptNetwork, Networks, NetworksInFolder
 from analysis.results.study import StudyInfo, read_study
 from analysis.results.tidy_tables import make_tables, status
 from analysis.text import count, listed, without_paths
 from glifr.records import STAGES, Layout, Look, Stage, StudyRecords, UnitRecords, scan
+from glifr.records.collector import uncollected
 
 WITHOUT = "the pack was made without what its networks are like, so figures and tables of neurons are missing"
 _STATES = ("complete", "pruned", "failed", "unfinished")

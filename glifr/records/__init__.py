@@ -3,7 +3,8 @@
 `schema` holds the records, `declaration` what a study declares beforehand, `factors` what it crosses, `looks` how it is
 judged on the way, `envelope` how one JSON record is sealed and checked, `epochs` the lines that an attempt appends,
 `layout` where each file lies in a results folder, `scan` reads a whole folder back, `characteristics` what a trained
-network is like beyond its scores. No torch here: reports are made without it.
+network is like beyond its scores, `collector` keeps Python from walking all of them. No torch
+here: reports are made without it.
 """
 
 from glifr.errors import InputError, Problem

@@ -113,19 +113,26 @@ def _unlimited(plan: StudyPlan) -> StudyPlan:
 
 def timed_here(plan: StudyPlan) -> StudyPlan:
     """The plan as this machine can time it: without GPUs where it has none; the plan itself where it can."""
-    spec, resolved = plan.study.spec, plan.study.resolved
-    if math.ceil(spec.resources.gpus) <= torch.cuda.device_count():
+    return plan if math.ceil(plan.gpus) <= torch.cuda.device_count() else replace(plan, study=plan.study.without_gpus())
+
+
+def share_there(plan: StudyPlan, machine: Machine) -> StudyPlan:
+    """The plan with `resources.gpus: auto` read for a machine that no probe can reach: a whole GPU, or none."""
+    if plan.study.spec.resources.gpus != "auto":
         return plan
-    spec = spec.model_copy(update={"resources": spec.resources.model_copy(update={"gpus": 0.0})})
-    resolved = {**resolved, "resources": {**resolved["resources"], "gpus": 0.0}}
-    return replace(plan, study=replace(plan.study, spec=spec, resolved=resolved))
+    return replace(plan, gpu_share=1.0) if machine.gpus else replace(plan, study=plan.study.without_gpus())
 
 
-def elsewhere_words(machine: Machine, played: Rehearsal, on_cpu: bool) -> Iterator[str]:
-    """What a rehearsal found. on_cpu: timed without the GPUs that the study asks for."""
+def elsewhere_words(machine: Machine, played: Rehearsal, on_cpu: bool, unprobed: bool) -> Iterator[str]:
+    """What a rehearsal found.
+
+    on_cpu: timed without the GPUs that the study asks for. unprobed: with a share of a GPU that a probe would decide.
+    """
     yield (
         f"on {machine}: {clock(played.seconds)}, {played.slots} trials at once, slots {played.occupied:.0%} occupied "
         "(the whole study, played with the steps timed here; nothing stopped early)"
     )
+    if unprobed:
+        yield "  with a whole GPU for each trial: the probe (resources.gpus: auto) only runs where there is a GPU"
     if on_cpu:
         yield "  this machine has no such GPU: the steps were timed on its CPU, and a GPU's take other times"

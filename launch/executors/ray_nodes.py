@@ -15,10 +15,12 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from glifr.errors import InputError, Problem
 from launch.code import code_version, installed
 from launch.executors.node_check import ASKED, NodeReport, touch
+from launch.jobs import Result
 from launch.planning.placement import BYTES_PER_GB, Node, Resources, trials_on
 
 _PROBE_SECONDS = 120.0
 _JOIN_SECONDS = 300.0
+_KIND = "accelerator_type:"
 _SEEN_SECONDS = 15.0  # a network file system may show a new file late
 
 
@@ -31,6 +33,27 @@ def alive() -> dict[str, Node]:
 
 def _node(name: str, offers: dict[str, float]) -> Node:
     return Node(name, offers.get("CPU", 0.0), offers.get("GPU", 0.0), offers.get("memory", 0.0) / BYTES_PER_GB)
+
+
+def gpu_kinds() -> list[str]:
+    """The kinds of GPU on the nodes that are up, as Ray names them."""
+    nodes = ray.nodes()  # type: ignore[no-untyped-call]
+    offers = {name for node in nodes if node["Alive"] for name in node["Resources"]}
+    return sorted(name.removeprefix(_KIND) for name in offers if name.startswith(_KIND))
+
+
+def alone_on_a_gpu(
+    function: Callable[..., Result], values: Sequence[object], wanted: Resources, seconds: float
+) -> Result:
+    """`function` of the values in a process of its own on a whole GPU; TimeoutError if it takes longer."""
+    task: Any = ray.remote(max_retries=0, max_calls=1, num_cpus=wanted.cpus, num_gpus=1)(function)
+    asked = task.remote(*values)
+    try:
+        found: Result = ray.get(asked, timeout=seconds)
+    except ray.exceptions.GetTimeoutError:
+        ray.cancel(asked, force=True)
+        raise TimeoutError(f"it was not done within {seconds:.0f} s") from None
+    return found
 
 
 def wait_for_nodes(count: int) -> None:

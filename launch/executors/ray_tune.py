@@ -7,13 +7,11 @@ Workers are reused from trial to trial (starting one costs seconds). Tune's stor
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 import logging
 import os
 import tempfile
-import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -25,12 +23,20 @@ from ray.tune import Stopper
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from glifr.records import Layout, UnitId
+from glifr.records import Layout
 from launch.executors.ray_connect import Cluster, connect, disconnect
 from launch.executors.ray_data import SharedData, bytes_of
 from launch.executors.ray_joining import Membership
-from launch.executors.ray_nodes import alive, check_nodes, each_on_each_node, wait_for_nodes
+from launch.executors.ray_nodes import (
+    alive,
+    alone_on_a_gpu,
+    check_nodes,
+    each_on_each_node,
+    gpu_kinds,
+    wait_for_nodes,
+)
 from launch.executors.ray_watch import ClusterWatch
+from launch.executors.ray_worker import Worker
 from launch.failures import Failure, failure_of_lost
 from launch.full_disk import disk_is_full, full_disk
 from launch.jobs import DataSource, Result, Scheduler, Step, StopRequest, Work
@@ -38,9 +44,6 @@ from launch.ledger.abandoned import mark, remove, remove_abandoned
 from launch.outside.modules import NO_CODE, OutsideCode
 from launch.planning.measured_memory import MeasuredMemory
 from launch.planning.placement import BYTES_PER_GB, Node, Resources, refuse_what_cannot_fit, trials_on
-from launch.tracking.queue import settle
-from launch.workers.gpu_share import cap_gpu_memory
-from launch.workers.memory import peak_resident
 from launch.workers.trial import run_watched_job
 
 _MOST_JOBS = 10_000_000  # Tune wants a total; the searcher says when it is over
@@ -80,7 +83,7 @@ class RayExecutor:
         self._root, self._mode, self._resources, self._work, self._data = root, tracking_mode, resources, work, data
         self._cluster = cluster if isinstance(cluster, Cluster) else Cluster(cluster)
         self._nodes: Callable[[], Sequence[Node]] = lambda: list(alive().values())
-        self._room = MeasuredMemory(resources, lambda: self._nodes(), lambda n, told: self.on_slots(n, "memory", told))
+        self._room = self._room_for(resources)
         self._watch = None if on_lost is None else ClusterWatch(on_lost)
 
     def __enter__(self) -> Self:
@@ -89,7 +92,7 @@ class RayExecutor:
         self._folders = connect(self._cluster, env_vars, bytes_of(self._data) if self._data else 0, self._code)
         try:
             wait_for_nodes(self._cluster.nodes)
-            refuse_what_cannot_fit(list(alive().values()), self._resources)
+            refuse_what_cannot_fit(self.nodes, self._resources)
             if self._cluster.address is not None:
                 self.differences = check_nodes(self._root, self._cluster.mixed)
             if self._watch is not None:
@@ -104,10 +107,32 @@ class RayExecutor:
             self._watch.__exit__(None, None, None)
         disconnect(self._folders)
 
+    def _room_for(self, one: Resources) -> MeasuredMemory:
+        return MeasuredMemory(one, lambda: self._nodes(), lambda n, told: self.on_slots(n, "memory", told))
+
+    def take(self, wanted: Resources) -> None:
+        """From now on a trial takes this; InputError if no node has it."""
+        refuse_what_cannot_fit(self.nodes, wanted)
+        self._resources, self._room = wanted, self._room_for(wanted)
+
     @property
     def slots(self) -> int:
         """How many jobs run at once."""
         return self._room.slots
+
+    @property
+    def nodes(self) -> Sequence[Node]:
+        """Those that are up."""
+        return list(alive().values())
+
+    @property
+    def gpu_kinds(self) -> list[str]:
+        """What kinds of GPU they have."""
+        return gpu_kinds()
+
+    def alone_on_a_gpu(self, function: Callable[..., Result], values: Sequence[object], seconds: float) -> Result:
+        """`function` of the values in a process of its own on a whole GPU; TimeoutError if it takes longer."""
+        return alone_on_a_gpu(function, values, self._resources, seconds)
 
     def map(self, function: Callable[..., Result], items: Sequence[tuple[object, ...]]) -> list[Result]:
         """`function` of each item's values, on as much of a node as a trial takes and as many at once."""
@@ -156,7 +181,7 @@ class RayExecutor:
         shared = None if self._data is None else SharedData(self._data)
         tuner = tune.Tuner(
             tune.with_resources(
-                tune.with_parameters(_Worker, work=self._work, data=shared), partial(_share, self._resources)
+                tune.with_parameters(Worker, work=self._work, data=shared), partial(_share, self._resources)
             ),
             param_space={"root": str(self._root), "tracking": self._mode},
             tune_config=tune.TuneConfig(
@@ -218,45 +243,6 @@ class _Live:
 
     def __reduce__(self) -> tuple[type[object], tuple[()]]:
         return (object, ())
-
-
-class _Worker(tune.Trainable):
-    """An actor that computes one job after another; one `step` is one epoch."""
-
-    # `tune.with_parameters` adds what the searcher's configurations do not carry
-    def setup(self, config: dict[str, Any], work: Work, data: DataSource | None) -> None:  # type: ignore[override]
-        self._steps: Generator[Step, None, None] | None = None
-        self._work, self._data = work, data
-        given = ray.get_runtime_context().get_assigned_resources()  # type: ignore[no-untyped-call]
-        cap_gpu_memory(given.get("GPU", 0.0))
-        self._begin(config)
-
-    def _begin(self, config: dict[str, Any]) -> None:
-        units, self._root = [UnitId.parse(name) for name in config["units"]], Path(config["root"])
-        self._steps = self._work(self._root, units, config["tracking"], self._data)
-
-    def step(self) -> dict[str, Any]:
-        assert self._steps is not None
-        started, busy = time.perf_counter(), time.process_time()
-        step = next(self._steps)
-        seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - busy
-        step = dataclasses.replace(step, seconds=seconds, cpu_seconds=cpu_seconds, peak_bytes=peak_resident())
-        return {"step": json.dumps(dataclasses.asdict(step)), "done": step.done}  # as text: Tune flattens dicts
-
-    def reset_config(self, new_config: dict[str, Any]) -> bool:
-        self._end()
-        self._begin(new_config)
-        return True
-
-    def cleanup(self) -> None:
-        """Ends the worker: what W&B has not been told yet gets some seconds."""
-        self._end()
-        settle(Layout(self._root))
-
-    def _end(self) -> None:
-        """Ends a stopped job: closes its W&B runs."""
-        if self._steps is not None:
-            self._steps.close()
 
 
 def _step_of(result: dict[str, Any] | None) -> Step | None:

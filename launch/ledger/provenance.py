@@ -18,6 +18,7 @@ from glifr.records.atomic import write_whole
 from launch.code import code_version
 from launch.ledger.durable import now
 from launch.outside.modules import NO_CODE, OutsideCode
+from launch.planning.gpu_share import GpuShare
 
 _PACKAGES = ("torch", "torchvision", "ray", "optuna", "wandb", "pandas", "numpy", "scipy", "matplotlib", "pydantic")
 
@@ -49,11 +50,15 @@ def _version(package: str) -> str | None:
 
 
 def session(
-    command: str, nodes_differ: Sequence[str] = (), study_hash: str = "", code: OutsideCode = NO_CODE
+    command: str,
+    nodes_differ: Sequence[str] = (),
+    study_hash: str = "",
+    code: OutsideCode = NO_CODE,
+    share: GpuShare | None = None,
 ) -> dict[str, Any]:
     """A session that starts now. nodes_differ: in what the cluster's nodes differ, as 'torch 2.14.0 and 2.15.0'.
 
-    code: what the study names from outside.
+    code: what the study names from outside. share: what a trial takes of a GPU, where a probe has said.
     """
     status = _git("status", "--porcelain", "--", "glifr")
     return {
@@ -73,9 +78,20 @@ def session(
         "cores": os.cpu_count(),
         "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
         "nodes_differ": list(nodes_differ),
+        "gpu_share": None if share is None else share.to_json(),
         "exit_code": None,
         "utilisation": None,
     }
+
+
+def recorded_share(layout: Layout) -> GpuShare | None:
+    """The last share of a GPU that a session of the folder measured."""
+    try:
+        kept = [session.get("gpu_share") for session in read_sealed(layout.provenance)]
+    except (FileNotFoundError, RecordError):
+        return None
+    shares = [GpuShare.from_json(share) for share in kept if share is not None]
+    return next((share for share in reversed(shares) if share.measured is not None), None)
 
 
 class Sessions:
@@ -88,13 +104,14 @@ class Sessions:
         nodes_differ: Sequence[str] = (),
         study_hash: str = "",
         code: OutsideCode = NO_CODE,
+        share: GpuShare | None = None,
     ) -> None:
         self._path = layout.provenance
         try:
             earlier = read_sealed(self._path)
         except (FileNotFoundError, RecordError):
             earlier = []
-        self._all = [*earlier, session(command, nodes_differ, study_hash, code)]
+        self._all = [*earlier, session(command, nodes_differ, study_hash, code, share)]
         self._write()
 
     def note_differences(self, nodes_differ: Sequence[str]) -> None:

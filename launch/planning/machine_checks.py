@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
@@ -11,9 +12,28 @@ import torch
 from glifr.definitions import definition_of
 from glifr.errors import InputError, Problem
 from launch.planning.plan import StudyPlan
-from launch.studyfile import StudySpec
+from launch.studyfile import Study, StudySpec
 
-_COPIES = 4  # weights, gradients, two moments
+
+def fitted(study: Study, address: str | None, tell: Callable[[str], None]) -> Study:
+    """The study as it runs there, with no GPU for `auto` where there is none; InputError if it cannot run."""
+    if address is None:
+        study = without_gpus_here(study, torch.cuda.device_count(), tell)
+    refuse_impossible(study.spec, address)
+    return study
+
+
+def without_gpus_here(study: Study, gpus: int, tell: Callable[[str], None]) -> Study:
+    """The study as a machine with so many GPUs runs it: `auto` is none where there is none."""
+    if study.spec.resources.gpus != "auto" or gpus > 0:
+        return study
+    budget = study.spec.budget
+    if budget is not None and budget.gpu_hours is not None:
+        rule = "there is no GPU, so trials would run on the CPU (resources.gpus: auto) and spend no GPU-hours"
+        todo = "write `hours`, or run it where there is a GPU"
+        raise InputError(Problem(rule, "budget.gpu_hours", budget.gpu_hours, "hours or epochs", todo))
+    tell("GPU: none, so trials run on the CPU, as with resources.gpus: 0 (it is auto).")
+    return study.without_gpus()
 
 
 def refuse_impossible(spec: StudySpec, address: str | None) -> None:
@@ -26,13 +46,13 @@ def refuse_impossible(spec: StudySpec, address: str | None) -> None:
     Raises:
         InputError: A trial asks for more than this machine has, or for a backend that its device cannot run.
     """
-    if spec.resources.gpus == 0 or address is None:
-        _refuse_backend(spec)
+    if not spec.resources.on_gpu or address is None:
+        refuse_backend(spec)
     if address is not None:
         return
     gpus, cpus = torch.cuda.device_count(), os.cpu_count() or 1
     problems = []
-    if math.ceil(spec.resources.gpus) > gpus:
+    if math.ceil(spec.resources.gpus_at_most) > gpus:
         problems.append(
             Problem(
                 "a trial asks for a GPU, and this machine has none"
@@ -58,11 +78,12 @@ def refuse_impossible(spec: StudySpec, address: str | None) -> None:
         raise InputError(*problems)
 
 
-def _refuse_backend(spec: StudySpec) -> None:
+def refuse_backend(spec: StudySpec) -> None:
+    """Raises InputError for a backend that the trials' device cannot run."""
     problems: dict[Problem, None] = {}
     for condition in spec.values.values():
         try:
-            device = "cuda" if spec.resources.gpus > 0 else "cpu"
+            device = "cuda" if spec.resources.on_gpu else "cpu"
             definition_of(condition).engine(condition, spec.training.backend, device)
         except InputError as error:
             problems |= dict.fromkeys(replace(problem, place="training.backend") for problem in error.problems)
@@ -80,11 +101,11 @@ def refuse_too_large(plan: StudyPlan, address: str | None) -> None:
     Raises:
         InputError: The weights, gradients and Adam's two moments of one training exceed the memory.
     """
-    if address is not None or plan.study.spec.resources.gpus > 0:
+    if address is not None or plan.study.spec.resources.on_gpu:
         return
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     for name, condition in plan.conditions.items():
-        needed = _COPIES * condition.trained_parameters * torch.float32.itemsize
+        needed = condition.bytes_to_train
         if needed > memory:
             rule = f"one network of {name} needs more memory than this machine has"
             found = f"{condition.hidden_size:,} neurons: {needed / 2**30:,.0f} GiB to train"

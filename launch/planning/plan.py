@@ -68,6 +68,11 @@ class ConditionPlan:
     def name(self) -> str:
         return self.condition.name
 
+    @property
+    def bytes_to_train(self) -> int:
+        """What one training's weights, gradients and the optimiser's two moments take."""
+        return 4 * 4 * self.trained_parameters
+
 
 @dataclass(frozen=True)
 class StudyPlan:
@@ -77,6 +82,7 @@ class StudyPlan:
         fingerprint: SHA-256 of the task's data.
         scheme: How proposals are drawn.
         neuron: The digest of neurons that counts in place of today's, for units on record; see `Proposal.neuron`.
+        gpu_share: What a trial takes of a GPU, where the study leaves it to a probe; None until that has been decided.
     """
 
     study: Study
@@ -85,6 +91,13 @@ class StudyPlan:
     conditions: Mapping[str, ConditionPlan]
     scheme: int = SCHEME
     neuron: str | None = None
+    gpu_share: float | None = None
+
+    @property
+    def gpus(self) -> float:
+        """GPUs that one trial takes; with `auto` 0 until its share has been decided."""
+        given = self.study.spec.resources.gpus
+        return (self.gpu_share or 0.0) if given == "auto" else given
 
     def of(self, names: Collection[str] | None) -> StudyPlan:
         """The part of the plan that these conditions are, `refuse_unknown` having passed them; all of it for None."""

@@ -16,6 +16,7 @@ from typing import Literal
 from glifr.configuration import Schedule, TrainingSettings
 from glifr.definitions import definition_of
 from glifr.records import Proposal, Stage
+from glifr.tasks import TaskDefinition
 from launch.planning.plan import ConditionPlan, StudyPlan
 from launch.studyfile import Training
 
@@ -72,13 +73,17 @@ def seed_batches(plan: StudyPlan, slots: int) -> SeedBatches:
 def seeds_at_once(plan: StudyPlan, own: ConditionPlan) -> int:
     """What `auto` means for a condition, by the table of this module."""
     spec, task = plan.study.spec, plan.task
-    batch, gpus = own.training.batch_size, spec.resources.gpus
-    if gpus > 0:
-        bytes_of_a_seed = 4 * batch * task.steps * (_NUMBERS * own.hidden_size + task.inputs)
-        return max(1, min(_ON_GPU, int(min(1.0, gpus) * _GPU_BYTES / bytes_of_a_seed)))
-    small = batch * own.hidden_size <= _SMALL_STEP
+    if spec.resources.on_gpu:  # of `auto` a whole one: the share that a probe proposes must not change the table
+        there = min(1.0, spec.resources.gpus_at_most) * _GPU_BYTES
+        return max(1, min(_ON_GPU, int(there / bytes_of_a_seed(task, own))))
+    small = own.training.batch_size * own.hidden_size <= _SMALL_STEP
     exactly = definition_of(own.condition).batches_exactly(own.condition, own.training.backend, "cpu")
     return _ON_CPU if small and exactly else 1
+
+
+def bytes_of_a_seed(task: TaskDefinition, own: ConditionPlan) -> int:
+    """What a training step of one seed keeps for its backward pass, about."""
+    return 4 * own.training.batch_size * task.steps * (_NUMBERS * own.hidden_size + task.inputs)
 
 
 def training_settings(

@@ -53,7 +53,7 @@ def cost_in(kind: str, timings: Mapping[str, Sequence[Timing]], slots: int) -> C
 
     def gpu_hours(plan: StudyPlan) -> float:
         slot_seconds = sum(estimated(plan, timings, slots).slot_seconds.values())
-        return slot_seconds * plan.study.spec.resources.gpus / 3600
+        return slot_seconds * plan.gpus / 3600
 
     return gpu_hours
 

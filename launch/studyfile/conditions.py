@@ -22,6 +22,12 @@ class ConditionSpec(Changes):
     """A condition in a study file. What is not given is the base's.
 
     Attributes:
+        hidden_size: Neurons; matched for as many as meet the parameter budget.
+        num_ascs: After-spike currents of each neuron.
+        sigma_v: Width of GLIFR neurons' sigmoid; towards 0 they spike.
+        R: Membrane resistance of GLIFR neurons.
+        I0: Constant current into each GLIFR neuron.
+        v_reset: The voltage to which firing pulls a GLIFR neuron.
         base: A condition of this study, or a published one; a published name is its own base.
         delay: Delay of the lateral connections, in ms or words.
         fixed: Hyperparameters of a study without search.
@@ -30,8 +36,8 @@ class ConditionSpec(Changes):
             a study kept, all of which every seed begins with.
         learned_from: By default the study's condition that learns the same from a homogeneous start.
         learned: Which neuron parameters are trained.
-        dt: In ms.
-        tau: In ms.
+        dt: Time step, in ms.
+        tau: Time constant of spiking, in ms; follows dt by default.
         output_weight: Whether there is a readout.
         training: What differs from the study's training.
         control: Whether it is equal to another condition on purpose.

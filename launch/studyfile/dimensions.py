@@ -40,6 +40,11 @@ class Dimension(Section):
     """One searched dimension: from `low` to `high`, evenly on a `log` or `linear` scale; or one of `choices`.
 
     Attributes:
+        low: The lower end of the range.
+        high: The upper end.
+        scale: On which values are spread evenly.
+        choices: The values, instead of a range.
+        description: Shown beside the range.
         type: float, or int for whole numbers.
         points: For a grid, how many values of the range, including both ends.
     """

@@ -11,6 +11,7 @@ from typing import Any
 
 from launch.studyfile.models import StudySpec
 from launch.studyfile.renamed import NEW_NAMES
+from launch.studyfile.schema import described, sections
 
 FILE = "study.schema.json"  # shipped beside the studies
 HEAD = f"# yaml-language-server: $schema={FILE}"  # the first line of a study in the same folder
@@ -22,6 +23,8 @@ def json_schema() -> dict[str, Any]:
     """The schema of a study with its profiles."""
     schema = StudySpec.model_json_schema()
     kinds, study = schema.pop("$defs"), schema
+    for path, section in sections():
+        _describe(kinds[section.__name__] if path else study, described(section)[1])
     kinds["TaskSpec"]["required"].remove("source")  # the task's first, where it is not given
     spaces = kinds["Search"]["properties"]["spaces"]
     file = {"type": "string", "description": "a space file, from the study's folder"}
@@ -45,6 +48,13 @@ def json_schema() -> dict[str, Any]:
 def as_text() -> str:
     """The schema as it is shipped."""
     return json.dumps(json_schema(), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def _describe(section: dict[str, Any], meanings: dict[str, str]) -> None:
+    """Puts what each key means before what it may be."""
+    for name, own in section.get("properties", {}).items():
+        words = [meanings.get(name, ""), f"({own['description']})" if own.get("description") else ""]
+        own["description"] = " ".join(word for word in words if word)
 
 
 def _with_short_form(named: dict[str, Any]) -> dict[str, Any]:

@@ -65,6 +65,12 @@ class Study:
     code: OutsideCode = NO_CODE
     learned: Learned | None = None
 
+    def without_gpus(self) -> Study:
+        """The study with trials that take no GPU."""
+        resources = self.spec.resources.model_copy(update={"gpus": 0.0})
+        resolved = {**self.resolved, "resources": {**self.resolved["resources"], "gpus": 0.0}}
+        return replace(self, spec=self.spec.model_copy(update={"resources": resources}), resolved=resolved)
+
 
 def load_study(
     path: Path,

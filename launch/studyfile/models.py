@@ -48,6 +48,11 @@ class StudySpec(Section):
     """A whole study, after its profile and overrides.
 
     Attributes:
+        name: Of the study: its results folder is named after it.
+        description: One or two sentences, shown in the report.
+        seed: From which all seeds and all proposals of the searches follow.
+        reference: The condition with which the others are compared by default.
+        exploratory: Whether its numbers are no evidence: the report then gives no verdicts.
         conditions: What is compared; their order is that of every table and figure.
         factors: What conditions cross, by which their effects are judged.
         crossing: Makes the conditions from the factors.

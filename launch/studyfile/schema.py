@@ -12,7 +12,8 @@ from pydantic.fields import FieldInfo
 
 from glifr.errors import nearest
 from launch.studyfile.models import StudySpec
-from launch.studyfile.search.samplers import name_of
+from launch.studyfile.search.samplers import Named, name_of
+from launch.studyfile.sections import meanings_of
 from launch.studyfile.tree import KeyPath, dotted
 from launch.studyfile.values import Keys
 
@@ -72,6 +73,19 @@ def sections(kind: type[BaseModel] = StudySpec, path: KeyPath = ()) -> Iterator[
         kinds = {(): below} if _is_model(below) else {(name,): member for name, member in members_of(below).items()}
         for tag, one in kinds.items():
             yield from sections(one, (*here, *tag))
+
+
+def described(kind: type[BaseModel]) -> tuple[str, dict[str, str]]:
+    """What a section is, and what each of its keys means.
+
+    A key that is a section of its own means what that is, and the `name` of one of several types what the type is.
+    """
+    said, meanings = meanings_of(kind)
+    for name, info in kind.model_fields.items():
+        below = _plain(info)
+        if name not in meanings and (_is_model(below) or (name == "name" and issubclass(kind, Named))):
+            meanings[name] = meanings_of(below if _is_model(below) else kind)[0].partition("\n\n")[0]
+    return said, meanings
 
 
 def where_else(path: KeyPath) -> str:

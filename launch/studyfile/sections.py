@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
+from inspect import cleandoc
 from typing import Any, ClassVar, Self, TypeVar, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, create_model, model_serializer
@@ -25,6 +27,13 @@ class Section(BaseModel):
 
     def _at_default(self, name: str) -> bool:
         return bool(getattr(self, name) == type(self).model_fields[name].default)
+
+
+def meanings_of(kind: type[BaseModel]) -> tuple[str, dict[str, str]]:
+    """What a section's docstring says of it, and of its keys by name: the one place where their meaning is written."""
+    text, _, listed = cleandoc(kind.__doc__ or "").partition("\n\nAttributes:\n")
+    keys = re.findall(r"^ {4}(\w+): (.+(?:\n {5,}.+)*)", listed, re.MULTILINE)
+    return text, {name: " ".join(words.split()) for name, words in keys}
 
 
 _Base = TypeVar("_Base", bound=Section)
@@ -74,7 +83,10 @@ def changes_of(kind: type[Section], names: Collection[str] | None = None) -> Any
     fields: dict[str, Any] = {name: (_change_of(hints[name]), None) for name in wanted}
     made = create_model(f"{kind.__name__}Changes", __base__=Changes, __module__=kind.__module__, **fields)
     made.later = frozenset(wanted)
-    made.__doc__ = f"What differs from the study's, key by key; as in `{kind.__name__.lower()}`."
+    meanings = {name: words for name, words in meanings_of(kind)[1].items() if name in wanted}
+    said = f"What differs from the study's, key by key; as in `{kind.__name__.lower()}`."
+    listed = "".join(f"\n    {name}: {words}" for name, words in meanings.items())
+    made.__doc__ = f"{said}\n\nAttributes:{listed}" if listed else said
     return made
 
 

@@ -15,6 +15,9 @@ class Adam(Section):
     """Settings of the optimisers adam and adamw.
 
     Attributes:
+        beta1: Decay of the mean of gradients.
+        beta2: Decay of the mean of their squares.
+        epsilon: Added to the root of that mean.
         weight_decay: Of every trained number, 0 for none.
         decoupled: Whether weight decay is decoupled from the gradient's moments, as in adamw: the older way to ask for
             it.
@@ -33,6 +36,7 @@ class Sgd(Section):
     """Settings of the optimiser sgd.
 
     Attributes:
+        momentum: Share of the last step that the next one keeps.
         nesterov: Whether it looks ahead by the momentum.
         weight_decay: As of adam, and not decoupled.
     """
@@ -48,6 +52,9 @@ class Schedule(Section):
     Attributes:
         name: constant; cosine, down to `end` along half a cosine; or step, times `factor` after every `every` epochs.
         warmup_epochs: Epochs over which it first rises linearly, from nearly 0; a fraction of an epoch is possible.
+        end: Of cosine: the fraction of the learning rate in the last step.
+        every: Of step: epochs between two steps.
+        factor: Of step: what each multiplies the learning rate by.
     """
 
     name: Annotated[ScheduleName, Field(description=v.either(SCHEDULES))] = "constant"
@@ -58,7 +65,12 @@ class Schedule(Section):
 
 
 class Annealing(Section):
-    """A setting that goes from `start` in the first epoch to `end` in the last, linearly in epochs."""
+    """A setting that goes from `start` in the first epoch to `end` in the last, linearly in epochs.
+
+    Attributes:
+        start: In the first epoch.
+        end: In the last epoch.
+    """
 
     start: v.Positive
     end: v.Positive
@@ -69,12 +81,14 @@ class Training(Section):
 
     Attributes:
         epochs: Passes over the training data.
+        batch_size: Samples of one training step.
         optimizer: adam, adamw (Adam with decoupled weight decay) or sgd; its settings are in `adam` or in `sgd`.
         clip_norm: The largest norm of a network's whole gradient; a larger one is scaled down to it; null for no limit.
         schedule: Schedule of the learning rate.
         dropout: Of neurons, per step and sample.
         sigma_v: Width of GLIFR neurons' sigmoid, null for 1 throughout; towards 0 they spike.
         checkpoint_every: In epochs.
+        backend: The engine that computes the networks; auto for the fastest that this device and network have.
         seeds_per_batch: Seeds trained as one computation; auto for a number by device and size.
         cuda_graphs: Whether, on CUDA, a training step is recorded once and replayed.
     """

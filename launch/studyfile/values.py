@@ -322,10 +322,20 @@ def _frequencies(value: Any) -> Any:
     return tuple(float(f) for f in value)
 
 
-def _gpus(value: float) -> float:
-    if value > 1 and not value.is_integer():
-        refuse("only a part of ONE GPU can be asked for", "a number from 0 to 1, or a whole number")
-    return value
+GPUS_RULE = "a number from 0 to 1, a whole number, or auto"
+
+
+def _gpus(value: Any) -> float | str:
+    if value == "auto":
+        return "auto"
+    if not is_number(value):
+        todo = nearest(value, ["auto"]) if isinstance(value, str) else ""
+        refuse("this is neither a number of GPUs nor `auto`", GPUS_RULE, todo)
+    if not 0 <= value <= MAX_NUMBER:
+        refuse("no trial can take so many GPUs", GPUS_RULE)
+    if value > 1 and not float(value).is_integer():
+        refuse("only a part of ONE GPU can be asked for", GPUS_RULE)
+    return float(value)
 
 
 Text = Annotated[str, Field(description="text")]
@@ -342,9 +352,9 @@ Fraction = Annotated[float, Field(ge=0, le=1, description="a number from 0 to 1"
 UpToOne = Annotated[float, Field(gt=0, le=1, description="a number above 0, at most 1")]
 BelowOne = Annotated[float, Field(ge=0, lt=1, description="a number from 0, below 1")]
 Gpus = Annotated[
-    float,
-    Field(ge=0, le=MAX_NUMBER, description="a number from 0 to 1, or a whole number"),
-    AfterValidator(_gpus),
+    Annotated[float, Field(ge=0, le=MAX_NUMBER)] | Literal["auto"],
+    BeforeValidator(_gpus),
+    Field(description=GPUS_RULE),
 ]
 
 Frequencies = Annotated[

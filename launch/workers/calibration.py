@@ -9,7 +9,7 @@ import copy
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
@@ -82,18 +82,29 @@ def _arithmetic(plan: StudyPlan, own: ConditionPlan) -> tuple[float, float]:
     """
     own, together = _tried(plan, own), seed_batches(plan, 1).choose(own.name, "final", 1)
     device = device_for(plan.study.spec)
-    data = _Sample(plan.task, own.training.batch_size)
-    training = Training(
+    training = sample_training(plan, own, _hyperparameters(own), together, device)
+    test, network = _Sample(plan.task, own.training.batch_size).test().to(device), training.runs[0].network
+    step = _median(training.run_epoch) / (_steps(plan) * together)
+    return step, _median(lambda: evaluate([network], plan.task, test))
+
+
+def sample_training(
+    plan: StudyPlan,
+    own: ConditionPlan,
+    values: Mapping[str, Value],
+    together: int,
+    device: torch.device,
+    batches: int = _BATCHES,
+) -> Training:
+    """A training of a few epochs of so many batches on random data, of so many seeds at once."""
+    return Training(
         plan.task,
-        TaskData(data.tuning().train, None),
-        Configuration(own.condition, own.hidden_size, own.delay_steps, hyperparameters_in(_hyperparameters(own))),
+        TaskData(random_data(plan.task, batches * own.training.batch_size).train, None),
+        Configuration(own.condition, own.hidden_size, own.delay_steps, hyperparameters_in(values)),
         training_settings(own.training, _EPOCHS + 1, together),
         range(together),
         device,
     )
-    test, network = data.test().to(device), training.runs[0].network
-    step = _median(training.run_epoch) / (_steps(plan) * together)
-    return step, _median(lambda: evaluate([network], plan.task, test))
 
 
 def _median(action: Callable[[], object]) -> float:

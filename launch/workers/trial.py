@@ -73,7 +73,7 @@ def read_context(root: Path, tracking_mode: str, data: DataSource | None = None)
 
 def device_for(spec: StudySpec) -> torch.device:
     """CUDA where the study gives its trials a GPU, else the CPU."""
-    return torch.device("cuda" if spec.resources.gpus > 0 else "cpu")
+    return torch.device("cuda" if spec.resources.on_gpu else "cpu")
 
 
 def run_job(

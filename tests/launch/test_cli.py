@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import io
 import os
@@ -199,6 +200,20 @@ def test_the_plan_says_what_would_run_and_starts_nothing(
         assert words in out
     assert re.search(r"estimated time: .*min.*s", out)
     assert not (tmp_path / "results").exists()
+
+
+def test_units_run_with_the_collector_that_imports_went_without(
+    study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[bool] = []
+    monkeypatch.setattr("launch.session.show_plan", lambda *_: seen.append(gc.isenabled()) or 0)
+    gc.disable()  # as `launch/study.py` does
+    try:
+        assert cli.main([str(study), "--plan", "--results", str(tmp_path / "results")]) == 0
+    finally:
+        gc.unfreeze()
+        gc.enable()
+    assert seen == [True]
 
 
 @pytest.mark.program

@@ -13,7 +13,12 @@ from launch.studyfile.sections import Section
 
 
 class ParameterBudget(Section):
-    """The network whose number of trained parameters `hidden_size: matched` meets."""
+    """The network whose number of trained parameters `hidden_size: matched` meets.
+
+    Attributes:
+        condition: The condition that this network has.
+        hidden_size: Its neurons.
+    """
 
     condition: v.BaseName = "RNN"
     hidden_size: Annotated[int, Field(ge=1, le=4096, description="a whole number from 1 to 4096")] = 256
@@ -23,6 +28,8 @@ class Resources(Section):
     """What one trial needs.
 
     Attributes:
+        cpus: Processor cores, which are also its threads.
+        gpus: GPUs, or a fraction of one that several trials share; auto for what a probe of the largest trial says.
         memory: In GB, which a node must have free of other trials; null to go by what workers are measured to take.
         max_concurrent: Trials at the same time, null for as many as fit.
         retries: Further attempts at a failed unit.
@@ -36,11 +43,24 @@ class Resources(Section):
     retries: v.CountFromZero = 2
     timeout_minutes: v.Minutes | None = 120.0
 
+    @property
+    def on_gpu(self) -> bool:
+        """True if trials compute on a GPU."""
+        return self.gpus == "auto" or self.gpus > 0
+
+    @property
+    def gpus_at_most(self) -> float:
+        """GPUs of one trial, before any probe: `auto` is at most a whole one."""
+        return 1.0 if self.gpus == "auto" else self.gpus
+
 
 class Wandb(Section):
     """The mirror at Weights & Biases.
 
     Attributes:
+        mode: Where runs go; auto is $WANDB_MODE, else online where W&B finds a login, else offline.
+        project: The project that has the runs.
+        entity: Whose project it is; null for the login's own.
         runs: The stages whose units become runs.
         system_metrics: Whether each run has W&B's own metrics of processor, memory and GPU.
     """

@@ -24,6 +24,10 @@ class Search(Section):
     Attributes:
         trials: Of one search; a grid determines their number.
         epochs: Of one trial, null for those of training.
+        seeds_per_trial: Seeds that a trial is trained on; its score is their mean.
+        spaces: What is searched, for each family of networks.
+        sampler: Proposes trials.
+        pruner: Stops trials early.
         repeats: Independent searches of each condition, each with its own confirmation and its share of the final
             seeds.
         start_at: Points that every condition tries first, as far as it has their dimensions; they count as trials.
@@ -48,6 +52,7 @@ class Confirm(Section):
 
     Attributes:
         top: How many of a condition's best configurations are trained again, each on `seeds`.
+        seeds: Fresh seeds for that; the best mean decides.
     """
 
     top: v.Count

@@ -26,6 +26,10 @@ class TaskSpec(Section):
     """The task, and where its data come from.
 
     Attributes:
+        name: The task.
+        source: Where its data come from; by default the first of the task's sources.
+        data_root: The folder that has the data; null for $GLIFR_DATA and the usual places.
+        train_on: What final networks are trained on. With the validation split too, nothing is validated.
         frequencies: In 1/ms, for tasks that have them (`TaskDefinition.options`).
         noise: Standard deviation of noise on the inputs, likewise.
         path: File of the task `arrays`, from the study's folder.

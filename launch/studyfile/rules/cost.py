@@ -24,7 +24,7 @@ def _one_kind(spec: StudySpec) -> Iterator[Fault]:
 
 @_reads("budget", "resources")
 def _gpus(spec: StudySpec) -> Iterator[Fault]:
-    if spec.budget and spec.budget.gpu_hours is not None and spec.resources.gpus == 0:
+    if spec.budget and spec.budget.gpu_hours is not None and not spec.resources.on_gpu:
         rule = "a trial of this study takes no GPU, so no GPU-hours would ever be spent"
         todo = "write `hours`, or give trials a GPU: `resources: {gpus: 1}`"
         yield Fault(("budget", "gpu_hours"), rule, spec.budget.gpu_hours, "hours or epochs", todo)

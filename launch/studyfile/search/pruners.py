@@ -66,6 +66,7 @@ class PercentilePruner(_Compared):
     """As median, at another percentile: 25 keeps the best quarter.
 
     Attributes:
+        percentile: Of the trials at that epoch, the share that may go on, in percent.
         startup_trials: As for median.
         warmup_epochs: As for median.
         min_trials: As for median.
@@ -89,6 +90,8 @@ class SuccessiveHalvingPruner(Stopping):
     """Asynchronous successive halving: at epochs min_epochs x factor^k the best 1 / factor go on.
 
     Attributes:
+        min_epochs: Epochs before the first comparison.
+        reduction_factor: Of so many trials one goes on.
         min_early_stopping_rate: Rungs left out at first.
         bootstrap_trials: Trials that a rung must hold before one goes on.
     """
@@ -145,6 +148,8 @@ class PatientPruner(Stopping):
     """Lets a trial go on until it has not improved for `patience` epochs; then `pruner` decides, or it stops.
 
     Attributes:
+        patience: Epochs without improvement.
+        pruner: Decides then; with none the trial stops.
         min_delta: An improvement by less than this does not count.
     """
 

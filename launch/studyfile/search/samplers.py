@@ -76,6 +76,9 @@ class TpeSampler(Named):
     Attributes:
         startup_trials: Drawn at random before the model proposes.
         candidates: Optuna's n_ei_candidates.
+        multivariate: Whether dimensions are modelled together.
+        constant_liar: Whether open trials count as bad ones, so that parallel proposals spread.
+        group: Whether dimensions that occur together form groups, each with a model.
     """
 
     name: Annotated[Literal["tpe"], Field(description="tpe")]
@@ -136,6 +139,7 @@ class QmcSampler(Named):
     """Optuna's quasi-Monte Carlo draws: like random, but more even; 2, 4, 8, ... trials for sobol.
 
     Attributes:
+        sequence: The sequence of points.
         scramble: Whether the sequence is shuffled by the study's seed; otherwise it begins at the lower ends.
     """
 

@@ -47,8 +47,10 @@ from launch.jobs import DataSource, Job, Step
 from launch.ledger.abandoned import remove_abandoned
 from launch.ledger.lock import this_process
 from launch.ledger.provenance import Sessions
+from launch.planning.gpu_share import Measured
 from launch.planning.placement import Resources
 from launch.scheduling.utilisation import Meter
+from launch.sharing import settle_share
 from launch.workers.data import FromFiles
 
 pytestmark = pytest.mark.program
@@ -119,6 +121,40 @@ def test_work_is_done_on_each_node_and_what_fails_or_hangs_is_named(cluster: Ray
 def test_slots_follow_cpus_and_fractions_of_gpus(cluster: RayNodes, tmp_path: Path) -> None:
     with RayExecutor(tmp_path, "disabled", Resources(0.25, 0.5, None), Cluster(cluster.address)) as executor:
         assert executor.slots == 4
+
+
+def test_a_probe_runs_on_a_node_with_gpus_and_its_failure_gives_each_trial_one(
+    cluster: RayNodes, tmp_path: Path
+) -> None:
+    """The GPUs are not there, and CUDA says so."""
+    plan, told, nothing = small_plan(tmp_path, "resources.gpus=auto"), list[str](), Resources(1, 0, None)
+    with RayExecutor(tmp_path, "disabled", nothing, Cluster(cluster.address)) as executor:
+        assert executor.slots == 2
+        found, share = settle_share(plan, executor, nothing, None, told.append)
+        assert executor.slots == 1, "one node has GPUs, and one processor"
+    assert found.gpus == 1
+    assert share is not None
+    assert re.search("CUDA|NVIDIA", share.failure)
+    assert [line.startswith("Warning: GPU: a whole one for each trial") for line in told] == [True]
+
+
+def measure_made_up(cpus: float) -> Measured:
+    given = ray.get_runtime_context().get_assigned_resources()
+    assert given == {"CPU": cpus, "GPU": 1.0}, given
+    return Measured("pretended", 80, 4, 0.2)
+
+
+def test_what_is_measured_on_a_node_is_what_trials_take(cluster: RayNodes, tmp_path: Path) -> None:
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    with RayExecutor(tmp_path, "disabled", Resources(0.25, 0, None), Cluster(cluster.address)) as executor:
+        found = executor.alone_on_a_gpu(measure_made_up, (0.25,), 300.0)
+        assert found == Measured("pretended", 80, 4, 0.2)
+        executor.take(Resources(0.25, 0.5, None))
+        assert executor.slots == 4
+        with pytest.raises(InputError, match="more GPUs than any node"):
+            executor.take(Resources(1, 4, None))
+        with pytest.raises(TimeoutError, match="not done within 1 s"):
+            executor.alone_on_a_gpu(notes_its_node, (str(tmp_path), "hangs"), 1.0)
 
 
 @pytest.mark.parametrize(("wanted", "key"), [(Resources(1, 4, None), "gpus"), (Resources(3, 0, None), "cpus")])

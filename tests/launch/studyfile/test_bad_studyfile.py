@@ -277,6 +277,21 @@ BAD = {
         "final: {seeds: 5}\nresources: {gpus: 1.5}",
         ["only a part of ONE GPU", "resources.gpus (line 23)", "a whole number"],
     ),
+    "a word that is none of GPUs": (
+        "final: {seeds: 5}",
+        "final: {seeds: 5}\nresources: {gpus: aut}",
+        ["neither a number of GPUs nor `auto`", "resources.gpus (line 23)", "did you mean 'auto'?"],
+    ),
+    "fewer GPUs than none": (
+        "final: {seeds: 5}",
+        "final: {seeds: 5}\nresources: {gpus: -1}",
+        ["no trial can take so many GPUs", "resources.gpus (line 23)", "a whole number, or auto"],
+    ),
+    "a truth for GPUs": (
+        "final: {seeds: 5}",
+        "final: {seeds: 5}\nresources: {gpus: true}",
+        ["neither a number of GPUs nor `auto`", "resources.gpus (line 23)"],
+    ),
     "name outside the results": (
         "name: good",
         "name: ../elsewhere",
