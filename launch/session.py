@@ -46,6 +46,7 @@ from launch.scheduling.study_scheduler import StudyScheduler
 from launch.scheduling.utilisation import Meter
 from launch.sharing import settle_share
 from launch.signals import StopSignals
+from launch.studyfile import StudySpec
 from launch.terminal.budget_view import equal_words
 from launch.terminal.end_summary import tell_end
 from launch.terminal.plan_view import plan_view
@@ -149,7 +150,7 @@ def run_study(
     stop.where = "every result is kept, the report is not made"
     wanted = stopped is None or (asked.report and stop.received is None)
     report = _report(console, root, tracking) if wanted else None
-    _tell_outage(console, root)
+    _tell_outages(console, root, spec)
     notifier.ending = "stopped" if stopped else "complete" if code == COMPLETE else "incomplete"
     notifier.answer = "{:,} of {:,} units done; nothing is lost".format(*totals(snapshot))
     if report is not None:
@@ -283,7 +284,7 @@ def refuse_small_budget(plan: StudyPlan) -> None:
 def _begin_records(layout: Layout, plan: StudyPlan) -> None:
     """Keeps the code from outside, and forgets what went wrong with mirrors in earlier sessions."""
     keep_code(layout, plan.study.code)
-    for mirror in (WANDB, *(local.name for _, local in asked_for(plan.study.spec))):
+    for mirror in _mirrors(plan.study.spec):
         Outage(layout, mirror).begin()
 
 
@@ -348,14 +349,21 @@ def _report(console: Console, root: Path, tracking: Decision) -> ReportPaths | N
     return made
 
 
-def _tell_outage(console: Console, root: Path) -> None:
-    """Says once what W&B lacks and how it gets that."""
-    outage = Outage(Layout(root))
-    if failures := outage.failures:
-        went_on = "; the session went on without it" if outage.over else ""
-        repair = shlex.join([interpreter(), "-m", "launch.tracking", "sync", short(root)])
-        text = f"Warning: {failures[0]}{went_on}. Nothing is lost; when W&B answers again:\n  {repair}"
-        console.print(text, markup=False, soft_wrap=True)
+def _tell_outages(console: Console, root: Path, spec: StudySpec) -> None:
+    """Says once what a mirror lacks and how it gets that."""
+    for mirror in _mirrors(spec):
+        outage = Outage(Layout(root), mirror)
+        if failures := outage.failures:
+            went_on = "; the session went on without it" if outage.over else ""
+            when = "when W&B answers again" if mirror == WANDB else "when that is mended"
+            repair = shlex.join([interpreter(), "-m", "launch.tracking", "sync", short(root)])
+            text = f"Warning: {failures[0]}{went_on}. Nothing is lost; {when}:\n  {repair}"
+            console.print(text, markup=False, soft_wrap=True)
+
+
+def _mirrors(spec: StudySpec) -> list[str]:
+    """The names of the mirrors that a study may have."""
+    return [WANDB, *(local.name for _, local in asked_for(spec))]
 
 
 def _alike_pairs(

@@ -1,4 +1,4 @@
-"""`python -m launch.tracking sync RESULTS`: makes W&B equal to the ledger."""
+"""`python -m launch.tracking sync RESULTS`: makes the study's mirrors equal to the ledger."""
 
 import sys
 

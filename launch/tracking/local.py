@@ -10,24 +10,34 @@ from typing import NamedTuple
 from glifr.errors import InputError, Problem
 from glifr.records import Layout
 from launch.studyfile import StudySpec
-from launch.tracking.mlflow_run import MLflowRun
+from launch.tracking.mlflow_run import MLflowRun, MLflowRuns
 from launch.tracking.rows import Computation, TrackedStudy
-from launch.tracking.tensorboard_run import TensorBoardRun
+from launch.tracking.tensorboard_run import TensorBoardRun, TensorBoardRuns
 from launch.tracking.tracker import JobMirror
 
 
 class Local(NamedTuple):
-    """A mirror. name: in words. package: that it needs. run: what writes a run."""
+    """A mirror.
+
+    Attributes:
+        name: In words.
+        package: The package that it needs.
+        raises: The packages whose errors tell of its files.
+        run: What writes a run.
+        runs: What reads and removes those that stand.
+    """
 
     name: str
     package: str
+    raises: tuple[str, ...]
     run: type[TensorBoardRun] | type[MLflowRun]
+    runs: type[TensorBoardRuns] | type[MLflowRuns]
 
 
 # by the key under `tracking`, which is also the name of the extra that installs the package
 LOCAL = {
-    "tensorboard": Local("TensorBoard", "tensorboard", TensorBoardRun),
-    "mlflow": Local("MLflow", "mlflow", MLflowRun),
+    "tensorboard": Local("TensorBoard", "tensorboard", ("tensorboard",), TensorBoardRun, TensorBoardRuns),
+    "mlflow": Local("MLflow", "mlflow", ("mlflow", "sqlalchemy", "alembic"), MLflowRun, MLflowRuns),
 }
 
 
@@ -46,11 +56,16 @@ def refuse_missing(spec: StudySpec, place: str) -> None:
     Raises:
         InputError: There is such a mirror.
     """
-    for key, local in asked_for(spec):
-        if importlib.util.find_spec(local.package) is None:
-            rule = f"{local.name} is not installed"
-            todo = f"install it, as by pip install 'glifr-studies[{key}]', or leave tracking.{key} out"
-            raise InputError(Problem(rule, f"{place}: tracking.{key}", True, todo=todo))
+    for key, _ in asked_for(spec):
+        refuse_not_installed(key, place, f"leave tracking.{key} out")
+
+
+def refuse_not_installed(key: str, place: str, otherwise: str) -> None:
+    """As `refuse_missing`, of one mirror. otherwise: what can be done instead of installing it."""
+    local = LOCAL[key]
+    if importlib.util.find_spec(local.package) is None:
+        rule, todo = f"{local.name} is not installed", f"install it, as by pip install 'glifr-studies[{key}]', or"
+        raise InputError(Problem(rule, f"{place}: tracking.{key}", True, todo=f"{todo} {otherwise}"))
 
 
 def local_mirrors(layout: Layout, tracked: TrackedStudy, computed: Computation) -> list[JobMirror]:

@@ -1,4 +1,4 @@
-"""Content of a unit's W&B run - config, one row per epoch, summary, parameters - made from records alone.
+"""Content of a unit's run - config, one row per epoch, summary, parameters - made from records alone.
 
 The same functions feed a run while it trains and fill it in afterwards, so that both give the same run.
 """
@@ -30,6 +30,7 @@ from glifr.records import (
 from launch.studyfile import StudySpec, read_resolved
 
 MEASURES = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
+DIVERGED = "diverged_seeds"  # in the rows of epochs and in the summary
 _BINS = 64
 _QUANTILES = {"minimum": 0.0, "q05": 0.05, "q25": 0.25, "median": 0.5, "q75": 0.75, "q95": 0.95, "maximum": 1.0}
 
@@ -180,7 +181,7 @@ def epoch_rows(unit: UnitId, records: Iterable[EpochRecord]) -> list[dict[str, A
 
 
 def _epoch_row(unit: UnitId, records: Sequence[EpochRecord]) -> dict[str, Any]:
-    row: dict[str, Any] = {"epoch": records[0].epoch, "diverged_seeds": sum(r.diverged for r in records)}
+    row: dict[str, Any] = {"epoch": records[0].epoch, DIVERGED: sum(r.diverged for r in records)}
     for measure, values in _measured(records).items():
         if unit.stage == "final":
             row[measure] = next(iter(values.values()))
@@ -197,23 +198,27 @@ def _epoch_row(unit: UnitId, records: Sequence[EpochRecord]) -> dict[str, Any]:
 def _measured(records: Sequence[EpochRecord]) -> dict[str, dict[int, float]]:
     """Measure -> seed -> value, of one epoch; the task's own metrics last."""
     found: dict[str, dict[int, float]] = {}
-    for measure in MEASURES:
-        values = {r.seed: getattr(r, measure) for r in records if getattr(r, measure) is not None}
-        found |= {measure: values} if values else {}
     for record in records:
-        for name, value in record.validation_metrics.items():
-            found.setdefault(validation_of(name), {})[record.seed] = value
-    return found
+        common = {measure: getattr(record, measure) for measure in MEASURES}
+        own = {validation_of(name): value for name, value in record.validation_metrics.items()}
+        for measure, value in (common | own).items():
+            found.setdefault(measure, {}).update({record.seed: value} if value is not None else {})
+    return {measure: values for measure, values in found.items() if values}
 
 
 def summary(unit: UnitId, outcomes: Sequence[SeedOutcome]) -> dict[str, Any]:
     """The final numbers; the test result of a final network."""
     found: dict[str, Any] = {"score": statistics.fmean(o.score for o in outcomes)}
-    found["diverged_seeds"] = sum(o.diverged for o in outcomes)
+    found[DIVERGED] = sum(o.diverged for o in outcomes)
     if unit.stage == "final":
         found |= {"test_loss": outcomes[0].test_loss, "test_accuracy": outcomes[0].test_accuracy}
         found |= {f"test_{name}": value for name, value in outcomes[0].test_metrics.items()}
     return found
+
+
+def final_numbers(unit: UnitId, outcomes: Sequence[SeedOutcome]) -> dict[str, Any]:
+    """The summary without what the last epoch's row has: in a series no step may be there twice."""
+    return {name: value for name, value in summary(unit, outcomes).items() if name != DIVERGED}
 
 
 def silencing_rows(primary: str, units: Iterable[UnitRecords]) -> list[dict[str, Any]]:

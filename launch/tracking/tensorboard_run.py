@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from glifr.records import EpochRecord, Layout, Proposal, SeedOutcome
+from glifr.records import EpochRecord, Layout, Proposal, SeedOutcome, UnitId
 from launch.tracking import rows as rows
+from launch.tracking.back_fill import NOTHING_OF_USE, ExistingRun, ExpectedRun, key_of
 from launch.tracking.rows import Computation, Histogram, TrackedStudy
+
+_DIGITS = 6  # it keeps numbers of 32 bits
 
 
 def folder_of(layout: Layout, proposal: Proposal, token: str) -> Path:
@@ -43,7 +47,7 @@ class TensorBoardRun:
 
     def outcomes(self, outcomes: Sequence[SeedOutcome]) -> None:
         """Writes the final numbers at the last epoch, and the parameters' histograms: before training, and after."""
-        self._scalars(rows.summary(self._proposal.unit, outcomes))
+        self._scalars(rows.final_numbers(self._proposal.unit, outcomes))
         for name, drawn in rows.histograms(self._layout, self._proposal, outcomes).items():
             self._histogram(name, drawn)
 
@@ -71,6 +75,51 @@ class TensorBoardRun:
             global_step=self._last,
             walltime=time.time(),
         )
+
+
+class TensorBoardRuns:
+    """The event files that stand. tracked: the study."""
+
+    def __init__(self, layout: Layout, tracked: TrackedStudy) -> None:
+        self._layout, self._measures = layout, tracked.measures
+        self._folders: dict[str, Path] = {}
+
+    def standing(self) -> dict[str, ExistingRun]:
+        found = {path.parent for path in (self._layout.root / "tensorboard").glob("*/*/events.out.tfevents.*")}
+        self._folders = {_key_of(folder): folder for folder in found}
+        return {key: self._read(folder) for key, folder in self._folders.items()}
+
+    def _read(self, folder: Path) -> ExistingRun:
+        from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+        from tensorboard.compat.tensorflow_stub.errors import DataLossError
+
+        every = {"scalars": 0, "histograms": 1, "tensors": 1}  # 0: all
+        events = EventAccumulator(str(folder), every, purge_orphaned_data=False)
+        try:
+            events.Reload()
+        except DataLossError:
+            return NOTHING_OF_USE
+        tags = events.Tags()
+        if not tags["tensors"]:  # its configuration, which is written first
+            return NOTHING_OF_USE
+        series = {name: [(e.step, e.value) for e in events.Scalars(name)] for name in tags["scalars"]}
+        return ExistingRun.of_series(series, self._measures, _DIGITS, tags["histograms"])
+
+    def remove(self, key: str) -> None:
+        shutil.rmtree(self._folders.pop(key))
+
+    def make_room(self, key: str) -> None:
+        if key in self._folders:
+            self.remove(key)
+
+    def begin(self, tracked: TrackedStudy, wanted: ExpectedRun) -> TensorBoardRun:
+        return TensorBoardRun(self._layout, tracked, wanted.computed, wanted.proposal, wanted.token)
+
+
+def _key_of(folder: Path) -> str:
+    """Inverts `folder_of`."""
+    stage, number, attempt = folder.name.rsplit("-", 2)
+    return key_of(rows.run_id("", UnitId.parse(f"{stage}/{folder.parent.name}/{number}"), attempt))
 
 
 def _as_table(config: Mapping[str, Any]) -> str:

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
+import shutil
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from outside_code import METRIC, SLOPE, plan_of, write_study
+from paths import ROOT
 from small_study import ONE_CONDITION, conduct, small_plan
 
 from glifr.errors import InputError
-from glifr.records import Layout, UnitRecords, read_sealed, scan
+from glifr.records import STAGES, Layout, UnitRecords, read_sealed, scan
 from launch.ledger.units import Ledger
-from launch.tracking import local, rows
+from launch.tracking import local, rows, sync
+from launch.tracking.back_fill import Outcome, key_of, synchronise
 from launch.tracking.mlflow_run import store_of
 from launch.tracking.queue import settle
 from launch.tracking.rows import Computation
@@ -39,8 +46,35 @@ class Told:
                 self.final[name] = values[-1][1]
 
 
+# the command of the second argument and those after it, killed when it has written its second run's epochs
+KILLED = """
+import os, signal, sys
+from launch.tracking import local, sync
+written = []
+def epochs(self, records, write=local.LOCAL[sys.argv[1]].run.epochs):
+    write(self, records)
+    written.append(records)
+    if len(written) == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+local.LOCAL[sys.argv[1]].run.epochs = epochs
+sync.main(sys.argv[2:])
+"""
+
+
+def trained(root: Path) -> list[UnitRecords]:
+    return [unit for unit in scan(root).units if unit.unit.stage != "silencing"]
+
+
+def synchronised(root: Path, key: str) -> Outcome:
+    records = scan(root)
+    return synchronise(records, local.LOCAL[key].runs(records.layout, rows.tracked(records.study)))
+
+
 class MirrorContract:
-    """Every trained unit is there with each row, the final numbers, its configuration and its histograms."""
+    """Every trained unit is there with each row, the final numbers, its configuration and its histograms.
+
+    The study has a metric of its own, which is in the rows as all else.
+    """
 
     key: str
     package: str
@@ -52,14 +86,25 @@ class MirrorContract:
     def study(self, tmp_path_factory: pytest.TempPathFactory) -> Layout:
         pytest.importorskip(self.package)
         folder = tmp_path_factory.mktemp(self.key)
-        plan = small_plan(folder, f"tracking.{self.key}=true", text=ONE_CONDITION.replace("RNN", "LHetA"))
+        plan = plan_of(write_study(folder, SLOPE + METRIC), f"tracking.{self.key}=true")
         assert conduct(plan, folder / "results").complete
         settle(Layout(folder / "results"), SECONDS)
         return Layout(folder / "results")
 
+    @pytest.fixture
+    def unmirrored(self, study: Layout, tmp_path: Path) -> Path:
+        """The study's results, of which the mirror has nothing."""
+        return shutil.copytree(study.root, tmp_path / "results", ignore=shutil.ignore_patterns(self.key))
+
     def test_it_is_complete(self, study: Layout) -> None:
+        self.is_complete(study)
+        assert "validation_brier" in self.read(study, trained(study.root)[-1]).rows[1]
+        outcome = synchronised(study.root, self.key)
+        assert (outcome.kept, outcome.written, outcome.removed) == (len(trained(study.root)), (), ())
+
+    def is_complete(self, study: Layout) -> None:
         tracked = rows.tracked(read_sealed(study.study))
-        units = [unit for unit in scan(study.root).units if unit.unit.stage != "silencing"]
+        units = trained(study.root)
         assert {unit.unit.stage for unit in units} == {"search", "confirm", "final"}
         for unit in units:
             told = self.read(study, unit)
@@ -76,7 +121,68 @@ class MirrorContract:
             assert told.config["learning_rate"] == config["learning_rate"]
             drawn = rows.histograms(study, unit.proposal, unit.result.seeds)
             assert told.drawn == pytest.approx({name: sum(h.counts) for name, h in drawn.items()})
-            assert bool(drawn) == (unit.unit.stage == "final")
+            assert bool(drawn) == ((unit.unit.stage, unit.unit.condition) == ("final", "LHetA"))
+
+    def test_what_it_lacks_is_written_also_when_that_was_killed(self, unmirrored: Path) -> None:
+        command = [sys.executable, "-c", KILLED, self.key, "sync", str(unmirrored), "--mirror", self.key]
+        assert subprocess.run(command, cwd=ROOT, timeout=SECONDS).returncode == -signal.SIGKILL
+        outcome = synchronised(unmirrored, self.key)
+        assert (outcome.kept, outcome.different) == (1, ())
+        assert len(outcome.written) == len(trained(unmirrored)) - 1
+        self.is_complete(Layout(unmirrored))
+        assert synchronised(unmirrored, self.key).written == ()
+
+    def test_what_is_there_in_part_or_twice_or_of_a_replaced_attempt_is_mended(
+        self, unmirrored: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        records = scan(unmirrored)
+        layout, tracked = records.layout, rows.tracked(records.study)
+        early, late, final = (
+            next(u for u in trained(unmirrored) if (u.unit.stage, u.unit.condition) == (stage, "LHetA"))
+            for stage in STAGES[:3]
+        )
+
+        def write(unit: UnitRecords, token: str | None = None) -> None:
+            assert unit.result is not None
+            run = local.LOCAL[self.key].run(layout, tracked, Computation(), unit.proposal, token or unit.result.attempt)
+            run.epochs(unit.epochs)
+            run.outcomes(unit.result.seeds)
+            run.finish(0)
+
+        synchronised(unmirrored, self.key)
+        write(early)
+        layout.attempt(late.unit, "0000-0000beef").mkdir()
+        write(late, "0000-0000beef")
+        runs = local.LOCAL[self.key].runs(layout, tracked)
+        assert final.result is not None
+        runs.standing()
+        runs.make_room(key_of(rows.run_id("", final.unit, final.result.attempt)))
+        with monkeypatch.context() as patched:
+            patched.setattr(rows, "histograms", lambda *_: {})
+            write(final)
+        outcome = synchronised(unmirrored, self.key)
+        assert set(outcome.written) == {str(early.unit), str(final.unit)}
+        assert [key.rpartition("-")[2] for key in outcome.removed] == ["0000beef"]
+        assert outcome.different == ()
+        self.is_complete(layout)
+
+    def test_the_command_does_it_unless_the_study_has_no_such_mirror(
+        self, unmirrored: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        name = local.LOCAL[self.key].name
+        assert sync.main(["sync", str(unmirrored)]) == sync.EQUAL
+        told = capsys.readouterr().out
+        assert told.startswith(f"{name} in ")
+        assert "every epoch of every unit is there once" in told
+        assert not (unmirrored / "wandb").exists()  # it is disabled in this study
+        assert sync.main(["sync", str(unmirrored), "--mirror", self.key, "--mode", "offline"]) == sync.REFUSED
+        assert "--mode is of W&B alone" in capsys.readouterr().err
+        (other,) = local.LOCAL.keys() - {self.key}
+        assert sync.main(["sync", str(unmirrored), "--mirror", other]) == sync.REFUSED
+        assert f"has no {local.LOCAL[other].name} mirror" in capsys.readouterr().err
+        monkeypatch.setitem(local.LOCAL, self.key, local.LOCAL[self.key]._replace(package="not_there"))
+        assert sync.main(["sync", str(unmirrored)]) == sync.REFUSED
+        assert f"{name} is not installed" in capsys.readouterr().err
 
     def test_one_that_fails_costs_the_study_nothing(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         def broken(*_: object) -> Any:
@@ -127,7 +233,7 @@ class TestMLflow(MirrorContract):
 
         assert unit.result is not None
         client = MlflowClient(tracking_uri=store_of(layout))
-        (experiment,) = (e for e in client.search_experiments() if e.name.startswith("small"))
+        (experiment,) = (e for e in client.search_experiments() if e.name.startswith("outside"))
         (run,) = client.search_runs([experiment.experiment_id], f"tags.attempt = '{unit.result.attempt}'")
         assert (run.info.status, run.data.tags["group"]) == ("FINISHED", unit.unit.condition)
         history = {name: client.get_metric_history(run.info.run_id, name) for name in run.data.metrics}

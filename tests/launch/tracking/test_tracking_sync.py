@@ -22,10 +22,11 @@ from analysis import load, make_report
 from glifr.records import Layout, Look, UnitRecords, read_characteristics, scan
 from launch.tracking import sync as tracking_sync
 from launch.tracking import wandb_run as tracking
+from launch.tracking.back_fill import synchronise
 from launch.tracking.offline_files import OfflineRun, read_run, read_runs
 from launch.tracking.queue import settle
 from launch.tracking.rows import histograms, look_rows
-from launch.tracking.sync import OfflineFiles, Server, synchronise
+from launch.tracking.wandb_runs import OfflineFiles, Server
 
 # with one condition, and nothing to compile
 ONE = STUDY.replace("  RNN:   {delay: one_step}\n  LSTM:  {delay: none}\n", "")

@@ -103,8 +103,8 @@ def refused(path: Path, capsys: pytest.CaptureFixture[str], *more: str) -> str:
     return err
 
 
-def plan_of(path: Path) -> StudyPlan:
-    study = load_study(path)
+def plan_of(path: Path, *overrides: str) -> StudyPlan:
+    study = load_study(path, overrides=overrides)
     task = study.spec.task
     return make_plan(study, task.definition.fingerprint(task.settings()))
 
