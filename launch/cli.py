@@ -214,27 +214,17 @@ def _refuse_unsendable(study: Study) -> None:
     refuse_unsendable(study.spec.task.settings(), f"{study.path}: task.name")
 
 
-def _run(options: argparse.Namespace, given: Sequence[str], stop: StopSignals) -> int:
-    # Imported late: a mistake in the study file is told before seconds go into importing Ray.
-    from launch.studyfile import load_study
-
-    _refuse_options(options)
-    seen: Literal["tried", "looked at"] = "looked at" if options.status else "tried"
-    study = load_study(study_file(options.study), profile=options.profile, overrides=options.overrides, code=seen)
-    from launch.ledger.folder import results_folder, results_path
-    from launch.looks import refuse_changed
-    from launch.planning.machine_checks import fitted, refuse_too_large
-    from launch.planning.own_starts import refuse_unfit_starts
+def _accepted(study: Study, options: argparse.Namespace, shown: Console) -> Study:
+    """A sound study as it runs here; InputError for what it cannot have here, now or with these options."""
+    # Imported late: what can be told without torch is told before it is imported.
+    from launch.executors.address import refuse_no_address
     from launch.planning.plan import make_plan, refuse_unknown
 
-    shown = console()
-    if options.status:  # needs neither the data nor a cluster, nor code from outside
-        from launch.terminal.status import show_status
-
-        root = results_path(study, options.results)
-        return show_status(study, root, shown, given, failures=options.failures)
     refuse_unknown(study.spec, options.only)
-    if not (elsewhere := _elsewhere(options)):
+    refuse_no_address(options.address)
+    if not _elsewhere(options):
+        from launch.planning.machine_checks import fitted
+
         study = fitted(study, options.address, shown.print)
     from launch.tracking.login import refuse_without_login
 
@@ -255,9 +245,33 @@ def _run(options: argparse.Namespace, given: Sequence[str], stop: StopSignals) -
 
         refuse_small_budget(make_plan(study, fingerprint=""))
     _refuse_unsendable(study)
+    return study
+
+
+def _run(options: argparse.Namespace, given: Sequence[str], stop: StopSignals) -> int:
+    # Imported late: a mistake in the study file is told before seconds go into importing Ray.
+    from launch.studyfile import load_study
+
+    _refuse_options(options)
+    seen: Literal["tried", "looked at"] = "looked at" if options.status else "tried"
+    study = load_study(study_file(options.study), profile=options.profile, overrides=options.overrides, code=seen)
+    from launch.ledger.folder import results_folder, results_path
+
+    shown = console()
+    if options.status:  # needs neither the data nor a cluster, nor code from outside
+        from launch.terminal.status import show_status
+
+        root = results_path(study, options.results)
+        return show_status(study, root, shown, given, failures=options.failures)
+    study = _accepted(study, options, shown)
     if options.check:
         shown.print(f"{study.spec.name} ({study.profile}) is valid: {', '.join(study.spec.conditions)}")
         return COMPLETE
+    from launch.looks import refuse_changed
+    from launch.planning.machine_checks import refuse_too_large
+    from launch.planning.own_starts import refuse_unfit_starts
+    from launch.planning.plan import make_plan
+
     plan = make_plan(study, study.spec.task.definition.fingerprint(study.spec.task.settings()))
     chosen = plan.of(options.only)
     refuse_unfit_starts(chosen)
@@ -272,7 +286,7 @@ def _run(options: argparse.Namespace, given: Sequence[str], stop: StopSignals) -
     collect_from_here()
     cluster = Cluster(options.address, options.insecure_cluster, options.wait_for_nodes, options.allow_mixed_nodes)
     if options.plan:
-        machine = Machine(options.slots, options.gpus) if elsewhere else None
+        machine = Machine(options.slots, options.gpus) if _elsewhere(options) else None
         return show_plan(chosen, root, cluster, shown, machine, options.max_hours)
     if options.max_hours is not None:
         stop.limit(options.max_hours)

@@ -18,6 +18,7 @@ import ray
 
 from glifr.errors import InputError, Problem
 from launch.code import stage_code
+from launch.executors.address import refuse_no_address
 from launch.executors.ray_auth import (
     answers_without_token,
     close_token_to_others,
@@ -208,28 +209,8 @@ def refuse_unusable(address: str) -> None:
     """Raises InputError at once for what is no address, or where nothing listens; Ray would try for a minute."""
     if address == "auto":
         return
-    if address.startswith("ray://"):
-        raise InputError(
-            Problem(
-                "ray:// is not supported: the study's driver must run in the cluster, beside its results folder",
-                "--address",
-                address,
-                "auto, or HOST:PORT of the head node",
-                "submit it: ray job submit --address http://HEAD:8265 --working-dir . -- "
-                "python launch/study.py STUDY.yaml --address auto",
-            )
-        )
+    refuse_no_address(address)
     host, _, port = address.rpartition(":")
-    if "://" in address or not host or not port.isdigit():
-        raise InputError(
-            Problem(
-                "this is not the address of a Ray cluster",
-                "--address",
-                address,
-                "auto, or HOST:PORT of the head node",
-                "leave --address out to run on this machine alone",
-            )
-        )
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=_CONNECT_SECONDS).close()
     except (OSError, OverflowError) as error:

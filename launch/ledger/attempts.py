@@ -14,7 +14,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from glifr.engine.cpu.processor import processor_kind
 from glifr.records import (
     FAILURE_FILE,
     EpochRecord,
@@ -117,6 +116,8 @@ class Lease:
         write_whole(self.folder / "lease.json", seal(self._body()))
 
     def _body(self) -> dict[str, Any]:
+        from glifr.engine.cpu.processor import processor_kind  # torch and numba, which readers of attempts do without
+
         who = {"pid": os.getpid(), "host": socket.gethostname(), "address": _address()}
         own = {"started_at": self.started_at, "installed": installed(), "processor": processor_kind()}
         return {"unit": str(self.unit), "token": self.token, **who, **own}

@@ -9,8 +9,6 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from glifr.conditions import CONSTANTS, Condition, Delay
-from glifr.definitions import hidden_size_for_budget, trained_parameters
-from glifr.definitions.build import changed_digest, neuron_facts
 from glifr.errors import InputError, Problem, nearest
 from glifr.outside import NETWORKS, referenced
 from glifr.records import STAGES, Stage, Value, digest, levels_of
@@ -193,6 +191,8 @@ class StudyPlan:
 
     def neuron_digest(self, condition: str, hyperparameters: Mapping[str, Value]) -> str:
         """What a trial of these values records of its neurons: their step's digest, "" for a published step."""
+        from glifr.definitions.build import changed_digest
+
         return changed_digest(self.at(condition, hyperparameters).condition) if self.neuron is None else self.neuron
 
     def identity(
@@ -264,6 +264,8 @@ class StudyPlan:
         }
 
     def _condition_summary(self, plan: ConditionPlan) -> dict[str, Any]:
+        from glifr.definitions.build import neuron_facts
+
         return {
             "hidden_size": plan.hidden_size,
             "trained_parameters": plan.trained_parameters,
@@ -336,6 +338,8 @@ def _network_of(spec: StudySpec, task: TaskDefinition, name: str, recorded: Size
 
 
 def _sizes_of(spec: StudySpec, task: TaskDefinition, name: str) -> Sizes:
+    from glifr.definitions import hidden_size_for_budget, trained_parameters  # torch, and the networks
+
     condition, wanted = spec.condition(name), spec.conditions[name].hidden_size
     shape = (task.inputs, task.outputs)
     budget = trained_parameters(spec.budget_network, *shape, spec.parameter_budget.hidden_size)

@@ -66,7 +66,7 @@ def show_status(study: Study, root: Path, console: Console, given: Sequence[str]
     if study.spec.task.name not in TASKS:
         study.spec.task.take_recorded(recorded_task(records.study["task"]))
     study, sizes = _with_recorded_networks(study, records.study)
-    plan = make_plan(study, "", sizes)
+    plan = make_plan(study, "", sizes)  # sizes are not computed: that takes torch
     plan = plan.asking(records.looks[-1].asks) if records.looks else plan
     found = standing(plan, records)
     console.print(table(found.snapshot))
@@ -81,20 +81,19 @@ def show_status(study: Study, root: Path, console: Console, given: Sequence[str]
 
 
 def _with_recorded_networks(study: Study, body: Mapping[str, Any]) -> tuple[Study, dict[str, Sizes]]:
-    """The study with what is on record of its networks from outside, and the sizes of all networks, if it has any.
+    """The study with what is on record of its networks from outside, and the sizes of all networks.
 
     A condition that is not on record yet has no size.
     """
     conditions, recorded = dict(study.spec.conditions), body["conditions"]
-    unread = [name for name, own in conditions.items() if own.network is not None]
-    for name in unread:
+    for name in [name for name, own in conditions.items() if own.network is not None]:
         known = body["spec"]["conditions"].get(name, {}).get("network")
         if known is not None and known["name"] == conditions[name].network_name:
             given = {**conditions[name].given, "network": known}
             conditions[name] = ConditionSpec.model_construct(_fields_set=set(given), **given)
     sizes = {n: Sizes(own["hidden_size"], own["trained_parameters"]) for n, own in recorded.items()}
     read = replace(study, spec=study.spec.model_copy(update={"conditions": conditions}))
-    return read, dict.fromkeys(conditions, Sizes(0, 0)) | sizes if unread else {}
+    return read, dict.fromkeys(conditions, Sizes(0, 0)) | sizes
 
 
 def standing(plan: StudyPlan, records: StudyRecords, now: datetime | None = None) -> StudyStatus:

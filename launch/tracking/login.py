@@ -16,15 +16,14 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlparse
 from urllib.request import getproxies
 
-import wandb
-from wandb.sdk import wandb_setup
-from wandb.sdk.lib import wbauth
-
 from glifr.errors import InputError, Problem
+
+if TYPE_CHECKING:  # imported where W&B is used
+    from wandb.sdk.lib.wbauth import Auth
 
 Mode = Literal["online", "offline", "disabled"]
 MODES: dict[str, Mode] = {"online": "online", "offline": "offline", "disabled": "disabled"}
@@ -43,6 +42,8 @@ class Login:
 
     def use(self) -> None:
         """Makes this process's runs show the key."""
+        import wandb
+
         wandb.setup(wandb.Settings(base_url=self.server, api_key=self.key, silent=True))
 
 
@@ -94,8 +95,11 @@ def refuse_without_login(wanted: str) -> None:
     )
 
 
-def _login() -> tuple[str, wbauth.Auth] | str:
+def _login() -> tuple[str, Auth] | str:
     """W&B's server and W&B's own login for it, or why there is none."""
+    from wandb.sdk import wandb_setup
+    from wandb.sdk.lib import wbauth
+
     os.environ.setdefault("WANDB_SILENT", "true")  # what is to be said we say
     try:
         settings = wandb_setup.singleton().settings
@@ -108,12 +112,14 @@ def _login() -> tuple[str, wbauth.Auth] | str:
 
 def _online() -> Decision:
     """Online, or why not."""
+    from wandb.sdk.lib.wbauth import AuthApiKey
+
     if isinstance(login := _login(), str):
         return Decision("offline", login)
     server, found = login
     if not _answers(server):
         return Decision("offline", f"{server} does not answer")
-    key = found.api_key if isinstance(found, wbauth.AuthApiKey) else None
+    key = found.api_key if isinstance(found, AuthApiKey) else None
     way = f"{_KEY}" if os.environ.get(_KEY) else "W&B's own login"
     return Decision("online", f"{way} for {server}", None if key is None else Login(server, key))
 

@@ -74,6 +74,18 @@ def refused(arguments: Sequence[str], capsys: pytest.CaptureFixture[str]) -> str
 SECONDS = ("torch", "ray", "wandb", "optuna", "pandas", "matplotlib")  # each costs as many to import, or nearly
 
 
+def loaded(*commands: Sequence[str]) -> str:
+    """The exit codes of commands, one after another in a new process, and what of `SECONDS` they have imported."""
+    code = (
+        "import contextlib, io, sys; from launch import cli; codes = set()\n"
+        f"with contextlib.redirect_stdout(io.StringIO()): codes = {{cli.main(each) for each in {list(commands)!r}}}\n"
+        f"print(codes, *[m for m in {SECONDS} if m in sys.modules])"
+    )
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=HANG)
+    assert run.returncode == 0, run.stderr
+    return run.stdout.strip()
+
+
 def test_a_bad_file_is_refused_without_what_takes_seconds_to_import(tmp_path: Path) -> None:
     """But for a study that is right in itself, for which this machine is too small."""
     paths = []
@@ -82,12 +94,28 @@ def test_a_bad_file_is_refused_without_what_takes_seconds_to_import(tmp_path: Pa
         path = tmp_path / f"{number}.yaml"
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
         paths.append(str(path))
-    code = (
-        "import sys; from launch import cli; codes = {cli.main([path]) for path in sys.argv[1:]}; "
-        f"print(codes, *[m for m in {SECONDS} if m in sys.modules])"
+    assert loaded(*([path] for path in paths)) == "{2}"
+
+
+def test_a_slip_in_any_study_of_the_project_is_refused_without_them(tmp_path: Path) -> None:
+    """Whatever its task: each is read as far as the study says nothing of the task's own numbers."""
+    studies = sorted((ROOT / "studies").glob("*.yaml"))
+    assert {"sine_ablation", "identifiable_recovery", "parameter_recovery"} <= {study.stem for study in studies}
+    slips = ("trainig.epochs=3", "training.batch_size=0", "task.source=elsewhere", "reference=Nobody")
+    assert loaded(*([str(study), "--set", slip] for study in studies for slip in slips)) == "{2}"
+
+
+def test_a_bad_argument_is_refused_without_them(study: Path, tmp_path: Path) -> None:
+    needing_none = (
+        [str(study), "--only", "Nobody"],
+        [str(study), "--address", "somewhere"],
+        [str(study), "--address", "ray://127.0.0.1:10001"],
+        [str(study), "--slots", "3"],
+        [str(study), "--profile", "quik"],
+        [str(study), "--status", "--results", str(tmp_path / "none")],
+        [str(tmp_path / "nowhere.yaml")],
     )
-    run = subprocess.run([sys.executable, "-c", code, *paths], cwd=ROOT, capture_output=True, text=True, timeout=HANG)
-    assert run.stdout == "{2}\n", run.stdout + run.stderr
+    assert loaded(*needing_none) == "{2}"
 
 
 @pytest.mark.parametrize("case", FILES)
@@ -343,6 +371,8 @@ def test_looking_needs_reading_alone(tmp_path: Path, study: Path, capsys: pytest
         code = cli.main([str(tmp_path / "small.yaml"), "--status", "--results", str(tmp_path / "results")])
     assert code == 0
     assert "14/14 units" in capsys.readouterr().out
+    command = [str(tmp_path / "small.yaml"), "--status", "--failures", "--results", str(tmp_path / "results")]
+    assert loaded(command) == "{0}"
 
 
 @pytest.mark.parametrize(

