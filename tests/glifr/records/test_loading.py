@@ -21,7 +21,7 @@ from glifr.networks import BNNFC, LSTMFC, RNNFC
 from glifr.records import Layout, SeedOutcome, UnitId, UnitResult, read_sealed, seal
 from glifr.records.storage import tensor_files as checkpoints
 from glifr.records.storage.network_files import pack, unpack
-from glifr.tasks import SINE, TASKS, TaskSettings
+from glifr.tasks import TASKS, TaskSettings
 from glifr.training.evaluation import evaluate
 
 KINDS = {"RNN": RNNFC, "LSTM": LSTMFC, "LHetA": BNNFC}
@@ -142,7 +142,7 @@ def test_a_file_from_before_the_time_step_was_kept_takes_it_from_its_study(own: 
 def test_a_network_without_readout(tmp_path: Path) -> None:
     network = BNNFC(1, 3, 3, output_weight=False)
     configuration = Configuration(CONDITIONS["LHetA"], 3, 20, {"learning_rate": 0.1})
-    back = unpack(pack(network, SINE, configuration), tmp_path / "network.pt")
+    back = unpack(pack(network, TASKS["sine"], configuration), tmp_path / "network.pt")
     assert back.output_linear is None
     x = torch.randn(2, 30, 1)
     assert torch.equal(back(x), network.eval()(x))
@@ -151,7 +151,7 @@ def test_a_network_without_readout(tmp_path: Path) -> None:
 def test_the_constants_of_the_neurons_are_kept(tmp_path: Path) -> None:
     network = BNNFC(1, 3, 2, dt=0.1, delay=0.3, sigma_v=0.01, I0=0.2, R=0.3, v_reset=-0.1)
     configuration = Configuration(CONDITIONS["LHetA"], 3, 3, {"learning_rate": 0.1})
-    stored = pack(network, dataclasses.replace(SINE, time_step_ms=0.1), configuration)
+    stored = pack(network, dataclasses.replace(TASKS["sine"], time_step_ms=0.1), configuration)
     back = unpack(stored, tmp_path / "network.pt")
     assert isinstance(back, BNNFC)
     assert back.neuron_layer.constants == network.neuron_layer.constants
