@@ -13,13 +13,23 @@ _MISSING = object()
 
 
 @dataclass(frozen=True)
+class Written:
+    """A value in the words of its file, or shown already: messages have it as it stands."""
+
+    text: str
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True)
 class Problem:
     """One thing wrong with what the user gave.
 
     Attributes:
         rule: What must hold.
         place: File and key path.
-        value: What was found there.
+        value: What was found there; `Written` where that is no value of Python.
         allowed: What may stand there.
         todo: What to do next.
         detail: Lines shown below it, such as the traceback of the user's own code.

@@ -13,7 +13,7 @@ from analysis import load
 from glifr.engine.__main__ import main as show
 from launch import cli
 from launch.studyfile import load_study
-from launch.studyfile.yaml_reader import read_yaml
+from launch.studyfile.text.yaml_reader import read_yaml
 
 # what the report must say, beside being complete
 SAID = {

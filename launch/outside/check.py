@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import glifr
-from glifr.errors import InputError, Problem, nearest
+from glifr.errors import InputError, Problem, Written, nearest
 from glifr.outside import NETWORKS, Group, package_of, referenced, top_module
 from glifr.tasks import ARRAYS, TASKS
 from launch.outside.modules import Module, OutsideCode, find_module, installed_module, module_name, stage
@@ -245,21 +245,11 @@ def _told(failed: _Failed, code: OutsideCode, said: str) -> OutsideProblem:
         rule = f"{own['rule']} (found by {failed.doing}{at})"
         if own["value"] is None:
             return OutsideProblem(path, Problem(rule, "", allowed=own["allowed"], todo=own["todo"]))
-        return OutsideProblem(path, Problem(rule, "", _Said(own["value"]), own["allowed"], own["todo"]))
+        return OutsideProblem(path, Problem(rule, "", Written(own["value"]), own["allowed"], own["todo"]))
     first_line = next(iter(own["message"].splitlines()), "")
     rule = f"{failed.doing} raises {own['raised']}: {first_line}".rstrip(": ")
     todo, detail = "mend it; this is its own traceback:", "\n".join(own["traceback"])
     return OutsideProblem(path, Problem(rule, "", todo=todo, detail=_shown(detail, code)))
-
-
-class _Said:
-    """A value that another process has shown already."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def __repr__(self) -> str:
-        return self._text
 
 
 def _shown(text: str, code: OutsideCode) -> str:

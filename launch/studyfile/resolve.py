@@ -22,9 +22,10 @@ from launch.studyfile.models import StudySpec
 from launch.studyfile.renamed import renamed, renamed_override
 from launch.studyfile.schema import first_unknown, keys_at, where_else
 from launch.studyfile.search.named import spelled_out, without_left_behind
+from launch.studyfile.text.yaml_reader import read_yaml
+from launch.studyfile.text.yaml_values import as_yaml
 from launch.studyfile.tree import Fault, InvalidValue, KeyPath, Mark, Tree
 from launch.studyfile.values import FAMILIES, ProfileName, is_outside_network
-from launch.studyfile.yaml_reader import read_yaml
 
 MAX_BYTES = 1_000_000  # of a study or space file: a long study has some 10,000
 
@@ -50,7 +51,9 @@ class StudyReading:
             raise InputError(*self.problems)
         if not isinstance(tree.data, dict):
             todo = "begin with `name: my_study`; copy an example from studies/"
-            raise InputError(*self.problems, Problem("a study is a mapping", str(self.path), tree.data, todo=todo))
+            raise InputError(
+                *self.problems, Problem("a study is a mapping", str(self.path), as_yaml(tree.data), todo=todo)
+            )
         return self.with_spaces(self._renamed(tree))
 
     def profiles(self, base: Tree) -> dict[str, Tree]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from glifr.errors import Problem
+from launch.studyfile.text.yaml_values import as_yaml
 
 KeyPath = tuple[str | int, ...]
 
@@ -101,7 +102,7 @@ class Tree:
         place = self.place(fault.path)
         if fault.value is NOTHING:
             return Problem(fault.rule, place, allowed=fault.allowed, todo=fault.todo)
-        return Problem(fault.rule, place, fault.value, fault.allowed, fault.todo)
+        return Problem(fault.rule, place, as_yaml(fault.value), fault.allowed, fault.todo)
 
 
 def _without(data: Any, path: tuple[str, ...]) -> Any:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from glifr.errors import InputError, Problem
 from glifr.records import Layout
 from launch.studyfile import StudySpec
+from launch.studyfile.text.yaml_values import as_yaml
 from launch.tracking.mlflow_run import MLflowRun, MLflowRuns
 from launch.tracking.rows import Computation, TrackedStudy
 from launch.tracking.tensorboard_run import TensorBoardRun, TensorBoardRuns
@@ -65,7 +66,7 @@ def refuse_not_installed(key: str, place: str, otherwise: str) -> None:
     local = LOCAL[key]
     if importlib.util.find_spec(local.package) is None:
         rule, todo = f"{local.name} is not installed", f"install it, as by pip install 'glifr-studies[{key}]', or"
-        raise InputError(Problem(rule, f"{place}: tracking.{key}", True, todo=f"{todo} {otherwise}"))
+        raise InputError(Problem(rule, f"{place}: tracking.{key}", as_yaml(True), todo=f"{todo} {otherwise}"))
 
 
 def local_mirrors(layout: Layout, tracked: TrackedStudy, computed: Computation) -> list[JobMirror]:

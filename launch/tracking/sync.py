@@ -13,6 +13,7 @@ from pathlib import Path
 
 from glifr.errors import InputError, Problem
 from glifr.records import StudyRecords, scan
+from launch.studyfile.text.yaml_values import as_yaml
 from launch.tracking import rows as rows
 from launch.tracking.back_fill import Outcome, synchronise
 from launch.tracking.local import LOCAL, Local, asked_for, refuse_not_installed
@@ -53,7 +54,7 @@ def _chosen(records: StudyRecords, mirror: str | None, mode: str) -> list[str]:
     own = {key for key, _ in asked_for(spec)}
     if mirror in LOCAL and mirror not in own:
         rule, todo = f"the study has no {LOCAL[mirror].name} mirror", f"run it with --set tracking.{mirror}=true"
-        raise InputError(Problem(rule, f"{place}: tracking.{mirror}", False, "true", todo))
+        raise InputError(Problem(rule, f"{place}: tracking.{mirror}", as_yaml(False), "true", todo))
     if mirror in LOCAL and mode != "auto":
         raise InputError(Problem("--mode is of W&B alone", "--mode", mode, todo="leave --mode or --mirror out"))
     with_wandb = spec.tracking.wandb.mode != "disabled" or mode != "auto" or not own

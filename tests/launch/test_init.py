@@ -10,7 +10,7 @@ import pytest
 
 from launch import cli
 from launch.studyfile import load_study
-from launch.studyfile.yaml_reader import read_yaml
+from launch.studyfile.text.yaml_reader import read_yaml
 
 STUDIES = ["smnist_ablation", "published_sine", "parameter_recovery"]
 

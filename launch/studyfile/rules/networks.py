@@ -10,6 +10,7 @@ from glifr.errors import nearest
 from launch.studyfile.dimensions import is_own
 from launch.studyfile.models import StudySpec
 from launch.studyfile.rules.registry import Registered, reads_into
+from launch.studyfile.text.yaml_values import as_yaml
 from launch.studyfile.tree import Fault, KeyPath
 from launch.studyfile.values import is_number, is_whole
 
@@ -51,7 +52,7 @@ def _setting(path: KeyPath, condition: Condition, name: str, given: Setting) -> 
         yield Fault(path, rule, given, allowed, nearest(name, list(known)))
     elif (wanted := _kind(known[name])) is not None and not _is(given, known[name]):
         rule = f"the setting {name!r} of {condition.architecture} is {wanted}"
-        yield Fault(path, rule, given, f"{wanted}, as its default {known[name]!r}")
+        yield Fault(path, rule, given, f"{wanted}, as its default {as_yaml(known[name])}")
 
 
 def _kind(default: Setting) -> str | None:

@@ -14,6 +14,7 @@ from launch.studyfile.models import StudySpec
 from launch.studyfile.parts.stages import SeedLooks
 from launch.studyfile.rules.registry import Registered, reads_into
 from launch.studyfile.schema import allowed_at
+from launch.studyfile.text.yaml_values import as_yaml
 from launch.studyfile.tree import NOTHING, Fault
 from launch.studyfile.values import MAX_LOOKS, MAX_REPEATS, SEEDS_OF_A_REPEAT, SEEDS_RULE, is_number, listed
 
@@ -90,7 +91,7 @@ def _possible(path: tuple[str, ...], name: str, dimension: Dimension, ends: Iter
             return
         where = (*path, "choices") if dimension.choices else path
         allowed = allowed_at(("conditions", "name", *name.split(".")))
-        yield Fault(where, f"{name} cannot be {value!r}", value, allowed or "what the setting takes")
+        yield Fault(where, f"{name} cannot be {as_yaml(value)}", value, allowed or "what the setting takes")
 
 
 def _ends(path: tuple[str, ...], name: str, dimension: Dimension) -> Iterator[Fault]:

@@ -241,7 +241,7 @@ def test_fresh_sources_put_aside_what_started_from_them(finished: Path, tmp_path
         (
             "start: learned",
             "start: learnt",
-            ["conditions.FHetA.start", "'learnt'", "prior, learned, homogeneous or heterogeneous"],
+            ["conditions.FHetA.start", "found:   learnt", "prior, learned, homogeneous or heterogeneous"],
         ),
     ],
 )

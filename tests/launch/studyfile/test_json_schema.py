@@ -26,7 +26,7 @@ def test_the_shipped_schema_is_that_of_the_types() -> None:
 
 def read(text: str) -> Any:
     """As our own reader has it: 1e-3 is a number."""
-    from launch.studyfile.yaml_reader import read_yaml
+    from launch.studyfile.text.yaml_reader import read_yaml
 
     return read_yaml(text.encode(), "study.yaml")[0].data
 

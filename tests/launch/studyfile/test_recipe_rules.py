@@ -134,7 +134,7 @@ def test_every_setting_can_be_searched_by_its_key_path(tmp_path: Path) -> None:
     [
         ("training.sgd.momentum: {low: 0, high: 0.9, scale: linear}", "optimizer is sgd, and here it is adam"),
         ("training.optimizer: {choices: [adam, adamw]}", "adamw without weight decay is adam"),
-        ("training.optimizer: {choices: [adam, lion]}", "training.optimizer cannot be 'lion'"),
+        ("training.optimizer: {choices: [adam, lion]}", "training.optimizer cannot be lion"),
         ("training.clip_norm: {low: -1, high: 1, scale: linear}", "training.clip_norm cannot be -1"),
         ("training.schedule.warmup_epochs: {low: 0, high: 3, scale: linear}", "the warm-up would not end"),
     ],

@@ -16,20 +16,13 @@ from typing import Any
 
 import yaml
 
-from glifr.errors import InputError, Problem
+from glifr.errors import InputError, Problem, Written
+from launch.studyfile.text.yaml_values import BOOL, CORE, INT, NULL, PATTERNS, RESOLVERS, STR
 from launch.studyfile.tree import Fault, InvalidValue, KeyPath, Mark, Tree
 
 MAX_ALIASES = 1000
 MAX_DEPTH = 50
 
-_CORE = "tag:yaml.org,2002:"
-_NULL, _BOOL, _INT, _FLOAT, _STR = (_CORE + name for name in ("null", "bool", "int", "float", "str"))
-_PATTERNS = {
-    _NULL: re.compile(r"~|null|Null|NULL|"),
-    _BOOL: re.compile(r"true|True|TRUE|false|False|FALSE"),
-    _INT: re.compile(r"[-+]?[0-9]+"),
-    _FLOAT: re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"),
-}
 _MAX_DIGITS = 30  # of a whole number; far more than any field takes
 
 
@@ -37,9 +30,7 @@ class _Loader(yaml.SafeLoader):
     """PyYAML's parser with the plain scalars of YAML 1.2; values are made by `_Reader`, never by PyYAML."""
 
 
-_Loader.yaml_implicit_resolvers = {
-    None: [(tag, re.compile(f"(?:{pattern.pattern})$")) for tag, pattern in _PATTERNS.items()]
-}
+_Loader.yaml_implicit_resolvers = RESOLVERS
 
 
 def read_yaml(raw: bytes, file: str) -> tuple[Tree, list[Fault]]:
@@ -146,13 +137,13 @@ class _Reader:
             self.open.discard(id(node))
 
     def _convert(self, node: yaml.Node, path: KeyPath) -> Any:
-        if isinstance(node, yaml.MappingNode) and node.tag == _CORE + "map":
+        if isinstance(node, yaml.MappingNode) and node.tag == CORE + "map":
             return self._mapping(node, path)
-        if isinstance(node, yaml.SequenceNode) and node.tag == _CORE + "seq":
+        if isinstance(node, yaml.SequenceNode) and node.tag == CORE + "seq":
             return [self._item(item, (*path, index)) for index, item in enumerate(node.value)]
-        if isinstance(node, yaml.ScalarNode) and (node.tag == _STR or node.tag in _PATTERNS):
+        if isinstance(node, yaml.ScalarNode) and (node.tag == STR or node.tag in PATTERNS):
             return self._scalar(node, path)
-        tag = node.tag.replace(_CORE, "!!")
+        tag = node.tag.replace(CORE, "!!")
         return self._refuse(path, "YAML tags are not allowed in a study", tag, "remove the tag and write plain values")
 
     def _item(self, node: yaml.Node, path: KeyPath) -> Any:
@@ -164,7 +155,7 @@ class _Reader:
         lines: dict[str, int] = {}
         for key_node, value_node in node.value:
             line = key_node.start_mark.line + 1
-            if not isinstance(key_node, yaml.ScalarNode) or key_node.tag != _STR:
+            if not isinstance(key_node, yaml.ScalarNode) or key_node.tag != STR:
                 text = key_node.value if isinstance(key_node, yaml.ScalarNode) else "a list or mapping"
                 self._refuse(path, f"a key on line {line} is not text", text, "put the key in quotes, or correct it")
                 continue
@@ -182,17 +173,17 @@ class _Reader:
 
     def _scalar(self, node: yaml.ScalarNode, path: KeyPath) -> Any:
         text, tag = node.value, node.tag
-        if tag == _STR:
+        if tag == STR:
             half = re.search("[\ud800-\udfff]", text)  # half of a character, from an escape; no file can hold it
             return text if half is None else self._refuse(path, "text with half a character", text, "remove the escape")
-        if not _PATTERNS[tag].fullmatch(text):  # an explicit tag that its text does not fit, as in !!int abc
-            shown = f"{tag.replace(_CORE, '!!')} {text}"
+        if not PATTERNS[tag].fullmatch(text):  # an explicit tag that its text does not fit, as in !!int abc
+            shown = f"{tag.replace(CORE, '!!')} {text}"
             return self._refuse(path, "YAML tags are not allowed in a study", shown, "remove the tag")
-        if tag == _NULL:
+        if tag == NULL:
             return None
-        if tag == _BOOL:
+        if tag == BOOL:
             return text.lower() == "true"
-        if tag == _INT:
+        if tag == INT:
             return self._whole_number(text, path)
         if re.search(r"inf|nan", text, re.IGNORECASE) or not math.isfinite(float(text)):
             return self._refuse(path, "the number is not finite", text, "write a finite number")
@@ -209,5 +200,5 @@ class _Reader:
         return int(text)
 
     def _refuse(self, path: KeyPath, rule: str, found: str, todo: str) -> InvalidValue:
-        self.faults.append(Fault(path, rule, found, todo=todo))
+        self.faults.append(Fault(path, rule, Written(found), todo=todo))
         return InvalidValue(found)
