@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # a study file is read, and refused, without torch
     from torch import Tensor
 
     from glifr.networks.base import BaseNetwork
+    from glifr.records import EpochRecord
 
 ARRAYS = "arrays"  # the task whose data are a study's own file
 NPZ = "npz"  # its source
@@ -252,6 +253,16 @@ class TaskDefinition:
     def smallest_effect(self, primary: str) -> float | None:
         """The smallest difference that matters of one of its `metrics`; None for accuracy and loss."""
         return next((metric.smallest_effect for metric in self.metrics if metric.name == primary), None)
+
+    @property
+    def worst_score(self) -> float:
+        """The score of a diverged seed, and the cap of every other: twice the loss of chance."""
+        return 2 * self.chance_loss
+
+    def score(self, record: EpochRecord) -> float:
+        """What the search minimises: the validation loss, or the training loss where nothing is held out."""
+        loss = record.train_loss if record.validation_loss is None else record.validation_loss
+        return self.worst_score if record.diverged or loss is None else min(loss, self.worst_score)
 
     @property
     def classes(self) -> int | None:

@@ -14,7 +14,6 @@ from torch.nn import functional
 
 from glifr.networks import BaseNetwork, forward_replicas
 from glifr.networks.layer import stack
-from glifr.records import EpochRecord
 from glifr.tasks import Split, TaskDefinition
 from glifr.tasks.task import Readout, without_padding
 
@@ -186,14 +185,3 @@ def evaluate(
 def chance(task: TaskDefinition) -> Performance:
     """What a network has that has learned nothing."""
     return Performance(task.chance_loss, task.chance_accuracy, {m.name: m.chance for m in task.metrics})
-
-
-def worst_score(task: TaskDefinition) -> float:
-    """The score of a diverged seed, and the cap of every other: twice the loss of chance."""
-    return 2 * task.chance_loss
-
-
-def score(task: TaskDefinition, record: EpochRecord) -> float:
-    """What the search minimises: the validation loss, or the training loss where nothing is held out."""
-    loss = record.train_loss if record.validation_loss is None else record.validation_loss
-    return worst_score(task) if record.diverged or loss is None else min(loss, worst_score(task))

@@ -21,7 +21,7 @@ from glifr.configuration import Configuration, TrainingSettings
 from glifr.definitions import definition_of
 from glifr.records import EpochRecord, NetworkFile, ParameterSummary, SeedOutcome
 from glifr.tasks import Split, TaskData, TaskDefinition
-from glifr.training.evaluation import EVALUATION_BATCH, Performance, chance, evaluate, sample_losses, score, worst_score
+from glifr.training.evaluation import EVALUATION_BATCH, Performance, chance, evaluate, sample_losses
 from glifr.training.seed_run import SeedRun
 from glifr.training.steps import EagerSteps, PreparedSteps, RecordedSteps, StepRunner, recorder_for
 from glifr.training.streams import stream
@@ -202,7 +202,7 @@ class Training:
             seed=run.seed,
             epochs=run.epoch,
             diverged=run.diverged,
-            score=score(self.task, last),
+            score=self.task.score(last),
             train_loss=last.train_loss,
             train_accuracy=last.train_accuracy,
             validation_loss=last.validation_loss,
@@ -247,6 +247,4 @@ __all__ = [
     "TrainingSettings",
     "evaluate",
     "sample_losses",
-    "score",
-    "worst_score",
 ]

@@ -10,7 +10,6 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from glifr.definitions.build import neuron_name
 from glifr.errors import InputError, Problem
 from glifr.records import STAGES, Proposal, RecordError, UnitId, read_sealed
 from launch.ledger.units import Ledger
@@ -102,6 +101,8 @@ def _seeds_in(plan: StudyPlan, proposal: Proposal) -> tuple[int, ...]:
 
 
 def _standing(ledger: Ledger, plan: StudyPlan, condition: str, code: str) -> Iterator[ExistingResult]:
+    from glifr.definitions.build import neuron_name
+
     for unit in (unit for stage in STAGES for unit in ledger.units(stage, condition)):
         proposal = ledger.proposal(unit)
         if proposal is not None:

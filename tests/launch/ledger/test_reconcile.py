@@ -204,7 +204,7 @@ def test_an_edited_step_makes_units_stale_and_its_neuron_is_named(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, choice: Choice
 ) -> None:
     plan, ledger = plan_of(tmp_path), Ledger(root)
-    monkeypatch.setattr("launch.planning.plan.changed_digest", lambda c: "ab" * 32 if c.name == "LHetA" else "")
+    monkeypatch.setattr("glifr.definitions.build.changed_digest", lambda c: "ab" * 32 if c.name == "LHetA" else "")
     with pytest.raises(InputError, match="step of the neuron glifr has") as refused:
         settle(ledger, plan, "test", None)
     assert "LHetA" in str(refused.value)
