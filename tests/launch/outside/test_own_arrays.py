@@ -95,7 +95,7 @@ NAN = np.zeros((400, 30))
 NAN[7, 3] = np.nan
 WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
     "NaN": ({"train_inputs": NAN}, ["not finite (train_inputs)", "1 of 12,000"]),
-    "other steps": ({"test_inputs": np.zeros((200, 29))}, ["the shape of test inputs does not fit", "(200, 29, 1)"]),
+    "other steps": ({"test_inputs": np.zeros((200, 29))}, ["the shape of test inputs does not fit", "[200, 29, 1]"]),
     "no validation targets": ({"validation_targets": None}, ["the split validation lacks inputs or targets"]),
     "misspelt": ({"train_input": NAN}, ["train_input is no array of a task", "did you mean 'train_inputs'?"]),
     "text": ({"train_inputs": np.full((400, 30), "a")}, ["an array of a task holds numbers (train_inputs)"]),
@@ -112,7 +112,7 @@ WRONG: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "a length beyond the end": ({"train_lengths": np.full(400, 31)}, ["31 of sequence 0, and 399 more"]),
     "lengths with a point": ({"train_lengths": np.full(400, 3.0)}, ["lengths of sequences are whole numbers"]),
-    "fewer lengths": ({"train_lengths": np.full(399, 3)}, ["the shape of train_lengths does not fit", "(399,)"]),
+    "fewer lengths": ({"train_lengths": np.full(399, 3)}, ["the shape of train_lengths does not fit", "[399]"]),
     "lengths of what is not there": (
         {"test_inputs": None, "test_targets": None, "test_lengths": np.full(200, 3)},
         ["the split test lacks inputs or targets"],
